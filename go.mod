@@ -1,0 +1,3 @@
+module github.com/countersign-go/countersign
+
+go 1.26.0

@@ -1,0 +1,394 @@
+package transport_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/countersign-go/countersign/transport"
+)
+
+// A closeCounter is a request body that cannot be rewound.
+type closeCounter struct {
+	io.Reader
+	mu     sync.Mutex
+	closed int
+}
+
+func (c *closeCounter) Close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closed++
+	return nil
+}
+
+func (c *closeCounter) count() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.closed
+}
+
+// Whatever happens, the caller's body is closed once, and the caller's request stays as it was.
+func TestCallersRequestUntouched_B8_X1(t *testing.T) {
+	ok := base(func(req *http.Request) (*http.Response, error) {
+		if req.Body != nil {
+			_, _ = io.Copy(io.Discard, req.Body)
+			if req.Header.Get("Authorization") != "" {
+				_ = req.Body.Close() // and once more by base, as net/http may do
+			}
+		}
+		req.Header.Set("X-Downstream", "1")
+		req.Header.Add("Accept", "added downstream")
+		return answer(200)
+	})
+	refuse := func(read int64) base {
+		return func(req *http.Request) (*http.Response, error) {
+			if req.Body != nil {
+				_, _ = io.CopyN(io.Discard, req.Body, read)
+			}
+			if id, _, _ := credentials(req); id == "id0" {
+				return answer(401, "WWW-Authenticate", "Token credential")
+			}
+			return answer(200)
+		}
+	}
+	fail := transport.SignerFunc(func(*http.Request, time.Time) error { return errBroken })
+	tests := []struct {
+		name   string
+		signer transport.Signer
+		base   http.RoundTripper
+		url    string
+		rewind bool
+	}{
+		{"accepted", &token{}, ok, "https://a.example/", false},
+		{"mended, body unread", &token{}, refuse(0), "https://a.example/", false},
+		{"mended, body rewound", &token{}, refuse(3), "https://a.example/", true},
+		{"refused, body half read", &token{}, refuse(3), "https://a.example/", false},
+		{"refused, body unread", &token{failing: errBroken}, refuse(0), "https://a.example/", false},
+		{"not signed", &token{}, ok, "https://elsewhere.example/", false},
+		{"signer fails", fail, ok, "https://a.example/", false},
+		{"base fails", &token{}, base(func(*http.Request) (*http.Response, error) {
+			return nil, errBroken
+		}), "https://a.example/", false},
+		{"plain http", &token{}, ok, "http://a.example/", false},
+		{"no signer", nil, ok, "https://a.example/", false},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			body := &closeCounter{Reader: strings.NewReader("the body")}
+			req, _ := http.NewRequest("PUT", test.url, body)
+			if test.rewind {
+				req.GetBody = func() (io.ReadCloser, error) {
+					return io.NopCloser(strings.NewReader("the body")), nil
+				}
+			}
+			req.Header["Accept"] = append(make([]string, 0, 4), "text/plain")
+			before, url := *req, *req.URL
+			header := req.Header.Clone()
+			rt := &transport.Transport{Signer: test.signer, Base: test.base,
+				Origins: []string{"https://a.example", "http://b.example"}}
+			if test.name == "plain http" {
+				rt.Origins = nil
+			}
+			resp, err := rt.RoundTrip(req)
+			if err == nil {
+				_ = resp.Body.Close()
+			}
+			before.GetBody, req.GetBody = nil, nil // functions do not compare
+			before.Header = header
+			if test.name != "not signed" && !reflect.DeepEqual(*req, before) ||
+				!reflect.DeepEqual(*req.URL, url) {
+				t.Errorf("the request was changed:\n%+v\nwas\n%+v", *req, before)
+			}
+			if spare := req.Header["Accept"][:4]; test.name != "not signed" && spare[1] != "" {
+				t.Errorf("the caller's array was written to: %q", spare)
+			}
+			if n := body.count(); n != 1 {
+				t.Errorf("the body was closed %d times", n)
+			}
+		})
+	}
+}
+
+// A body that can be had again is sent again whole; where that fails, the refusal comes back.
+func TestGetBody_B2(t *testing.T) {
+	var bodies []string
+	b := base(func(req *http.Request) (*http.Response, error) {
+		data, _ := io.ReadAll(req.Body)
+		bodies = append(bodies, string(data))
+		if req.Header.Get("Expect") != "" {
+			t.Error("asked before sending a body that can be sent twice")
+		}
+		if id, _, _ := credentials(req); id == "id0" {
+			return answer(401)
+		}
+		return answer(200)
+	})
+	req, _ := http.NewRequest("POST", "https://a.example/", strings.NewReader("whole"))
+	resp, err := (&transport.Transport{Signer: &token{}, Base: b}).RoundTrip(req)
+	if err != nil || resp.StatusCode != 200 || !slices.Equal(bodies, []string{"whole", "whole"}) {
+		t.Errorf("%v, %v, bodies %q", resp, err, bodies)
+	}
+
+	req, _ = http.NewRequest("POST", "https://a.example/", strings.NewReader("whole"))
+	req.GetBody = func() (io.ReadCloser, error) { return nil, errBroken }
+	resp, err = (&transport.Transport{Signer: &token{}, Base: b}).RoundTrip(req)
+	if err != nil || resp.StatusCode != 401 {
+		t.Fatal(resp, err)
+	}
+	if h := transport.History(resp); h[0].Stop != "body" || !errors.Is(h[0].Err, errBroken) {
+		t.Errorf("history %v", h)
+	}
+}
+
+// Only for a body that cannot be read twice, and is long or of unknown length, the server is asked first.
+func TestExpect_B4(t *testing.T) {
+	tests := []struct {
+		name   string
+		length int64
+		header string
+		want   string
+		close  bool
+	}{
+		{"short", 8, "", "", false},
+		{"1 MiB", 1 << 20, "", "", false},
+		{"longer", 1<<20 + 1, "", "100-continue", true},
+		{"unknown", -1, "", "100-continue", true},
+		{"unknown, as NewRequest leaves it", 0, "", "100-continue", true},
+		{"the caller's own", -1, "200-ok", "200-ok", false},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			req, _ := http.NewRequest("PUT", "https://a.example/", io.NopCloser(strings.NewReader("x")))
+			req.ContentLength = test.length
+			if test.header != "" {
+				req.Header.Set("Expect", test.header)
+			}
+			rt := &transport.Transport{Signer: &token{}, Base: base(func(req *http.Request) (*http.Response, error) {
+				if req.Header.Get("Expect") != test.want || req.Close != test.close {
+					t.Errorf("Expect %q, Close %v", req.Header.Get("Expect"), req.Close)
+				}
+				return answer(200)
+			})}
+			if _, err := rt.RoundTrip(req); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// A late read for an attempt that is over takes nothing from the attempt that follows.
+func TestLateRead_B9(t *testing.T) {
+	var late io.ReadCloser
+	n := 0
+	rt := &transport.Transport{Signer: &token{}, Base: rawBase(func(req *http.Request) (*http.Response, error) {
+		if n++; n == 1 {
+			late = req.Body
+			return answer(401)
+		}
+		if data, err := io.ReadAll(late); err == nil || len(data) > 0 {
+			t.Errorf("the late read got %q, %v", data, err)
+		}
+		_ = late.Close()
+		data, err := io.ReadAll(req.Body)
+		if string(data) != "whole" || err != nil {
+			t.Errorf("the second attempt sent %q, %v", data, err)
+		}
+		_ = req.Body.Close()
+		return answer(200)
+	})}
+	body := &closeCounter{Reader: strings.NewReader("whole")}
+	req, _ := http.NewRequest("POST", "https://a.example/", body)
+	resp, err := rt.RoundTrip(req)
+	if err != nil || resp.StatusCode != 200 || body.count() != 1 {
+		t.Errorf("%v, %v, closed %d times", resp, err, body.count())
+	}
+}
+
+// rawBase leaves the body to the function.
+type rawBase func(*http.Request) (*http.Response, error)
+
+func (b rawBase) RoundTrip(req *http.Request) (*http.Response, error) { return b(req) }
+
+// A server that refuses before it reads: over real connections the body arrives whole in exactly
+// one attempt, or the refusal comes back and says that the body is why. Nothing is left behind.
+func TestUnrewindableBody_B1_B5(t *testing.T) {
+	for _, http2 := range []bool{false, true} {
+		for _, size := range []int{100, 300 << 10, 2 << 20} {
+			t.Run(fmt.Sprintf("http2=%v %d bytes", http2, size), func(t *testing.T) {
+				unrewindable(t, http2, size)
+			})
+		}
+	}
+}
+
+func unrewindable(t *testing.T, http2 bool, size int) {
+	want := bytes.Repeat([]byte("0123456789"), size/10)
+	var whole, broken atomic.Int32
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if id, _, _ := credentials(req); id == "id0" {
+			w.Header().Set("WWW-Authenticate", "Token credential")
+			w.WriteHeader(401)
+			return
+		}
+		if data, err := io.ReadAll(req.Body); err == nil && bytes.Equal(data, want) {
+			whole.Add(1)
+		} else {
+			broken.Add(1)
+		}
+	}))
+	open := countConnections(server)
+	server.EnableHTTP2 = http2
+	server.StartTLS()
+	client := server.Client()
+	client.Transport.(*http.Transport).ExpectContinueTimeout = time.Second
+	mended, returned := 0, 0
+	for range 50 {
+		rt := &transport.Transport{Signer: &token{}, Base: client.Transport}
+		req, _ := http.NewRequest("PUT", server.URL, io.NopCloser(bytes.NewReader(want)))
+		req.ContentLength = int64(len(want))
+		resp, err := rt.RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.Copy(io.Discard, resp.Body)
+		_ = resp.Body.Close()
+		switch history := transport.History(resp); {
+		case resp.StatusCode == 200 && len(history) == 2:
+			mended++
+		case resp.StatusCode == 401 && history[0].Stop == "body":
+			returned++
+		default:
+			t.Errorf("status %d, history %v", resp.StatusCode, history)
+		}
+	}
+	t.Logf("%d mended, %d returned", mended, returned)
+	if int(whole.Load()) != mended || broken.Load() != 0 {
+		t.Errorf("%d whole and %d broken bodies for %d mended calls", whole.Load(), broken.Load(), mended)
+	}
+	if size > 1<<20 && mended != 50 {
+		t.Errorf("a long body is asked for first: all 50 should have been mended, not %d", mended)
+	}
+	client.CloseIdleConnections()
+	server.Close()
+	if n := open.Load(); n != 0 {
+		t.Errorf("%d connections are left", n)
+	}
+}
+
+func countConnections(server *httptest.Server) *atomic.Int32 {
+	var open atomic.Int32
+	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		switch state {
+		case http.StateNew:
+			open.Add(1)
+		case http.StateClosed, http.StateHijacked:
+			open.Add(-1)
+		}
+	}
+	return &open
+}
+
+// A pool of one connection is no trap: the refusal has left it before the fetch begins.
+func TestPoolOfOne_B6(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if id, _, _ := credentials(req); id == "id0" {
+			w.WriteHeader(401)
+			_, _ = io.WriteString(w, strings.Repeat("no", 10000))
+		}
+	}))
+	defer server.Close()
+	pool := &http.Transport{MaxConnsPerHost: 1}
+	defer pool.CloseIdleConnections()
+	signer := &fetching{token: &token{}, fetch: func() error {
+		resp, err := (&http.Client{Transport: pool, Timeout: 10 * time.Second}).Get(server.URL)
+		if err == nil {
+			_ = resp.Body.Close()
+		}
+		return err
+	}}
+	resp, err := get(&transport.Transport{Signer: signer, Base: pool}, server.URL)
+	if err != nil || resp.StatusCode != 200 {
+		t.Errorf("%v, %v", transport.History(resp), err)
+	}
+	_ = resp.Body.Close()
+}
+
+type fetching struct {
+	*token
+	fetch func() error
+}
+
+func (f *fetching) Refresh(resp *http.Response) (bool, error) {
+	if err := f.fetch(); err != nil {
+		return false, err
+	}
+	return f.token.Refresh(resp)
+}
+
+// The rest of what an http.RoundTripper owes.
+func TestRoundTripperManners(t *testing.T) {
+	idle := &idleBase{}
+	(&transport.Transport{Signer: &token{}, Base: idle}).CloseIdleConnections()
+	if !idle.closed {
+		t.Error("CloseIdleConnections was not passed on")
+	}
+	(&transport.Transport{Signer: &token{}, Base: base(nil)}).CloseIdleConnections()
+
+	saved := http.DefaultTransport
+	defer func() { http.DefaultTransport = saved }()
+	rt := &transport.Transport{Signer: &token{}}
+	for _, status := range []int{200, 204} { // each time the one that is there now
+		http.DefaultTransport = base(func(*http.Request) (*http.Response, error) { return answer(status) })
+		if resp, err := get(rt, "https://a.example/"); err != nil || resp.StatusCode != status {
+			t.Errorf("%v, %v", resp, err)
+		}
+	}
+
+	rt = &transport.Transport{Signer: &token{failing: errBroken},
+		Base: base(func(*http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: 401}, nil // no header, no body, no request
+		})}
+	resp, err := get(rt, "https://a.example/")
+	if err != nil || resp.Body == nil || resp.Request == nil {
+		t.Errorf("%v, %v", resp, err)
+	}
+	req := &http.Request{URL: resp.Request.URL} // no header at all
+	if _, err := rt.RoundTrip(req); err != nil || req.Header != nil {
+		t.Errorf("%v, header %v", err, req.Header)
+	}
+}
+
+type idleBase struct {
+	service
+	closed bool
+}
+
+func (b *idleBase) CloseIdleConnections() { b.closed = true }
+
+// One request value shared by many goroutines, as scripts do.
+func TestSharedRequest_X1(t *testing.T) {
+	rt := &transport.Transport{Signer: &token{}, Base: &service{off: time.Hour}}
+	req, _ := http.NewRequest("GET", "https://a.example/", nil)
+	req.Header["Accept"] = append(make([]string, 0, 2), "text/plain")
+	var wg sync.WaitGroup
+	for range 64 {
+		wg.Go(func() {
+			if resp, err := rt.RoundTrip(req); err != nil || resp.StatusCode != 200 {
+				t.Errorf("%v, %v", resp, err)
+			}
+		})
+	}
+	wg.Wait()
+}

@@ -1,0 +1,48 @@
+package transport
+
+import (
+	"net/http"
+	"time"
+)
+
+// ByOrigin is a [Signer] for several services: each origin, written like
+// "https://api.example.com:8443", has a Signer of its own. Requests to any other origin go out
+// unsigned. It must not be changed once it is in use.
+type ByOrigin map[string]Signer
+
+func (m ByOrigin) signer(req *http.Request) Signer { return m[originOf(req.URL).String()] }
+
+// Sign signs with the Signer of req's origin.
+func (m ByOrigin) Sign(req *http.Request, now time.Time) error {
+	if s := m.signer(req); s != nil {
+		return s.Sign(req, now)
+	}
+	return nil
+}
+
+// Refresh asks the [Refresher] of the origin of resp.Request.
+func (m ByOrigin) Refresh(resp *http.Response) (again bool, err error) {
+	if r, ok := m.signer(resp.Request).(Refresher); ok {
+		return r.Refresh(resp)
+	}
+	return false, nil
+}
+
+// Read asks the [Reader] of the origin of resp.Request.
+func (m ByOrigin) Read(resp *http.Response) Refusal {
+	switch s := m.signer(resp.Request).(type) {
+	case nil:
+		return Refusal{}
+	case Reader:
+		return s.Read(resp)
+	default:
+		return Refusal{Cause: Unknown}
+	}
+}
+
+// Observe tells the [Observer] of the origin of resp.Request.
+func (m ByOrigin) Observe(resp *http.Response) {
+	if o, ok := m.signer(resp.Request).(Observer); ok {
+		o.Observe(resp)
+	}
+}

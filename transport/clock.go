@@ -1,0 +1,127 @@
+package transport
+
+import (
+	"maps"
+	"net/url"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// A Clock knows what time it is at each origin. The zero value is ready to use and everywhere says
+// the time of this machine; a [Transport] moves it when a server refuses a timestamp. What it learns
+// is held against the monotonic clock, so that a step of this machine's clock changes nothing.
+// It never touches the clock of the system. All methods are safe for concurrent use.
+type Clock struct {
+	// Moved, if not nil, is called once for each new offset, when a server has accepted a request
+	// that was signed with it. u is the origin; the offset is what to add to the time of this machine.
+	// Together with Set it carries an offset over to the next process.
+	Moved func(u *url.URL, offset time.Duration)
+
+	mu       sync.Mutex                               // held to replace the map
+	readings atomic.Pointer[map[origin]*clockReading] // never changed in place; nil: nothing learned
+}
+
+// A clockReading says that it was server there when it was local here.
+type clockReading struct {
+	server   time.Time
+	local    time.Time     // with its monotonic part
+	previous *clockReading // what to go back to; guarded by Clock.mu
+	accepted atomic.Bool   // a server has taken a request signed with it
+}
+
+func (r *clockReading) at(local time.Time) time.Time {
+	if r == nil {
+		return local
+	}
+	return r.server.Add(local.Sub(r.local))
+}
+
+// Now returns the time at the origin of u: the time of this machine where nothing was learned.
+func (c *Clock) Now(u *url.URL) time.Time {
+	return c.reading(originOf(u)).at(time.Now())
+}
+
+// Set makes the origin of u differ from this machine by offset, from now on. An offset of zero makes
+// it follow this machine again.
+func (c *Clock) Set(u *url.URL, offset time.Duration) {
+	var r *clockReading
+	if offset != 0 {
+		now := time.Now()
+		r = &clockReading{server: now.Round(0).Add(offset), local: now}
+		r.accepted.Store(true)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.store(originOf(u), r)
+}
+
+func (c *Clock) reading(o origin) *clockReading {
+	m := c.readings.Load()
+	if m == nil {
+		return nil
+	}
+	return (*m)[o]
+}
+
+// store is called with c.mu held.
+func (c *Clock) store(o origin, r *clockReading) {
+	next := make(map[origin]*clockReading)
+	if m := c.readings.Load(); m != nil {
+		maps.Copy(next, *m)
+	}
+	if r == nil {
+		delete(next, o)
+	} else {
+		next[o] = r
+	}
+	c.readings.Store(&next)
+}
+
+// learn publishes that it was server at o when it was local here, for a call that signed with
+// used. Where another call was faster and says the same, its reading stands, so that calls refused
+// at the same moment share one correction.
+func (c *Clock) learn(o origin, used *clockReading, server, local time.Time) *clockReading {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	current := c.reading(o)
+	if current != used && current.at(local).Sub(server).Abs() <= tolerance {
+		return current
+	}
+	r := &clockReading{server: server, local: local, previous: current}
+	c.store(o, r)
+	return r
+}
+
+// accept notes that a server took a request signed with r. It puts r back where a call that failed
+// for other reasons has undone it in the meantime.
+func (c *Clock) accept(o origin, r *clockReading) {
+	if r == nil || r.accepted.Load() {
+		return
+	}
+	c.mu.Lock()
+	first := r.accepted.CompareAndSwap(false, true)
+	if first {
+		if c.reading(o) == r.previous {
+			c.store(o, r)
+		}
+		r.previous = nil
+	}
+	c.mu.Unlock()
+	if first && c.Moved != nil {
+		now := time.Now()
+		c.Moved(&url.URL{Scheme: o.scheme, Host: o.authority()}, r.at(now).Sub(now.Round(0)))
+	}
+}
+
+// undo takes r back, unless another call was accepted with it or has replaced it.
+func (c *Clock) undo(o origin, r *clockReading) {
+	if r == nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !r.accepted.Load() && c.reading(o) == r {
+		c.store(o, r.previous)
+	}
+}

@@ -1,0 +1,41 @@
+// Package transport is the one place where requests are signed and sent: an [http.RoundTripper] that
+// has each attempt signed by a [Signer], whatever the scheme, and that mends a refusal.
+//
+// # Where credentials go
+//
+// An origin is a scheme, a host and a port (RFC 9110, section 4.3.1). Requests are signed for the
+// origin that the caller addressed, and after redirects only while every hop stayed there: a hop
+// elsewhere has chosen the path of all that follow. Origins narrows that further. All other requests
+// go out as the caller made them. Over plain http only loopback hosts are signed for, and origins
+// that the user listed with "http://".
+//
+// # What happens on a refusal
+//
+// A refusal is status 401, unless Refused says otherwise. One call climbs these rungs, each at most
+// once, so it sends at most four requests:
+//
+//  1. Clock: the server says that the timestamp is stale, or its time is more than 5 s from the one
+//     signed with. The request is signed again by the server's clock, with the same credentials.
+//  2. Nonce: the server says that the nonce was seen before, as happens when net/http repeats a
+//     request on a new connection. The request is signed again, with the same credentials.
+//  3. Credentials: the Signer replaces those that were refused ([Refresher]), and the request is signed
+//     again, still by the server's clock.
+//  4. Otherwise the refusal goes to the caller, as a response. [History] tells what was tried and
+//     why it ended.
+//
+// A request body is sent again if the request has GetBody, or if no byte of it was read for the
+// refused attempt. To make that likely, a body that cannot be read twice and is longer than 1 MiB or
+// of unknown length is announced with "Expect: 100-continue", on a connection of its own.
+// A body is never sent in part or twice.
+//
+// # The clock
+//
+// A server's time is believed only when it comes with a refusal, over TLS or from a loopback host,
+// without an Age field, within 5 s, and within 366 days of this machine's. It is taken from the
+// challenge, else from X-Timestamp, else from Date. See [Clock].
+//
+// # Writing a Signer
+//
+// A scheme implements [Signer], and what it can of [Refresher], [Reader] and [Observer]. None of them
+// mentions a type of this package, so that a scheme need not import it.
+package transport

@@ -1,0 +1,549 @@
+package transport_test
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/countersign-go/countersign/internal/recovery"
+	"github.com/countersign-go/countersign/transport"
+)
+
+const day = 24 * time.Hour
+
+func unix(t time.Time) string { return strconv.FormatInt(t.Unix(), 10) }
+
+// A wrong clock costs one round trip and no credentials, whatever the server's way to tell its time.
+func TestClockOff(t *testing.T) {
+	hints := map[string]func(time.Time) []string{
+		"Date only": nil,
+		"ts only": func(now time.Time) []string {
+			return []string{"WWW-Authenticate", "Token stale ts=" + unix(now)}
+		},
+		"X-Timestamp only": func(now time.Time) []string { return []string{"X-Timestamp", unix(now)} },
+		"X-Timestamp with a fraction": func(now time.Time) []string {
+			return []string{"X-Timestamp", unix(now) + ".25"}
+		},
+		"ts beats a wrong Date": func(now time.Time) []string {
+			return []string{"WWW-Authenticate", "Token stale ts=" + unix(now),
+				"Date", now.Add(-99 * day).UTC().Format(http.TimeFormat)}
+		},
+	}
+	for name, hint := range hints {
+		for _, off := range []time.Duration{day, -day, 365 * day, -365 * day, 2 * time.Minute} {
+			t.Run(name+" "+off.String(), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					signer, server := &token{}, &service{off: off, hint: hint}
+					moved := 0
+					clock := &transport.Clock{Moved: func(u *url.URL, got time.Duration) {
+						moved++
+						if u.String() != "https://api.example" || (got-off).Abs() > time.Second {
+							t.Errorf("Moved(%v, %v), want https://api.example and %v", u, got, off)
+						}
+					}}
+					rt := &transport.Transport{Signer: signer, Base: server, Clock: clock}
+					for range 3 {
+						resp, err := get(rt, "https://api.example/x?secret")
+						if err != nil || resp.StatusCode != 200 {
+							t.Fatalf("got %v, %v", resp, err)
+						}
+						time.Sleep(time.Hour)
+					}
+					if server.requests() != 4 || signer.refreshes != 0 || moved != 1 {
+						t.Errorf("%d requests, %d refreshes, moved %d times; want 4, 0, 1",
+							server.requests(), signer.refreshes, moved)
+					}
+				})
+			})
+		}
+	}
+}
+
+// What could be somebody else's time, or an old one, moves nothing.
+func TestHostileHint_R11_R12_R19(t *testing.T) {
+	hour := func(now time.Time) string { return now.Add(time.Hour).UTC().Format(http.TimeFormat) }
+	tests := []struct {
+		name    string
+		url     string
+		origins []string
+		delay   time.Duration
+		header  func(now time.Time) []string
+		status  int
+	}{
+		{"plain http, though listed", "http://api.example/", []string{"http://api.example"}, 0,
+			func(now time.Time) []string {
+				return []string{"WWW-Authenticate", "Token stale ts=" + unix(now.Add(time.Hour))}
+			}, 401},
+		{"plain http without a challenge", "http://api.example/", []string{"http://api.example"}, 0,
+			func(now time.Time) []string { return []string{"Date", hour(now)} }, 401},
+		{"from a cache", "https://api.example/", nil, 0,
+			func(now time.Time) []string { return []string{"Age", "0", "Date", hour(now)} }, 401},
+		{"slow", "https://api.example/", nil, 6 * time.Second,
+			func(now time.Time) []string { return []string{"Date", hour(now)} }, 401},
+		{"foreign challenge", "https://api.example/", nil, 0,
+			func(now time.Time) []string {
+				return []string{"WWW-Authenticate", "Negotiate", "Date", hour(now)}
+			}, 401},
+		{"400 days ahead", "https://api.example/", nil, 0,
+			func(now time.Time) []string {
+				return []string{"Date", now.Add(400 * day).UTC().Format(http.TimeFormat)}
+			}, 401},
+		{"400 days behind", "https://api.example/", nil, 0,
+			func(now time.Time) []string {
+				return []string{"Date", now.Add(-400 * day).UTC().Format(http.TimeFormat)}
+			}, 401},
+		{"a success", "https://api.example/", nil, 0,
+			func(now time.Time) []string { return []string{"Date", hour(now)} }, 200},
+		{"garbage", "https://api.example/", nil, 0, func(time.Time) []string {
+			return []string{"X-Timestamp", "1e9", "X-Timestamp", "-5", "Date", "soon"}
+		}, 401},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				clock := &transport.Clock{Moved: func(*url.URL, time.Duration) { t.Error("moved") }}
+				rt := &transport.Transport{Signer: &token{}, Origins: test.origins, Clock: clock,
+					Base: base(func(req *http.Request) (*http.Response, error) {
+						time.Sleep(test.delay)
+						return answer(test.status, test.header(time.Now())...)
+					})}
+				resp, err := get(rt, test.url)
+				if err != nil || resp.StatusCode != test.status {
+					t.Fatalf("got %v, %v", resp, err)
+				}
+				if u, _ := url.Parse(test.url); !clock.Now(u).Equal(time.Now()) {
+					t.Errorf("the clock is off by %v", time.Until(clock.Now(u)))
+				}
+			})
+		})
+	}
+}
+
+// What one origin says of the time is nothing to another.
+func TestClockPerOrigin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		clock := new(transport.Clock)
+		a, b := &service{off: time.Hour}, &service{}
+		rt := &transport.Transport{Signer: &token{}, Clock: clock,
+			Base: base(func(req *http.Request) (*http.Response, error) {
+				if req.URL.Host == "a.example" {
+					return a.RoundTrip(req)
+				}
+				return b.RoundTrip(req)
+			})}
+		for _, u := range []string{"https://a.example/", "https://b.example/", "https://a.example:8443/"} {
+			if resp, err := get(rt, u); err != nil || resp.StatusCode != 200 {
+				t.Errorf("%s: %v, %v", u, resp, err)
+			}
+		}
+		if a.requests() != 2 || b.requests() != 2 {
+			t.Errorf("%d and %d requests, want 2 and 2", a.requests(), b.requests())
+		}
+	})
+}
+
+// Calls that are refused at the same moment share one correction.
+func TestConcurrentJump(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := &service{off: -time.Hour}
+		moved := 0
+		clock := &transport.Clock{Moved: func(*url.URL, time.Duration) { moved++ }}
+		signer := &token{}
+		rt := &transport.Transport{Signer: signer, Clock: clock,
+			Base: base(func(req *http.Request) (*http.Response, error) {
+				time.Sleep(100 * time.Millisecond)
+				return server.RoundTrip(req)
+			})}
+		var wg sync.WaitGroup
+		for range 200 {
+			wg.Go(func() {
+				resp, err := get(rt, "https://api.example/")
+				if err != nil || resp.StatusCode != 200 || len(transport.History(resp)) != 2 {
+					t.Errorf("%v, %v", transport.History(resp), err)
+				}
+			})
+		}
+		wg.Wait()
+		if moved != 1 || server.requests() != 400 || signer.refreshes != 0 {
+			t.Errorf("moved %d times, %d requests, %d refreshes; want 1, 400, 0",
+				moved, server.requests(), signer.refreshes)
+		}
+	})
+}
+
+// A clock that is off and credentials that have ended, at once: the case of a laptop after a week.
+func TestClockAndCredential(t *testing.T) {
+	for _, off := range []time.Duration{time.Hour, -365 * day} {
+		synctest.Test(t, func(t *testing.T) {
+			signer := &token{}
+			server := &service{off: off, valid: func(id string) bool { return id == "id1" }}
+			rt := &transport.Transport{Signer: signer, Base: server}
+			resp, err := get(rt, "https://api.example/")
+			if err != nil || resp.StatusCode != 200 {
+				t.Fatalf("%v, %v", resp, err)
+			}
+			if server.requests() != 3 || signer.refreshes != 1 {
+				t.Errorf("%d requests, %d refreshes; want 3 and 1", server.requests(), signer.refreshes)
+			}
+			if !recovery.Mended(resp.Request.Context()) {
+				t.Error("the request that mended the call does not say so")
+			}
+		})
+	}
+}
+
+// A server that has learnt how far our clock is off refuses the corrected time, and takes a new id.
+func TestServerThatLearnsSkew_R14(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		skew := map[string]time.Duration{"id0": time.Hour} // our clock was an hour slow at first
+		server := base(func(req *http.Request) (*http.Response, error) {
+			id, ts, _ := credentials(req)
+			off := time.Since(time.Unix(ts, 0))
+			if _, ok := skew[id]; !ok {
+				skew[id] = off
+			}
+			if (off - skew[id]).Abs() > 30*time.Second {
+				return answer(401, "Date", time.Now().UTC().Format(http.TimeFormat),
+					"WWW-Authenticate", "Token")
+			}
+			return answer(200)
+		})
+		signer := &token{}
+		rt := &transport.Transport{Signer: signer, Base: server}
+		resp, err := get(rt, "https://api.example/")
+		if err != nil || resp.StatusCode != 200 || signer.refreshes != 1 {
+			t.Errorf("%v, %v, %d refreshes", transport.History(resp), err, signer.refreshes)
+		}
+	})
+}
+
+// Each rung is climbed once, and the refusal comes back with the reason why nothing more was tried.
+func TestStop_F1(t *testing.T) {
+	always := func(header ...string) base {
+		return func(*http.Request) (*http.Response, error) { return answer(401, header...) }
+	}
+	tests := []struct {
+		name   string
+		base   http.RoundTripper
+		signer transport.Signer
+		sends  int
+		stop   string
+		err    error
+	}{
+		{"unknown, forever", always(), &token{}, 2, "budget", nil},
+		{"stale, forever, without a time", always("WWW-Authenticate", "Token stale"), &token{}, 2,
+			"budget", nil},
+		{"nonce, forever", always("WWW-Authenticate", "Token nonce"), &token{}, 2, "budget", nil},
+		{"credential, forever", always("WWW-Authenticate", "Token credential"), &token{}, 2,
+			"budget", nil},
+		{"nothing to fetch with", always(), transport.SignerFunc((&token{}).Sign), 1, "fetch", nil},
+		{"a fetch that fails", always(), &token{failing: errBroken}, 1, "fetch", errBroken},
+		{"not ours", always("WWW-Authenticate", "Negotiate"), &token{}, 1, "", nil},
+		{"every cause in turn", inTurn("Token stale", "Token nonce", "Token credential", "Token stale"),
+			&token{}, 4, "budget", nil},
+		{"every cause, the worst first", inTurn("Token credential", "Token nonce", "Token stale", "Token"),
+			&token{}, 4, "budget", nil},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			rt := &transport.Transport{Signer: test.signer, Base: test.base}
+			resp, err := get(rt, "https://api.example/")
+			if err != nil || resp.StatusCode != 401 {
+				t.Fatalf("got %v, %v; want the 401", resp, err)
+			}
+			history := transport.History(resp)
+			last := history[len(history)-1]
+			if len(history) != test.sends || last.Stop != test.stop || last.Err != test.err {
+				t.Errorf("history %v, want %d sends, stop %q", history, test.sends, test.stop)
+			}
+			if body, err := io.ReadAll(resp.Body); string(body) != "body of the answer" || err != nil {
+				t.Errorf("the body of the refusal is %q, %v", body, err)
+			}
+			if recovery.Mended(resp.Request.Context()) {
+				t.Error("a refused request counts as mended")
+			}
+		})
+	}
+}
+
+// inTurn refuses with one challenge after another, and with the last for ever.
+func inTurn(challenges ...string) base {
+	n := -1
+	return func(*http.Request) (*http.Response, error) {
+		n = min(n+1, len(challenges)-1)
+		return answer(401, "WWW-Authenticate", challenges[n])
+	}
+}
+
+// A nonce refusal is mended by another nonce: never by other credentials.
+func TestNonceRefusal_R17(t *testing.T) {
+	n := 0
+	signer := &token{}
+	rt := &transport.Transport{Signer: signer, Base: base(func(*http.Request) (*http.Response, error) {
+		if n++; n == 1 {
+			return answer(401, "WWW-Authenticate", "Token nonce")
+		}
+		return answer(200)
+	})}
+	resp, err := get(rt, "https://api.example/")
+	if err != nil || resp.StatusCode != 200 || n != 2 || signer.refreshes != 0 {
+		t.Errorf("%v, %v, %d requests, %d refreshes", resp, err, n, signer.refreshes)
+	}
+}
+
+// An offset that did not help is put back; one that another call was accepted with stays.
+func TestOffsetPutBack_R13(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u, _ := url.Parse("https://api.example/")
+		server := &service{off: time.Hour}
+		clock := new(transport.Clock)
+		rt := &transport.Transport{Signer: &token{}, Clock: clock,
+			Base: base(func(req *http.Request) (*http.Response, error) {
+				if req.URL.Path == "/forbidden" {
+					return answer(401, "Date", time.Now().Add(time.Hour).UTC().Format(http.TimeFormat))
+				}
+				return server.RoundTrip(req)
+			})}
+		if _, err := get(rt, "https://api.example/forbidden"); err != nil {
+			t.Fatal(err)
+		}
+		if off := time.Until(clock.Now(u)); off != 0 {
+			t.Fatalf("after a failed call the clock is off by %v", off)
+		}
+		if _, err := get(rt, "https://api.example/"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := get(rt, "https://api.example/forbidden"); err != nil {
+			t.Fatal(err)
+		}
+		if off := time.Until(clock.Now(u)); off < 59*time.Minute {
+			t.Errorf("an accepted offset was given up: now %v", off)
+		}
+		server.off = 0 // the server mends its clock
+		resp, err := get(rt, "https://api.example/")
+		if err != nil || resp.StatusCode != 200 || len(transport.History(resp)) != 2 {
+			t.Errorf("%v, %v", transport.History(resp), err)
+		}
+	})
+}
+
+// An answer that was lost says nothing about the clock: what was learned is kept.
+func TestOffsetSurvivesLostAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := &service{off: time.Hour}
+		lose := false
+		rt := &transport.Transport{Signer: &token{},
+			Base: base(func(req *http.Request) (*http.Response, error) {
+				if lose {
+					lose = false
+					return nil, errBroken
+				}
+				resp, err := server.RoundTrip(req)
+				lose = resp.StatusCode == 401
+				return resp, err
+			})}
+		if _, err := get(rt, "https://api.example/"); err != errBroken {
+			t.Fatal(err)
+		}
+		resp, err := get(rt, "https://api.example/")
+		if err != nil || resp.StatusCode != 200 || transport.History(resp) != nil {
+			t.Errorf("%v, %v, want no recovery", transport.History(resp), err)
+		}
+	})
+}
+
+// The refused answer is read and closed before a fetch that may need its connection, within limits.
+func TestDiscardedRefusal_B6_B7(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		drip := &dripping{closed: make(chan struct{})}
+		signer := &token{failing: errBroken}
+		rt := &transport.Transport{Signer: signer, Base: base(func(*http.Request) (*http.Response, error) {
+			resp, _ := answer(401)
+			resp.Body = drip
+			return resp, nil
+		})}
+		begin := time.Now()
+		resp, err := get(rt, "https://api.example/")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(begin); took > 2*time.Second {
+			t.Errorf("took %v", took)
+		}
+		if body, err := io.ReadAll(resp.Body); err == nil || len(body) == 0 {
+			t.Errorf("a body that was cut off reads as %q, %v", body, err)
+		}
+	})
+	rt := &transport.Transport{Signer: &token{failing: errBroken},
+		Base: base(func(*http.Request) (*http.Response, error) {
+			resp, _ := answer(401)
+			resp.Body = io.NopCloser(strings.NewReader(strings.Repeat("x", 1<<20)))
+			return resp, nil
+		})}
+	resp, err := get(rt, "https://api.example/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if body, err := io.ReadAll(resp.Body); err != io.ErrUnexpectedEOF || len(body) != 64<<10 {
+		t.Errorf("%d bytes, %v", len(body), err)
+	}
+}
+
+// dripping gives a byte every 100 ms until it is closed.
+type dripping struct {
+	once   sync.Once
+	closed chan struct{}
+}
+
+func (d *dripping) Read(p []byte) (int, error) {
+	select {
+	case <-d.closed:
+		return 0, errBroken
+	case <-time.After(100 * time.Millisecond):
+		p[0] = 'x'
+		return 1, nil
+	}
+}
+
+func (d *dripping) Close() error {
+	d.once.Do(func() { close(d.closed) })
+	return nil
+}
+
+// A Transport on a Transport, each with a scheme of its own, still sends four requests at most.
+func TestNestedBudget(t *testing.T) {
+	sends := 0
+	inner := &transport.Transport{
+		Signer: &cookie{}, Base: base(func(req *http.Request) (*http.Response, error) {
+			sends++
+			return answer(401)
+		})}
+	outer := &transport.Transport{Signer: &token{}, Base: inner}
+	resp, err := get(outer, "https://api.example/")
+	if err != nil || sends > 4 || sends < 3 {
+		t.Fatalf("%d requests, %v", sends, err)
+	}
+	if history := transport.History(resp); len(history) != sends {
+		t.Errorf("history tells of %d attempts, sent were %d: %v", len(history), sends, history)
+	}
+}
+
+// cookie is a Signer that leaves Authorization alone and has something new whenever it is asked.
+type cookie struct{}
+
+func (*cookie) Sign(req *http.Request, _ time.Time) error {
+	req.Header.Set("Cookie", "session=1")
+	return nil
+}
+func (*cookie) Refresh(*http.Response) (bool, error) { return true, nil }
+
+// The attempts of a call are no business of a later call that was given its context.
+func TestHistoryOfOneCall(t *testing.T) {
+	signer := &token{}
+	server := &service{valid: func(id string) bool { return id != "id0" }}
+	rt := &transport.Transport{Signer: signer, Base: server}
+	first, err := get(rt, "https://api.example/")
+	if err != nil || len(transport.History(first)) != 2 {
+		t.Fatal(first, err)
+	}
+	req, _ := http.NewRequestWithContext(first.Request.Context(), "GET", "https://api.example/", nil)
+	second, err := rt.RoundTrip(req)
+	if err != nil || transport.History(second) != nil {
+		t.Errorf("%v, %v: want no history", transport.History(second), err)
+	}
+	if transport.History(nil) != nil || transport.History(&http.Response{}) != nil {
+		t.Error("history out of nothing")
+	}
+}
+
+// An Observer hears of each answer once, refusals included, and of none to an unsigned request.
+func TestObserver(t *testing.T) {
+	signer := &token{}
+	server := &service{valid: func(id string) bool { return id != "id0" }}
+	rt := &transport.Transport{Signer: signer, Base: server, Origins: []string{"https://api.example"}}
+	for _, u := range []string{"https://api.example/", "https://elsewhere.example/"} {
+		if _, err := get(rt, u); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(signer.observed) != 2 || signer.observed[0] != 401 || signer.observed[1] != 200 {
+		t.Errorf("observed %v, want 401 and 200", signer.observed)
+	}
+}
+
+// A service may refuse with another status.
+func TestRefused(t *testing.T) {
+	signer := &token{}
+	rt := &transport.Transport{
+		Signer:  signer,
+		Refused: func(resp *http.Response) bool { return resp.StatusCode == 403 },
+		Base: base(func(req *http.Request) (*http.Response, error) {
+			if id, _, _ := credentials(req); id == "id0" {
+				return answer(403)
+			}
+			return answer(200)
+		}),
+	}
+	resp, err := get(rt, "https://api.example/")
+	if err != nil || resp.StatusCode != 200 || signer.refreshes != 1 {
+		t.Errorf("%v, %v, %d refreshes", resp, err, signer.refreshes)
+	}
+}
+
+// A Signer that fails after a refusal leaves the caller the refusal; before, there is only the error.
+func TestSignerFails(t *testing.T) {
+	n := 0
+	rt := &transport.Transport{Base: base(func(*http.Request) (*http.Response, error) { return answer(401) }),
+		Signer: refreshing(func(*http.Request, time.Time) error {
+			if n++; n > 1 {
+				return errBroken
+			}
+			return nil
+		})}
+	resp, err := get(rt, "https://api.example/")
+	if err != nil || resp.StatusCode != 401 {
+		t.Fatal(resp, err)
+	}
+	if h := transport.History(resp); h[0].Stop != "fetch" || h[0].Err != errBroken {
+		t.Errorf("history %v", h)
+	}
+	if _, err := get(rt, "https://api.example/"); err != errBroken {
+		t.Errorf("got %v, want the Signer's error", err)
+	}
+}
+
+type refreshing func(*http.Request, time.Time) error
+
+func (f refreshing) Sign(req *http.Request, now time.Time) error { return f(req, now) }
+func (refreshing) Refresh(*http.Response) (bool, error)          { return true, nil }
+
+// The context of the call is the context of all that is done for it.
+func TestContextReachesRefresh(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	rt := &transport.Transport{Signer: cancelled{}, Base: base(func(*http.Request) (*http.Response, error) {
+		cancel(errBroken)
+		return answer(401)
+	})}
+	req, _ := http.NewRequestWithContext(ctx, "GET", "https://api.example/", nil)
+	resp, err := rt.RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if h := transport.History(resp); h[0].Err != errBroken {
+		t.Errorf("Refresh saw the error %v", h[0].Err)
+	}
+}
+
+type cancelled struct{}
+
+func (cancelled) Sign(*http.Request, time.Time) error { return nil }
+func (cancelled) Refresh(resp *http.Response) (bool, error) {
+	return false, context.Cause(resp.Request.Context())
+}
