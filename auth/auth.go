@@ -1,0 +1,65 @@
+// Package auth is the server side that knows no scheme: an [Authenticator] reads who sent a
+// request, a [Stack] asks several of them in order, and a [Guard] puts them in front of a handler.
+package auth
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+)
+
+// An Identity says who sent a request. It is what an [Authenticator] hands out once it has
+// verified everything, so a handler that holds one needs no further check of who is asking.
+//
+// A handler must not change it: several goroutines may hold the same one.
+type Identity struct {
+	Subject string         // the account, never empty
+	Scheme  string         // the scheme that proved it, as in WWW-Authenticate: "MAC", "Basic"
+	Groups  []string       // what Subject belongs to; nil: nothing is known
+	Claims  map[string]any // what else the credential says of Subject; nil: nothing
+	Expires time.Time      // when the credential ends; zero: never, or unknown
+}
+
+// An Authenticator tells who sent a request. Authenticate returns [ErrNone] when the request
+// carries no credentials of its scheme, so that the next one of a [Stack] is asked. Any other error
+// means that credentials were there and were refused, which ends the stack; one that wraps
+// [ErrUnavailable] means that it could not decide, which is answered with 503 instead of 401. The
+// identity is never nil when the error is.
+//
+// Authenticate may replace req.Body, for instance by one that checks a digest while it is read.
+// Implementations are safe for concurrent use.
+type Authenticator interface {
+	Authenticate(req *http.Request) (*Identity, error)
+}
+
+// A Challenger is an [Authenticator] that can say how it wants to be asked. Challenge returns one
+// challenge for the WWW-Authenticate field (RFC 9110, section 11.6.1), or "" for none. The error is
+// what this very Authenticator answered to req, [ErrNone] where another one decided.
+type Challenger interface {
+	Challenge(req *http.Request, err error) string
+}
+
+var (
+	// ErrNone means that a request carries no credentials of the scheme that was asked.
+	ErrNone = errors.New("auth: no credentials for this scheme")
+
+	// ErrUnavailable means that credentials could not be judged, because a store is down or full.
+	// It is wrapped by the errors that say which. It is neither a refusal nor an acceptance.
+	ErrUnavailable = errors.New("auth: credentials cannot be checked now")
+)
+
+type contextKey struct{}
+
+// NewContext returns a copy of ctx that carries id, for [FromContext] to find. A [Guard] does this;
+// call it in the test of a handler, or in middleware that authenticates in a way of its own.
+func NewContext(ctx context.Context, id *Identity) context.Context {
+	return context.WithValue(ctx, contextKey{}, id)
+}
+
+// FromContext returns the identity of the request that ctx belongs to. It reports false for an
+// anonymous one: behind [Optional], or where no [Guard] stands in front.
+func FromContext(ctx context.Context) (*Identity, bool) {
+	id, ok := ctx.Value(contextKey{}).(*Identity)
+	return id, ok && id != nil
+}

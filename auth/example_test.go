@@ -1,0 +1,150 @@
+package auth_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+
+	"github.com/countersign-go/countersign/auth"
+	"github.com/countersign-go/countersign/basic"
+	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/portal"
+)
+
+// The examples know one scheme, and two people.
+var people = basic.Verifier{Realm: "lab", Checker: portal.Memory{
+	"ann": creds.Secret("correct horse"),
+	"bob": creds.Secret("battery staple"),
+}}
+
+// show prints how h answers to somebody; "" carries no credentials at all.
+func show(h http.Handler, user, password string) {
+	req := httptest.NewRequest("GET", "/", nil)
+	if user != "" {
+		req.SetBasicAuth(user, password)
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, req)
+	fmt.Print(w.Code, " ", w.Body)
+}
+
+func greet(w http.ResponseWriter, req *http.Request) {
+	if id, ok := auth.FromContext(req.Context()); ok {
+		fmt.Fprintln(w, "hello,", id.Subject)
+		return
+	}
+	fmt.Fprintln(w, "hello, stranger")
+}
+
+// Behind Require a handler always finds an identity.
+func ExampleRequire() {
+	page := auth.Require(http.HandlerFunc(greet), people)
+
+	show(page, "ann", "correct horse")
+	show(page, "ann", "wrong")
+	show(page, "", "")
+	// Output:
+	// 200 hello, ann
+	// 401 authentication required
+	// 401 authentication required
+}
+
+// Behind Optional a handler meets strangers too, but nobody whose credentials are wrong.
+func ExampleOptional() {
+	page := auth.Optional(http.HandlerFunc(greet), people)
+
+	show(page, "ann", "correct horse")
+	show(page, "ann", "wrong")
+	show(page, "", "")
+	// Output:
+	// 200 hello, ann
+	// 401 authentication required
+	// 200 hello, stranger
+}
+
+// Who somebody is, the Guard tells; what they may do is for the handler to say. 401 means "log in",
+// and 403 that to log in again would not help.
+func ExampleFromContext() {
+	admins := []string{"ann"}
+	page := auth.Require(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		id, ok := auth.FromContext(req.Context())
+		if !ok || !slices.Contains(admins, id.Subject) {
+			http.Error(w, "for admins only", http.StatusForbidden)
+			return
+		}
+		fmt.Fprintln(w, "the keys, please,", id.Subject)
+	}), people)
+
+	show(page, "ann", "correct horse")
+	show(page, "bob", "battery staple")
+	show(page, "", "")
+	// Output:
+	// 200 the keys, please, ann
+	// 403 for admins only
+	// 401 authentication required
+}
+
+// A Guard has a page for people and an ear for the audit; programs see the challenges of all
+// members.
+func ExampleGuard() {
+	g := auth.Guard{
+		Stack: auth.Stack{people},
+		Denied: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			fmt.Fprintln(w, `<a href="/login">Log in</a>`)
+		}),
+		Decided: func(_ *http.Request, by auth.Authenticator, id *auth.Identity, err error) {
+			switch {
+			case err == nil:
+				fmt.Println("let in:", id.Subject, "by", id.Scheme)
+			case by == nil:
+				fmt.Println("nobody tried")
+			default:
+				fmt.Println("kept out:", err)
+			}
+		},
+	}
+	page := g.Handler(http.HandlerFunc(greet))
+
+	show(page, "ann", "correct horse")
+	show(page, "ann", "wrong")
+	show(page, "", "")
+	// Output:
+	// let in: ann by Basic
+	// 200 hello, ann
+	// kept out: basic: credentials refused: portal: wrong user or password
+	// 401 <a href="/login">Log in</a>
+	// nobody tried
+	// 401 <a href="/login">Log in</a>
+}
+
+// Wrong credentials of one scheme are not forgotten because another one has the right ones.
+func ExampleStack() {
+	session := sessions{"c0ffee": "bob"}
+	page := auth.Require(http.HandlerFunc(greet), people, session)
+
+	req := httptest.NewRequest("GET", "/", nil)
+	req.AddCookie(&http.Cookie{Name: "session", Value: "c0ffee"})
+	w := httptest.NewRecorder()
+	page.ServeHTTP(w, req)
+	fmt.Print(w.Code, " ", w.Body)
+
+	req.SetBasicAuth("ann", "wrong")
+	w = httptest.NewRecorder()
+	page.ServeHTTP(w, req)
+	fmt.Print(w.Code, " ", w.Body)
+	// Output:
+	// 200 hello, bob
+	// 401 authentication required
+}
+
+// sessions is an Authenticator of an application's own: user names by the value of a cookie.
+type sessions map[string]string
+
+func (s sessions) Authenticate(req *http.Request) (*auth.Identity, error) {
+	cookie, err := req.Cookie("session")
+	if err != nil || s[cookie.Value] == "" {
+		return nil, auth.ErrNone
+	}
+	return &auth.Identity{Subject: s[cookie.Value], Scheme: "session"}, nil
+}

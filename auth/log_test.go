@@ -1,0 +1,89 @@
+package auth_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/countersign-go/countersign/auth"
+)
+
+func TestLog(t *testing.T) {
+	gone, cancel := context.WithCancel(context.Background())
+	cancel()
+	for _, tt := range []struct {
+		reason                 string
+		ctx                    context.Context
+		member                 auth.Authenticator
+		level, message, scheme string
+		why                    string
+	}{
+		{"refused", nil, &member{err: errWrong, challenge: "MAC x=1"},
+			"WARN", "auth: credentials refused", "MAC", errWrong.Error()},
+		{"no credentials", nil, &member{err: auth.ErrNone, challenge: "MAC"},
+			"INFO", "auth: no credentials", "none", auth.ErrNone.Error()},
+		{"by the scheme of the member, not of the request", nil, list{"hunter2"},
+			"WARN", "auth: credentials refused", "List", errWrong.Error()},
+		{"an outage", nil, &member{err: retryError{}, challenge: "MAC"},
+			"ERROR", "auth: credentials not checked", "MAC", "test: store is full"},
+		{"a caller who left", gone, &member{err: context.Canceled, challenge: "MAC"},
+			"INFO", "auth: credentials not checked", "MAC", "context canceled"},
+		{"a bug", nil, &member{}, "ERROR", "auth: credentials not checked", "*auth_test.member",
+			"auth: *auth_test.member named no subject: " + auth.ErrUnavailable.Error()},
+	} {
+		var logged bytes.Buffer
+		g := auth.Guard{
+			Stack:  auth.Stack{tt.member},
+			Logger: slog.New(slog.NewJSONHandler(&logged, nil)),
+		}
+		req := httptest.NewRequest("GET", "/a/b?token=hunter2", nil)
+		req.Header.Set("Authorization", "hunter2")
+		if tt.ctx != nil {
+			req = req.WithContext(tt.ctx)
+		}
+		serve(g.Handler(whoami), req)
+		if strings.Contains(logged.String(), "hunter2") {
+			t.Errorf("%s: a secret in the log: %s", tt.reason, &logged)
+		}
+		var got map[string]any
+		if err := json.Unmarshal(logged.Bytes(), &got); err != nil {
+			t.Errorf("%s: not one line: %v: %s", tt.reason, err, &logged)
+			continue
+		}
+		delete(got, "time")
+		for key, want := range map[string]string{
+			"level": tt.level, "msg": tt.message, "method": "GET", "path": "/a/b",
+			"remote": req.RemoteAddr, "scheme": tt.scheme, "reason": tt.why,
+		} {
+			if got[key] != want {
+				t.Errorf("%s: %s is %q, want %q", tt.reason, key, got[key], want)
+			}
+			delete(got, key)
+		}
+		if len(got) > 0 {
+			t.Errorf("%s: more than that in the log: %v", tt.reason, got)
+		}
+	}
+}
+
+// Who is let in is the business of Decided, not of the log.
+func TestLogIsSilentOnSuccess(t *testing.T) {
+	var logged bytes.Buffer
+	for _, m := range []http.Handler{
+		(&auth.Guard{
+			Stack: auth.Stack{accepts("ann")}, Logger: slog.New(slog.NewTextHandler(&logged, nil)),
+		}).Handler(whoami),
+		(&auth.Guard{
+			Optional: true, Logger: slog.New(slog.NewTextHandler(&logged, nil)),
+		}).Handler(whoami),
+	} {
+		if w := get(m); w.Code != 200 || logged.Len() > 0 {
+			t.Errorf("%d, logged %s", w.Code, &logged)
+		}
+	}
+}

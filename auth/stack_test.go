@@ -1,0 +1,103 @@
+package auth_test
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/countersign-go/countersign/auth"
+)
+
+var errWrong = errors.New("test: wrong credentials")
+
+// A member is an Authenticator that answers as it is told, and counts how often it is asked.
+type member struct {
+	id        *auth.Identity
+	err       error
+	challenge string // "": it has none
+	asked     int
+	heard     []error // what Challenge was called with
+}
+
+func (m *member) Authenticate(*http.Request) (*auth.Identity, error) {
+	m.asked++
+	return m.id, m.err
+}
+
+func (m *member) Challenge(_ *http.Request, err error) string {
+	m.heard = append(m.heard, err)
+	return m.challenge
+}
+
+func accepts(subject string) *member { return &member{id: &auth.Identity{Subject: subject}} }
+func refuses(err error) *member      { return &member{err: err} }
+
+func TestStack(t *testing.T) {
+	down := fmt.Errorf("store: %w", auth.ErrUnavailable)
+	for _, tt := range []struct {
+		reason  string
+		members []*member
+		subject string
+		err     error
+		asked   []int
+	}{
+		{"nobody is asked, nobody is there", nil, "", auth.ErrNone, nil},
+		{"nobody finds credentials",
+			[]*member{refuses(auth.ErrNone), refuses(auth.ErrNone)}, "", auth.ErrNone, []int{1, 1}},
+		{"the first decides", []*member{accepts("ann"), accepts("bob")}, "ann", nil, []int{1, 0}},
+		{"the second decides where the first finds nothing",
+			[]*member{refuses(auth.ErrNone), accepts("bob")}, "bob", nil, []int{1, 1}},
+		{"absence may be explained",
+			[]*member{refuses(fmt.Errorf("no header: %w", auth.ErrNone)), accepts("bob")},
+			"bob", nil, []int{1, 1}},
+		{"wrong credentials stop the stack, S5",
+			[]*member{refuses(errWrong), accepts("bob")}, "", errWrong, []int{1, 0}},
+		{"an outage stops the stack",
+			[]*member{refuses(down), accepts("bob")}, "", auth.ErrUnavailable, []int{1, 0}},
+		{"an outage is no absence, whatever else the error says",
+			[]*member{refuses(errors.Join(auth.ErrNone, down)), accepts("bob")},
+			"", auth.ErrUnavailable, []int{1, 0}},
+		{"an identity beside an error does not count",
+			[]*member{{id: &auth.Identity{Subject: "eve"}, err: errWrong}}, "", errWrong, []int{1}},
+		{"an identity beside ErrNone does not count",
+			[]*member{{id: &auth.Identity{Subject: "eve"}, err: auth.ErrNone}},
+			"", auth.ErrNone, []int{1}},
+		{"neither identity nor error is a bug, and no acceptance",
+			[]*member{{}, accepts("bob")}, "", auth.ErrUnavailable, []int{1, 0}},
+		{"so is an identity without a subject",
+			[]*member{accepts("")}, "", auth.ErrUnavailable, []int{1}},
+	} {
+		var stack auth.Stack
+		for _, m := range tt.members {
+			stack = append(stack, m)
+		}
+		// Wrapped into another Stack, it must decide the same.
+		for _, s := range []auth.Stack{stack, {auth.Stack{}, stack}} {
+			for _, m := range tt.members {
+				m.asked = 0
+			}
+			id, err := s.Authenticate(httptest.NewRequest("GET", "/", nil))
+			if !errors.Is(err, tt.err) || (id == nil) != (tt.err != nil) {
+				t.Errorf("%s: %v, %v; want %q, %v", tt.reason, id, err, tt.subject, tt.err)
+				continue
+			}
+			if id != nil && id.Subject != tt.subject {
+				t.Errorf("%s: %q, want %q", tt.reason, id.Subject, tt.subject)
+			}
+			for i, m := range tt.members {
+				if m.asked != tt.asked[i] {
+					t.Errorf("%s: member %d was asked %d times", tt.reason, i, m.asked)
+				}
+			}
+		}
+	}
+}
+
+func TestNilMember(t *testing.T) {
+	id, err := auth.Stack{nil, accepts("bob")}.Authenticate(httptest.NewRequest("GET", "/", nil))
+	if id != nil || !errors.Is(err, auth.ErrUnavailable) {
+		t.Errorf("a nil member: %v, %v; want ErrUnavailable", id, err)
+	}
+}
