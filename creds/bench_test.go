@@ -1,0 +1,52 @@
+package creds_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/countersign-go/countersign/creds"
+)
+
+// The floor beside it: most of what a cached credential costs is a look at the clock.
+func BenchmarkTimeNow(b *testing.B) {
+	end := time.Now().Add(time.Hour)
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			if !time.Now().Before(end) {
+				b.Error("the hour is over")
+			}
+		}
+	})
+}
+
+func BenchmarkCached(b *testing.B) {
+	e := &endpoint{lifetime: 24 * time.Hour}
+	benchmark(b, e.cache())
+}
+
+func BenchmarkCachedForever(b *testing.B) {
+	e := &endpoint{}
+	benchmark(b, e.cache())
+}
+
+func benchmark(b *testing.B, c *creds.Cache[*key]) {
+	ctx := context.Background()
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			if _, err := c.Credentials(ctx); err != nil {
+				b.Error(err)
+			}
+		}
+	})
+}
+
+func TestCachedAllocatesNothing(t *testing.T) {
+	e := &endpoint{lifetime: 24 * time.Hour}
+	c := e.cache()
+	ctx := t.Context()
+	if n := testing.AllocsPerRun(100, func() { _, _ = c.Credentials(ctx) }); n != 0 {
+		t.Errorf("%v allocations for cached credentials, want none", n)
+	}
+}

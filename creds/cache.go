@@ -1,0 +1,187 @@
+package creds
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// A Cache is a [Source] and a [Rejecter] that keeps what Fetch gave it until that expires or is
+// rejected. Then it fetches anew, once for all who wait:
+//
+//   - A fetch runs apart from its callers, with the values of the first one's context and a
+//     deadline of 30 s. A caller whose own context ends leaves, and the fetch goes on for the
+//     others.
+//   - A failed fetch is one failure for all who wait. It is remembered for 1 s, and for twice as
+//     long each time in a row, up to 5 min; who asks meanwhile gets the same error at once.
+//   - Rejected credentials that have not expired are still given out if no others can be had,
+//     because a refusal may have had another reason.
+//   - A replacement of rejected credentials cannot be rejected itself for 1 s, and for twice as
+//     long each time, up to 5 min, so that a page that is always refused does not cost a fetch
+//     each time. [Cache.Confirm] ends this.
+//
+// Only Fetch is required. The fields must not be changed once the Cache is in use, and a Cache
+// must not be copied. It is safe for concurrent use. No function given to it is ever called under
+// a lock, and a panic in one of its fields is an error of that fetch. An idle Cache runs nothing.
+type Cache[C any] struct {
+	// Fetch gets new credentials. It is called once at a time and has to return when ctx ends; a
+	// second after that it is given up: its result is dropped, and it may be called again. It must
+	// not ask the same Cache, for instance by a client that signs with it; if it does so under ctx,
+	// that is [ErrRecursive].
+	//
+	// Two optional methods of its error, found by [errors.As], change how long the failure is
+	// remembered: RetryAfter() time.Duration can make it longer, up to 5 min; Final() bool makes it
+	// 5 min if true, for an answer that more tries cannot change, like a wrong password.
+	Fetch func(ctx context.Context) (C, error)
+
+	// Expires tells when credentials end, by this machine's clock. It is asked once for each fetch.
+	// Nil, or the zero time, means never.
+	Expires func(C) time.Time
+
+	// ID tells credentials apart: those with equal IDs are the same ones, so where a service may
+	// change the key of an id, both belong in it. It is not printed. Nil means that no two are the
+	// same; then [ErrSame] is never found.
+	ID func(C) string
+
+	// current is what was fetched last, nil before that. It is read at any time, written under mu.
+	current atomic.Pointer[entry[C]]
+
+	mu      sync.Mutex    // guards all below; never held while a function of the user runs
+	flight  *flight[C]    // the latest fetch, under way or done; nil before the first
+	backoff time.Duration // how long the latest failure was remembered, 0 after a success
+	shield  time.Time     // until then, Reject does nothing
+	step    time.Duration // the length of the latest shield, 0 if it was lifted
+}
+
+// An entry is one set of credentials. Only suspect ever changes, from false to true.
+type entry[C any] struct {
+	value   C
+	id      string    // "" if the Cache has no ID
+	expires time.Time // zero: never
+	suspect atomic.Bool
+}
+
+func (e *entry[C]) valid() bool {
+	return e != nil && (e.expires.IsZero() || time.Now().Before(e.expires))
+}
+
+func (e *entry[C]) fresh() bool { return e != nil && !e.suspect.Load() && e.valid() }
+
+// Credentials returns the current credentials, or waits for new ones if they have expired or were
+// rejected. Its error wraps that of Fetch, or [ErrSame], [ErrExpired] or [ErrRecursive], or, if ctx
+// ended first, both its error and its cause.
+func (c *Cache[C]) Credentials(ctx context.Context) (C, error) {
+	if e := c.current.Load(); e.fresh() {
+		return e.value, nil
+	}
+	return c.await(ctx)
+}
+
+// await is the way of those who have to wait, or to be told why they need not.
+func (c *Cache[C]) await(ctx context.Context) (C, error) {
+	var zero C
+	f, err := c.board(ctx)
+	if err != nil {
+		return zero, err
+	}
+	select {
+	case <-f.done:
+	case <-ctx.Done():
+		select {
+		case <-f.done: // both at once: the result is worth more
+		default:
+			return zero, left(ctx)
+		}
+	}
+	if f.failed == nil {
+		return f.landed.value, nil
+	}
+	if e := c.current.Load(); e.valid() {
+		return e.value, nil
+	}
+	return zero, f.failed
+}
+
+// board returns the fetch whose result the caller gets: the latest one, if it is still under way or
+// its result is still good, else a new one.
+func (c *Cache[C]) board(ctx context.Context) (*flight[C], error) {
+	if c.Fetch == nil {
+		return nil, errors.New("creds: a Cache needs a Fetch function: set its Fetch field")
+	}
+	if ctx.Err() != nil {
+		return nil, left(ctx)
+	}
+	inside := ctx.Value(within[C]{c}) // before the lock: a Context may be the user's own
+
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	f := c.flight
+	switch {
+	case f == nil:
+	case f.flying && inside == f:
+		return nil, ErrRecursive
+	case f.flying, c.current.Load().fresh(), f.failed != nil && time.Now().Before(f.failed.until):
+		return f, nil
+	}
+	c.flight = &flight[C]{done: make(chan struct{}), flying: true}
+	go c.fly(ctx, c.flight)
+	return c.flight, nil
+}
+
+// left is the error of a caller whose context has ended.
+func left(ctx context.Context) error {
+	err, cause := ctx.Err(), context.Cause(ctx)
+	if errors.Is(cause, err) {
+		return fmt.Errorf("creds: no longer waiting for credentials: %w", cause)
+	}
+	return fmt.Errorf("creds: no longer waiting for credentials: %w: %w", err, cause)
+}
+
+// Reject tells the Cache that a server refused credentials for which bad reports true. If they are
+// the current ones, the next call of Credentials waits for others; if that fetch fails, it and
+// later calls get the rejected ones until they expire, and [Cache.Err] tells why; it is tried
+// again as after any failure. For a while after rejected credentials were replaced, nothing more
+// can be rejected (see [Cache]). Reject does not block. bad is called at most once; its panics are
+// the caller's.
+func (c *Cache[C]) Reject(bad func(C) bool) {
+	e := c.current.Load()
+	if !e.fresh() || !bad(e.value) {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	// Those that came while bad was running were not refused.
+	if c.current.Load() == e && e.valid() && !time.Now().Before(c.shield) {
+		e.suspect.Store(true)
+	}
+}
+
+// Confirm tells the Cache that a call that had been refused has succeeded with credentials for
+// which good reports true. If they are the current ones, fetching them was no waste, and they can
+// be rejected at once should they be revoked too. It is not needed for calls that succeed at once.
+// good is called at most once; its panics are the caller's.
+func (c *Cache[C]) Confirm(good func(C) bool) {
+	e := c.current.Load()
+	if e == nil || !good(e.value) {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.current.Load() == e {
+		c.shield, c.step = time.Time{}, 0
+	}
+}
+
+// Err returns the error of the latest fetch, nil if it succeeded or has not ended. With it, one who
+// still gets rejected credentials from Credentials learns why there are no others.
+func (c *Cache[C]) Err() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if f := c.flight; f != nil && f.failed != nil {
+		return f.failed
+	}
+	return nil
+}

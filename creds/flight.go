@@ -1,0 +1,188 @@
+package creds
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"runtime"
+	"strings"
+	"time"
+)
+
+const (
+	fetchTime = 30 * time.Second // what Fetch has
+	graceTime = time.Second      // what it has to return afterwards
+	firstStep = time.Second      // the shortest back-off
+	finalStep = 5 * time.Minute  // the longest
+)
+
+// The failures that a [Cache] finds itself.
+var (
+	// ErrSame: Fetch gave the very credentials that had been rejected.
+	ErrSame = errors.New("creds: fetched the same credentials that were rejected: " +
+		"the service may have refused for another reason")
+
+	// ErrExpired: Fetch gave credentials that had already expired.
+	ErrExpired = errors.New("creds: fetched credentials that have already expired: " +
+		"compare the clock here with that of the service")
+
+	// ErrRecursive: Fetch asked its own [Cache] for credentials, and would have waited for itself.
+	ErrRecursive = errors.New("creds: Fetch asked for the credentials that it is to fetch: " +
+		"let it use another client or signer")
+)
+
+// A flight is one fetch. Its result, in landed or failed, may be read once done is closed.
+type flight[C any] struct {
+	done   chan struct{}
+	flying bool // guarded by Cache.mu, as the setting of what follows
+	landed *entry[C]
+	failed *failure
+}
+
+// within is the context key under which the context of a fetch holds its flight.
+type within[C any] struct{ c *Cache[C] }
+
+// A failure is the error of a flight.
+type failure struct {
+	err   error
+	pause time.Duration // the least back-off
+	limit time.Time     // when to try again at the latest; zero: no limit
+	until time.Time     // the end of the back-off
+}
+
+func (f *failure) Error() string {
+	return fmt.Sprintf("creds: fetch failed, next try after %s: %v",
+		f.until.UTC().Format(time.TimeOnly+" MST"), f.err)
+}
+
+func (f *failure) Unwrap() error { return f.err }
+
+// fly runs one fetch, in its own goroutine. Whatever Fetch does, the flight lands.
+func (c *Cache[C]) fly(first context.Context, f *flight[C]) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(first), fetchTime)
+	defer cancel()
+	// Without this, a Fetch that does not heed its context would block all callers for ever.
+	overdue := time.AfterFunc(fetchTime+graceTime, func() {
+		err := fmt.Errorf("given up: the Fetch function did not return within %s, "+
+			"though its context had ended: %w", fetchTime+graceTime, context.DeadlineExceeded)
+		c.land(f, nil, &failure{err: err})
+	})
+	defer overdue.Stop()
+
+	var e *entry[C]
+	// What remains if Fetch does not return, but ends this goroutine.
+	failed := &failure{err: errors.New("the Fetch function called runtime.Goexit")}
+	defer func() { c.land(f, e, failed) }()
+	e, failed = c.fetch(context.WithValue(ctx, within[C]{c}, f))
+}
+
+// fetch calls the functions of the user and judges what they gave.
+func (c *Cache[C]) fetch(ctx context.Context) (e *entry[C], failed *failure) {
+	old := c.current.Load() // only a landing replaces it, and that is ours
+	defer func() {
+		if v := recover(); v != nil {
+			e, failed = nil, &failure{err: panicked(v)}
+		}
+	}()
+	value, err := c.Fetch(ctx)
+	if err != nil {
+		return nil, &failure{err: err, pause: pause(err)}
+	}
+	if isNil(reflect.ValueOf(&value).Elem()) {
+		return nil, &failure{err: errors.New("the Fetch function returned nil, and no error")}
+	}
+	e = &entry[C]{value: value}
+	if c.Expires != nil {
+		e.expires = c.Expires(value)
+	}
+	if !e.valid() {
+		return nil, &failure{err: ErrExpired}
+	}
+	if c.ID == nil {
+		return e, nil
+	}
+	e.id = c.ID(value)
+	if old.valid() && old.suspect.Load() && old.id == e.id {
+		// The endpoint does answer, so it is asked again when the credentials end, and not only
+		// when the back-off does.
+		return nil, &failure{err: ErrSame, limit: old.expires}
+	}
+	return e, nil
+}
+
+// land ends a flight, with an entry or a failure, and lets those who wait go.
+func (c *Cache[C]) land(f *flight[C], e *entry[C], failed *failure) {
+	now := time.Now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !f.flying {
+		return // given up before
+	}
+	f.flying = false
+	defer close(f.done)
+	if failed != nil {
+		c.backoff = longer(c.backoff)
+		failed.until = now.Add(max(c.backoff, failed.pause))
+		if !failed.limit.IsZero() && failed.limit.Before(failed.until) {
+			failed.until = failed.limit
+		}
+		f.failed = failed
+		return
+	}
+	c.backoff = 0
+	if old := c.current.Load(); old != nil && old.suspect.Load() {
+		c.step = longer(c.step)
+		c.shield = now.Add(c.step)
+	}
+	c.current.Store(e)
+	f.landed = e
+}
+
+func isNil(v reflect.Value) bool {
+	return (v.Kind() == reflect.Pointer || v.Kind() == reflect.Interface) && v.IsNil()
+}
+
+// longer returns the back-off that follows d.
+func longer(d time.Duration) time.Duration { return min(max(2*d, firstStep), finalStep) }
+
+// pause returns the shortest back-off that err asks for.
+func pause(err error) time.Duration {
+	var final interface{ Final() bool }
+	if errors.As(err, &final) && final.Final() {
+		return finalStep
+	}
+	var after interface{ RetryAfter() time.Duration }
+	if errors.As(err, &after) {
+		return min(max(after.RetryAfter(), 0), finalStep)
+	}
+	return 0
+}
+
+// panicked makes an error of a recovered panic. Its text has the value only if that is the
+// runtime's own, since any other may hold a secret.
+func panicked(v any) error {
+	if err, ok := v.(runtime.Error); ok {
+		return fmt.Errorf("panic in %s: %w", panicSite(), err)
+	}
+	return fmt.Errorf("panic in %s with a %T", panicSite(), v)
+}
+
+// panicSite names the function and line that panicked. It is to be called while the panic is being
+// recovered, when the stack still shows them.
+func panicSite() string {
+	var pcs [32]uintptr
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs[:])])
+	panicking := false
+	for {
+		frame, more := frames.Next()
+		ours := !strings.HasPrefix(frame.Function, "runtime.")
+		if panicking && ours {
+			return fmt.Sprintf("%s, line %d", frame.Function, frame.Line)
+		}
+		panicking = panicking || frame.Function == "runtime.gopanic"
+		if !more {
+			return "an unknown function"
+		}
+	}
+}

@@ -1,0 +1,237 @@
+package creds_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/countersign-go/countersign/creds"
+)
+
+func TestFirstCallerCancelled_F4(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		type name string
+		var seen any
+		e := &endpoint{latency: 200 * time.Millisecond}
+		c := e.cache()
+		c.Fetch = func(ctx context.Context) (*key, error) {
+			seen = ctx.Value(name("tenant"))
+			if end, ok := ctx.Deadline(); !ok || time.Until(end) != 30*time.Second {
+				t.Errorf("the fetch has until %v, want 30s from now", end)
+			}
+			return e.fetch(ctx)
+		}
+		boss := errors.New("the boss says stop")
+		ctx, cancel := context.WithCancelCause(context.WithValue(t.Context(), name("tenant"), 7))
+		first := make(chan error)
+		go func() {
+			_, err := c.Credentials(ctx)
+			first <- err
+		}()
+		synctest.Wait()
+		go func() {
+			time.Sleep(10 * time.Millisecond)
+			cancel(boss)
+		}()
+		var others []error
+		var all sync.WaitGroup
+		all.Go(func() { others, _ = crowd(c, 999) })
+		start := time.Now()
+		err := <-first
+		if !errors.Is(err, context.Canceled) || !errors.Is(err, boss) {
+			t.Errorf("the first caller got %v; want its context's error and cause", err)
+		}
+		if took := time.Since(start); took != 10*time.Millisecond {
+			t.Errorf("the first caller was back after %v, want 10ms", took)
+		}
+		all.Wait()
+		if err := errors.Join(others...); err != nil {
+			t.Errorf("another caller failed: %v", err)
+		}
+		e.wantCalls(t, 1, "for all")
+		if seen != 7 {
+			t.Errorf("the fetch saw the context value %v, want that of the first caller", seen)
+		}
+	})
+}
+
+func TestWaiterDeadline_F4(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := &endpoint{latency: 200 * time.Millisecond}
+		c := e.cache()
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		defer cancel()
+		start := time.Now()
+		_, err := c.Credentials(ctx)
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("got %v, want a deadline error", err)
+		}
+		if took := time.Since(start); took != 50*time.Millisecond {
+			t.Errorf("back after %v, want 50ms", took)
+		}
+		want(t, c, "key 1")
+		if took := time.Since(start); took != e.latency {
+			t.Errorf("the next caller was served after %v, want %v", took, e.latency)
+		}
+		e.wantCalls(t, 1, "for both")
+	})
+}
+
+// A caller that has gone already starts nothing, but takes what is there.
+func TestCallerGone_F4(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := &endpoint{}
+		c := e.cache()
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, err := c.Credentials(ctx); !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v, want %v", err, context.Canceled)
+		}
+		synctest.Wait()
+		e.wantCalls(t, 0, "for a caller that has gone")
+		want(t, c, "key 1")
+		if _, err := c.Credentials(ctx); err != nil {
+			t.Errorf("current credentials were refused to a caller that has gone: %v", err)
+		}
+	})
+}
+
+// A Fetch that does not heed its context holds nobody for longer than its deadline and a second.
+func TestFetchHangs_F4(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		var calls atomic.Int32
+		c := &creds.Cache[*key]{Fetch: func(context.Context) (*key, error) {
+			if calls.Add(1) == 1 {
+				<-release
+				return &key{id: "late"}, nil
+			}
+			return &key{id: "prompt"}, nil
+		}}
+		errs, took := crowd(c, 100)
+		for _, err := range errs {
+			if !errors.Is(err, context.DeadlineExceeded) {
+				t.Fatalf("got %v, want a deadline error", err)
+			}
+		}
+		if took != 31*time.Second {
+			t.Errorf("all were back after %v, want 31s", took)
+		}
+		time.Sleep(time.Second)
+		want(t, c, "prompt")
+		close(release)
+		synctest.Wait()
+		want(t, c, "prompt")
+	})
+}
+
+func TestFetchHeedsDeadline_F4(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := &endpoint{latency: time.Hour}
+		errs, took := crowd(e.cache(), 100)
+		for _, err := range errs {
+			if !errors.Is(err, context.DeadlineExceeded) {
+				t.Fatalf("got %v, want a deadline error", err)
+			}
+		}
+		if took != 30*time.Second {
+			t.Errorf("all were back after %v, want 30s", took)
+		}
+	})
+}
+
+// pauseError asks for a back-off.
+type pauseError struct {
+	after time.Duration
+	final bool
+}
+
+func (e pauseError) Error() string             { return "come back later" }
+func (e pauseError) RetryAfter() time.Duration { return e.after }
+func (e pauseError) Final() bool               { return e.final }
+
+func TestFailingEndpoint_F14(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := &endpoint{latency: 200 * time.Millisecond, fails: errors.New("it is down")}
+		c := e.cache()
+		errs, took := crowd(c, 1000)
+		for _, err := range errs {
+			if !errors.Is(err, e.fails) {
+				t.Fatalf("got %v, want %v", err, e.fails)
+			}
+		}
+		if took != e.latency {
+			t.Errorf("all were back after %v, want %v", took, e.latency)
+		}
+		e.wantCalls(t, 1, "for 1000 callers")
+
+		errs, took = crowd(c, 1000)
+		if took != 0 || !errors.Is(errs[999], e.fails) {
+			t.Errorf("the next got %v after %v, want the same failure at once", errs[999], took)
+		}
+		e.wantCalls(t, 1, "for 2000 callers")
+		text := "creds: fetch failed, next try after 00:00:01 UTC: it is down"
+		if got := errs[0].Error(); got != text {
+			t.Errorf("the error reads %q", got)
+		}
+	})
+}
+
+func TestBackOff_F14(t *testing.T) {
+	plain := errors.New("it is down")
+	long := []int{1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300}
+	for _, row := range []struct {
+		reason string
+		err    error
+		want   []int // seconds between one fetch and the next
+	}{
+		{"doubles up to 5 min", plain, long},
+		{"a wish makes it longer", pauseError{after: 10 * time.Second},
+			[]int{10, 10, 10, 10, 16, 32, 64, 128, 256, 300, 300}},
+		{"a wish is found under a wrapper", fmt.Errorf("x: %w", pauseError{after: 5 * time.Second}),
+			[]int{5, 5, 5, 8, 16}},
+		{"a wish does not make it shorter", pauseError{after: time.Millisecond}, long},
+		{"a negative wish is none", pauseError{after: -time.Hour}, long},
+		{"a wish ends at 5 min", pauseError{after: 1 << 62}, []int{300, 300, 300}},
+		{"final is 5 min", pauseError{final: true}, []int{300, 300, 300}},
+	} {
+		t.Run(row.reason, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				e := &endpoint{fails: row.err}
+				c := e.cache()
+				wantErr(t, c, row.err)
+				for i, pause := range row.want {
+					time.Sleep(time.Duration(pause)*time.Second - time.Nanosecond)
+					wantErr(t, c, row.err)
+					e.wantCalls(t, int32(i)+1, fmt.Sprint("just before the end of pause ", i+1))
+					time.Sleep(time.Nanosecond)
+					wantErr(t, c, row.err)
+					e.wantCalls(t, int32(i)+2, fmt.Sprint("at the end of pause ", i+1))
+				}
+			})
+		})
+	}
+}
+
+func TestSuccessEndsBackOff_F14(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		down := errors.New("it is down")
+		e := &endpoint{lifetime: time.Minute}
+		c := e.cache()
+		for _, first := range []int32{1, 5} {
+			e.fails = down
+			for range 3 { // with pauses of 1, 2 and 4 s
+				wantErr(t, c, down)
+				time.Sleep(4 * time.Second)
+			}
+			e.fails = nil
+			want(t, c, fmt.Sprint("key ", first+3))
+			time.Sleep(e.lifetime)
+		}
+	})
+}

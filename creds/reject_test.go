@@ -1,0 +1,312 @@
+package creds_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/countersign-go/countersign/creds"
+)
+
+// call does what a signer does for one request to a server that accepts some keys: it signs, and if
+// that is refused, it rejects the key and signs once more if there is another.
+func call(c *creds.Cache[*key], accept func(*key) bool) (ok bool, err error) {
+	k, err := c.Credentials(context.Background())
+	if err != nil || accept(k) {
+		return err == nil, err
+	}
+	c.Reject(is(k))
+	next, err := c.Credentials(context.Background())
+	if err != nil || next == k || !accept(next) {
+		return false, err
+	}
+	c.Confirm(is(next))
+	return true, nil
+}
+
+func nothing(*key) bool { return false }
+
+func TestRejectReplaces(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := &endpoint{latency: 200 * time.Millisecond}
+		c := e.cache()
+		c.Reject(is(want(t, c, "key 1")))
+		e.wantCalls(t, 1, "before anybody asks") // Reject itself fetches nothing
+		start := time.Now()
+		want(t, c, "key 2")
+		if took := time.Since(start); took != e.latency {
+			t.Errorf("the next caller waited %v, want %v", took, e.latency)
+		}
+	})
+}
+
+func TestLateReject_F12(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := &endpoint{}
+		c := e.cache()
+		old := want(t, c, "key 1")
+		c.Reject(is(old))
+		k := want(t, c, "key 2")
+		c.Confirm(is(k)) // no shield any more: only the question protects the newer key
+		for range 1000 {
+			c.Reject(is(old))
+			want(t, c, "key 2")
+		}
+		c.Confirm(is(old)) // about a key that is gone: changes nothing
+
+		// A refusal that is judged while the key is being replaced hurts nobody either.
+		c.Reject(func(judged *key) bool {
+			c.Reject(is(judged))
+			c.Confirm(is(want(t, c, "key 3")))
+			return judged == k
+		})
+		want(t, c, "key 3")
+		e.wantCalls(t, 3, "in all")
+	})
+}
+
+// A success that is judged while its key is being replaced says nothing about the next key.
+func TestLateConfirm_F12(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := &endpoint{}
+		c := e.cache()
+		c.Confirm(is(want(t, c, "key 1")))
+		c.Confirm(func(judged *key) bool {
+			c.Reject(is(judged))
+			want(t, c, "key 2")
+			return true
+		})
+		c.Reject(is(want(t, c, "key 2")))
+		want(t, c, "key 2") // still behind its shield
+	})
+}
+
+// A key is revoked, and the refusals of 1000 calls come in spread over 5 s.
+func TestStormOfRefusals_F12(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := &endpoint{latency: 200 * time.Millisecond}
+		c := e.cache()
+		k := want(t, c, "key 1")
+		var all sync.WaitGroup
+		for i := range 1000 {
+			all.Go(func() {
+				time.Sleep(time.Duration(i) * 5 * time.Millisecond)
+				c.Reject(is(k))
+				next, err := c.Credentials(context.Background())
+				if err != nil || next.id != "key 2" {
+					t.Errorf("call %d got %v, %v; want key 2", i, next, err)
+				}
+			})
+		}
+		all.Wait()
+		e.wantCalls(t, 2, "in all")
+	})
+}
+
+func TestUsedToItsEnd_F13(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := &endpoint{latency: 100 * time.Millisecond, lifetime: time.Minute}
+		c := e.cache()
+		k := want(t, c, "key 1")
+		e.fails = errors.New("it is down")
+		c.Reject(is(k))
+		start := time.Now()
+		for _, row := range []struct {
+			at    time.Duration
+			calls int32 // so far
+		}{
+			{0, 2},               // waits for a fetch, which fails until 1.1 s
+			{time.Second, 2},     // within the back-off
+			{2 * time.Second, 3}, // fails until 4.1 s
+			{4 * time.Second, 3},
+			{5 * time.Second, 4},
+			{30 * time.Second, 5},
+			{time.Minute - time.Second, 6},
+		} {
+			time.Sleep(row.at - time.Since(start))
+			errs, took := crowd(c, 10)
+			if err := errors.Join(errs...); err != nil {
+				t.Errorf("at %v: %v", row.at, err)
+			}
+			if took > e.latency {
+				t.Errorf("at %v: took %v, want at most one latency", row.at, took)
+			}
+			e.wantCalls(t, row.calls, fmt.Sprint("at ", row.at))
+			want(t, c, "key 1")
+			if err := c.Err(); !errors.Is(err, e.fails) {
+				t.Errorf("at %v, the failure is %v, want %v", row.at, err, e.fails)
+			}
+		}
+		time.Sleep(time.Minute - time.Since(start))
+		wantErr(t, c, e.fails)
+		e.fails = nil
+		time.Sleep(5 * time.Minute)
+		want(t, c, fmt.Sprint("key ", e.calls.Load()+1))
+	})
+}
+
+// One page says no for ever; the others must not notice.
+func TestRefusedForever(t *testing.T) {
+	for _, row := range []struct {
+		spacing time.Duration
+		fetches int32 // the first, one at once, and then after 1, 3, 7, 15, ... s
+	}{
+		{0, 2},
+		{10 * time.Millisecond, 5}, // 10 s
+		{100 * time.Millisecond, 8},
+		{480 * time.Millisecond, 10}, // 8 min
+		{time.Second, 12},            // at last, one each 5 min
+	} {
+		for _, latency := range []time.Duration{0, 200 * time.Millisecond} {
+			name := fmt.Sprintf("%v apart, %v", row.spacing, latency)
+			t.Run("one by one, "+name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					e := &endpoint{latency: latency}
+					c := e.cache()
+					for range 1000 {
+						if ok, err := call(c, nothing); ok || err != nil {
+							t.Fatalf("got %v, %v; want a refusal", ok, err)
+						}
+						time.Sleep(row.spacing)
+					}
+					e.wantCalls(t, row.fetches, "for 1000 calls")
+				})
+			})
+			t.Run("side by side, "+name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					e := &endpoint{latency: latency}
+					c := e.cache()
+					var all sync.WaitGroup
+					for i := range 1000 {
+						all.Go(func() {
+							time.Sleep(time.Duration(i) * row.spacing)
+							if ok, err := call(c, nothing); ok || err != nil {
+								t.Errorf("got %v, %v; want a refusal", ok, err)
+							}
+						})
+					}
+					all.Wait()
+					if n := e.calls.Load(); n > row.fetches {
+						t.Errorf("%d fetches for 1000 calls, want at most %d", n, row.fetches)
+					}
+				})
+			})
+		}
+	}
+}
+
+// The same with keys that live shorter than the shields: what each costs when it ends is not saved,
+// but no more is spent on refusals.
+func TestRefusedForeverShortLived(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := &endpoint{lifetime: 2 * time.Second}
+		c := e.cache()
+		for range 4000 { // 400 s: 200 lifetimes
+			if ok, err := call(c, nothing); ok || err != nil {
+				t.Fatalf("got %v, %v; want a refusal", ok, err)
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		if n := e.calls.Load(); n > 200+10 {
+			t.Errorf("%d fetches in 200 lifetimes, want at most 10 more", n)
+		}
+	})
+}
+
+func TestMendedAndRevokedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := &endpoint{}
+		c := e.cache()
+		want(t, c, "key 1")
+		for revoked := int32(1); revoked <= 50; revoked++ {
+			newer := func(k *key) bool { return k.id == fmt.Sprint("key ", revoked+1) }
+			if ok, err := call(c, newer); !ok || err != nil {
+				t.Fatalf("revocation %d: got %v, %v; want a mended call", revoked, ok, err)
+			}
+			e.wantCalls(t, revoked+1, fmt.Sprint("after revocation ", revoked))
+		}
+	})
+}
+
+// A mended call also resets the length of the next shield.
+func TestConfirmResetsStep(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := &endpoint{}
+		c := e.cache()
+		for range 10 { // shields of 1, 2, 4 s
+			_, _ = call(c, nothing)
+			time.Sleep(time.Second)
+		}
+		e.wantCalls(t, 5, "in 10 s")
+		c.Confirm(nothing)
+		_, _ = call(c, nothing)
+		e.wantCalls(t, 5, "under a shield of 8 s that nothing has lifted")
+		c.Confirm(func(*key) bool { return true })
+		_, _ = call(c, nothing)
+		e.wantCalls(t, 6, "once it was lifted")
+		time.Sleep(time.Second)
+		_, _ = call(c, nothing)
+		e.wantCalls(t, 7, "a second later, since the shields start anew")
+	})
+}
+
+func TestSameCredential_F2(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := &endpoint{lifetime: time.Minute}
+		c := e.cache()
+		c.ID = func(*key) string { return "always the same" }
+		c.Reject(is(want(t, c, "key 1")))
+		start := time.Now()
+		for range 300 { // 30 s: tries at 0, 1, 3, 7 and 15 s
+			want(t, c, "key 1")
+			time.Sleep(100 * time.Millisecond)
+		}
+		e.wantCalls(t, 6, "in 30 s")
+		time.Sleep(45*time.Second - time.Since(start))
+		want(t, c, "key 1") // the try that was due at 31 s; the next would be at 77 s
+		e.wantCalls(t, 7, "in 45 s")
+		if err := c.Err(); !errors.Is(err, creds.ErrSame) {
+			t.Errorf("the failure is %v, want %v", err, creds.ErrSame)
+		}
+
+		// When the key ends, the same one with a later end is welcome, and not after the back-off.
+		time.Sleep(time.Minute - time.Since(start))
+		want(t, c, "key 8")
+		e.wantCalls(t, 8, "at the end of the key")
+		if err := c.Err(); err != nil {
+			t.Errorf("the failure is %v, want none after a success", err)
+		}
+	})
+}
+
+func TestExpiredCredential_F2(t *testing.T) {
+	for _, past := range []time.Duration{0, time.Nanosecond, 100 * 365 * 24 * time.Hour} {
+		synctest.Test(t, func(t *testing.T) {
+			e := &endpoint{lifetime: time.Hour}
+			c := e.cache()
+			c.Expires = func(*key) time.Time { return time.Now().Add(-past) }
+			for range 300 { // 30 s
+				wantErr(t, c, creds.ErrExpired)
+				time.Sleep(100 * time.Millisecond)
+			}
+			e.wantCalls(t, 5, "in 30 s") // at 0, 1, 3, 7, 15 s
+		})
+	}
+}
+
+// Without ID, credentials are not compared, and each is a new one.
+func TestNotCompared_F2(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := &key{id: "static"}
+		c := &creds.Cache[*key]{Fetch: func(context.Context) (*key, error) { return k, nil }}
+		for range 1000 {
+			if ok, err := call(c, nothing); ok || err != nil {
+				t.Fatalf("got %v, %v; want a refusal", ok, err)
+			}
+		}
+	})
+}
