@@ -75,7 +75,8 @@ func TestCallersRequestUntouched_B8_X1(t *testing.T) {
 		{"mended, body unread", &token{}, refuse(0), "https://a.example/", false},
 		{"mended, body rewound", &token{}, refuse(3), "https://a.example/", true},
 		{"refused, body half read", &token{}, refuse(3), "https://a.example/", false},
-		{"refused, body unread", &token{failing: errBroken}, refuse(0), "https://a.example/", false},
+		{"refused, body unread", &token{failing: errBroken}, refuse(0), "https://a.example/",
+			false},
 		{"not signed", &token{}, ok, "https://elsewhere.example/", false},
 		{"signer fails", fail, ok, "https://a.example/", false},
 		{"base fails", &token{}, base(func(*http.Request) (*http.Response, error) {
@@ -152,7 +153,8 @@ func TestGetBody_B2(t *testing.T) {
 	}
 }
 
-// Only for a body that cannot be read twice, and is long or of unknown length, the server is asked first.
+// Only for a body that cannot be read twice, and is long or of unknown length, the server is asked
+// first.
 func TestExpect_B4(t *testing.T) {
 	tests := []struct {
 		name   string
@@ -170,17 +172,19 @@ func TestExpect_B4(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			req, _ := http.NewRequest("PUT", "https://a.example/", io.NopCloser(strings.NewReader("x")))
+			body := io.NopCloser(strings.NewReader("x"))
+			req, _ := http.NewRequest("PUT", "https://a.example/", body)
 			req.ContentLength = test.length
 			if test.header != "" {
 				req.Header.Set("Expect", test.header)
 			}
-			rt := &transport.Transport{Signer: &token{}, Base: base(func(req *http.Request) (*http.Response, error) {
-				if req.Header.Get("Expect") != test.want || req.Close != test.close {
-					t.Errorf("Expect %q, Close %v", req.Header.Get("Expect"), req.Close)
-				}
-				return answer(200)
-			})}
+			rt := &transport.Transport{Signer: &token{},
+				Base: base(func(req *http.Request) (*http.Response, error) {
+					if req.Header.Get("Expect") != test.want || req.Close != test.close {
+						t.Errorf("Expect %q, Close %v", req.Header.Get("Expect"), req.Close)
+					}
+					return answer(200)
+				})}
 			if _, err := rt.RoundTrip(req); err != nil {
 				t.Error(err)
 			}
@@ -192,22 +196,23 @@ func TestExpect_B4(t *testing.T) {
 func TestLateRead_B9(t *testing.T) {
 	var late io.ReadCloser
 	n := 0
-	rt := &transport.Transport{Signer: &token{}, Base: rawBase(func(req *http.Request) (*http.Response, error) {
-		if n++; n == 1 {
-			late = req.Body
-			return answer(401)
-		}
-		if data, err := io.ReadAll(late); err == nil || len(data) > 0 {
-			t.Errorf("the late read got %q, %v", data, err)
-		}
-		_ = late.Close()
-		data, err := io.ReadAll(req.Body)
-		if string(data) != "whole" || err != nil {
-			t.Errorf("the second attempt sent %q, %v", data, err)
-		}
-		_ = req.Body.Close()
-		return answer(200)
-	})}
+	rt := &transport.Transport{Signer: &token{},
+		Base: rawBase(func(req *http.Request) (*http.Response, error) {
+			if n++; n == 1 {
+				late = req.Body
+				return answer(401)
+			}
+			if data, err := io.ReadAll(late); err == nil || len(data) > 0 {
+				t.Errorf("the late read got %q, %v", data, err)
+			}
+			_ = late.Close()
+			data, err := io.ReadAll(req.Body)
+			if string(data) != "whole" || err != nil {
+				t.Errorf("the second attempt sent %q, %v", data, err)
+			}
+			_ = req.Body.Close()
+			return answer(200)
+		})}
 	body := &closeCounter{Reader: strings.NewReader("whole")}
 	req, _ := http.NewRequest("POST", "https://a.example/", body)
 	resp, err := rt.RoundTrip(req)
@@ -236,7 +241,7 @@ func TestUnrewindableBody_B1_B5(t *testing.T) {
 func unrewindable(t *testing.T, http2 bool, size int) {
 	want := bytes.Repeat([]byte("0123456789"), size/10)
 	var whole, broken atomic.Int32
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+	handler := func(w http.ResponseWriter, req *http.Request) {
 		if id, _, _ := credentials(req); id == "id0" {
 			w.Header().Set("WWW-Authenticate", "Token credential")
 			w.WriteHeader(401)
@@ -247,7 +252,8 @@ func unrewindable(t *testing.T, http2 bool, size int) {
 		} else {
 			broken.Add(1)
 		}
-	}))
+	}
+	server := httptest.NewUnstartedServer(http.HandlerFunc(handler))
 	open := countConnections(server)
 	server.EnableHTTP2 = http2
 	server.StartTLS()
@@ -275,7 +281,8 @@ func unrewindable(t *testing.T, http2 bool, size int) {
 	}
 	t.Logf("%d mended, %d returned", mended, returned)
 	if int(whole.Load()) != mended || broken.Load() != 0 {
-		t.Errorf("%d whole and %d broken bodies for %d mended calls", whole.Load(), broken.Load(), mended)
+		t.Errorf("%d whole and %d broken bodies for %d mended calls",
+			whole.Load(), broken.Load(), mended)
 	}
 	if size > 1<<20 && mended != 50 {
 		t.Errorf("a long body is asked for first: all 50 should have been mended, not %d", mended)
@@ -350,7 +357,9 @@ func TestRoundTripperManners(t *testing.T) {
 	defer func() { http.DefaultTransport = saved }()
 	rt := &transport.Transport{Signer: &token{}}
 	for _, status := range []int{200, 204} { // each time the one that is there now
-		http.DefaultTransport = base(func(*http.Request) (*http.Response, error) { return answer(status) })
+		http.DefaultTransport = base(func(*http.Request) (*http.Response, error) {
+			return answer(status)
+		})
 		if resp, err := get(rt, "https://a.example/"); err != nil || resp.StatusCode != status {
 			t.Errorf("%v, %v", resp, err)
 		}

@@ -9,17 +9,17 @@ import (
 )
 
 // A Clock knows what time it is at each origin. The zero value is ready to use and everywhere says
-// the time of this machine; a [Transport] moves it when a server refuses a timestamp. What it learns
-// is held against the monotonic clock, so that a step of this machine's clock changes nothing.
-// It never touches the clock of the system. All methods are safe for concurrent use.
+// the time of this machine; a [Transport] moves it when a server refuses a timestamp. What it
+// learns is held against the monotonic clock, so that a step of this machine's clock changes
+// nothing. It never touches the clock of the system. All methods are safe for concurrent use.
 type Clock struct {
 	// Moved, if not nil, is called once for each new offset, when a server has accepted a request
-	// that was signed with it. u is the origin; the offset is what to add to the time of this machine.
-	// Together with Set it carries an offset over to the next process.
+	// that was signed with it. u is the origin; the offset is what to add to the time of this
+	// machine. Together with Set it carries an offset over to the next process.
 	Moved func(u *url.URL, offset time.Duration)
 
-	mu       sync.Mutex                               // held to replace the map
-	readings atomic.Pointer[map[origin]*clockReading] // never changed in place; nil: nothing learned
+	mu       sync.Mutex                               // held to replace readings
+	readings atomic.Pointer[map[origin]*clockReading] // never changed in place; nil: none
 }
 
 // A clockReading says that it was server there when it was local here.
@@ -42,8 +42,8 @@ func (c *Clock) Now(u *url.URL) time.Time {
 	return c.reading(originOf(u)).at(time.Now())
 }
 
-// Set makes the origin of u differ from this machine by offset, from now on. An offset of zero makes
-// it follow this machine again.
+// Set makes the origin of u differ from this machine by offset, from now on. An offset of zero
+// makes it follow this machine again.
 func (c *Clock) Set(u *url.URL, offset time.Duration) {
 	var r *clockReading
 	if offset != 0 {

@@ -14,7 +14,9 @@ import (
 // Set is per origin, whatever the spelling of the URL, runs on with time, and zero takes it back.
 func TestClockSet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		clock := &transport.Clock{Moved: func(*url.URL, time.Duration) { t.Error("Set counts as moved") }}
+		clock := &transport.Clock{Moved: func(*url.URL, time.Duration) {
+			t.Error("Set counts as moved")
+		}}
 		parse := func(s string) *url.URL {
 			u, err := url.Parse(s)
 			if err != nil {
@@ -42,7 +44,8 @@ func TestClockSet(t *testing.T) {
 		server := &service{off: 2 * time.Hour}
 		clock.Set(parse("https://a.example"), 2*time.Hour)
 		rt := &transport.Transport{Signer: &token{}, Base: server, Clock: clock}
-		if resp, err := get(rt, "https://a.example/"); err != nil || transport.History(resp) != nil {
+		if resp, err := get(rt, "https://a.example/"); err != nil ||
+			transport.History(resp) != nil {
 			t.Errorf("%v, %v", transport.History(resp), err)
 		}
 	})
@@ -61,7 +64,7 @@ func TestClockAcceptedAfterUndo(t *testing.T) {
 					if forbidden++; forbidden > 1 {
 						time.Sleep(10 * time.Second)
 					}
-					return answer(401, "Date", time.Now().Add(server.off).UTC().Format(http.TimeFormat))
+					return answer(401, "Date", date(time.Now().Add(server.off)))
 				}
 				resp, err := server.RoundTrip(req)
 				time.Sleep(time.Minute)
@@ -70,7 +73,8 @@ func TestClockAcceptedAfterUndo(t *testing.T) {
 		u, _ := url.Parse("https://a.example/")
 		var wg sync.WaitGroup
 		wg.Go(func() {
-			if resp, err := get(rt, "https://a.example/forbidden"); err != nil || resp.StatusCode != 401 {
+			if resp, err := get(rt, "https://a.example/forbidden"); err != nil ||
+				resp.StatusCode != 401 {
 				t.Errorf("%v, %v", resp, err)
 			}
 			if off := time.Until(clock.Now(u)); off != 0 {
@@ -78,8 +82,9 @@ func TestClockAcceptedAfterUndo(t *testing.T) {
 			}
 		})
 		synctest.Wait() // its second attempt is under way, with the hour
-		if resp, err := get(rt, "https://a.example/"); err != nil || transport.History(resp) != nil {
-			t.Errorf("%v, %v: want the offset of the other call to do", transport.History(resp), err)
+		if resp, err := get(rt, "https://a.example/"); err != nil ||
+			transport.History(resp) != nil {
+			t.Errorf("%v, %v: want the offset of the other call", transport.History(resp), err)
 		}
 		if off := time.Until(clock.Now(u)); (off - time.Hour).Abs() > time.Second {
 			t.Errorf("the clock is off by %v, want an hour", off)
@@ -96,7 +101,7 @@ func TestClockNotAcceptedByServerError(t *testing.T) {
 		rt := &transport.Transport{Signer: &token{}, Clock: clock,
 			Base: base(func(*http.Request) (*http.Response, error) {
 				if n++; n == 1 {
-					return answer(401, "Date", time.Now().Add(time.Hour).UTC().Format(http.TimeFormat))
+					return answer(401, "Date", date(time.Now().Add(time.Hour)))
 				}
 				return answer(502)
 			})}

@@ -1,13 +1,13 @@
-// Package transport is the one place where requests are signed and sent: an [http.RoundTripper] that
-// has each attempt signed by a [Signer], whatever the scheme, and that mends a refusal.
+// Package transport is the one place where requests are signed and sent: an [http.RoundTripper]
+// that has each attempt signed by a [Signer], whatever the scheme, and that mends a refusal.
 //
 // # Where credentials go
 //
 // An origin is a scheme, a host and a port (RFC 9110, section 4.3.1). Requests are signed for the
 // origin that the caller addressed, and after redirects only while every hop stayed there: a hop
-// elsewhere has chosen the path of all that follow. Origins narrows that further. All other requests
-// go out as the caller made them. Over plain http only loopback hosts are signed for, and origins
-// that the user listed with "http://".
+// elsewhere has chosen the path of all that follow. Origins narrows that further. All other
+// requests go out as the caller made them. Over plain http only loopback hosts are signed for, and
+// origins that the user listed with "http://".
 //
 // # What happens on a refusal
 //
@@ -18,15 +18,15 @@
 //     signed with. The request is signed again by the server's clock, with the same credentials.
 //  2. Nonce: the server says that the nonce was seen before, as happens when net/http repeats a
 //     request on a new connection. The request is signed again, with the same credentials.
-//  3. Credentials: the Signer replaces those that were refused ([Refresher]), and the request is signed
-//     again, still by the server's clock.
+//  3. Credentials: the Signer replaces those that were refused ([Refresher]), and the request is
+//     signed again, still by the server's clock.
 //  4. Otherwise the refusal goes to the caller, as a response. [History] tells what was tried and
 //     why it ended.
 //
 // A request body is sent again if the request has GetBody, or if no byte of it was read for the
-// refused attempt. To make that likely, a body that cannot be read twice and is longer than 1 MiB or
-// of unknown length is announced with "Expect: 100-continue", on a connection of its own.
-// A body is never sent in part or twice.
+// refused attempt. To make that likely, a body that cannot be read twice and is longer than 1 MiB
+// or of unknown length is announced with "Expect: 100-continue", on a connection of its own. A body
+// is never sent in part or twice.
 //
 // # The clock
 //
@@ -36,6 +36,6 @@
 //
 // # Writing a Signer
 //
-// A scheme implements [Signer], and what it can of [Refresher], [Reader] and [Observer]. None of them
-// mentions a type of this package, so that a scheme need not import it.
+// A scheme implements [Signer], and what it can of [Refresher], [Reader] and [Observer]. None of
+// them mentions a type of this package, so that a scheme need not import it.
 package transport

@@ -17,8 +17,8 @@ type Attempt struct {
 	Status int           // of the answer
 	Offset time.Duration // of the server's clock from this machine's, as signed with
 	Cause  Cause         // why it was refused; "": not refused, or not by a service of the Signer's
-	// Stop, on the last attempt, says why a refusal was not mended. "body": the request body cannot be
-	// sent twice, so set GetBody. "budget": what the refusal asks for was done already in this
+	// Stop, on the last attempt, says why a refusal was not mended. "body": the request body cannot
+	// be sent twice, so set GetBody. "budget": what the refusal asks for was done already in this
 	// call. "fetch": no other credentials were to be had. "": it was mended, or it is not a refusal
 	// that this client may act on.
 	Stop string
@@ -43,8 +43,8 @@ func (a Attempt) String() string {
 	return s
 }
 
-// History tells what was tried for resp, oldest first, the attempt that resp answers included. It is
-// nil when the first attempt was not refused. It belongs to one hop: a redirect starts anew.
+// History tells what was tried for resp, oldest first, the attempt that resp answers included. It
+// is nil when the first attempt was not refused. It belongs to one hop: a redirect starts anew.
 func History(resp *http.Response) []Attempt {
 	if resp == nil || resp.Request == nil {
 		return nil
@@ -60,7 +60,7 @@ func History(resp *http.Response) []Attempt {
 type trace struct {
 	attempts []Attempt
 	outer    int         // what was sent for the call of an enclosing Transport before this call
-	done     atomic.Bool // the call is over; a request made with its context is another call
+	sending  atomic.Bool // what is sent with this context now is for the call; later it is another
 }
 
 type traceKey struct{}
@@ -79,12 +79,12 @@ func (c *call) record(resp *http.Response, cause Cause) {
 	fine := c.trace == nil && c.below == nil && !c.refused(resp)
 	if c.trace == nil {
 		enclosing := traceOf(c.req.Context())
-		stale := enclosing != nil && enclosing.done.Load()
-		if fine && !stale {
+		inside := enclosing != nil && enclosing.sending.Load()
+		if fine && (inside || enclosing == nil) {
 			return
 		}
 		c.trace = new(trace)
-		if enclosing != nil && !stale {
+		if inside {
 			c.trace.outer = enclosing.sent()
 		}
 		c.ctx = context.WithValue(c.req.Context(), traceKey{}, c.trace)

@@ -27,8 +27,8 @@ const (
 	farthest = 366 * 24 * time.Hour
 )
 
-// mend looks at a refusal and prepares another attempt, if there is a reason to hope. Otherwise resp
-// goes to the caller, its body still readable.
+// mend looks at a refusal and prepares another attempt, if there is a reason to hope. Otherwise
+// resp goes to the caller, its body still readable.
 func (c *call) mend(resp *http.Response) bool {
 	// First of all: net/http may be about to read the body for the attempt that was just refused.
 	whole := c.body.takeBack()

@@ -20,20 +20,23 @@ const day = 24 * time.Hour
 
 func unix(t time.Time) string { return strconv.FormatInt(t.Unix(), 10) }
 
-// A wrong clock costs one round trip and no credentials, whatever the server's way to tell its time.
+// A wrong clock costs one round trip and no credentials, whatever the server's way to tell its
+// time.
 func TestClockOff(t *testing.T) {
 	hints := map[string]func(time.Time) []string{
 		"Date only": nil,
 		"ts only": func(now time.Time) []string {
 			return []string{"WWW-Authenticate", "Token stale ts=" + unix(now)}
 		},
-		"X-Timestamp only": func(now time.Time) []string { return []string{"X-Timestamp", unix(now)} },
+		"X-Timestamp only": func(now time.Time) []string {
+			return []string{"X-Timestamp", unix(now)}
+		},
 		"X-Timestamp with a fraction": func(now time.Time) []string {
 			return []string{"X-Timestamp", unix(now) + ".25"}
 		},
 		"ts beats a wrong Date": func(now time.Time) []string {
 			return []string{"WWW-Authenticate", "Token stale ts=" + unix(now),
-				"Date", now.Add(-99 * day).UTC().Format(http.TimeFormat)}
+				"Date", date(now.Add(-99 * day))}
 		},
 	}
 	for name, hint := range hints {
@@ -68,7 +71,7 @@ func TestClockOff(t *testing.T) {
 
 // What could be somebody else's time, or an old one, moves nothing.
 func TestHostileHint_R11_R12_R19(t *testing.T) {
-	hour := func(now time.Time) string { return now.Add(time.Hour).UTC().Format(http.TimeFormat) }
+	hour := func(now time.Time) string { return date(now.Add(time.Hour)) }
 	tests := []struct {
 		name    string
 		url     string
@@ -93,11 +96,11 @@ func TestHostileHint_R11_R12_R19(t *testing.T) {
 			}, 401},
 		{"400 days ahead", "https://api.example/", nil, 0,
 			func(now time.Time) []string {
-				return []string{"Date", now.Add(400 * day).UTC().Format(http.TimeFormat)}
+				return []string{"Date", date(now.Add(400 * day))}
 			}, 401},
 		{"400 days behind", "https://api.example/", nil, 0,
 			func(now time.Time) []string {
-				return []string{"Date", now.Add(-400 * day).UTC().Format(http.TimeFormat)}
+				return []string{"Date", date(now.Add(-400 * day))}
 			}, 401},
 		{"a success", "https://api.example/", nil, 0,
 			func(now time.Time) []string { return []string{"Date", hour(now)} }, 200},
@@ -138,7 +141,8 @@ func TestClockPerOrigin(t *testing.T) {
 				}
 				return b.RoundTrip(req)
 			})}
-		for _, u := range []string{"https://a.example/", "https://b.example/", "https://a.example:8443/"} {
+		for _, host := range []string{"a.example", "b.example", "a.example:8443"} {
+			u := "https://" + host + "/"
 			if resp, err := get(rt, u); err != nil || resp.StatusCode != 200 {
 				t.Errorf("%s: %v, %v", u, resp, err)
 			}
@@ -190,7 +194,8 @@ func TestClockAndCredential(t *testing.T) {
 				t.Fatalf("%v, %v", resp, err)
 			}
 			if server.requests() != 3 || signer.refreshes != 1 {
-				t.Errorf("%d requests, %d refreshes; want 3 and 1", server.requests(), signer.refreshes)
+				t.Errorf("%d requests, %d refreshes; want 3 and 1",
+					server.requests(), signer.refreshes)
 			}
 			if !recovery.Mended(resp.Request.Context()) {
 				t.Error("the request that mended the call does not say so")
@@ -210,7 +215,7 @@ func TestServerThatLearnsSkew_R14(t *testing.T) {
 				skew[id] = off
 			}
 			if (off - skew[id]).Abs() > 30*time.Second {
-				return answer(401, "Date", time.Now().UTC().Format(http.TimeFormat),
+				return answer(401, "Date", date(time.Now()),
 					"WWW-Authenticate", "Token")
 			}
 			return answer(200)
@@ -246,9 +251,11 @@ func TestStop_F1(t *testing.T) {
 		{"nothing to fetch with", always(), transport.SignerFunc((&token{}).Sign), 1, "fetch", nil},
 		{"a fetch that fails", always(), &token{failing: errBroken}, 1, "fetch", errBroken},
 		{"not ours", always("WWW-Authenticate", "Negotiate"), &token{}, 1, "", nil},
-		{"every cause in turn", inTurn("Token stale", "Token nonce", "Token credential", "Token stale"),
+		{"every cause in turn",
+			inTurn("Token stale", "Token nonce", "Token credential", "Token stale"),
 			&token{}, 4, "budget", nil},
-		{"every cause, the worst first", inTurn("Token credential", "Token nonce", "Token stale", "Token"),
+		{"every cause, the worst first",
+			inTurn("Token credential", "Token nonce", "Token stale", "Token"),
 			&token{}, 4, "budget", nil},
 	}
 	for _, test := range tests {
@@ -263,7 +270,8 @@ func TestStop_F1(t *testing.T) {
 			if len(history) != test.sends || last.Stop != test.stop || last.Err != test.err {
 				t.Errorf("history %v, want %d sends, stop %q", history, test.sends, test.stop)
 			}
-			if body, err := io.ReadAll(resp.Body); string(body) != "body of the answer" || err != nil {
+			body, err := io.ReadAll(resp.Body)
+			if string(body) != "body of the answer" || err != nil {
 				t.Errorf("the body of the refusal is %q, %v", body, err)
 			}
 			if recovery.Mended(resp.Request.Context()) {
@@ -286,12 +294,13 @@ func inTurn(challenges ...string) base {
 func TestNonceRefusal_R17(t *testing.T) {
 	n := 0
 	signer := &token{}
-	rt := &transport.Transport{Signer: signer, Base: base(func(*http.Request) (*http.Response, error) {
-		if n++; n == 1 {
-			return answer(401, "WWW-Authenticate", "Token nonce")
-		}
-		return answer(200)
-	})}
+	rt := &transport.Transport{Signer: signer,
+		Base: base(func(*http.Request) (*http.Response, error) {
+			if n++; n == 1 {
+				return answer(401, "WWW-Authenticate", "Token nonce")
+			}
+			return answer(200)
+		})}
 	resp, err := get(rt, "https://api.example/")
 	if err != nil || resp.StatusCode != 200 || n != 2 || signer.refreshes != 0 {
 		t.Errorf("%v, %v, %d requests, %d refreshes", resp, err, n, signer.refreshes)
@@ -307,7 +316,7 @@ func TestOffsetPutBack_R13(t *testing.T) {
 		rt := &transport.Transport{Signer: &token{}, Clock: clock,
 			Base: base(func(req *http.Request) (*http.Response, error) {
 				if req.URL.Path == "/forbidden" {
-					return answer(401, "Date", time.Now().Add(time.Hour).UTC().Format(http.TimeFormat))
+					return answer(401, "Date", date(time.Now().Add(time.Hour)))
 				}
 				return server.RoundTrip(req)
 			})}
@@ -364,11 +373,12 @@ func TestDiscardedRefusal_B6_B7(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		drip := &dripping{closed: make(chan struct{})}
 		signer := &token{failing: errBroken}
-		rt := &transport.Transport{Signer: signer, Base: base(func(*http.Request) (*http.Response, error) {
-			resp, _ := answer(401)
-			resp.Body = drip
-			return resp, nil
-		})}
+		rt := &transport.Transport{Signer: signer,
+			Base: base(func(*http.Request) (*http.Response, error) {
+				resp, _ := answer(401)
+				resp.Body = drip
+				return resp, nil
+			})}
 		begin := time.Now()
 		resp, err := get(rt, "https://api.example/")
 		if err != nil {
@@ -453,7 +463,8 @@ func TestHistoryOfOneCall(t *testing.T) {
 	if err != nil || len(transport.History(first)) != 2 {
 		t.Fatal(first, err)
 	}
-	req, _ := http.NewRequestWithContext(first.Request.Context(), "GET", "https://api.example/", nil)
+	ctx := first.Request.Context()
+	req, _ := http.NewRequestWithContext(ctx, "GET", "https://api.example/", nil)
 	second, err := rt.RoundTrip(req)
 	if err != nil || transport.History(second) != nil {
 		t.Errorf("%v, %v: want no history", transport.History(second), err)
@@ -467,7 +478,8 @@ func TestHistoryOfOneCall(t *testing.T) {
 func TestObserver(t *testing.T) {
 	signer := &token{}
 	server := &service{valid: func(id string) bool { return id != "id0" }}
-	rt := &transport.Transport{Signer: signer, Base: server, Origins: []string{"https://api.example"}}
+	rt := &transport.Transport{Signer: signer, Base: server,
+		Origins: []string{"https://api.example"}}
 	for _, u := range []string{"https://api.example/", "https://elsewhere.example/"} {
 		if _, err := get(rt, u); err != nil {
 			t.Fatal(err)
@@ -497,10 +509,12 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// A Signer that fails after a refusal leaves the caller the refusal; before, there is only the error.
+// A Signer that fails after a refusal leaves the caller the refusal; before, there is only the
+// error.
 func TestSignerFails(t *testing.T) {
 	n := 0
-	rt := &transport.Transport{Base: base(func(*http.Request) (*http.Response, error) { return answer(401) }),
+	rt := &transport.Transport{
+		Base: base(func(*http.Request) (*http.Response, error) { return answer(401) }),
 		Signer: refreshing(func(*http.Request, time.Time) error {
 			if n++; n > 1 {
 				return errBroken
@@ -527,10 +541,11 @@ func (refreshing) Refresh(*http.Response) (bool, error)          { return true, 
 // The context of the call is the context of all that is done for it.
 func TestContextReachesRefresh(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
-	rt := &transport.Transport{Signer: cancelled{}, Base: base(func(*http.Request) (*http.Response, error) {
-		cancel(errBroken)
-		return answer(401)
-	})}
+	rt := &transport.Transport{Signer: cancelled{},
+		Base: base(func(*http.Request) (*http.Response, error) {
+			cancel(errBroken)
+			return answer(401)
+		})}
 	req, _ := http.NewRequestWithContext(ctx, "GET", "https://api.example/", nil)
 	resp, err := rt.RoundTrip(req)
 	if err != nil {

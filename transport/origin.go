@@ -17,14 +17,20 @@ type origin struct {
 func originOf(u *url.URL) origin {
 	o := origin{strings.ToLower(u.Scheme), strings.ToLower(u.Hostname()), u.Port()}
 	if o.port == "" {
-		switch o.scheme {
-		case "http":
-			o.port = "80"
-		case "https":
-			o.port = "443"
-		}
+		o.port = defaultPort(o.scheme)
 	}
 	return o
+}
+
+// defaultPort returns "" for a scheme that is not of HTTP.
+func defaultPort(scheme string) string {
+	switch scheme {
+	case "http":
+		return "80"
+	case "https":
+		return "443"
+	}
+	return ""
 }
 
 // parseOrigin reads an origin as a person writes it. It refuses whatever would be silently ignored.
@@ -46,7 +52,7 @@ func (o origin) authority() string {
 	if strings.Contains(host, ":") {
 		host = "[" + host + "]"
 	}
-	if o.port == "" || o.scheme == "https" && o.port == "443" || o.scheme == "http" && o.port == "80" {
+	if o.port == "" || o.port == defaultPort(o.scheme) {
 		return host
 	}
 	return host + ":" + o.port
@@ -63,7 +69,8 @@ func (o origin) loopback() bool {
 }
 
 // private reports whether nobody on the way can have made up what comes from o. The scheme of the
-// URL decides, and not the response's TLS state, which a test's stand-in for the network leaves out.
+// URL decides, and not the response's TLS state, which a test's stand-in for the network leaves
+// out.
 func (o origin) private() bool { return o.scheme == "https" || o.loopback() }
 
 // chainHolds reports whether every hop of the redirects that led to req was at o. A hop elsewhere

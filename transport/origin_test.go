@@ -54,8 +54,10 @@ var redirects = []struct {
 	{"host in the path", "https://a.example/ https://evil.example/a.example", "yn"},
 	{"host in the query", "https://a.example/ https://evil.example/?a.example", "yn"},
 	{"there and back", "https://a.example/ https://b.example/ https://a.example/", "ynn"},
-	{"there and back, and on", "https://a.example/ https://b.example/ https://a.example/ https://a.example/c", "ynnn"},
-	{"there and back twice", "https://a.example/ https://b.example/ https://a.example/ https://b.example/", "ynnn"},
+	{"there and back, and on",
+		"https://a.example/ https://b.example/ https://a.example/ https://a.example/c", "ynnn"},
+	{"there and back twice",
+		"https://a.example/ https://b.example/ https://a.example/ https://b.example/", "ynnn"},
 	{"port there and back", "https://a.example/ https://a.example:8443/ https://a.example/", "ynn"},
 	{"downgrade and back", "https://a.example/ http://a.example/ https://a.example/", "ynn"},
 	{"late", "https://a.example/ https://a.example/b https://b.example/", "yyn"},
@@ -113,36 +115,58 @@ func follow(t *testing.T, chain []string, want string, status int, forgetful boo
 	}
 }
 
-// A base that follows redirects itself hides hops; what it answers from elsewhere is not acted upon,
-// and a request it built afresh does not hide a foreign hop.
+// A base that follows redirects itself hides hops; what it answers from elsewhere is not acted
+// upon, and a request it built afresh does not hide a foreign hop.
 func TestBaseThatFollows(t *testing.T) {
 	elsewhere, _ := http.NewRequest("GET", "https://b.example/", nil)
+	elsewhere.Response = &http.Response{StatusCode: 302}
 	signer := &token{}
-	rt := &transport.Transport{Signer: signer, Base: base(func(req *http.Request) (*http.Response, error) {
-		resp, _ := answer(401, "WWW-Authenticate", "Token credential")
-		resp.Request = elsewhere
-		return resp, nil
-	})}
+	rt := &transport.Transport{Signer: signer,
+		Base: base(func(req *http.Request) (*http.Response, error) {
+			resp, _ := answer(401, "WWW-Authenticate", "Token credential")
+			resp.Request = elsewhere
+			return resp, nil
+		})}
 	resp, err := get(rt, "https://a.example/")
 	if err != nil || resp.StatusCode != 401 || signer.refreshes != 0 || len(signer.observed) != 0 {
 		t.Errorf("%v, %v, %d refreshes", resp, err, signer.refreshes)
 	}
 
 	hops := 0
-	rt = &transport.Transport{Signer: &token{}, Base: base(func(req *http.Request) (*http.Response, error) {
-		if hops++; hops > 1 && req.Header.Get("Authorization") != "" {
-			t.Errorf("hop %d to %s is signed", hops, req.URL)
-		}
-		next := []string{"https://b.example/", "https://a.example/", "https://a.example/2", ""}[hops-1]
-		resp, _ := answer(302, "Location", next)
-		if next == "" {
-			resp, _ = answer(200)
-		}
-		resp.Request, _ = http.NewRequest(req.Method, req.URL.String(), nil) // no Response in it
-		return resp, nil
-	})}
+	rt = &transport.Transport{Signer: &token{},
+		Base: base(func(req *http.Request) (*http.Response, error) {
+			if hops++; hops > 1 && req.Header.Get("Authorization") != "" {
+				t.Errorf("hop %d to %s is signed", hops, req.URL)
+			}
+			next := []string{"https://b.example/", "https://a.example/", "https://a.example/2",
+				""}[hops-1]
+			resp, _ := answer(302, "Location", next)
+			if next == "" {
+				resp, _ = answer(200)
+			}
+			// One that has no Response in it.
+			resp.Request, _ = http.NewRequest(req.Method, req.URL.String(), nil)
+			return resp, nil
+		})}
 	if _, err := (&http.Client{Transport: rt}).Get("https://a.example/"); err != nil || hops != 4 {
 		t.Errorf("%d hops, %v", hops, err)
+	}
+}
+
+// A base that sends to another address, as in tests, has not left the origin.
+func TestBaseThatRewrites(t *testing.T) {
+	server := &service{valid: func(id string) bool { return id == "id1" }}
+	rt := &transport.Transport{Signer: &token{},
+		Base: base(func(req *http.Request) (*http.Response, error) {
+			rewritten := req.Clone(req.Context())
+			rewritten.URL.Scheme, rewritten.URL.Host = "http", "127.0.0.1:1"
+			resp, err := server.RoundTrip(rewritten)
+			resp.Request = rewritten
+			return resp, err
+		})}
+	resp, err := get(rt, "https://a.example/")
+	if err != nil || resp.StatusCode != 200 || resp.Request.URL.Host != "a.example" {
+		t.Errorf("%v, %v", transport.History(resp), err)
 	}
 }
 
@@ -206,10 +230,11 @@ func TestAuthorizationPresent_C15(t *testing.T) {
 	for _, key := range []string{"Authorization", "authorization", "AUTHORIZATION"} {
 		req, _ := http.NewRequest("GET", "https://a.example/", nil)
 		req.Header[key] = []string{"Basic dXNlcjpwYXNz"}
-		rt := &transport.Transport{Signer: &token{}, Base: base(func(*http.Request) (*http.Response, error) {
-			t.Error("it was sent")
-			return answer(200)
-		})}
+		rt := &transport.Transport{Signer: &token{},
+			Base: base(func(*http.Request) (*http.Response, error) {
+				t.Error("it was sent")
+				return answer(200)
+			})}
 		if _, err := rt.RoundTrip(req); !errors.Is(err, transport.ErrAuthorization) {
 			t.Errorf("%s: %v", key, err)
 		}
@@ -220,7 +245,8 @@ func TestAuthorizationPresent_C15(t *testing.T) {
 	}
 }
 
-// A mistake in the configuration fails every request before anything is sent, and says what to write.
+// A mistake in the configuration fails every request before anything is sent, and says what to
+// write.
 func TestConfigError(t *testing.T) {
 	signer := &token{}
 	tests := []struct {
@@ -230,7 +256,8 @@ func TestConfigError(t *testing.T) {
 	}{
 		{"no signer", &transport.Transport{}, "Signer is nil"},
 		{"a nil signer", &transport.Transport{Signer: (*token)(nil)}, "Signer is nil"},
-		{"a host for an origin", &transport.Transport{Signer: signer, Origins: []string{"a.example"}},
+		{"a host for an origin",
+			&transport.Transport{Signer: signer, Origins: []string{"a.example"}},
 			`write it like "https://api.example.com:8443"`},
 		{"a path", &transport.Transport{Signer: signer, Origins: []string{"https://a.example/v1"}},
 			"is no origin"},
@@ -238,8 +265,11 @@ func TestConfigError(t *testing.T) {
 			"is no origin"},
 		{"a user", &transport.Transport{Signer: signer, Origins: []string{"https://u@a.example"}},
 			"is no origin"},
-		{"another scheme", &transport.Transport{Signer: signer, Origins: []string{"ftp://a.example"}},
+		{"another scheme",
+			&transport.Transport{Signer: signer, Origins: []string{"ftp://a.example"}},
 			"is no origin"},
+		{"nothing to choose from", &transport.Transport{Signer: transport.ByOrigin{}},
+			"without any origin"},
 		{"an unusual spelling", &transport.Transport{
 			Signer: transport.ByOrigin{"https://a.example:443": signer}},
 			`write it "https://a.example"`},
@@ -280,8 +310,8 @@ func TestByOrigin(t *testing.T) {
 			}
 			return answer(200)
 		})}
-	for _, u := range []string{"https://a.example/", "https://b.example:8443/", "https://c.example/refused",
-		"http://c.example/refused"} {
+	for _, u := range []string{"https://a.example/", "https://b.example:8443/",
+		"https://c.example/refused", "http://c.example/refused"} {
 		if _, err := get(rt, u); err != nil {
 			t.Fatal(err)
 		}

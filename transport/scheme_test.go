@@ -12,8 +12,8 @@ import (
 	"github.com/countersign-go/countersign/transport"
 )
 
-// A token is a scheme made up for these tests: it sends an id and the time, in clear. Its zero value
-// signs as "id0" and, each time it is refreshed, with the next number.
+// A token is a scheme made up for these tests: it sends an id and the time, in clear. Its zero
+// value signs as "id0" and, each time it is refreshed, with the next number.
 type token struct {
 	mu        sync.Mutex
 	issued    int
@@ -125,7 +125,7 @@ func (s *service) RoundTrip(req *http.Request) (*http.Response, error) {
 		return answer(200)
 	}
 	if s.hint == nil {
-		return answer(401, "Date", now.UTC().Format(http.TimeFormat))
+		return answer(401, "Date", date(now))
 	}
 	return answer(401, s.hint(now)...)
 }
@@ -137,6 +137,8 @@ func (s *service) requests() int {
 }
 
 var errBroken = errors.New("connection broken")
+
+func date(t time.Time) string { return t.UTC().Format(http.TimeFormat) }
 
 func get(rt http.RoundTripper, url string) (*http.Response, error) {
 	req, err := http.NewRequest("GET", url, nil)

@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// A Signer puts credentials on a request. Sign may set fields of req.Header and req.Host; everything
-// else of req, its URL included, still belongs to the caller and is only to be read. now is the time
-// by the clock of the server that req goes to. A Signer that waits, for instance for a fetch, adds
-// its wait to now. If Sign fails, nothing is sent.
+// A Signer puts credentials on a request. Sign may set fields of req.Header and req.Host;
+// everything else of req, its URL included, still belongs to the caller and is only to be read. now
+// is the time by the clock of the server that req goes to. A Signer that waits, for instance for a
+// fetch, adds its wait to now. If Sign fails, nothing is sent.
 //
 // Sign is called anew for each attempt and each hop, so that no two carry the same timestamp and
 // nonce. It must be safe for concurrent use.
@@ -22,18 +22,18 @@ type SignerFunc func(req *http.Request, now time.Time) error
 // Sign calls f.
 func (f SignerFunc) Sign(req *http.Request, now time.Time) error { return f(req, now) }
 
-// A Refresher is a [Signer] whose credentials can be replaced. Refresh is called after a refusal that
-// no new timestamp or nonce can mend. It drops the credentials that resp.Request carried, if they are
-// still the ones in use, and reports whether the Signer now has others, so that signing again is
-// worth it. It may block for a fetch, within the context of resp.Request. resp.Body holds at most the
-// first 64 KiB and may be read.
+// A Refresher is a [Signer] whose credentials can be replaced. Refresh is called after a refusal
+// that no new timestamp or nonce can mend. It drops the credentials that resp.Request carried, if
+// they are still the ones in use, and reports whether the Signer now has others, so that signing
+// again is worth it. It may block for a fetch, within the context of resp.Request. resp.Body holds
+// at most the first 64 KiB and may be read.
 type Refresher interface {
 	Refresh(resp *http.Response) (again bool, err error)
 }
 
-// A Reader is a [Signer] that understands the refusals of its scheme. Read looks at a refusal, mostly
-// at its WWW-Authenticate field (RFC 9110, section 11.6.1), and changes nothing, not even by reading
-// the body.
+// A Reader is a [Signer] that understands the refusals of its scheme. Read looks at a refusal,
+// mostly at its WWW-Authenticate field (RFC 9110, section 11.6.1), and changes nothing, not even by
+// reading the body.
 type Reader interface {
 	Read(resp *http.Response) Refusal
 }

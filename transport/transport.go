@@ -23,7 +23,7 @@ var (
 	ErrUserInfo = errors.New(
 		"transport: the URL holds a user or password; remove it, the Signer brings the credentials")
 	ErrAuthorization = errors.New(
-		"transport: the request has an Authorization header already; remove it, or use another client")
+		"transport: the request has an Authorization field already; remove it, the Signer sets it")
 )
 
 // A ConfigError says which field of a [Transport] makes it unusable, and why. Every request fails
@@ -40,12 +40,25 @@ func (e *ConfigError) Error() string { return "transport: " + e.Field + " " + e.
 //
 // The fields must not be changed after the first request. A Transport is safe for concurrent use.
 type Transport struct {
-	Signer  Signer                    // required
-	Base    http.RoundTripper         // nil: http.DefaultTransport, as it is at each request
-	Origins []string                  // where to sign, like "https://api.example.com:8443"; empty: wherever the caller's URL points
-	Clock   *Clock                    // nil: a private one
-	Refused func(*http.Response) bool // whether an answer is a refusal; nil: status 401
-	Logger  *slog.Logger              // told of recoveries at level Info and of their failures at Warn; nil: silent
+	// Signer puts the credentials on each request. Required.
+	Signer Signer
+
+	// Base sends what was signed. nil: http.DefaultTransport, as it is at each request.
+	Base http.RoundTripper
+
+	// Origins are where requests are signed, each like "https://api.example.com:8443". Empty:
+	// wherever the caller's URL points to.
+	Origins []string
+
+	// Clock knows the time of each server. nil: a private one.
+	Clock *Clock
+
+	// Refused reports whether an answer refuses the credentials. nil: status 401.
+	Refused func(*http.Response) bool
+
+	// Logger is told of recoveries, at level Info, and of refusals that were not mended, at level
+	// Warn. nil: silent.
+	Logger *slog.Logger
 
 	once     sync.Once
 	settings settings
@@ -64,9 +77,9 @@ type settings struct {
 	err       error
 }
 
-// RoundTrip signs req and sends it. The answer of the server is never turned into an error, whatever
-// its status; [History] tells what was tried for it. Errors are those of the Base, of the Signer when
-// it has no credentials at all, and of requests that must not be signed.
+// RoundTrip signs req and sends it. The answer of the server is never turned into an error,
+// whatever its status; [History] tells what was tried for it. Errors are those of the Base, of the
+// Signer when it has no credentials at all, and of requests that must not be signed.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	t.once.Do(t.configure)
 	c := call{settings: &t.settings, base: t.Base, req: req, body: newBody(req)}
@@ -77,7 +90,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err == nil && !sign {
 		return c.pass()
 	}
-	defer c.finish()
+	defer c.body.finish()
 	if err == nil {
 		err = c.prepare(req.Context())
 	}
@@ -118,7 +131,7 @@ func (t *Transport) configure() {
 		s.clock = new(Clock)
 	}
 	if s.refused == nil {
-		s.refused = func(resp *http.Response) bool { return resp.StatusCode == http.StatusUnauthorized }
+		s.refused = unauthorized
 	}
 	if s.logger == nil {
 		s.logger = slog.New(slog.DiscardHandler)
@@ -130,10 +143,15 @@ func (t *Transport) configure() {
 	t.settings = s
 }
 
+func unauthorized(resp *http.Response) bool { return resp.StatusCode == http.StatusUnauthorized }
+
 func (t *Transport) parseOrigins(s *settings) error {
 	field, list := "Origins", t.Origins
 	if m, ok := t.Signer.(ByOrigin); ok && len(list) == 0 {
 		field, list = "Signer", slices.Sorted(maps.Keys(m))
+		if len(list) == 0 {
+			return &ConfigError{field, "is a ByOrigin without any origin"}
+		}
 	}
 	for _, text := range list {
 		o, ok := parseOrigin(text)
@@ -242,7 +260,13 @@ func (e *bodyError) Unwrap() error { return e.error }
 
 func (c *call) send() (*http.Response, error) {
 	c.sent = time.Now()
+	if c.trace != nil {
+		c.trace.sending.Store(true)
+	}
 	resp, err := c.base.RoundTrip(c.signed)
+	if c.trace != nil {
+		c.trace.sending.Store(false)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -250,7 +274,9 @@ func (c *call) send() (*http.Response, error) {
 		resp.Body = http.NoBody
 	}
 	if r := resp.Request; r != nil && r != c.signed {
-		if c.elsewhere = r.URL != nil && originOf(r.URL) != c.origin; c.elsewhere {
+		// A Base may send to another address than the URL's; only a redirect makes it another origin.
+		followed := r.Response != nil && r.Response != c.req.Response && r.URL != nil
+		if c.elsewhere = followed && originOf(r.URL) != c.origin; c.elsewhere {
 			return resp, nil
 		}
 		if t := traceOf(r.Context()); t != nil && t != traceOf(c.signed.Context()) {
@@ -280,13 +306,6 @@ func (c *call) accept(resp *http.Response) {
 	c.observe(resp)
 }
 
-func (c *call) finish() {
-	c.body.finish()
-	if c.trace != nil {
-		c.trace.done.Store(true)
-	}
-}
-
 func (c *call) observe(resp *http.Response) {
 	if c.observer != nil {
 		c.observer.Observe(resp)
@@ -308,7 +327,8 @@ func cloneHeader(h http.Header) http.Header {
 	return clone
 }
 
-// hasAuthorization looks for every spelling, since a map may hold one that Header.Get does not find.
+// hasAuthorization looks for every spelling, since a map may hold one that Header.Get does not
+// find.
 func hasAuthorization(h http.Header) bool {
 	for key := range h {
 		if len(key) == len("Authorization") && strings.EqualFold(key, "Authorization") {

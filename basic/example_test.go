@@ -1,0 +1,58 @@
+package basic_test
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+
+	"github.com/countersign-go/countersign/auth"
+	"github.com/countersign-go/countersign/basic"
+	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/portal"
+	"github.com/countersign-go/countersign/transport"
+)
+
+// A handler that only people with a password reach.
+func ExampleVerifier() {
+	hello := http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		id, _ := auth.FromContext(req.Context())
+		fmt.Fprintln(w, "hello,", id.Subject)
+	})
+	users := portal.Memory{"ann": creds.Secret("correct horse")}
+	protected := auth.Require(hello, basic.Verifier{Realm: "the lab", Checker: users})
+
+	for _, password := range []string{"correct horse", "battery staple"} {
+		req := httptest.NewRequest("GET", "/", nil)
+		req.SetBasicAuth("ann", password)
+		w := httptest.NewRecorder()
+		protected.ServeHTTP(w, req)
+		fmt.Printf("%d %q %s", w.Code, w.Header()["Www-Authenticate"], w.Body)
+	}
+	// Output:
+	// 200 [] hello, ann
+	// 401 ["Basic realm=\"the lab\", charset=\"UTF-8\""] authentication required
+}
+
+// A client that sends a password with each request. Over plain http that works to a loopback
+// address only.
+func ExampleSigner() {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		user, password, _ := req.BasicAuth()
+		fmt.Fprintln(w, user, password)
+	}))
+	defer server.Close()
+
+	client := &http.Client{Transport: &transport.Transport{
+		Signer: basic.Signer{User: "ann", Password: creds.Secret("correct horse")},
+	}}
+	resp, err := client.Get(server.URL)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer resp.Body.Close()
+	body, _ := io.ReadAll(resp.Body)
+	fmt.Print(string(body))
+	// Output: ann correct horse
+}

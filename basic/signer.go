@@ -1,0 +1,54 @@
+package basic
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/countersign-go/countersign/creds"
+)
+
+// A Signer sends a user name and a password in the Authorization field. It has no way to get better
+// ones, so a request that was refused is not sent again with the same. It is safe for concurrent
+// use.
+//
+// Both are sent as they are, without the normalization of RFC 8265. Neither may hold control
+// characters or invalid UTF-8, and the user name no colon. One of them may be empty, as services
+// want it that take a key in place of either.
+type Signer struct {
+	User     string
+	Password creds.Secret
+}
+
+// Sign sets the Authorization field of req. It fails if the user name or the password can't be
+// sent.
+func (s Signer) Sign(req *http.Request, _ time.Time) error {
+	if s.User == "" && len(s.Password) == 0 {
+		return errors.New("basic: neither user nor password is set: fill in the Signer")
+	}
+	token, err := encode(s.User, string(s.Password))
+	if err != nil {
+		return fmt.Errorf("basic: cannot sign: %w", err)
+	}
+	if len(scheme)+1+len(token) > maxField {
+		return fmt.Errorf("basic: cannot sign: a header field over %d bytes", maxField)
+	}
+	for key := range req.Header {
+		if strings.EqualFold(key, "Authorization") { // also "authorization", which Set would leave
+			delete(req.Header, key)
+		}
+	}
+	req.Header.Set("Authorization", scheme+" "+token)
+	return nil
+}
+
+// Read returns no cause for any refusal: none is mended by sending the same password once more,
+// which would only count as one more failed login.
+func (Signer) Read(*http.Response) (none struct {
+	Cause      string
+	ServerTime time.Time
+}) {
+	return none
+}

@@ -1,0 +1,99 @@
+package basic
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/countersign-go/countersign/auth"
+	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/internal/authparam"
+	"github.com/countersign-go/countersign/portal"
+)
+
+// ErrRefused means that a request has Basic credentials and they are not accepted: they are
+// malformed or, where the error is [portal.ErrUnauthorized] as well, wrong.
+var ErrRefused = errors.New("basic: credentials refused")
+
+// A Verifier is an [auth.Authenticator] and an [auth.Challenger] that has user names and passwords
+// checked. It keeps nothing, and is safe for concurrent use if its Checker is.
+//
+// It takes one text for one pair: exact base64 of UTF-8 without control characters, user names up
+// to 255 bytes, passwords up to 1024, fields up to 8 KiB. A second Authorization field is refused.
+// The Checker has to see to empty user names and passwords, to a bound on the work for one address,
+// and to the limits of its hash (72 bytes for bcrypt).
+type Verifier struct {
+	Realm   string         // what a browser shows to people who are to log in; "": "restricted"
+	Checker portal.Checker // is given a [portal.Password]; required
+}
+
+// Authenticate returns the identity of the subject that the Checker names. Its errors are
+// [auth.ErrNone] for a request without Basic credentials, [ErrRefused], and [auth.ErrUnavailable]
+// where the Checker could not decide, or is nil.
+func (v Verifier) Authenticate(req *http.Request) (*auth.Identity, error) {
+	fields := req.Header.Values("Authorization")
+	ours := false
+	for _, field := range fields {
+		ours = ours || isBasic(field)
+	}
+	switch {
+	case !ours:
+		return nil, auth.ErrNone
+	case v.Checker == nil:
+		return nil, fmt.Errorf("basic: the Verifier has no Checker: %w", auth.ErrUnavailable)
+	case len(fields) > 1:
+		return nil, fmt.Errorf("%w: a second Authorization field", ErrRefused)
+	case len(fields[0]) > maxField:
+		return nil, fmt.Errorf("%w: a field over %d bytes", ErrRefused, maxField)
+	}
+	token68, ok := strings.CutPrefix(fields[0][len(scheme):], " ")
+	if !ok {
+		return nil, fmt.Errorf("%w: no credentials behind the scheme", ErrRefused)
+	}
+	user, password, err := decode(strings.TrimLeft(token68, " "))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrRefused, err)
+	}
+	if len(user) > maxUser || len(password) > maxPassword {
+		return nil, fmt.Errorf("%w: a user name over %d bytes or a password over %d",
+			ErrRefused, maxUser, maxPassword)
+	}
+	return v.check(req, portal.Password{User: user, Password: creds.Secret(password)})
+}
+
+// isBasic reports whether field names this scheme, however broken the rest of it is.
+func isBasic(field string) bool {
+	if len(field) < len(scheme) || !strings.EqualFold(field[:len(scheme)], scheme) {
+		return false
+	}
+	return len(field) == len(scheme) || strings.IndexByte(" \t,=", field[len(scheme)]) >= 0
+}
+
+func (v Verifier) check(req *http.Request, p portal.Password) (*auth.Identity, error) {
+	subject, err := v.Checker.Check(req.Context(), p)
+	switch {
+	case err == nil && subject != "":
+		return &auth.Identity{Subject: subject, Scheme: scheme}, nil
+	case err == nil:
+		return nil, fmt.Errorf("basic: the Checker named no subject: %w", auth.ErrUnavailable)
+	case errors.Is(err, auth.ErrUnavailable):
+		return nil, fmt.Errorf("basic: %w", err)
+	case errors.Is(err, portal.ErrUnauthorized), errors.Is(err, portal.ErrUnhandled):
+		return nil, fmt.Errorf("%w: %w", ErrRefused, err)
+	}
+	return nil, fmt.Errorf("basic: %w: %w", auth.ErrUnavailable, err)
+}
+
+// Challenge returns what the WWW-Authenticate field says of this scheme (RFC 7617, section 2),
+// which is the same for every request. A control character in the Realm becomes a blank.
+func (v Verifier) Challenge(*http.Request, error) string {
+	realm := v.Realm
+	if realm == "" {
+		realm = "restricted"
+	}
+	return authparam.Challenge{Scheme: scheme, Params: []authparam.Param{
+		{Name: "realm", Value: realm},
+		{Name: "charset", Value: "UTF-8"},
+	}}.String()
+}

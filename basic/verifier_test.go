@@ -1,0 +1,248 @@
+package basic_test
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/countersign-go/countersign/auth"
+	"github.com/countersign-go/countersign/basic"
+	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/portal"
+)
+
+var (
+	_ auth.Authenticator = basic.Verifier{}
+	_ auth.Challenger    = basic.Verifier{}
+)
+
+// A checker is a function that is a portal.Checker.
+type checker func(context.Context, portal.Credentials) (string, error)
+
+func (f checker) Check(ctx context.Context, c portal.Credentials) (string, error) {
+	return f(ctx, c)
+}
+
+var users = portal.Memory{
+	"ann":    creds.Secret("a:b"),
+	"Jürgen": creds.Secret("pässword"),
+	"long":   creds.Secret(strings.Repeat("x", 1024)),
+}
+
+func encoded(text string) string { return base64.StdEncoding.EncodeToString([]byte(text)) }
+
+func request(fields ...string) *http.Request {
+	req := httptest.NewRequest("GET", "/", nil)
+	if len(fields) > 0 {
+		req.Header["Authorization"] = fields
+	}
+	return req
+}
+
+func TestAuthenticate(t *testing.T) {
+	for _, tt := range []struct{ reason, field, subject string }{
+		{"right", "Basic " + encoded("ann:a:b"), "ann"},
+		{"the scheme has no case, RFC 9110 section 11.1", "bAsIc " + encoded("ann:a:b"), "ann"},
+		{"several spaces, RFC 9110 section 11.4", "Basic   " + encoded("ann:a:b"), "ann"},
+		{"UTF-8", "Basic " + encoded("Jürgen:pässword"), "Jürgen"},
+		{"the longest password", "Basic " + encoded("long:"+strings.Repeat("x", 1024)), "long"},
+	} {
+		id, err := basic.Verifier{Checker: users}.Authenticate(request(tt.field))
+		if err != nil || id.Subject != tt.subject || id.Scheme != "Basic" {
+			t.Errorf("%s: %+v, %v", tt.reason, id, err)
+		}
+	}
+}
+
+func TestNone(t *testing.T) {
+	for _, tt := range []struct {
+		reason string
+		fields []string
+	}{
+		{"no field", nil},
+		{"an empty field", []string{""}},
+		{"another scheme", []string{`MAC id="1"`}},
+		{"a scheme that begins the same", []string{"Basics " + encoded("ann:a:b")}},
+		{"a scheme that looks the same", []string{"Ba\u017fic " + encoded("ann:a:b")}},
+		{"several of other schemes, which they have to judge", []string{"MAC x=1", "Bearer abc"}},
+	} {
+		// No Checker: who carries no credentials of ours must not notice.
+		id, err := basic.Verifier{}.Authenticate(request(tt.fields...))
+		if id != nil || err != auth.ErrNone {
+			t.Errorf("%s: %v, %v; want ErrNone", tt.reason, id, err)
+		}
+	}
+}
+
+func TestMalformed_S11(t *testing.T) {
+	right := "Basic " + encoded("ann:a:b")
+	for _, tt := range []struct {
+		reason string
+		fields []string
+	}{
+		{"a second field, C15", []string{right, right}},
+		{"a second field of another scheme, C15", []string{"MAC x=1", right}},
+		{"only the scheme", []string{"Basic"}},
+		{"only the scheme and a space", []string{"Basic "}},
+		{"a tab for the space", []string{"Basic\t" + encoded("ann:a:b")}},
+		{"parameters", []string{`Basic user="ann"`}},
+		{"a list", []string{right + ", MAC x=1"}},
+		{"a blank at the end", []string{right + " "}},
+		{"no padding", []string{"Basic YW5uOmE6YmM"}},
+		{"too much padding", []string{"Basic YW5uOmE6Yg==="}},
+		{"spare bits, C17", []string{"Basic YW5uOmE6Yh=="}},
+		{"a newline, which base64 skips, C17", []string{"Basic YW5u\nOmE6Yg=="}},
+		{"a newline at the end, C17", []string{"Basic YW5uOmE6Yg==\r\n"}},
+		{"the alphabet for URLs", []string{"Basic YW5uOj8_Pz8="}},
+		{"no base64", []string{"Basic ann:a:b"}},
+		{"no colon", []string{"Basic " + encoded("ann")}},
+		{"a NUL in the name", []string{"Basic " + encoded("ann\x00:a:b")}},
+		{"a NUL in the password", []string{"Basic " + encoded("ann:a:b\x00")}},
+		{"a newline, which could forge a line of a log", []string{"Basic " + encoded("a\nnn:a:b")}},
+		{"DEL", []string{"Basic " + encoded("ann:a:b\x7f")}},
+		{"a control character above ASCII", []string{"Basic " + encoded("ann:a:b\u0085")}},
+		{"Latin-1", []string{"Basic " + encoded("J\xfcrgen:x")}},
+		{"UTF-8 with an overlong NUL", []string{"Basic " + encoded("ann:\xc0\x80")}},
+		{"a password over 1 KiB", []string{"Basic " + encoded("long:"+strings.Repeat("x", 1025))}},
+		{"a name over 255 bytes", []string{"Basic " + encoded(strings.Repeat("x", 256)+":x")}},
+		{"a password of 1 MiB", []string{"Basic " + encoded("ann:"+strings.Repeat("x", 1<<20))}},
+		{"a field over 8 KiB, S4",
+			[]string{"Basic " + strings.Repeat(" ", 8<<10) + encoded("ann:a:b")}},
+	} {
+		never := func(context.Context, portal.Credentials) (string, error) {
+			t.Errorf("%s: the Checker was asked", tt.reason)
+			return "eve", nil
+		}
+		v := basic.Verifier{Checker: checker(never)}
+		id, err := v.Authenticate(request(tt.fields...))
+		if id != nil || !errors.Is(err, basic.ErrRefused) {
+			t.Errorf("%s: %v, %v; want ErrRefused", tt.reason, id, err)
+		}
+		if text := fmt.Sprint(err); strings.Contains(text, "ann") || strings.Contains(text, "a:b") {
+			t.Errorf("%s: the error repeats the request: %v", tt.reason, err)
+		}
+	}
+}
+
+func TestVerdicts(t *testing.T) {
+	broken := errors.New("test: connection reset")
+	for _, tt := range []struct {
+		reason  string
+		subject string
+		err     error
+		want    []error
+		never   error
+	}{
+		{"wrong", "", portal.ErrUnauthorized,
+			[]error{basic.ErrRefused, portal.ErrUnauthorized}, auth.ErrUnavailable},
+		{"wrong, and said in more words", "", fmt.Errorf("file: %w", portal.ErrUnauthorized),
+			[]error{basic.ErrRefused, portal.ErrUnauthorized}, auth.ErrUnavailable},
+		{"no Checker for passwords", "", fmt.Errorf("%w: x", portal.ErrUnhandled),
+			[]error{basic.ErrRefused, portal.ErrUnhandled}, auth.ErrUnavailable},
+		{"an outage, S9", "", broken, []error{auth.ErrUnavailable, broken}, basic.ErrRefused},
+		{"a Checker that is too slow, S9", "", context.DeadlineExceeded,
+			[]error{auth.ErrUnavailable, context.DeadlineExceeded}, basic.ErrRefused},
+		{"one store is down and another knows no such user", "",
+			errors.Join(portal.ErrUnauthorized, auth.ErrUnavailable),
+			[]error{auth.ErrUnavailable}, basic.ErrRefused},
+		{"no absence, whatever the Checker says", "", auth.ErrNone,
+			[]error{auth.ErrUnavailable}, basic.ErrRefused},
+		{"a subject beside an error", "eve", portal.ErrUnauthorized,
+			[]error{basic.ErrRefused}, auth.ErrUnavailable},
+		{"neither subject nor error is a bug", "", nil,
+			[]error{auth.ErrUnavailable}, basic.ErrRefused},
+	} {
+		says := func(context.Context, portal.Credentials) (string, error) {
+			return tt.subject, tt.err
+		}
+		v := basic.Verifier{Checker: checker(says)}
+		id, err := v.Authenticate(request("Basic " + encoded("ann:a:b")))
+		for _, want := range tt.want {
+			if id != nil || !errors.Is(err, want) {
+				t.Errorf("%s: %v, %v; want %v", tt.reason, id, err, want)
+			}
+		}
+		if errors.Is(err, tt.never) {
+			t.Errorf("%s: %v is also %v", tt.reason, err, tt.never)
+		}
+	}
+	id, err := basic.Verifier{}.Authenticate(request("Basic " + encoded("ann:a:b")))
+	if id != nil || !errors.Is(err, auth.ErrUnavailable) {
+		t.Errorf("no Checker: %v, %v; want ErrUnavailable", id, err)
+	}
+}
+
+// What the Checker gets is what was sent, with the context of the request; who is meant is its
+// word.
+func TestCheckerIsAsked_S9(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	ask := func(ctx context.Context, c portal.Credentials) (string, error) {
+		p, ok := c.(portal.Password)
+		if !ok || p.User != "ann" || string(p.Password) != "a:b" {
+			t.Errorf("asked about %#v", c)
+		}
+		cancel()
+		if ctx.Err() == nil {
+			t.Error("the context is not the one of the request")
+		}
+		return "Ann", nil
+	}
+	v := basic.Verifier{Checker: checker(ask)}
+	id, err := v.Authenticate(request("Basic " + encoded("ann:a:b")).WithContext(ctx))
+	if err != nil || id.Subject != "Ann" {
+		t.Errorf("%v, %v", id, err)
+	}
+}
+
+func TestChallenge(t *testing.T) {
+	for _, tt := range []struct{ reason, realm, want string }{
+		{"the default", "", `Basic realm="restricted", charset="UTF-8"`},
+		{"as it is", "the lab", `Basic realm="the lab", charset="UTF-8"`},
+		{"quoted", `a "b" \ c`, `Basic realm="a \"b\" \\ c", charset="UTF-8"`},
+		{"nothing gets out of the quotes", "a\r\nX: y", `Basic realm="a  X: y", charset="UTF-8"`},
+	} {
+		got := basic.Verifier{Realm: tt.realm}.Challenge(request(), auth.ErrNone)
+		if got != tt.want {
+			t.Errorf("%s: %s, want %s", tt.reason, got, tt.want)
+		}
+	}
+}
+
+// An unknown user and a wrong password get the same answer, to the byte, S2.
+func TestNoEnumeration_S2(t *testing.T) {
+	h := auth.Require(http.NotFoundHandler(), basic.Verifier{Checker: users})
+	answer := func(field string) string {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, request(field))
+		return fmt.Sprint(w.Code, w.Header(), w.Body)
+	}
+	wrong := answer("Basic " + encoded("ann:wrong"))
+	if !strings.HasPrefix(wrong, "401 ") {
+		t.Errorf("a wrong password: %s", wrong)
+	}
+	for _, field := range []string{
+		"Basic " + encoded("bob:wrong"), "Basic " + encoded("ann\x00:x"), "Basic ?",
+	} {
+		if got := answer(field); got != wrong {
+			t.Errorf("%q:\n%s\nwant\n%s", field, got, wrong)
+		}
+	}
+}
+
+func TestBothDirections(t *testing.T) {
+	req := request()
+	s := basic.Signer{User: "Jürgen", Password: creds.Secret("pässword")}
+	if err := s.Sign(req, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	id, err := basic.Verifier{Checker: users}.Authenticate(req)
+	if err != nil || id.Subject != "Jürgen" {
+		t.Errorf("%v, %v", id, err)
+	}
+}
