@@ -1,0 +1,84 @@
+package mac
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/countersign-go/countersign/auth"
+	"github.com/countersign-go/countersign/internal/authparam"
+)
+
+// The causes of package transport, which this one does not import.
+const (
+	causeUnknown    = "unknown"
+	causeStale      = "stale"
+	causeNonce      = "nonce"
+	causeCredential = "credential"
+)
+
+// Challenge returns the challenge (section 4.1 of the draft) that answers err, an error of
+// [Verifier.Authenticate]:
+//
+//	MAC                            there were no credentials of this scheme
+//	MAC error="stale", ts="..."    ErrStale; ts is a timestamp that would have been accepted
+//	MAC error="nonce"              ErrReplayed
+//	MAC error="expired"            ErrExpired
+//	MAC error="invalid"            anything else
+//
+// A stale timestamp is found out before the key is looked up, and the next two only after the MAC
+// was found right, so that the answer tells a stranger nothing about an identifier.
+func (v *Verifier) Challenge(_ *http.Request, err error) string {
+	switch {
+	case err == nil || errors.Is(err, auth.ErrNone):
+		return scheme
+	case errors.Is(err, ErrStale):
+		now := time.Now().Unix()
+		if !v.NotBefore.IsZero() {
+			now = max(now, v.NotBefore.Unix()+1)
+		}
+		return scheme + ` error="stale", ts="` + strconv.FormatInt(now, 10) + `"`
+	case errors.Is(err, ErrReplayed):
+		return scheme + ` error="nonce"`
+	case errors.Is(err, ErrExpired):
+		return scheme + ` error="expired"`
+	}
+	return scheme + ` error="invalid"`
+}
+
+// Read says what a refusal means: the challenges of [Verifier.Challenge], and the texts of auth_mac
+// for a used nonce and for expired credentials. Of several MAC challenges, the first that gives a
+// known reason counts. The Cause is "" if the answer challenges for other schemes only, and
+// "unknown" without any challenge or without a known reason.
+func (s *Signer) Read(resp *http.Response) (refusal struct {
+	Cause      string
+	ServerTime time.Time
+}) {
+	challenges, err := authparam.Parse(resp.Header["Www-Authenticate"])
+	if len(challenges) == 0 && err == nil {
+		refusal.Cause = causeUnknown
+		return refusal
+	}
+	for _, c := range challenges {
+		if !c.Is(scheme) {
+			continue
+		}
+		refusal.Cause = causeUnknown
+		switch c.Param("error") {
+		case "stale":
+			refusal.Cause = causeStale
+			if seconds, ok := parseSeconds(c.Param("ts")); ok {
+				refusal.ServerTime = time.Unix(seconds, 0)
+			}
+			return refusal
+		case "nonce", "Duplicate nonce":
+			refusal.Cause = causeNonce
+			return refusal
+		case "expired", "invalid", "MAC credentials expired":
+			refusal.Cause = causeCredential
+			return refusal
+		}
+	}
+	return refusal
+}

@@ -1,0 +1,219 @@
+package mac_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/internal/recovery"
+	"github.com/countersign-go/countersign/mac"
+	"github.com/countersign-go/countersign/transport"
+)
+
+func TestRead(t *testing.T) {
+	at := func(seconds int64) time.Time { return time.Unix(seconds, 0) }
+	tests := []struct {
+		lines []string
+		cause transport.Cause
+		time  time.Time
+	}{
+		{nil, transport.Unknown, time.Time{}},
+		{[]string{}, transport.Unknown, time.Time{}},
+		{[]string{""}, transport.Unknown, time.Time{}},
+		{[]string{"Basic realm=\"x\""}, "", time.Time{}},
+		{[]string{"Negotiate"}, "", time.Time{}},
+		{[]string{"Bearer error=\"stale\""}, "", time.Time{}},
+		{[]string{"\x00"}, "", time.Time{}}, // whatever it is, it is not ours
+		{[]string{"MAC"}, transport.Unknown, time.Time{}},
+		{[]string{"mac"}, transport.Unknown, time.Time{}}, // RFC 9110: in any case
+		{[]string{"MAC error=\"no\""}, transport.Unknown, time.Time{}},
+		{[]string{"MAC error=\"Stale\""}, transport.Unknown, time.Time{}},
+		{[]string{"MAC error=\"stale\""}, transport.Stale, time.Time{}},
+		{[]string{"MAC error=stale, ts=1336363200"}, transport.Stale, at(1336363200)},
+		{[]string{"MAC error=\"stale\", ts=\"1336363200\""}, transport.Stale, at(1336363200)},
+		{[]string{"MAC ts=999999999999999, ERROR=\"stale\""}, transport.Stale, at(999999999999999)},
+		{[]string{"MAC error=\"stale\", ts=\"0\""}, transport.Stale, time.Time{}},
+		{[]string{"MAC error=\"stale\", ts=\"-1\""}, transport.Stale, time.Time{}},
+		{[]string{"MAC error=\"stale\", ts=\"01\""}, transport.Stale, time.Time{}},
+		{[]string{"MAC error=\"stale\", ts=\"1e9\""}, transport.Stale, time.Time{}},
+		{[]string{"MAC error=\"stale\", ts=\"1000000000000000\""}, transport.Stale, time.Time{}},
+		{[]string{"MAC error=\"nonce\", ts=\"1336363200\""}, transport.Nonce, time.Time{}},
+		{[]string{"MAC error=\"Duplicate nonce\""}, transport.Nonce, time.Time{}},
+		{[]string{"MAC error=\"expired\""}, transport.Credential, time.Time{}},
+		{[]string{"MAC error=\"invalid\""}, transport.Credential, time.Time{}},
+		{[]string{"MAC error=\"MAC credentials expired\""}, transport.Credential, time.Time{}},
+		{[]string{"Basic realm=\"x\", MAC error=\"nonce\""}, transport.Nonce, time.Time{}},
+		{[]string{"Basic realm=\"x\"", "MAC error=\"nonce\""}, transport.Nonce, time.Time{}},
+		{[]string{"MAC", "Basic realm=\"x\""}, transport.Unknown, time.Time{}},
+		{[]string{"MAC, MAC error=\"nonce\""}, transport.Nonce, time.Time{}},
+		{[]string{"MAC error=\"expired\", MAC error=\"nonce\""}, transport.Credential, time.Time{}},
+		{[]string{"Basic realm=\"MAC error=nonce\""}, "", time.Time{}},
+	}
+	for _, test := range tests {
+		resp := &http.Response{Header: http.Header{"Www-Authenticate": test.lines}}
+		got := new(mac.Signer).Read(resp)
+		if got.Cause != test.cause || !got.ServerTime.Equal(test.time) {
+			t.Errorf("%q: %+v, want %q, %v", test.lines, got, test.cause, test.time)
+		}
+	}
+}
+
+// cache is a Source that can be told, as a creds.Cache can, without its rules on when.
+type cache struct {
+	now       *mac.Credentials
+	next      *mac.Credentials
+	err       error
+	rejects   int
+	confirmed *mac.Credentials
+}
+
+func (c *cache) Credentials(context.Context) (*mac.Credentials, error) { return c.now, c.err }
+
+func (c *cache) Reject(bad func(*mac.Credentials) bool) {
+	c.rejects++
+	if bad(c.now) {
+		c.now = c.next
+	}
+}
+
+func (c *cache) Confirm(good func(*mac.Credentials) bool) {
+	if good(c.now) {
+		c.confirmed = c.now
+	}
+}
+
+var (
+	_ creds.Rejecter[*mac.Credentials] = (*cache)(nil)
+	_ interface {
+		Confirm(good func(*mac.Credentials) bool)
+	} = (*creds.Cache[*mac.Credentials])(nil)
+)
+
+// answer is what a server gave to req, which s signed.
+func answer(t *testing.T, s *mac.Signer, url string) *http.Response {
+	t.Helper()
+	req := newRequest(t, "POST", url)
+	if err := s.Sign(req, testTime); err != nil {
+		t.Fatal(err)
+	}
+	return &http.Response{StatusCode: 401, Request: req}
+}
+
+func TestRefresh(t *testing.T) {
+	down := errors.New("down")
+	old := &mac.Credentials{ID: "one", Key: []byte("k1")}
+	copied := &mac.Credentials{ID: "one", Key: []byte("k1"), Expires: testTime}
+	rekeyed := &mac.Credentials{ID: "one", Key: []byte("k2")}
+	rehashed := &mac.Credentials{ID: "one", Key: []byte("k1"), Algorithm: mac.SHA1}
+	newer := &mac.Credentials{ID: "two", Key: []byte("k1")}
+	tests := []struct {
+		name     string
+		now      *mac.Credentials // what the Source holds when the refusal comes
+		next     *mac.Credentials // and after it has been rejected
+		err      error
+		again    bool
+		rejected bool
+	}{
+		{"replaced", old, newer, nil, true, true},
+		{"replaced by another key of the same id", old, rekeyed, nil, true, true},
+		{"replaced by another algorithm", old, rehashed, nil, true, true},
+		{"kept", old, old, nil, false, true},
+		{"the same credential again", old, copied, nil, false, true},
+		{"newer already", newer, nil, nil, true, false},
+		{"rekeyed already", rekeyed, nil, nil, true, false},
+		{"the fetch fails", old, newer, down, false, true},
+		{"nothing comes", old, nil, mac.ErrCredentials, false, true},
+	}
+	for _, dialect := range []mac.Dialect{mac.Draft01, mac.WebOb} {
+		for _, test := range tests {
+			c := &cache{now: old, next: test.next}
+			s := &mac.Signer{Source: c, Dialect: dialect, Ext: fixed("e")}
+			resp := answer(t, s, "https://example.com/a%2Fb?c")
+			c.now = test.now
+			if test.err == down {
+				c.err = down
+			}
+			again, err := s.Refresh(resp)
+			if again != test.again || !errors.Is(err, test.err) {
+				t.Errorf("%s: %t, %v; want %t, %v", test.name, again, err, test.again, test.err)
+			}
+			if c.rejects != 1 || test.rejected != (c.now != test.now || test.next == test.now) {
+				t.Errorf("%s: rejected %d times, now %v", test.name, c.rejects, c.now)
+			}
+		}
+	}
+}
+
+// TestRefreshPlainSource has Sources that cannot be told.
+func TestRefreshPlainSource(t *testing.T) {
+	s := &mac.Signer{Source: testCreds}
+	if again, err := s.Refresh(answer(t, s, "http://example.com/")); again || err != nil {
+		t.Errorf("credentials themselves: %t, %v", again, err)
+	}
+	now := testCreds
+	s = &mac.Signer{Source: sourceFunc(func(context.Context) (*mac.Credentials, error) {
+		return now, nil
+	})}
+	resp := answer(t, s, "http://example.com/")
+	now = &mac.Credentials{ID: "next", Key: []byte("k")}
+	if again, err := s.Refresh(resp); !again || err != nil {
+		t.Errorf("changed meanwhile: %t, %v", again, err)
+	}
+}
+
+// TestForeignRequest has answers to requests that this Signer did not sign.
+func TestForeignRequest(t *testing.T) {
+	c := &cache{now: testCreds, next: testCreds}
+	s := &mac.Signer{Source: c}
+	mended := recovery.Mark(t.Context())
+	for _, line := range []string{"", "Basic eDp5", "MAC", `MAC id="i"`} {
+		req := newRequest(t, "GET", "http://example.com/").WithContext(mended)
+		if line != "" {
+			req.Header.Set("Authorization", line)
+		}
+		resp := &http.Response{Request: req}
+		if again, err := s.Refresh(resp); again || err == nil {
+			t.Errorf("%q: %t, %v", line, again, err)
+		}
+		s.Observe(resp)
+	}
+	bad := answer(t, s, "http://example.com/")
+	bad.Request.URL.Opaque = "//other"
+	for _, resp := range []*http.Response{{}, bad} {
+		if again, err := s.Refresh(resp); again || err == nil {
+			t.Errorf("%t, %v", again, err)
+		}
+		s.Observe(resp)
+	}
+	if _, err := new(mac.Signer).Refresh(bad); err == nil {
+		t.Error("no Source, no error")
+	}
+	if c.rejects != 0 || c.confirmed != nil {
+		t.Errorf("%d rejects, confirmed %v", c.rejects, c.confirmed)
+	}
+}
+
+func TestObserve(t *testing.T) {
+	c := &cache{now: testCreds}
+	s := &mac.Signer{Source: c}
+	resp := answer(t, s, "http://example.com/")
+	s.Observe(resp)
+	if c.confirmed != nil {
+		t.Error("confirmed by a call that mended nothing")
+	}
+	mended := *resp
+	mended.Request = resp.Request.WithContext(recovery.Mark(resp.Request.Context()))
+	s.Observe(&mended)
+	if c.confirmed != testCreds {
+		t.Error("not confirmed")
+	}
+	c.now, c.confirmed = &mac.Credentials{ID: testCreds.ID, Key: []byte("newer")}, nil
+	s.Observe(&mended)
+	if c.confirmed != nil {
+		t.Error("another credential was confirmed")
+	}
+	(&mac.Signer{Source: testCreds}).Observe(&mended) // a Source that does not want to know
+}

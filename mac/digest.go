@@ -1,0 +1,156 @@
+package mac
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"hash"
+	"io"
+	"net/http"
+	"strings"
+)
+
+const (
+	digestOpen = "sha-256=:" // then base64 and a colon, like a byte sequence of RFC 8941
+	chunkSize  = 32 << 10
+	maxBuffer  = 1 << 20 // bodies up to this are checked before a handler runs
+)
+
+const (
+	errGetBody    problem = "BodyDigest has to read the body first: set GetBody, or do without"
+	errOwnDigest  problem = "Ext gave a digest of its own: leave it to BodyDigest"
+	errNoDigest   problem = "the body is not covered: no digest was signed"
+	errTwoDigests problem = "more than one digest was signed"
+	errBadDigest  problem = "the digest is not the base64 of 32 bytes"
+)
+
+// digest is the field of ext that covers the body, made without buffering it.
+func (s *Signer) digest(req *http.Request) (string, error) {
+	h := sha256.New()
+	if req.Body != nil && req.Body != http.NoBody {
+		if req.GetBody == nil {
+			return "", because(ErrUnsignable, errGetBody)
+		}
+		body, err := req.GetBody()
+		if err != nil {
+			return "", err
+		}
+		chunk, _ := s.chunks.Get().(*[chunkSize]byte)
+		if chunk == nil {
+			chunk = new([chunkSize]byte)
+		}
+		_, err = io.CopyBuffer(h, body, chunk[:])
+		s.chunks.Put(chunk)
+		if err = errors.Join(err, body.Close()); err != nil {
+			return "", err
+		}
+	}
+	field := make([]byte, 0, len(digestOpen)+45)
+	field = append(field, digestOpen...)
+	field = strict.AppendEncode(field, h.Sum(nil))
+	return string(append(field, ':')), nil
+}
+
+func hasDigest(ext string) bool {
+	for field := range strings.SplitSeq(ext, " ") {
+		if strings.HasPrefix(field, "sha-256=") {
+			return true
+		}
+	}
+	return false
+}
+
+// findDigest reads the digest in ext. It is nil if there is none.
+func findDigest(ext string) (*tag, error) {
+	var found *tag
+	for field := range strings.SplitSeq(ext, " ") {
+		if !strings.HasPrefix(field, "sha-256=") {
+			continue
+		}
+		if found != nil {
+			return nil, errTwoDigests
+		}
+		text, opened := strings.CutPrefix(field, digestOpen)
+		text, closed := strings.CutSuffix(text, ":")
+		t, ok := parseTag(text)
+		if !opened || !closed || !ok || t.size != sha256.Size {
+			return nil, errBadDigest
+		}
+		found = &t
+	}
+	return found, nil
+}
+
+// checkBody compares the body of req with the digest in ext. A long body is compared while it is
+// read. It is called for a request whose MAC is right, so that strangers make nobody read anything.
+func checkBody(req *http.Request, ext string) error {
+	want, err := findDigest(ext)
+	if err != nil {
+		return because(ErrDigest, err)
+	}
+	if req.Body == nil || req.Body == http.NoBody {
+		if want != nil {
+			return compareDigest(sha256.New(), want)
+		}
+		return nil
+	}
+	if want == nil {
+		return because(ErrDigest, errNoDigest)
+	}
+	body := &checkedBody{body: req.Body, hash: sha256.New(), want: want}
+	if req.ContentLength > maxBuffer {
+		req.Body = body
+		return nil
+	}
+	var start bytes.Buffer
+	_, err = io.Copy(&start, io.LimitReader(body, maxBuffer+1))
+	switch {
+	case errors.Is(err, ErrDigest):
+		return err
+	case err != nil:
+		return because(ErrDigest, err)
+	case start.Len() > maxBuffer:
+		req.Body = readCloser{io.MultiReader(&start, body), body}
+	default:
+		req.Body = readCloser{&start, body}
+	}
+	return nil
+}
+
+type readCloser struct {
+	io.Reader
+	io.Closer
+}
+
+// A checkedBody passes a body on and ends it with an error if it was not the one that was signed.
+type checkedBody struct {
+	body io.ReadCloser
+	hash hash.Hash
+	want *tag
+	end  error // what every Read returns from now on
+}
+
+func (b *checkedBody) Read(p []byte) (int, error) {
+	if b.end != nil {
+		return 0, b.end
+	}
+	n, err := b.body.Read(p)
+	b.hash.Write(p[:n])
+	if err == io.EOF {
+		if bad := compareDigest(b.hash, b.want); bad != nil {
+			err = bad
+		}
+	}
+	b.end = err
+	return n, err
+}
+
+func (b *checkedBody) Close() error { return b.body.Close() }
+
+func compareDigest(h hash.Hash, want *tag) error {
+	if subtle.ConstantTimeCompare(h.Sum(nil), want.slice()) == 1 {
+		return nil
+	}
+	return ErrDigest
+}

@@ -1,0 +1,59 @@
+package mac
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/countersign-go/countersign/auth"
+)
+
+// What a [Signer] and [BaseString] answer.
+var (
+	// ErrUnsignable means that the request, its ext or the dialect does not allow a MAC that a
+	// server could check. The text says what to change.
+	ErrUnsignable = errors.New("mac: request cannot be signed")
+
+	// ErrCredentials means that there is nothing fit to sign with: no Source, no credentials, or an
+	// identifier, key or algorithm outside section 2 of the draft.
+	ErrCredentials = errors.New("mac: credentials cannot be used")
+)
+
+// What a [Verifier] answers to credentials that it refuses, one per reason that a log must tell
+// apart. Errors that wrap [auth.ErrUnavailable] are no refusals: nothing was decided.
+var (
+	// ErrMalformed means that the header, or the request itself, is outside the grammar.
+	ErrMalformed = errors.New("mac: malformed credentials")
+	// ErrStale means that the timestamp lies outside the window, or not after NotBefore.
+	ErrStale = errors.New("mac: timestamp outside the window")
+	// ErrInvalid means an unknown identifier or a wrong MAC. One value stands for both, so that
+	// nobody outside learns which identifiers exist.
+	ErrInvalid = errors.New("mac: unknown id or wrong MAC")
+	// ErrExpired means a right MAC, made with a key that has ended.
+	ErrExpired = errors.New("mac: credentials have expired")
+	// ErrReplayed means a right MAC with a nonce that was seen before.
+	ErrReplayed = errors.New("mac: nonce was used before")
+	// ErrDigest means that the body is not the one that was signed, or that no digest of it was.
+	ErrDigest = errors.New("mac: body does not match its digest")
+)
+
+// ErrUnknownID is what a [KeyFunc] answers for an identifier that it does not know.
+var ErrUnknownID = errors.New("mac: unknown id")
+
+// A problem is why a request or a header is outside the rules, before it is known whose fault that
+// is: the signer's caller's or the sender's.
+type problem string
+
+func (p problem) Error() string { return string(p) }
+
+// because gives a reason its detail.
+func because(reason error, detail error) error {
+	return fmt.Errorf("%w: %w", reason, detail)
+}
+
+// unavailable turns an outage into what answers 503.
+func unavailable(what string, cause error) error {
+	if errors.Is(cause, auth.ErrUnavailable) {
+		return fmt.Errorf("mac: %s: %w", what, cause)
+	}
+	return fmt.Errorf("mac: %s: %w: %w", what, auth.ErrUnavailable, cause)
+}

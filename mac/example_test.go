@@ -1,0 +1,200 @@
+package mac_test
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha1"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/countersign-go/countersign/auth"
+	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/mac"
+)
+
+// The example of the package comment, with the key of section 1.1 of the draft.
+func ExampleBaseString() {
+	req, err := http.NewRequest("GET", "http://example.com/resource/1?b=1&a=2", nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	text, err := mac.BaseString(req, mac.Draft01, "1336363200", "dj83hs9s", "a,b,c")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	keyed := hmac.New(sha1.New, []byte("489dks293j39"))
+	keyed.Write([]byte(text))
+	fmt.Print(text, base64.StdEncoding.EncodeToString(keyed.Sum(nil)))
+	// Output:
+	// 1336363200
+	// dj83hs9s
+	// GET
+	// /resource/1?b=1&a=2
+	// example.com
+	// 80
+	// a,b,c
+	// GwJQDYyti3APlpfcBzcOUqHvlvY=
+}
+
+// What a macauthlib server makes of a path, beside the draft.
+func ExampleBaseString_webOb() {
+	req, err := http.NewRequest("GET", "http://example.com/a%2Fb/caf%c3%a9?x=%2f", nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, d := range []mac.Dialect{mac.Draft01, mac.WebOb, mac.Django} {
+		text, err := mac.BaseString(req, d, "1336363200", "dj83hs9s", "")
+		if err != nil {
+			fmt.Println(err)
+			continue
+		}
+		fmt.Println(strings.Split(text, "\n")[3])
+	}
+	// Output:
+	// /a%2Fb/caf%c3%a9?x=%2f
+	// /a/b/caf%C3%A9?x=%2f
+	// mac: request cannot be signed: the decoded path is no printable ASCII, as Django needs
+}
+
+// Credentials print without their key.
+func ExampleCredentials() {
+	c := &mac.Credentials{ID: "h480djs93hd8", Key: []byte("489dks293j39"), Algorithm: mac.SHA1}
+	fmt.Println(c.ID, c.Key)
+	fmt.Println(strings.Contains(fmt.Sprintf("%s %q %#v", c, c.Key, *c), "489dks293j39"))
+	// Output:
+	// h480djs93hd8 [redacted]
+	// false
+}
+
+// A Signer is mostly the Signer of a client; a request may be signed by hand too.
+func ExampleSigner_Sign() {
+	signer := &mac.Signer{Source: &mac.Credentials{ID: "h480djs93hd8", Key: []byte("489dks293j39")}}
+	req, err := http.NewRequest("GET", "https://api.example.com/lucky", nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	if err := signer.Sign(req, time.Unix(1336363200, 0)); err != nil {
+		fmt.Println(err)
+		return
+	}
+	header := req.Header.Get("Authorization")
+	fmt.Println(header[:strings.Index(header, "nonce")], len(header))
+	// Output: MAC id="h480djs93hd8", ts="1336363200",  116
+}
+
+// What a Signer understands of a refusal.
+func ExampleSigner_Read() {
+	signer := &mac.Signer{}
+	for _, challenge := range []string{
+		`MAC error="stale", ts="1336363200"`,
+		`MAC error="nonce"`,
+		`MAC error="expired"`,
+		`MAC`,
+		`Negotiate`,
+	} {
+		resp := &http.Response{Header: http.Header{"Www-Authenticate": {challenge}}}
+		refusal := signer.Read(resp)
+		fmt.Printf("%q %d\n", refusal.Cause, max(refusal.ServerTime.Unix(), 0))
+	}
+	// Output:
+	// "stale" 1336363200
+	// "nonce" 0
+	// "credential" 0
+	// "unknown" 0
+	// "" 0
+}
+
+// A cache of credentials is told which of them were refused, and gives others.
+func ExampleSigner_Refresh() {
+	fetched := 0
+	signer := &mac.Signer{Source: &creds.Cache[*mac.Credentials]{
+		Fetch: func(context.Context) (*mac.Credentials, error) {
+			fetched++
+			return &mac.Credentials{ID: strconv.Itoa(fetched), Key: []byte("489dks293j39")}, nil
+		},
+		ID: func(c *mac.Credentials) string { return c.ID },
+	}}
+	req, err := http.NewRequest("GET", "https://api.example.com/lucky", nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	if err := signer.Sign(req, time.Now()); err != nil {
+		fmt.Println(err)
+		return
+	}
+	again, err := signer.Refresh(&http.Response{StatusCode: http.StatusUnauthorized, Request: req})
+	fmt.Println(again, err, fetched)
+	// Output: true <nil> 2
+}
+
+// A Verifier in front of a handler.
+func ExampleVerifier_Authenticate() {
+	verifier := &mac.Verifier{Keys: func(_ context.Context, id string) (*mac.Key, error) {
+		if id != "h480djs93hd8" {
+			return nil, mac.ErrUnknownID
+		}
+		ann := auth.Identity{Subject: "ann"}
+		return &mac.Key{Secret: []byte("489dks293j39"), Identity: ann}, nil
+	}}
+	handler := auth.Require(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		id, _ := auth.FromContext(req.Context())
+		fmt.Println("hello", id.Subject)
+	}), verifier)
+
+	req := httptest.NewRequest("GET", "/lucky", nil)
+	signer := &mac.Signer{Source: &mac.Credentials{ID: "h480djs93hd8", Key: []byte("489dks293j39")}}
+	if err := signer.Sign(req, time.Now()); err != nil {
+		fmt.Println(err)
+		return
+	}
+	for range 2 { // the second time is a replay
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, req)
+		fmt.Printf("%d %q\n", w.Code, w.Header().Get("WWW-Authenticate"))
+	}
+	// Output:
+	// hello ann
+	// 200 ""
+	// 401 "MAC error=\"nonce\""
+}
+
+// What clients are told, and what only the log is.
+func ExampleVerifier_Challenge() {
+	verifier := &mac.Verifier{}
+	for _, err := range []error{
+		auth.ErrNone, mac.ErrReplayed, mac.ErrExpired, mac.ErrInvalid, mac.ErrDigest,
+	} {
+		fmt.Println(verifier.Challenge(nil, err), "-", err)
+	}
+	// Output:
+	// MAC - auth: no credentials for this scheme
+	// MAC error="nonce" - mac: nonce was used before
+	// MAC error="expired" - mac: credentials have expired
+	// MAC error="invalid" - mac: unknown id or wrong MAC
+	// MAC error="invalid" - mac: body does not match its digest
+}
+
+// A memory that is full cannot tell a new nonce from a replay, so it refuses to answer.
+func ExampleNonceMemory_Claim() {
+	memory := &mac.NonceMemory{Max: 1}
+	until := time.Now().Add(time.Minute)
+	for _, nonce := range []string{"n1", "n1", "n2"} {
+		fresh, err := memory.Claim(context.Background(), "h480djs93hd8", nonce, until)
+		fmt.Println(fresh, err, errors.Is(err, auth.ErrUnavailable))
+	}
+	// Output:
+	// true <nil> false
+	// false <nil> false
+	// false mac: the nonce memory is full true
+}

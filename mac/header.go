@@ -1,0 +1,202 @@
+package mac
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/countersign-go/countersign/auth"
+)
+
+const (
+	scheme     = "MAC"           // exactly so; "mac" is an error, not another scheme
+	fieldName  = "Authorization" // in canonical form
+	maxHeader  = 8 << 10         // bytes of the field value
+	maxNonce   = 128             // bytes
+	maxSeconds = 999_999_999_999_999
+)
+
+const (
+	errTwoFields problem = "more than one Authorization field"
+	errTooLong   problem = "an Authorization field over 8 KiB"
+	errSpelling  problem = `the scheme is not spelled "MAC"`
+	errSyntax    problem = "the parameters are not a list of name=value"
+	errName      problem = "a parameter other than id, ts, nonce, ext and mac"
+	errTwice     problem = "a parameter given twice"
+	errValue     problem = "a parameter with a value outside the grammar"
+	errMissing   problem = "id, ts, nonce or mac is missing"
+	errTS        problem = "ts is not a positive number of at most 15 digits without leading zeros"
+	errNonce     problem = "a nonce over 128 bytes"
+	errTag       problem = "mac is not the base64 of an HMAC of SHA-1 or SHA-256"
+)
+
+// A header is the credentials in an Authorization field (section 3.1). Its strings are cut from
+// that field.
+type header struct {
+	id, ts, nonce, ext string
+	seconds            int64 // ts as a number
+	mac                tag
+}
+
+// algorithm is the one whose MAC has that size.
+func (h *header) algorithm() Algorithm {
+	if h.mac.size == SHA1.size() {
+		return SHA1
+	}
+	return SHA256
+}
+
+// findHeader returns the Authorization field if it is of this scheme. A second one is refused: who
+// reads the first one and who reads the last one would see two different requests.
+func findHeader(h http.Header) (string, error) {
+	lines := h[fieldName]
+	ours := false
+	for _, line := range lines {
+		ours = ours || hasScheme(line)
+	}
+	switch {
+	case !ours:
+		return "", auth.ErrNone
+	case len(lines) > 1:
+		return "", because(ErrMalformed, errTwoFields)
+	case len(lines[0]) > maxHeader:
+		return "", because(ErrMalformed, errTooLong)
+	}
+	return lines[0], nil
+}
+
+// hasScheme reports whether line is of this scheme, in any case and behind any blanks.
+func hasScheme(line string) bool {
+	line = trimBlanks(line)
+	return len(line) >= len(scheme) && strings.EqualFold(line[:len(scheme)], scheme) &&
+		(len(line) == len(scheme) || line[len(scheme)] == ' ' || line[len(scheme)] == '\t')
+}
+
+// parseHeader reads an Authorization field in one pass. It takes less than the draft's grammar
+// allows where that allows two readings: see the package comment.
+func parseHeader(line string) (h header, err error) {
+	rest, ok := strings.CutPrefix(line, scheme)
+	if !ok {
+		return h, errSpelling
+	}
+	list := trimBlanks(rest)
+	if len(list) == len(rest) {
+		return h, errSyntax
+	}
+	mac, err := h.parseList(list)
+	if err != nil {
+		return h, err
+	}
+	if h.id == "" || h.ts == "" || h.nonce == "" || mac == "" {
+		return h, errMissing
+	}
+	if h.seconds, ok = parseSeconds(h.ts); !ok {
+		return h, errTS
+	}
+	if len(h.nonce) > maxNonce {
+		return h, errNonce
+	}
+	if h.mac, ok = parseTag(mac); !ok {
+		return h, errTag
+	}
+	return h, nil
+}
+
+// parseList reads the parameters into h, but for mac, which it returns.
+func (h *header) parseList(list string) (mac string, err error) {
+	seen := 0
+	for {
+		name, value, rest, err := cutParam(list)
+		if err != nil {
+			return "", err
+		}
+		bit := 0
+		switch name {
+		case "id":
+			bit, h.id = 1, value
+		case "ts":
+			bit, h.ts = 2, value
+		case "nonce":
+			bit, h.nonce = 4, value
+		case "ext":
+			bit, h.ext = 8, value
+		case "mac":
+			bit, mac = 16, value
+		default:
+			return "", errName
+		}
+		if seen&bit != 0 {
+			return "", errTwice
+		}
+		seen |= bit
+		if rest == "" {
+			return mac, nil
+		}
+		list = trimBlanks(rest)
+		if list == "" || list[0] != ',' {
+			return "", errSyntax
+		}
+		list = trimBlanks(list[1:])
+	}
+}
+
+// cutParam reads one name=value from the start of list. A value without quotes is letters, digits,
+// "-" and "_", as peers have it: the draft would let a comma stand there. An empty value is read
+// only for ext, where peers write it, and it means the same as none.
+func cutParam(list string) (name, value, rest string, err error) {
+	equals := strings.IndexByte(list, '=')
+	if equals < 0 {
+		return "", "", "", errSyntax
+	}
+	name, list = list[:equals], list[equals+1:]
+	if list == "" || list[0] != '"' {
+		end := bare.prefix(list)
+		if end == 0 {
+			return "", "", "", errValue
+		}
+		return name, list[:end], list[end:], nil
+	}
+	end := 1 + plain.prefix(list[1:])
+	if end == len(list) || list[end] != '"' || end == 1 && name != "ext" {
+		return "", "", "", errValue
+	}
+	return name, list[1:end], list[end+1:], nil
+}
+
+// parseSeconds reads a timestamp: [1-9][0-9]{0,14}, which fits an int64 with room for any window.
+func parseSeconds(s string) (seconds int64, ok bool) {
+	if s == "" || len(s) > 15 || s[0] == '0' {
+		return 0, false
+	}
+	for i := 0; i < len(s); i++ {
+		digit := s[i] - '0'
+		if digit > 9 {
+			return 0, false
+		}
+		seconds = seconds*10 + int64(digit)
+	}
+	return seconds, true
+}
+
+func trimBlanks(s string) string {
+	for s != "" && (s[0] == ' ' || s[0] == '\t') {
+		s = s[1:]
+	}
+	return s
+}
+
+// append writes h as a [Signer] does: every value in quotes, an empty ext left out.
+func (h *header) append(dst []byte) []byte {
+	dst = append(append(dst, scheme+` id="`...), h.id...)
+	dst = append(append(dst, `", ts="`...), h.ts...)
+	dst = append(append(dst, `", nonce="`...), h.nonce...)
+	dst = appendExt(dst, h.ext)
+	dst = append(dst, `", mac="`...)
+	return append(strict.AppendEncode(dst, h.mac.slice()), '"')
+}
+
+func appendExt(dst []byte, ext string) []byte {
+	if ext == "" {
+		return dst
+	}
+	return append(append(dst, `", ext="`...), ext...)
+}

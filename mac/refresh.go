@@ -1,0 +1,92 @@
+package mac
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/internal/recovery"
+)
+
+// Refresh rejects the credentials that resp.Request was signed with, if Source can do so, and
+// reports whether Source now gives others. Credentials are the same if they have the same ID and
+// make the same MAC: a new key for an old ID is another credential.
+func (s *Signer) Refresh(resp *http.Response) (again bool, err error) {
+	sent, err := s.readSent(resp)
+	if err != nil {
+		return false, err
+	}
+	if r, ok := s.Source.(creds.Rejecter[*Credentials]); ok {
+		r.Reject(sent.madeWith)
+	}
+	c, err := s.Source.Credentials(resp.Request.Context())
+	if err != nil {
+		return false, err
+	}
+	if c == nil {
+		return false, because(ErrCredentials, errNoCreds)
+	}
+	return !sent.madeWith(c), nil
+}
+
+// Observe tells Source that its new credentials were accepted, if resp ended a call that had been
+// refused with others, and Source has a method Confirm(func(*Credentials) bool), as a [creds.Cache]
+// does.
+func (s *Signer) Observe(resp *http.Response) {
+	if resp.Request == nil || !recovery.Mended(resp.Request.Context()) {
+		return
+	}
+	c, ok := s.Source.(confirmer)
+	if !ok {
+		return
+	}
+	if sent, err := s.readSent(resp); err == nil {
+		c.Confirm(sent.madeWith)
+	}
+}
+
+// confirmer is a Source that wants to know that credentials which replaced others were accepted.
+type confirmer interface {
+	Confirm(good func(*Credentials) bool)
+}
+
+var errNotOurs = errors.New("mac: the request that was refused carries no header of this Signer")
+
+// A sentRequest is what a request carried when it was sent.
+type sentRequest struct {
+	header
+	text []byte // the base string behind room for a key
+}
+
+func (s *Signer) readSent(resp *http.Response) (*sentRequest, error) {
+	if s.Source == nil || resp == nil || resp.Request == nil {
+		return nil, errNotOurs
+	}
+	line, err := findHeader(resp.Request.Header)
+	if err != nil {
+		return nil, errNotOurs
+	}
+	sent := &sentRequest{}
+	if sent.header, err = parseHeader(line); err != nil {
+		return nil, errNotOurs
+	}
+	v, err := s.view(resp.Request)
+	if err != nil {
+		return nil, errNotOurs
+	}
+	sent.text = appendLines(make([]byte, blockSize), sent.ts, sent.nonce)
+	if sent.text, err = v.append(sent.text, s.Dialect, sent.ext); err != nil {
+		return nil, errNotOurs
+	}
+	return sent, nil
+}
+
+// madeWith reports whether it was c that signed the request.
+func (sent *sentRequest) madeWith(c *Credentials) bool {
+	if c == nil || c.ID != sent.id || c.Algorithm.size() != sent.mac.size {
+		return false
+	}
+	// A copy, since the same question may be asked from several goroutines.
+	mac := c.Algorithm.mac(c.Key, append([]byte(nil), sent.text...))
+	return mac.equal(&sent.mac)
+}

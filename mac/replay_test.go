@@ -1,0 +1,332 @@
+package mac_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/countersign-go/countersign/auth"
+	"github.com/countersign-go/countersign/mac"
+)
+
+// memoryAt is a NonceMemory whose clock stands still.
+type memoryAt struct {
+	*mac.NonceMemory
+	now time.Time
+}
+
+func (m memoryAt) Claim(_ context.Context, id, nonce string, until time.Time) (bool, error) {
+	return m.ClaimAt(m.now, id, nonce, until)
+}
+
+// replay sends one request 1000 times from 64 goroutines, and returns how often each error came.
+func replay(v *mac.Verifier, req *http.Request, now time.Time) map[error]int {
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	var left atomic.Int64
+	left.Store(1000)
+	results := map[error]int{}
+	for range 64 {
+		wg.Go(func() {
+			for left.Add(-1) >= 0 {
+				_, err := v.AuthenticateAt(received(req), now)
+				for _, sentinel := range []error{mac.ErrReplayed, auth.ErrUnavailable} {
+					if errors.Is(err, sentinel) {
+						err = sentinel
+					}
+				}
+				mu.Lock()
+				results[err]++
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	return results
+}
+
+// TestReplay_R1_R3 replays at once, and at both edges of the window, with every fraction of a
+// second.
+func TestReplay_R1_R3(t *testing.T) {
+	for _, dated := range []time.Duration{0, -60 * time.Second, 60 * time.Second} {
+		for _, fraction := range []time.Duration{0, 1, time.Second - 1} {
+			v := &mac.Verifier{Keys: oneKey(testCreds)}
+			req := newRequest(t, "GET", "http://example.com/")
+			if err := (&mac.Signer{Source: testCreds}).Sign(req, testTime.Add(dated)); err != nil {
+				t.Fatal(err)
+			}
+			got := replay(v, req, testTime.Add(fraction))
+			if got[nil] != 1 || got[mac.ErrReplayed] != 999 {
+				t.Errorf("dated %v, now+%v: %v", dated, fraction, got)
+			}
+			// Again in each half second of its life and beyond.
+			for at := time.Duration(0); at < 3*time.Minute; at += time.Second / 2 {
+				if _, err := v.AuthenticateAt(received(req), testTime.Add(at)); err == nil {
+					t.Fatalf("dated %v: accepted again after %v", dated, at)
+				}
+			}
+		}
+	}
+}
+
+// TestReplayRealClock is TestReplay with Authenticate itself and the clock of synctest.
+func TestReplayRealClock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := &mac.Verifier{Keys: oneKey(testCreds), Nonces: new(mac.NonceMemory)}
+		req := newRequest(t, "GET", "http://example.com/")
+		s := &mac.Signer{Source: testCreds}
+		if err := s.Sign(req, time.Now().Add(time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+		accepted := 0
+		for range 150 {
+			if _, err := v.Authenticate(received(req)); err == nil {
+				accepted++
+			}
+			time.Sleep(time.Second)
+		}
+		if accepted != 1 {
+			t.Errorf("accepted %d times", accepted)
+		}
+	})
+}
+
+// TestReplayFull_R6 fills the memory: the answer is 503, for new requests only, until there is
+// room.
+func TestReplayFull_R6(t *testing.T) {
+	for name, m := range map[string]*mac.NonceMemory{
+		"in total": {Max: 50}, "of one id": {MaxPerID: 50},
+	} {
+		v := &mac.Verifier{Keys: oneKey(testCreds), Nonces: memoryAt{m, testTime}}
+		var first *http.Request
+		for i := range 50 {
+			req := signedAt(t, testCreds, "1336363200", strconv.Itoa(i))
+			if first == nil {
+				first = req
+			}
+			if _, err := v.AuthenticateAt(req, testTime); err != nil {
+				t.Fatal(err)
+			}
+		}
+		// A replay is still a replay, and nothing was dropped for the newcomers.
+		req := signedAt(t, testCreds, "1336363200", "new")
+		if got := replay(v, req, testTime); got[auth.ErrUnavailable] != 1000 {
+			t.Errorf("full %s: %v", name, got)
+		}
+		if got := replay(v, first, testTime); got[mac.ErrReplayed] != 1000 {
+			t.Errorf("full %s, replayed: %v", name, got)
+		}
+		_, err := v.AuthenticateAt(req, testTime)
+		var retry interface{ RetryAfter() time.Duration }
+		if !errors.As(err, &retry) || retry.RetryAfter().Truncate(10*time.Second) != time.Minute {
+			t.Fatalf("full %s: %v has no good RetryAfter", name, err)
+		}
+		other := &mac.Credentials{ID: "other", Key: []byte("k")}
+		v.Keys = oneKey(other)
+		_, err = v.AuthenticateAt(signedAt(t, other, "1336363200", "n"), testTime)
+		if (err == nil) != (m.Max == 0) {
+			t.Errorf("full %s, another id: %v", name, err)
+		}
+		// After RetryAfter there is room.
+		later := testTime.Add(retry.RetryAfter())
+		v.Nonces, v.Keys = memoryAt{m, later}, oneKey(testCreds)
+		req = signedAt(t, testCreds, strconv.FormatInt(later.Unix(), 10), "new")
+		if got := replay(v, req, later); got[nil] != 1 || got[mac.ErrReplayed] != 999 {
+			t.Errorf("full %s, later: %v", name, got)
+		}
+	}
+}
+
+// TestClockSteps_R10 sets the server's clock back and forth between copies of one request.
+func TestClockSteps_R10(t *testing.T) {
+	for _, steps := range [][]time.Duration{
+		{0, -time.Second, 0}, {0, -30 * time.Second}, {0, -61 * time.Second, 0},
+		{0, -time.Hour, -time.Minute, 0},
+		{0, time.Hour, 0}, {0, 62 * time.Second, 61 * time.Second, 60 * time.Second, 0},
+		{0, 24 * time.Hour, 0, 24 * time.Hour}, {0, 61 * time.Second, -time.Hour, 59 * time.Second},
+	} {
+		v := &mac.Verifier{Keys: oneKey(testCreds)}
+		req := newRequest(t, "GET", "http://example.com/")
+		if err := (&mac.Signer{Source: testCreds}).Sign(req, testTime); err != nil {
+			t.Fatal(err)
+		}
+		for i, step := range steps {
+			_, err := v.AuthenticateAt(received(req), testTime.Add(step))
+			if (err == nil) != (i == 0) {
+				t.Errorf("%v, step %d: %v", steps, i, err)
+			}
+		}
+	}
+	// A new request: after a step back by less than its life it is decided; by more, it is 503 with
+	// the time until the clock is there again.
+	for step, want := range map[time.Duration]error{
+		0: nil, -time.Minute: nil, -62 * time.Second: auth.ErrUnavailable,
+		-24 * time.Hour: auth.ErrUnavailable,
+	} {
+		v := &mac.Verifier{Keys: oneKey(testCreds)}
+		req := signedAt(t, testCreds, "1336363200", "a")
+		if _, err := v.AuthenticateAt(req, testTime); err != nil {
+			t.Fatal(err)
+		}
+		now := testTime.Add(step)
+		req = signedAt(t, testCreds, strconv.FormatInt(now.Unix(), 10), "b")
+		_, err := v.AuthenticateAt(req, now)
+		if !errors.Is(err, want) {
+			t.Errorf("set back by %v: %v, want %v", step, err, want)
+		}
+		var retry interface{ RetryAfter() time.Duration }
+		if want == nil {
+			continue
+		}
+		if !errors.As(err, &retry) || retry.RetryAfter() != min(-step, 5*time.Minute) {
+			t.Errorf("set back by %v: %v, RetryAfter %v", step, err, retry)
+		}
+	}
+}
+
+// TestRestart_R2 has a process that starts anew with an empty memory.
+func TestRestart_R2(t *testing.T) {
+	sign := func(dated time.Duration) *http.Request {
+		req := newRequest(t, "GET", "http://example.com/")
+		if err := (&mac.Signer{Source: testCreds}).Sign(req, testTime.Add(dated)); err != nil {
+			t.Fatal(err)
+		}
+		return req
+	}
+	tests := []struct {
+		dated, notBefore, now time.Duration
+		ok                    bool
+	}{
+		{-30 * time.Second, 0, 0, false},
+		{-time.Second, 0, 0, false},
+		{0, 0, 0, false}, // captured in the very second of the restart
+		{0, time.Second - 1, time.Second - 1, false},
+		{time.Second, 0, time.Second, true},
+		{time.Second, 0, 0, true}, // dated ahead: NotBefore has to be later for these
+		{time.Minute, time.Minute, 0, false},
+		{61 * time.Second, time.Minute, 61 * time.Second, true},
+	}
+	for _, test := range tests {
+		v := &mac.Verifier{Keys: oneKey(testCreds), NotBefore: testTime.Add(test.notBefore)}
+		_, err := v.AuthenticateAt(received(sign(test.dated)), testTime.Add(test.now))
+		if test.ok != (err == nil) || !test.ok && !errors.Is(err, mac.ErrStale) {
+			t.Errorf("%+v: %v", test, err)
+		}
+	}
+	// None of what was accepted before a restart passes after it, as long as clients' clocks are
+	// right.
+	before := &mac.Verifier{Keys: oneKey(testCreds)}
+	after := &mac.Verifier{Keys: oneKey(testCreds), NotBefore: testTime}
+	for second := -90; second <= 0; second++ {
+		at := time.Duration(second) * time.Second
+		req := sign(at)
+		if _, err := before.AuthenticateAt(received(req), testTime.Add(at)); err != nil {
+			t.Fatal(err)
+		}
+		for later := range 60 {
+			now := testTime.Add(time.Duration(later) * time.Second)
+			if _, err := after.AuthenticateAt(received(req), now); err == nil {
+				t.Errorf("accepted again: dated %v, %d s after the restart", at, later)
+			}
+		}
+	}
+}
+
+// TestNonceKeys_R9 has ids and nonces that would be the same text if they were joined.
+func TestNonceKeys_R9(t *testing.T) {
+	m := new(mac.NonceMemory)
+	until := testTime.Add(time.Minute)
+	claims := []struct {
+		id, nonce string
+		until     time.Time
+	}{
+		{"ab", "c", until}, {"a", "bc", until}, {"", "abc", until}, {"abc", "", until},
+		{"a", "b\x00c", until}, {"a\x00b", "c", until}, {"a", "n", until}, {"b", "n", until},
+		{"a", "n", until.Add(time.Second)}, {"a", "N", until},
+	}
+	for round := range 2 {
+		for _, c := range claims {
+			fresh, err := m.ClaimAt(testTime, c.id, c.nonce, c.until)
+			if err != nil || fresh != (round == 0) {
+				t.Errorf("round %d, %+v: %t, %v", round, c, fresh, err)
+			}
+		}
+	}
+	// Within one second, the end of a request is one end.
+	for i, fraction := range []time.Duration{1, time.Second / 2, time.Second} {
+		fresh, err := m.ClaimAt(testTime, "x", "n", until.Add(fraction))
+		if err != nil || fresh != (i == 0) {
+			t.Errorf("until+%v: %t, %v", fraction, fresh, err)
+		}
+	}
+}
+
+// TestNonceMemoryForgets has a long run: what ended is dropped, and the counts with it.
+func TestNonceMemoryForgets(t *testing.T) {
+	m := new(mac.NonceMemory)
+	for second := range 1000 {
+		now := testTime.Add(time.Duration(second) * time.Second)
+		for i := range 10 {
+			id, nonce := strconv.Itoa(i%3), strconv.Itoa(i)
+			fresh, err := m.ClaimAt(now, id, nonce, now.Add(time.Minute))
+			if !fresh || err != nil {
+				t.Fatalf("second %d: %t, %v", second, fresh, err)
+			}
+		}
+		if nonces, slots, ids := m.Held(); nonces > 10*66 || slots > 14 || ids != 3 {
+			t.Fatalf("second %d: %d nonces, %d slots, %d ids", second, nonces, slots, ids)
+		}
+	}
+	hour := testTime.Add(time.Hour)
+	if _, err := m.ClaimAt(hour, "id", "n", hour.Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if nonces, slots, ids := m.Held(); nonces != 1 || slots != 1 || ids != 1 {
+		t.Errorf("%d nonces, %d slots, %d ids", nonces, slots, ids)
+	}
+}
+
+// TestClaimTooLate has an end that has come: never fresh, the clock being right.
+func TestClaimTooLate(t *testing.T) {
+	m := new(mac.NonceMemory)
+	for _, until := range []time.Time{testTime, testTime.Add(-1), testTime.Add(-time.Hour), {}} {
+		if fresh, err := m.ClaimAt(testTime, "i", "n", until); fresh || err != nil {
+			t.Errorf("until %v: %t, %v", until, fresh, err)
+		}
+	}
+}
+
+// TestUntil checks that a store keeps a nonce as long as its timestamp can pass.
+func TestUntil(t *testing.T) {
+	for _, window := range []time.Duration{0, time.Second, time.Hour} {
+		life := window
+		if life == 0 {
+			life = time.Minute
+		}
+		var until time.Time
+		v := &mac.Verifier{Keys: oneKey(testCreds), Window: window,
+			Nonces: nonceFunc(func(id, nonce string, u time.Time) (bool, error) {
+				if id != testCreds.ID || nonce != "n" {
+					t.Errorf("claimed %q for %q", nonce, id)
+				}
+				until = u
+				return true, nil
+			})}
+		req := signedAt(t, testCreds, "1336363200", "n")
+		if _, err := v.AuthenticateAt(req, testTime.Add(-life)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := v.AuthenticateAt(req, until.Add(-time.Second-1)); err != nil {
+			t.Errorf("window %v: stale %v before the end", window, err)
+		}
+		if _, err := v.AuthenticateAt(req, until.Add(-time.Second)); !errors.Is(err, mac.ErrStale) {
+			t.Errorf("window %v: %v a second before the nonce may be forgotten", window, err)
+		}
+	}
+}

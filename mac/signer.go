@@ -1,0 +1,251 @@
+package mac
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"encoding/base64"
+	"hash"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/countersign-go/countersign/creds"
+)
+
+const (
+	errNoSource  problem = "the Signer has no Source: set it to credentials or what fetches them"
+	errNoCreds   problem = "the Source gave nil and no error"
+	errID        problem = "the ID is no printable ASCII without quote, backslash"
+	errKey       problem = "the Key is no printable ASCII without quote, backslash: encode it"
+	errAlgorithm problem = "the Algorithm is neither hmac-sha-256 nor hmac-sha-1"
+	errSHA1      problem = "the Django dialect knows SHA-1 only: set the Algorithm to mac.SHA1"
+	errExt       problem = "ext is no printable ASCII without quote, backslash"
+	errTime      problem = "the time to sign with is outside the years that ts can hold"
+	errLong      problem = "the header is over 8 KiB, which servers refuse: use a shorter ID or ext"
+)
+
+// A Signer signs requests. It is a transport.Signer, and understands refusals: it is a Reader, a
+// Refresher and an Observer of that package too.
+//
+// The fields must not be changed after the first request. A Signer must not be copied then; it is
+// safe for concurrent use, and so must Source and Ext be.
+type Signer struct {
+	// Source gives the credentials for each request. A *[Credentials] is one. Required.
+	Source creds.Source[*Credentials]
+
+	// Dialect is how the server reads requests; zero is the draft's way.
+	Dialect Dialect
+
+	// Port is the port that the server's own socket has, for servers behind a proxy. "": that of
+	// the URL. Only the Django dialect asks for it.
+	Port string
+
+	// Ext gives the text to send and sign as ext, printable ASCII without quotes and backslashes,
+	// or "" for none. It must not change the request. Nil: none.
+	Ext func(*http.Request) (string, error)
+
+	// BodyDigest adds the SHA-256 of the body to ext, for a [Verifier] with BodyDigest. The body is
+	// read from GetBody for that, so a request with a body needs one, as http.NewRequest makes it
+	// for readers of package bytes and strings.
+	BodyDigest bool
+
+	pens   atomic.Pointer[pencase] // for the credentials that Source gave last
+	chunks sync.Pool               // of *[chunkSize]byte, to read bodies with
+}
+
+// A pencase has what signs with one set of credentials. Keying a hash costs more than a MAC does.
+type pencase struct {
+	creds *Credentials
+	pens  sync.Pool // of *pen
+}
+
+// maxText is the largest buffer that is kept for the next request.
+const maxText = 64 << 10
+
+// A pen is the state of one signature under way.
+type pen struct {
+	keyed hash.Hash
+	text  []byte // the base string, then the header
+	nonce [12]byte
+	sum   [32]byte
+}
+
+// Sign sets the Authorization field of req. now is the time by the server's clock; what Sign itself
+// waits for, such as a fetch of credentials, is added to it. In the WebOb dialect it also sets
+// req.Host, with the port spelled out. A field that is there already is replaced, however it is
+// spelled.
+//
+// Errors wrap [ErrCredentials] or [ErrUnsignable], or are those of Source, Ext and GetBody.
+//
+// req is read as a client sends it, also if it came in through a server and still has its
+// RequestURI. Only one whose URL has no host, or is the very RequestURI, as package httptest makes
+// it, is signed as [BaseString] reads it, so that a handler can be tested without a socket.
+func (s *Signer) Sign(req *http.Request, now time.Time) error {
+	start := s.stopwatch()
+	p, err := s.pencase(req.Context())
+	if err != nil {
+		return err
+	}
+	ext, err := s.ext(req)
+	if err != nil {
+		return err
+	}
+	v, err := s.view(req)
+	if err != nil {
+		return because(ErrUnsignable, err)
+	}
+	spell := s.Dialect == WebOb && v.bare
+	v.bare = v.bare && !spell
+	if !start.IsZero() {
+		now = now.Add(time.Since(start))
+	}
+	line, err := p.sign(&v, s.Dialect, ext, now.Unix())
+	if err != nil {
+		return because(ErrUnsignable, err)
+	}
+	setHeader(req, line)
+	if spell {
+		req.Host = v.host + ":" + v.port
+	}
+	return nil
+}
+
+// stopwatch returns the time, or the zero time if nothing that Sign does can wait: asking for the
+// time costs a third of a MAC.
+func (s *Signer) stopwatch() time.Time {
+	if _, ok := s.Source.(*Credentials); ok && s.Ext == nil && !s.BodyDigest {
+		return time.Time{}
+	}
+	return time.Now()
+}
+
+// pencase asks Source for credentials and returns what signs with them.
+func (s *Signer) pencase(ctx context.Context) (*pencase, error) {
+	if s.Source == nil {
+		return nil, because(ErrCredentials, errNoSource)
+	}
+	c, err := s.Source.Credentials(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if p := s.pens.Load(); p != nil && p.creds == c {
+		return p, nil
+	}
+	if err := s.check(c); err != nil {
+		return nil, because(ErrCredentials, err)
+	}
+	p := &pencase{creds: c}
+	p.pens.New = func() any { return &pen{keyed: hmac.New(c.Algorithm.new, c.Key)} }
+	s.pens.Store(p)
+	return p, nil
+}
+
+// check refuses what would not survive the header, or what the draft forbids to sign with (section
+// 2).
+func (s *Signer) check(c *Credentials) error {
+	switch {
+	case c == nil:
+		return errNoCreds
+	case c.ID == "" || !plain.all(c.ID):
+		return errID
+	case len(c.Key) == 0 || !plain.all(string(c.Key)):
+		return errKey
+	case c.Algorithm.size() == 0:
+		return errAlgorithm
+	case s.Dialect == Django && c.Algorithm != SHA1:
+		return errSHA1
+	}
+	return nil
+}
+
+// ext is what Ext gives and the digest of the body, joined by a blank.
+func (s *Signer) ext(req *http.Request) (ext string, err error) {
+	if s.Ext != nil {
+		if ext, err = s.Ext(req); err != nil {
+			return "", err
+		}
+		if !plain.all(ext) {
+			return "", because(ErrUnsignable, errExt)
+		}
+	}
+	if !s.BodyDigest {
+		return ext, nil
+	}
+	if hasDigest(ext) {
+		return "", because(ErrUnsignable, errOwnDigest)
+	}
+	digest, err := s.digest(req)
+	if err != nil {
+		return "", err
+	}
+	if ext == "" {
+		return digest, nil
+	}
+	return ext + " " + digest, nil
+}
+
+func (s *Signer) view(req *http.Request) (view, error) {
+	if req.URL == nil {
+		return view{}, errNoURL
+	}
+	if req.RequestURI == "" || req.URL.Host != "" && req.URL.String() != req.RequestURI {
+		return clientView(req, s.Dialect, s.Port)
+	}
+	if s.Dialect == Django {
+		return view{}, errDjango
+	}
+	return receivedView(req, nil)
+}
+
+// sign returns the header for what v shows.
+func (c *pencase) sign(v *view, d Dialect, ext string, seconds int64) (string, error) {
+	if seconds < 1 || seconds > maxSeconds {
+		return "", errTime
+	}
+	p := c.pens.Get().(*pen)
+	rand.Read(p.nonce[:]) // never fails
+
+	text := append(strconv.AppendInt(p.text[:0], seconds, 10), '\n')
+	ts := len(text) - 1
+	text = append(base64.RawURLEncoding.AppendEncode(text, p.nonce[:]), '\n')
+	nonce := len(text) - 1
+	text, err := v.append(text, d, ext)
+	if err != nil {
+		return "", err
+	}
+	p.keyed.Reset()
+	p.keyed.Write(text)
+
+	head := len(text)
+	text = append(append(text, scheme+` id="`...), c.creds.ID...)
+	text = append(append(text, `", ts="`...), text[:ts]...)
+	text = append(append(text, `", nonce="`...), text[ts+1:nonce]...)
+	text = append(appendExt(text, ext), `", mac="`...)
+	text = append(base64.StdEncoding.AppendEncode(text, p.keyed.Sum(p.sum[:0])), '"')
+	if len(text)-head > maxHeader {
+		return "", errLong
+	}
+	line := string(text[head:])
+	if p.text = text; cap(text) <= maxText {
+		c.pens.Put(p)
+	}
+	return line, nil
+}
+
+// setHeader replaces any Authorization field. A key that is not in canonical form would go out as a
+// second one.
+func setHeader(req *http.Request, line string) {
+	if req.Header == nil {
+		req.Header = make(http.Header, 1)
+	}
+	for name := range req.Header {
+		if len(name) == len(fieldName) && name != fieldName && strings.EqualFold(name, fieldName) {
+			delete(req.Header, name)
+		}
+	}
+	req.Header[fieldName] = []string{line}
+}

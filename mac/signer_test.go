@@ -1,0 +1,282 @@
+package mac_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/mac"
+	"github.com/countersign-go/countersign/transport"
+)
+
+var (
+	_ transport.Signer    = (*mac.Signer)(nil)
+	_ transport.Reader    = (*mac.Signer)(nil)
+	_ transport.Refresher = (*mac.Signer)(nil)
+	_ transport.Observer  = (*mac.Signer)(nil)
+
+	_ creds.Source[*mac.Credentials] = (*mac.Credentials)(nil)
+)
+
+// sourceFunc is a Source.
+type sourceFunc func(context.Context) (*mac.Credentials, error)
+
+func (f sourceFunc) Credentials(ctx context.Context) (*mac.Credentials, error) { return f(ctx) }
+
+// TestSign checks all that a signature shows, for both algorithms.
+func TestSign(t *testing.T) {
+	for _, a := range []mac.Algorithm{"", mac.SHA256, mac.SHA1} {
+		c := &mac.Credentials{ID: "i d", Key: []byte("k e y"), Algorithm: a}
+		s := &mac.Signer{Source: c}
+		seen := map[string]bool{}
+		for range 100 {
+			req := newRequest(t, "GET", "https://example.com/a?b")
+			if err := s.Sign(req, testTime.Add(time.Second/2)); err != nil {
+				t.Fatal(err)
+			}
+			p := params(t, req.Header.Get("Authorization"))
+			text, err := mac.BaseString(req, mac.Draft01, p["ts"], p["nonce"], "")
+			if err != nil || p["mac"] != expected(a, "k e y", text) {
+				t.Errorf("%s: not the MAC of %q, %v", a, text, err)
+			}
+			if p["id"] != "i d" || p["ts"] != "1336363200" {
+				t.Errorf("%s: %v", a, p)
+			}
+			if len(p["nonce"]) != 16 || seen[p["nonce"]] {
+				t.Errorf("%s: nonce %s", a, p["nonce"])
+			}
+			seen[p["nonce"]] = true
+			if _, hasExt := p["ext"]; hasExt || req.Host != "example.com" || len(req.Header) != 1 {
+				t.Errorf("%s: more was changed: %v, %q", a, req.Header, req.Host)
+			}
+		}
+	}
+}
+
+// TestHMAC compares our HMAC with that of the standard library, around the length of a block.
+func TestHMAC(t *testing.T) {
+	for _, a := range []mac.Algorithm{"", mac.SHA256, mac.SHA1} {
+		for _, keyLen := range []int{1, 20, 32, 63, 64, 65, 128, 1000} {
+			for _, textLen := range []int{0, 1, 55, 56, 63, 64, 65, 119, 120, 1000} {
+				key, text := strings.Repeat("k", keyLen), strings.Repeat("t", textLen)
+				got := mac.HMAC(a, []byte(key), []byte(text))
+				if want := decode(t, expected(a, key, text)); string(got) != string(want) {
+					t.Errorf("%s, key of %d bytes, text of %d: %x", a, keyLen, textLen, got)
+				}
+			}
+		}
+	}
+}
+
+func TestWebObHost(t *testing.T) {
+	for given, want := range map[string]string{
+		"http://example.com/": "example.com:80", "https://example.com/": "example.com:443",
+		"https://Example.com:8443/": "Example.com:8443", "http://[::1]/": "[::1]:80",
+		"https://[fe80::1%25eth0]/": "[fe80::1]:443",
+	} {
+		req := newRequest(t, "GET", given)
+		s := &mac.Signer{Source: testCreds, Dialect: mac.WebOb}
+		for range 2 { // again, as after a refusal
+			if err := s.Sign(req, testTime); err != nil {
+				t.Fatal(err)
+			}
+			if req.Host != want {
+				t.Errorf("%s: Host %q, want %q", given, req.Host, want)
+			}
+		}
+		v := newVerifier()
+		for _, v.Dialect = range []mac.Dialect{mac.WebOb, mac.Draft01} {
+			if err := authenticate(v, received(req)); err != nil {
+				t.Errorf("%s, read in dialect %d: %v", given, v.Dialect, err)
+			}
+		}
+	}
+}
+
+func TestSignerErrors(t *testing.T) {
+	down := errors.New("endpoint down")
+	sha1 := &mac.Credentials{ID: "i", Key: []byte("k"), Algorithm: mac.SHA1}
+	give := func(c *mac.Credentials, err error) creds.Source[*mac.Credentials] {
+		return sourceFunc(func(context.Context) (*mac.Credentials, error) { return c, err })
+	}
+	long := fixed(strings.Repeat("x", 8192))
+	tests := []struct {
+		name string
+		s    *mac.Signer
+		now  time.Time
+		want error
+		says string
+	}{
+		{"no Source", &mac.Signer{}, testTime, mac.ErrCredentials, "Source"},
+		{"a nil *Credentials", &mac.Signer{Source: (*mac.Credentials)(nil)}, testTime,
+			mac.ErrCredentials, "nil"},
+		{"a Source that gives nil", &mac.Signer{Source: give(nil, nil)}, testTime,
+			mac.ErrCredentials, "nil"},
+		{"a Source that fails", &mac.Signer{Source: give(nil, down)}, testTime, down, "down"},
+		{"an unknown Algorithm", &mac.Signer{Source: &mac.Credentials{ID: "i", Key: []byte("k"),
+			Algorithm: "HMAC-SHA-256"}}, testTime, mac.ErrCredentials, "hmac-sha-256"},
+		{"Django with SHA-256", &mac.Signer{Source: testCreds, Dialect: mac.Django}, testTime,
+			mac.ErrCredentials, "mac.SHA1"},
+		{"Django with Ext", &mac.Signer{Source: sha1, Dialect: mac.Django, Ext: fixed("x")},
+			testTime, mac.ErrUnsignable, "Ext"},
+		{"Django with BodyDigest", &mac.Signer{Source: sha1, Dialect: mac.Django, BodyDigest: true},
+			testTime, mac.ErrUnsignable, "BodyDigest"},
+		{"Django with a bad Port", &mac.Signer{Source: sha1, Dialect: mac.Django, Port: "http"},
+			testTime, mac.ErrUnsignable, "port"},
+		{"no such dialect", &mac.Signer{Source: testCreds, Dialect: 7}, testTime,
+			mac.ErrUnsignable, "dialect"},
+		{"a header over 8 KiB", &mac.Signer{Source: testCreds, Ext: long},
+			testTime, mac.ErrUnsignable, "8 KiB"},
+		{"before 1970", &mac.Signer{Source: testCreds}, time.Unix(0, 0), mac.ErrUnsignable, "time"},
+		{"a time of 16 digits", &mac.Signer{Source: testCreds}, time.Unix(1e15, 0),
+			mac.ErrUnsignable, "time"},
+	}
+	for _, test := range tests {
+		req := newRequest(t, "GET", "http://example.com/")
+		err := test.s.Sign(req, test.now)
+		if !errors.Is(err, test.want) || !strings.Contains(err.Error(), test.says) {
+			t.Errorf("%s: %v, want %v that says %q", test.name, err, test.want, test.says)
+		}
+		if len(req.Header) != 0 || req.Host != "example.com" {
+			t.Errorf("%s: the request was changed: %v", test.name, req.Header)
+		}
+	}
+}
+
+// TestWaitIsAdded has a fetch of credentials and an Ext that take long: the timestamp is that of
+// the end.
+func TestWaitIsAdded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &mac.Signer{
+			Source: sourceFunc(func(context.Context) (*mac.Credentials, error) {
+				time.Sleep(90 * time.Second)
+				return testCreds, nil
+			}),
+			Ext: func(*http.Request) (string, error) {
+				time.Sleep(10 * time.Second)
+				return "", nil
+			},
+		}
+		req := newRequest(t, "GET", "http://example.com/")
+		if err := s.Sign(req, testTime); err != nil {
+			t.Fatal(err)
+		}
+		if ts := params(t, req.Header.Get("Authorization"))["ts"]; ts != "1336363300" {
+			t.Errorf("ts %s, want 100 s later", ts)
+		}
+	})
+}
+
+func TestSourceGetsTheContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	s := &mac.Signer{Source: sourceFunc(func(ctx context.Context) (*mac.Credentials, error) {
+		return nil, ctx.Err()
+	})}
+	req := newRequest(t, "GET", "http://example.com/").WithContext(ctx)
+	if err := s.Sign(req, testTime); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v, want Canceled", err)
+	}
+}
+
+// TestChangingCredentials signs from many goroutines while the credentials change all the time.
+func TestChangingCredentials(t *testing.T) {
+	var all []*mac.Credentials
+	for i := range 8 {
+		a := []mac.Algorithm{mac.SHA256, mac.SHA1}[i%2]
+		n := strconv.Itoa(i)
+		all = append(all, &mac.Credentials{ID: n, Key: []byte(n), Algorithm: a})
+	}
+	type which struct{}
+	s := &mac.Signer{Source: sourceFunc(func(ctx context.Context) (*mac.Credentials, error) {
+		return all[ctx.Value(which{}).(int)], nil
+	})}
+	var wg sync.WaitGroup
+	for g := range 8 {
+		wg.Go(func() {
+			for i := range 200 {
+				c := all[(g+i)%8]
+				req := newRequest(t, "GET", "http://example.com/")
+				req = req.WithContext(context.WithValue(req.Context(), which{}, (g+i)%8))
+				if err := s.Sign(req, testTime); err != nil {
+					t.Error(err)
+					return
+				}
+				v := &mac.Verifier{Keys: oneKey(c), Nonces: anyNonce{}}
+				if err := authenticate(v, received(req)); err != nil {
+					t.Errorf("credentials %s: %v", c.ID, err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// TestReverseProxy signs requests on their way through a proxy, which leaves RequestURI as it was.
+func TestReverseProxy(t *testing.T) {
+	v := &mac.Verifier{Keys: oneKey(testCreds)}
+	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if _, err := v.Authenticate(req); err != nil {
+			http.Error(w, err.Error(), http.StatusUnauthorized)
+		}
+	}))
+	defer backend.Close()
+	target, _ := url.Parse(backend.URL + "/prefix")
+	s := &mac.Signer{Source: testCreds}
+	proxy := &httputil.ReverseProxy{
+		Rewrite: func(p *httputil.ProxyRequest) { p.SetURL(target) },
+		Transport: roundTripper(func(req *http.Request) (*http.Response, error) {
+			req = req.Clone(req.Context())
+			if err := s.Sign(req, time.Now()); err != nil {
+				return nil, err
+			}
+			return http.DefaultTransport.RoundTrip(req)
+		}),
+	}
+	w := httptest.NewRecorder()
+	proxy.ServeHTTP(w, httptest.NewRequest("GET", "/a?b", nil))
+	if w.Code != http.StatusOK {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
+
+// TestHandlerTest signs the requests of package httptest, which never were sent.
+func TestHandlerTest(t *testing.T) {
+	for _, target := range []string{
+		"/", "/a%2Fb?c", "http://example.com/a?b", "https://example.com/",
+	} {
+		for _, d := range []mac.Dialect{mac.Draft01, mac.WebOb} {
+			req := httptest.NewRequest("GET", target, nil)
+			if err := (&mac.Signer{Source: testCreds, Dialect: d}).Sign(req, testTime); err != nil {
+				t.Errorf("%s: %v", target, err)
+				continue
+			}
+			v := newVerifier()
+			v.Dialect = d
+			if err := authenticate(v, req); err != nil {
+				t.Errorf("%s, dialect %d: %v", target, d, err)
+			}
+		}
+		sha1 := &mac.Credentials{ID: "i", Key: []byte("k"), Algorithm: mac.SHA1}
+		req := httptest.NewRequest("GET", target, nil)
+		err := (&mac.Signer{Source: sha1, Dialect: mac.Django}).Sign(req, testTime)
+		_, err2 := mac.BaseString(req, mac.Django, "1", "n", "")
+		if !errors.Is(err, mac.ErrUnsignable) || !errors.Is(err2, mac.ErrUnsignable) {
+			t.Errorf("%s in the Django dialect, which has no server: %v, %v", target, err, err2)
+		}
+	}
+}

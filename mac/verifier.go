@@ -1,0 +1,259 @@
+package mac
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/countersign-go/countersign/auth"
+	"github.com/countersign-go/countersign/creds"
+)
+
+const defaultWindow = 60 // seconds
+
+const (
+	errNoKeys    problem = "the Verifier has no Keys"
+	errWindow    problem = "the Window is negative"
+	errPublicURL problem = "the PublicURL is not like https://api.example.com"
+	errSigner    problem = "the Dialect is neither Draft01 nor WebOb"
+	errNoKey     problem = "the Key has an empty Secret, which anybody could sign with"
+	errKeyAlg    problem = "the Key has an Algorithm that is not known"
+	errCase      problem = "the method is not in upper case"
+)
+
+// A Key is what a [Verifier] has to know of an identifier.
+type Key struct {
+	Secret    creds.Secret  // as the client has it in Credentials.Key; never empty
+	Algorithm Algorithm     // "": SHA256
+	Identity  auth.Identity // who signs with it; a Subject of "" means the identifier
+}
+
+// Format writes k without its secret, as [Credentials.Format] does.
+func (k Key) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "{Secret:%s Algorithm:%s Identity:%+v}", k.Secret, k.Algorithm, k.Identity)
+}
+
+// A KeyFunc looks up the key of an identifier. nil without an error, or an error that wraps
+// [ErrUnknownID], means that there is none, which is answered like a wrong MAC; any other error
+// means that the answer is not known now: 503. A key that has ended, by Identity.Expires, is still
+// returned, so that a client with a right MAC is told why it is refused. ctx is the request's.
+type KeyFunc func(ctx context.Context, id string) (*Key, error)
+
+// A Verifier checks the MAC of requests. It is an [auth.Authenticator] and an [auth.Challenger].
+//
+// It looks, in this order, at the size and the grammar of the header, the timestamp, the key, the
+// MAC, the end of the key, the nonce, and the digest of the body. Nothing is stored before the MAC
+// is known to be right, and an unknown identifier costs the same work as a wrong MAC.
+//
+// The fields must not be changed after the first request. A Verifier must not be copied then; it is
+// safe for concurrent use, and so must Keys and Nonces be.
+type Verifier struct {
+	// Keys finds the key of an identifier. Required.
+	Keys KeyFunc
+
+	// Window is how far the timestamp may lie from this machine's clock, in whole seconds, both
+	// ways and edges included. 0: 60 s. A client with a wrong clock is told the time.
+	Window time.Duration
+
+	// NotBefore refuses timestamps up to that second. A service whose Nonces do not outlive it sets
+	// it to the time of its start, so that nothing it saw before is accepted again. A client may
+	// date its request ahead by up to Window; where such a one may have been captured, set
+	// NotBefore to the start plus Window. Zero: none.
+	NotBefore time.Time
+
+	// Nonces remembers the nonces that were used. Nil: a [NonceMemory] of this Verifier's own.
+	Nonces Nonces
+
+	// Dialect is how requests are read: Draft01, or WebOb for clients in Python.
+	Dialect Dialect
+
+	// PublicURL is where clients send requests to, for a server behind a proxy: its scheme, host
+	// and port replace those of the request, and its path is put in front of the target, for a
+	// proxy that takes it away. Nil: the request's own. Header fields such as Forwarded are never
+	// read.
+	PublicURL *url.URL
+
+	// BodyDigest requires that ext covers the body, as a [Signer] with BodyDigest does. Bodies of
+	// up to 1 MiB are read before Authenticate returns. A longer one that does not match gives the
+	// handler ErrDigest instead of io.EOF, so it must not act before it has read to the end. It is
+	// off by default, and then a digest is not looked at.
+	BodyDigest bool
+
+	own   NonceMemory // used if Nonces is nil
+	texts sync.Pool   // of *[]byte, for base strings
+}
+
+// Authenticate checks req and returns who signed it: a copy of the Identity of the [Key], with the
+// Scheme "MAC" if that has none. It may replace req.Body. The error is [auth.ErrNone] if there is
+// no MAC header; it wraps [auth.ErrUnavailable] if Keys or Nonces failed or the Verifier is set up
+// wrongly; else it wraps one of the reasons of this package, from [ErrMalformed] to [ErrDigest].
+func (v *Verifier) Authenticate(req *http.Request) (*auth.Identity, error) {
+	return v.authenticate(req, time.Now())
+}
+
+func (v *Verifier) authenticate(req *http.Request, now time.Time) (*auth.Identity, error) {
+	line, err := findHeader(req.Header)
+	if err != nil {
+		return nil, err
+	}
+	if err := v.check(); err != nil {
+		return nil, unavailable("the Verifier cannot work", err)
+	}
+	h, err := parseHeader(line)
+	if err != nil {
+		return nil, because(ErrMalformed, err)
+	}
+	if !v.timely(h.seconds, now) {
+		return nil, ErrStale
+	}
+	key, err := v.prove(req, &h)
+	if err != nil {
+		return nil, err
+	}
+	if end := key.Identity.Expires; !end.IsZero() && !now.Before(end) {
+		return nil, ErrExpired
+	}
+	if err := v.claim(req.Context(), &h, now); err != nil {
+		return nil, err
+	}
+	if v.BodyDigest {
+		if err := checkBody(req, h.ext); err != nil {
+			return nil, err
+		}
+	}
+	id := key.Identity
+	if id.Scheme == "" {
+		id.Scheme = scheme
+	}
+	if id.Subject == "" {
+		id.Subject = h.id
+	}
+	return &id, nil
+}
+
+func (v *Verifier) check() error {
+	switch {
+	case v.Keys == nil:
+		return errNoKeys
+	case v.Window < 0:
+		return errWindow
+	case v.Dialect != Draft01 && v.Dialect != WebOb:
+		return errSigner
+	case v.PublicURL == nil:
+		return nil
+	}
+	if _, _, err := splitHost(v.PublicURL.Host); err != nil {
+		return errPublicURL
+	}
+	if _, err := defaultPort(v.PublicURL.Scheme); err != nil {
+		return errPublicURL
+	}
+	return nil
+}
+
+func (v *Verifier) window() int64 {
+	if v.Window == 0 {
+		return defaultWindow
+	}
+	return int64(v.Window / time.Second)
+}
+
+// timely compares whole seconds as integers: no timestamp in the grammar can overflow them.
+func (v *Verifier) timely(seconds int64, now time.Time) bool {
+	w, n := v.window(), now.Unix()
+	return n-w <= seconds && seconds <= n+w &&
+		(v.NotBefore.IsZero() || seconds > v.NotBefore.Unix())
+}
+
+// unknownKey stands in for the key of an unknown identifier, so that it costs the same work.
+const unknownKey = "0123456789abcdef0123456789abcdef"
+
+// prove returns the key that made the MAC of req. The base string is built before the key is looked
+// up, so that nothing out of the ordinary reaches Keys.
+func (v *Verifier) prove(req *http.Request, h *header) (*Key, error) {
+	text, _ := v.texts.Get().(*[]byte)
+	if text == nil {
+		text = new([]byte)
+		*text = make([]byte, blockSize, 512)
+	}
+	defer v.keep(text)
+	*text = appendLines((*text)[:blockSize], h.ts, h.nonce)
+	if err := v.read(req, text, h.ext); err != nil {
+		return nil, because(ErrMalformed, err)
+	}
+	key, err := v.lookup(req.Context(), h.id)
+	if err != nil {
+		return nil, err
+	}
+	secret, algorithm := creds.Secret(unknownKey), h.algorithm()
+	if key != nil {
+		secret, algorithm = key.Secret, key.Algorithm
+	}
+	want := algorithm.mac(secret, *text)
+	if !want.equal(&h.mac) || key == nil {
+		return nil, ErrInvalid
+	}
+	return key, nil
+}
+
+// lookup returns nil for an identifier that is not known.
+func (v *Verifier) lookup(ctx context.Context, id string) (*Key, error) {
+	key, err := v.Keys(ctx, id)
+	switch {
+	case errors.Is(err, ErrUnknownID):
+		return nil, nil
+	case err != nil:
+	case key == nil:
+		return nil, nil
+	case len(key.Secret) == 0:
+		err = errNoKey
+	case key.Algorithm.size() == 0:
+		err = errKeyAlg
+	default:
+		return key, nil
+	}
+	return nil, unavailable("looking up the key", err)
+}
+
+// keep puts text back for the next request, unless a long target made it large.
+func (v *Verifier) keep(text *[]byte) {
+	if cap(*text) <= maxText {
+		v.texts.Put(text)
+	}
+}
+
+// read appends to text what req shows of itself.
+func (v *Verifier) read(req *http.Request, text *[]byte, ext string) error {
+	if lower.any(req.Method) {
+		return errCase // it would be signed in upper case, as another method than the one executed
+	}
+	shown, err := receivedView(req, v.PublicURL)
+	if err == nil {
+		*text, err = shown.append(*text, v.Dialect, ext)
+	}
+	return err
+}
+
+// claim notes the nonce of a request whose MAC is right.
+func (v *Verifier) claim(ctx context.Context, h *header, now time.Time) (err error) {
+	// The timestamp passes during the whole of the last second of the window. One more is for a
+	// request that is late between the two looks at the clock, here and in Nonces.
+	until := time.Unix(h.seconds+v.window()+2, 0)
+	fresh := false
+	if v.Nonces == nil {
+		fresh, err = v.own.claim(now, h.id, h.nonce, until)
+	} else {
+		fresh, err = v.Nonces.Claim(ctx, h.id, h.nonce, until)
+	}
+	switch {
+	case err != nil:
+		return unavailable("claiming the nonce", err)
+	case !fresh:
+		return ErrReplayed
+	}
+	return nil
+}
