@@ -1,0 +1,117 @@
+package fetch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// MaxWait is the longest that a Retry-After may ask for.
+const MaxWait = 5 * time.Minute
+
+// An Error says why a call brought nothing to use. Its text holds neither the body nor the query,
+// and no other text that the server chose.
+type Error struct {
+	Status int   // 0: there was no answer
+	Err    error // nil: the status says it all
+
+	wait time.Duration
+}
+
+func (e *Error) Error() string {
+	switch {
+	case e.Status == 0:
+		return "no answer: " + e.Err.Error()
+	case e.Err != nil:
+		return fmt.Sprintf("status %d with %v", e.Status, e.Err)
+	}
+	text := fmt.Sprintf("status %d", e.Status)
+	if name := http.StatusText(e.Status); name != "" {
+		text += " (" + name + ")"
+	}
+	return text
+}
+
+// Unwrap returns e.Err.
+func (e *Error) Unwrap() error { return e.Err }
+
+// RetryAfter is how long the server asks to be left alone (RFC 9110, section 10.2.3), within
+// [0, MaxWait]; 0 if it does not ask.
+func (e *Error) RetryAfter() time.Duration { return e.wait }
+
+// Final reports whether the same request would be refused again: the server blames the request, and
+// not the moment.
+func (e *Error) Final() bool {
+	switch e.Status {
+	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
+		return false
+	}
+	return e.Status >= 400 && e.Status <= 499
+}
+
+// refusal is the error for an answer whose status is not 2xx.
+func refusal(a *Answer) *Error {
+	e := &Error{Status: a.Status}
+	now, ok := a.Date()
+	if !ok {
+		now = a.Received
+	}
+	e.wait = retryAfter(a.Header.Get("Retry-After"), now)
+	return e
+}
+
+// retryAfter reads both forms of the field: seconds, and a date by the clock of the server, where
+// it is now.
+func retryAfter(field string, now time.Time) time.Duration {
+	if field == "" {
+		return 0
+	}
+	var wait time.Duration
+	if n, err := strconv.ParseUint(field, 10, 64); err == nil || errors.Is(err, strconv.ErrRange) {
+		wait = time.Duration(min(n, uint64(MaxWait/time.Second))) * time.Second
+	} else if t, err := http.ParseTime(field); err == nil {
+		wait = t.Sub(now)
+	}
+	return min(max(wait, 0), MaxWait)
+}
+
+// failure is the error for a call that http.Client ended. resp is not nil if that was at a
+// redirect, and its body is closed then.
+func failure(resp *http.Response, err error) *Error {
+	e := &Error{Err: plain(err)}
+	if resp != nil {
+		e.Status = resp.StatusCode
+	}
+	return e
+}
+
+// plain takes off the *url.Error, which shows the query, and what a server may have written into
+// the text of the error below it, which errors.Is and errors.As still find.
+func plain(err error) error {
+	var u *url.Error
+	for errors.As(err, &u) {
+		err = u.Err
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return worded{"not in time", err}
+	}
+	// net/http quotes what it repeats of an answer: a status line, a header line, a Location.
+	if text, _, found := strings.Cut(err.Error(), `"`); found {
+		return worded{strings.TrimRight(text, " :"), err}
+	}
+	return err
+}
+
+// worded is an error under another text.
+type worded struct {
+	text string
+	err  error
+}
+
+func (w worded) Error() string { return w.text }
+func (w worded) Unwrap() error { return w.err }

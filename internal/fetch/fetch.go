@@ -1,0 +1,124 @@
+// Package fetch is one request for a small JSON object, and its answer, with a limit to everything:
+// time, size, redirects, depth, and what an error may repeat.
+package fetch
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+const (
+	// Timeout is how long a call may take in all, its redirects and the body included.
+	Timeout = 30 * time.Second
+	// MaxBody is the largest answer that is read, in bytes.
+	MaxBody = 64 << 10
+
+	maxHops = 3
+)
+
+// An Answer is what came back with a 2xx status.
+type Answer struct {
+	Status   int
+	Header   http.Header
+	Object   map[string]any // as Object returns it
+	Received time.Time      // by the clock of this machine, when the header had arrived
+}
+
+// Date returns the time of the answer by the clock of its server. It reports false where there is
+// none to rely on: no Date, or an Age, with which Date is older than the answer (RFC 9110, section
+// 6.6.1; RFC 9111, section 5.1).
+func (a *Answer) Date() (time.Time, bool) {
+	if len(a.Header["Age"]) > 0 {
+		return time.Time{}, false
+	}
+	t, err := http.ParseTime(a.Header.Get("Date"))
+	return t, err == nil
+}
+
+// Do sends req through a copy of client and reads the answer, which must be a JSON object. Only 307
+// and 308 are followed, and only within the origin of req, so that method and body stay as they are
+// and go nowhere else. Each error is an [*Error].
+func Do(client *http.Client, req *http.Request) (*Answer, error) {
+	ctx, cancel := context.WithTimeout(req.Context(), Timeout)
+	defer cancel()
+	c := *client
+	c.CheckRedirect = func(next *http.Request, via []*http.Request) error {
+		if err := allowed(next, via); err != nil || client.CheckRedirect == nil {
+			return err
+		}
+		return client.CheckRedirect(next, via)
+	}
+	resp, err := c.Do(req.WithContext(ctx))
+	if err != nil {
+		return nil, failure(resp, err)
+	}
+	defer resp.Body.Close()
+	// A RoundTripper that follows redirects by itself has asked nobody.
+	if r := resp.Request; r != nil && r.URL != nil && origin(r.URL) != origin(req.URL) {
+		return nil, &Error{Err: errOtherOrigin}
+	}
+	a := &Answer{Status: resp.StatusCode, Header: resp.Header, Received: time.Now()}
+	if a.Status < 200 || a.Status > 299 {
+		return nil, refusal(a)
+	}
+	if isPage(resp.Header.Get("Content-Type")) {
+		return nil, &Error{Status: a.Status, Err: errPage}
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, MaxBody+1))
+	if err != nil {
+		return nil, &Error{Status: a.Status, Err: plain(err)}
+	}
+	if a.Object, err = Object(body); err != nil {
+		return nil, &Error{Status: a.Status, Err: err}
+	}
+	return a, nil
+}
+
+var (
+	errOtherOrigin = errors.New("a redirect to another origin, which is not followed")
+	errRedirect    = errors.New("a redirect that would change the request, which is not followed")
+	errTooMany     = errors.New("too many redirects")
+	errPage        = errors.New("a web page instead of JSON")
+)
+
+// allowed decides on one hop. A 301, 302 or 303 would turn a POST into a GET (RFC 9110, section
+// 15.4).
+func allowed(next *http.Request, via []*http.Request) error {
+	first := via[0]
+	switch status := next.Response.StatusCode; {
+	case origin(next.URL) != origin(first.URL):
+		return errOtherOrigin
+	case status != http.StatusTemporaryRedirect && status != http.StatusPermanentRedirect:
+		return errRedirect
+	case len(via) > maxHops:
+		return errTooMany
+	}
+	return nil
+}
+
+// origin compares a default port as if it were spelled out (RFC 6454, section 4).
+func origin(u *url.URL) string {
+	scheme, port := strings.ToLower(u.Scheme), u.Port()
+	switch {
+	case port != "":
+	case scheme == "https":
+		port = "443"
+	case scheme == "http":
+		port = "80"
+	}
+	return scheme + "://" + strings.ToLower(u.Hostname()) + ":" + port
+}
+
+// isPage recognises the web page of a login form or a captive portal, whose own error says more
+// than that it is not JSON. Nothing else is decided by the Content-Type: net/http calls JSON
+// text/plain where a handler does not name it.
+func isPage(contentType string) bool {
+	t, _, _ := strings.Cut(contentType, ";")
+	t = strings.ToLower(strings.TrimSpace(t))
+	return t == "text/html" || t == "application/xhtml+xml"
+}

@@ -1,0 +1,156 @@
+// Package provision hands out MAC credentials and fetches them: the JSON form that both sides
+// share, an [Issuer] that signs ids instead of storing them, the [Handler] that gives them to who
+// may have them, and the [Client] that asks it whenever a signer needs new ones.
+package provision
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/countersign-go/countersign/internal/fetch"
+	"github.com/countersign-go/countersign/mac"
+)
+
+// maxText is the longest id and the longest key, in bytes: both must fit into header fields.
+const maxText = 4096
+
+// form is the JSON object, in the order in which it is written.
+type form struct {
+	ID        string        `json:"id"`
+	Key       string        `json:"key"`
+	Algorithm mac.Algorithm `json:"algorithm"`
+	Expires   json.Number   `json:"expires,omitempty"`
+	ExpiresIn int64         `json:"expires_in,omitempty"` // only in an answer of Handler
+}
+
+// Marshal writes credentials as a JSON object, with the key in clear:
+//
+//	{"id":"...","key":"...","algorithm":"hmac-sha-256","expires":1400000300.5}
+//
+// algorithm is always there; expires, in seconds since 1970 with up to nine decimals, is left out
+// if it is zero. Whoever reads the text can sign as the owner of the credentials.
+func Marshal(c *mac.Credentials) ([]byte, error) {
+	f, err := formOf(c)
+	if err != nil {
+		return nil, fmt.Errorf("provision: credentials cannot be written: %w", err)
+	}
+	return json.Marshal(f)
+}
+
+func formOf(c *mac.Credentials) (*form, error) {
+	if c == nil {
+		return nil, errors.New("they are nil")
+	}
+	f := &form{ID: c.ID, Key: string(c.Key), Algorithm: c.Algorithm}
+	if f.Algorithm == "" {
+		f.Algorithm = mac.SHA256
+	}
+	if err := f.check(); err != nil {
+		return nil, err
+	}
+	if c.Expires.IsZero() {
+		return f, nil
+	}
+	var err error
+	if f.Expires, err = writeTime(c.Expires); err != nil {
+		return nil, fmt.Errorf("expires is %w", err)
+	}
+	return f, nil
+}
+
+// Unmarshal reads one JSON object as [Marshal] writes it, and the older form {"id","key"} as well.
+// A form without an algorithm means [mac.SHA1], which is what services that do not name one use.
+// Names are exact; others than those four are ignored; null stands for an absent algorithm or
+// expires. It refuses whatever could be read in two ways, an id or key that does not fit into a
+// header field, and anything longer than 64 KiB. Expires is returned as it is, also if it has
+// passed.
+func Unmarshal(data []byte) (*mac.Credentials, error) {
+	object, err := fetch.Object(data)
+	if err != nil {
+		return nil, fmt.Errorf("provision: credentials cannot be read: %w", err)
+	}
+	c, err := credentialsOf(object)
+	if err != nil {
+		return nil, fmt.Errorf("provision: credentials cannot be read: %w", err)
+	}
+	return c, nil
+}
+
+// credentialsOf reads a decoded object. Its errors name a field, never a value.
+func credentialsOf(object map[string]any) (*mac.Credentials, error) {
+	var f form
+	var err error
+	if f.ID, err = textOf(object, "id"); err != nil {
+		return nil, err
+	}
+	if f.Key, err = textOf(object, "key"); err != nil {
+		return nil, err
+	}
+	f.Algorithm = mac.SHA1
+	if object["algorithm"] != nil {
+		name, err := textOf(object, "algorithm")
+		if err != nil {
+			return nil, err
+		}
+		f.Algorithm = mac.Algorithm(name)
+	}
+	if err := f.check(); err != nil {
+		return nil, err
+	}
+	c := &mac.Credentials{ID: f.ID, Key: []byte(f.Key), Algorithm: f.Algorithm}
+	if v := object["expires"]; v != nil {
+		if c.Expires, err = readTime(v); err != nil {
+			return nil, fmt.Errorf("expires is %w", err)
+		}
+	}
+	return c, nil
+}
+
+func textOf(object map[string]any, name string) (string, error) {
+	v, ok := object[name]
+	if !ok {
+		return "", fmt.Errorf("there is no %s", name)
+	}
+	text, ok := v.(string)
+	if !ok {
+		return "", fmt.Errorf("%s is not text", name)
+	}
+	return text, nil
+}
+
+// redacted is what a creds.Secret prints as.
+const redacted = "[redacted]"
+
+func (f *form) check() error {
+	if err := checkText("id", f.ID); err != nil {
+		return err
+	}
+	if err := checkText("key", f.Key); err != nil {
+		return err
+	}
+	if f.Key == redacted {
+		return errors.New("key is a redacted one: write credentials with provision.Marshal")
+	}
+	if f.Algorithm != mac.SHA1 && f.Algorithm != mac.SHA256 {
+		return errors.New("algorithm is neither hmac-sha-1 nor hmac-sha-256")
+	}
+	return nil
+}
+
+// checkText checks for the grammar of draft-ietf-oauth-v2-http-mac-01, section 2, so that nothing
+// can leave the quotes of a header field.
+func checkText(name, s string) error {
+	if s == "" {
+		return fmt.Errorf("%s is empty", name)
+	}
+	if len(s) > maxText {
+		return fmt.Errorf("%s is longer than %d bytes", name, maxText)
+	}
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' || s[i] == '"' || s[i] == '\\' {
+			return fmt.Errorf(`%s holds something other than printable ASCII without " and \`, name)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,176 @@
+package provision
+
+import (
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/sha1"
+	"crypto/sha256"
+	"crypto/sha512"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"hash"
+	"strings"
+	"time"
+
+	"github.com/countersign-go/countersign/auth"
+	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/internal/fetch"
+)
+
+// The format of Mozilla's tokenlib, version 2.0. An id is the URL-safe base64, with padding,
+// of a JSON object followed by its tag: the HMAC under a key that is derived from the master
+// secret. The MAC key that belongs to the id is derived from the master secret, the salt in the
+// object and the text of the id.
+const (
+	signingInfo = "services.mozilla.com/tokenlib/v1/signing"
+	deriveInfo  = "services.mozilla.com/tokenlib/v1/derive/"
+)
+
+// base64text is what an id and a key are written in. It is strict: one text for one value.
+var base64text = base64.URLEncoding.Strict()
+
+// decode reads base64text. Go's decoder would skip line ends.
+func decode(text string) ([]byte, error) {
+	if strings.ContainsAny(text, "\r\n") {
+		return nil, errors.New("a line end in base64")
+	}
+	return base64text.DecodeString(text)
+}
+
+// digest returns the hash of a given name.
+func digest(name string) (func() hash.Hash, bool) {
+	switch name {
+	case "", "sha256":
+		return sha256.New, true
+	case "sha1":
+		return sha1.New, true
+	case "sha512":
+		return sha512.New, true
+	}
+	return nil, false
+}
+
+// A sealer seals and opens ids under one master secret.
+type sealer struct {
+	hash    func() hash.Hash
+	size    int // of a tag and of a derived key
+	secret  creds.Secret
+	signing creds.Secret
+}
+
+func newSealer(h func() hash.Hash, secret creds.Secret) (*sealer, error) {
+	size := h().Size()
+	signing, err := hkdf.Key(h, secret, make([]byte, size), signingInfo, size)
+	return &sealer{h, size, secret, signing}, err
+}
+
+func (s *sealer) tag(payload []byte) []byte {
+	m := hmac.New(s.hash, s.signing)
+	m.Write(payload)
+	return m.Sum(nil)
+}
+
+// seal returns the id for a payload.
+func (s *sealer) seal(payload []byte) string {
+	return base64text.EncodeToString(append(payload, s.tag(payload)...))
+}
+
+// open returns the payload of a decoded id. Until it reports true, nobody may look at that.
+func (s *sealer) open(raw []byte) ([]byte, bool) {
+	if len(raw) < s.size {
+		return nil, false
+	}
+	payload, tag := raw[:len(raw)-s.size], raw[len(raw)-s.size:]
+	return payload, hmac.Equal(tag, s.tag(payload))
+}
+
+// key derives the MAC key of an id: text in base64, to be used as it is.
+func (s *sealer) key(id, salt string) (creds.Secret, error) {
+	key, err := hkdf.Key(s.hash, s.secret, []byte(salt), deriveInfo+id, s.size)
+	return []byte(base64text.EncodeToString(key)), err
+}
+
+// A token is the payload of an id.
+type token struct {
+	identity auth.Identity
+	salt     string
+}
+
+// parse reads a payload. Only one that was opened may come here.
+func parse(payload []byte) (*token, error) {
+	object, err := fetch.Object(payload)
+	if err != nil {
+		return nil, err
+	}
+	t := new(token)
+	var ok bool
+	if t.salt, ok = object["salt"].(string); !ok || !isASCII(t.salt) {
+		return nil, errors.New("no salt in ASCII")
+	}
+	expires, ok := object["expires"]
+	if !ok {
+		return nil, errors.New("no expires")
+	}
+	if t.identity.Expires, err = readTime(expires); err != nil {
+		return nil, errors.New("expires is " + err.Error())
+	}
+	delete(object, "salt")
+	delete(object, "expires")
+	if t.identity.Subject, err = takeSubject(object); err != nil {
+		return nil, err
+	}
+	if len(object) > 0 {
+		t.identity.Claims = object
+	}
+	return t, nil
+}
+
+// takeSubject removes the first of the names that a subject goes by. If that one is of no use, the
+// others are not asked: they may be somebody else's.
+func takeSubject(object map[string]any) (string, error) {
+	for _, name := range []string{"username", "userid", "uid", "email"} {
+		v, ok := object[name]
+		if !ok {
+			continue
+		}
+		delete(object, name)
+		switch v := v.(type) {
+		case string:
+			if v != "" {
+				return v, nil
+			}
+		case json.Number:
+			if n := v.String(); !strings.ContainsAny(n, ".eE") && n != "-0" {
+				return n, nil
+			}
+		}
+		return "", errors.New(name + " is neither text nor an integer")
+	}
+	return "", errors.New("no username, userid, uid or email")
+}
+
+func isASCII(s string) bool {
+	return strings.IndexFunc(s, func(r rune) bool { return r > 127 }) < 0
+}
+
+// hint reads when an id ends, without its secret and so without any certainty. It reports false for
+// an id that is of another format.
+func hint(id string) (time.Time, bool) {
+	raw, err := decode(id)
+	if err != nil {
+		return time.Time{}, false
+	}
+	for _, size := range []int{sha256.Size, sha1.Size, sha512.Size} {
+		if len(raw) < size {
+			continue
+		}
+		object, err := fetch.Object(raw[:len(raw)-size])
+		if err != nil {
+			continue
+		}
+		t, err := readTime(object["expires"])
+		return t, err == nil
+	}
+	return time.Time{}, false
+}
