@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"reflect"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -239,6 +240,7 @@ func TestUnrewindableBody_B1_B5(t *testing.T) {
 }
 
 func unrewindable(t *testing.T, http2 bool, size int) {
+	before := runtime.NumGoroutine()
 	want := bytes.Repeat([]byte("0123456789"), size/10)
 	var whole, broken atomic.Int32
 	handler := func(w http.ResponseWriter, req *http.Request) {
@@ -291,6 +293,11 @@ func unrewindable(t *testing.T, http2 bool, size int) {
 	server.Close()
 	if n := open.Load(); n != 0 {
 		t.Errorf("%d connections are left", n)
+	}
+	for wait := time.Now().Add(5 * time.Second); runtime.NumGoroutine() > before; runtime.Gosched() {
+		if time.Now().After(wait) {
+			t.Fatalf("%d goroutines, %d before", runtime.NumGoroutine(), before)
+		}
 	}
 }
 

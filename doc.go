@@ -1,0 +1,18 @@
+// Package countersign is an HTTP client that signs its requests. It is for programs that talk to
+// services whose requests must be authenticated: bots, scripts, integration tests.
+//
+//	client := countersign.NewClient(countersign.Config{
+//		Signer: &mac.Signer{Source: &mac.Credentials{ID: id, Key: key}},
+//	})
+//	resp, err := client.Get("https://api.example.com/")
+//
+// The client is an ordinary [net/http.Client]. A request that is refused because the clock of this
+// machine is wrong, because its nonce was seen before, or because its credentials have ended, is
+// mended and sent again; see package transport for the rules, and [transport.History] for what was
+// done.
+//
+// A scheme is a package that holds both directions, the signer of a client and the verifier of a
+// server: mac is MAC Access Authentication (draft-ietf-oauth-v2-http-mac-01), basic is RFC 7617.
+// Package provision gets MAC credentials from an endpoint and hands them out. Package auth puts
+// verifiers in front of a handler.
+package countersign
