@@ -1,0 +1,154 @@
+// Luckynum is a service that tells its users a lucky number, and a client that asks it: one small
+// program that shows both sides of signed requests.
+//
+//	go run ./examples/luckynum
+//
+// plays both sides at once and tells, step by step, what happens when a clock is wrong, a key ends,
+// or nothing helps. To read it, begin with the two halves: service.go and client.go.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+const usage = `Luckynum tells each user a lucky number a day, to show signed requests at work.
+
+  luckynum                     show it: a service, a client and their troubles
+  luckynum serve [flags]       run the service
+  luckynum get [flags] [URL]   ask a service, at http://127.0.0.1:8080 or at URL
+  luckynum help                show this text
+
+Flags of serve:
+  --address ADDRESS      where to listen (127.0.0.1:8080)
+  --users FILE           who may ask, a name:password on each line (without:
+                         the user demo, with the password in LUCKYNUM_PASSWORD)
+  --lifetime DURATION    how long a key is good for (5m)
+  --skew DURATION        how far the clock of the service is ahead, to try what
+                         happens (0s)
+  --public-url URL       where clients reach the service, if that is a proxy
+
+Flags of get:
+  --user NAME            who asks (demo)
+  --password-file FILE   where the password is, - for standard input (without:
+                         in LUCKYNUM_PASSWORD)
+  --credentials FILE     sign with the key in FILE, which takes no password; if
+                         there is no such file, get a key first and write it
+  -n NUMBER              ask that many times (1)
+  --every DURATION       wait that long in between (0s)
+  --history              tell each step on standard error
+
+No flag takes a password, since everybody on a machine can read its command
+lines. Files with passwords or keys must be readable by their owner alone, as
+after chmod 600.
+
+Exit status: 0 for success, 1 for failure, 2 for wrong usage.
+`
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the program at once
+	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.Getenv))
+}
+
+// A program is what the commands need of the world. Tests give them another one.
+type program struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	getenv         func(string) string
+
+	base http.RoundTripper // by which clients send; nil: the network
+	host func(http.Handler) (at *url.URL, stop func(), err error)
+}
+
+// run runs the command that args name, and returns the exit status.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer,
+	getenv func(string) string) int {
+	p := &program{stdin: stdin, stdout: stdout, stderr: stderr, getenv: getenv, host: hostLoopback}
+	return p.run(ctx, args)
+}
+
+func (p *program) run(ctx context.Context, args []string) int {
+	err := p.command(ctx, args)
+	if errors.Is(err, flag.ErrHelp) {
+		_, err = io.WriteString(p.stdout, usage)
+	}
+	if err == nil {
+		return 0
+	}
+	fmt.Fprintf(p.stderr, "luckynum: %v\n", err)
+	if _, ok := errors.AsType[usageError](err); ok {
+		fmt.Fprintf(p.stderr, "\n%s", usage)
+		return 2
+	}
+	return 1
+}
+
+// A usageError is the fault of who typed the command.
+type usageError string
+
+func (e usageError) Error() string { return string(e) }
+
+func (p *program) command(ctx context.Context, args []string) error {
+	if len(args) == 0 {
+		return p.demo(ctx)
+	}
+	switch args[0] {
+	case "serve":
+		return p.serve(ctx, args[1:])
+	case "get":
+		return p.get(ctx, args[1:])
+	case "help", "-h", "-help", "--help":
+		return flag.ErrHelp
+	}
+	return usageError("there is no such command")
+}
+
+// parse reads the flags of a command, after which there may be up to most arguments.
+func parse(flags *flag.FlagSet, args []string, most int) error {
+	flags.SetOutput(io.Discard) // usage lists the flags of all commands
+	err := flags.Parse(args)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return err
+	case err != nil:
+		return usageError(err.Error())
+	case flags.NArg() > most:
+		return usageError("too many arguments: flags come before the URL")
+	}
+	return nil
+}
+
+// parseURL reads the URL of a service.
+func parseURL(text string) (*url.URL, error) {
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" ||
+		u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return nil, usageError("a URL is like http://127.0.0.1:8080, without user and query")
+	}
+	return u.JoinPath("/"), nil
+}
+
+// stepsTo returns steps that are printed to w.
+func (p *program) stepsTo(w io.Writer) *steps {
+	return &steps{w: w, colorful: isColorful(w, p.getenv)}
+}
+
+// wait returns after d, or with an error when ctx ends first.
+func wait(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+)
+
+// serve runs the service until ctx ends.
+func (p *program) serve(ctx context.Context, args []string) error {
+	s, address, err := p.newService(args)
+	if err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return fmt.Errorf("%w: choose another --address", err)
+	}
+	defer listener.Close()
+	server := newServer(s.handler())
+	server.ErrorLog = slog.NewLogLogger(s.logger.Handler(), slog.LevelWarn)
+	if err := firstSecond(ctx); err != nil {
+		return nil // nothing has begun yet
+	}
+	fmt.Fprintf(p.stdout, "Serving lucky numbers at http://%s until Ctrl-C.\n", listener.Addr())
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(listener) }()
+	select {
+	case err = <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	err = shutDown(server)
+	fmt.Fprintf(p.stdout, "Served: %s.\n", s)
+	return err
+}
+
+// newService returns the service that the flags of serve describe.
+func (p *program) newService(args []string) (s *service, address string, err error) {
+	s = &service{logger: slog.New(slog.NewTextHandler(p.stderr, nil))}
+	flags := flag.NewFlagSet("serve", flag.ContinueOnError)
+	flags.StringVar(&address, "address", "127.0.0.1:8080", "")
+	flags.DurationVar(&s.lifetime, "lifetime", 5*time.Minute, "")
+	flags.DurationVar(&s.skew, "skew", 0, "")
+	usersFile := flags.String("users", "", "")
+	publicURL := flags.String("public-url", "", "")
+	if err := parse(flags, args, 0); err != nil {
+		return nil, "", err
+	}
+	if s.lifetime < time.Second {
+		return nil, "", usageError("--lifetime is a second at least, like 5m")
+	}
+	if *publicURL != "" {
+		if s.publicURL, err = parseURL(*publicURL); err != nil {
+			return nil, "", err
+		}
+	}
+	s.users, err = p.users(*usersFile)
+	return s, address, err
+}
+
+// newServer returns a server that no slow client can keep busy.
+func newServer(h http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		WriteTimeout:      10 * time.Second,
+		IdleTimeout:       time.Minute,
+		MaxHeaderBytes:    16 << 10,
+	}
+}
+
+// shutDown lets the server end the requests under way.
+func shutDown(server *http.Server) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	return server.Shutdown(ctx)
+}
+
+// firstSecond waits until the second in which a service was started is over. Up to its end, every
+// timestamp is refused: it could have been signed before the start.
+func firstSecond(ctx context.Context) error {
+	now := time.Now()
+	return wait(ctx, now.Truncate(time.Second).Add(time.Second).Sub(now))
+}

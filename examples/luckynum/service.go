@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"sync/atomic"
+	"time"
+
+	"github.com/countersign-go/countersign/auth"
+	"github.com/countersign-go/countersign/basic"
+	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/mac"
+	"github.com/countersign-go/countersign/portal"
+	"github.com/countersign-go/countersign/provision"
+)
+
+// A service tells its users a lucky number at "/", where requests must be signed. The key for that
+// they get at "/provision", for their password.
+type service struct {
+	users     portal.Checker
+	lifetime  time.Duration // of a key; 0: 5 minutes
+	publicURL *url.URL      // where clients reach the service; nil: where it listens
+	skew      time.Duration // how far its clock is ahead, see skew.go
+	logger    *slog.Logger  // nil: silent
+	counters
+}
+
+// handler returns what serves the requests of one run of the service.
+func (s *service) handler() http.Handler {
+	// The issuer needs no database: what it must know of a key later, it writes into the id, signed
+	// with its secret. Here, that ends with the process, and clients get new keys by themselves.
+	issuer := &provision.Issuer{
+		Secrets:  []creds.Secret{creds.Secret(rand.Text())},
+		Lifetime: s.lifetime,
+	}
+	verifier := &mac.Verifier{
+		Keys:      issuer.Key,
+		PublicURL: s.publicURL,
+		// Which nonces were used is forgotten too, so nothing is accepted that was signed before.
+		NotBefore: s.now(),
+	}
+	guard := &auth.Guard{
+		Stack:   auth.Stack{s.skewed(verifier)},
+		Decided: s.count,
+		Logger:  s.logger,
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /{$}", guard.Handler(http.HandlerFunc(s.tellNumber)))
+	mux.Handle("/provision", &provision.Handler{
+		Auth:   basic.Verifier{Realm: "luckynum", Checker: s.users},
+		Issue:  s.countIssued(issuer.Issue),
+		Logger: s.logger,
+	})
+	return s.dated(mux)
+}
+
+// tellNumber runs behind a Guard, so there always is an identity.
+func (s *service) tellNumber(w http.ResponseWriter, req *http.Request) {
+	id, _ := auth.FromContext(req.Context())
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	fmt.Fprintf(w, "Hello %s! Your lucky number for today is %d.\n",
+		id.Subject, luckyNumber(id.Subject, s.now()))
+}
+
+// luckyNumber is from 1 to 100, and the same all day, so that asking again does not help.
+func luckyNumber(user string, now time.Time) int {
+	sum := sha256.Sum256([]byte(now.UTC().Format(time.DateOnly) + " " + user))
+	return int(binary.BigEndian.Uint64(sum[:])%100) + 1
+}
+
+// counters are what the service itself knows of the requests it had.
+type counters struct {
+	issued   atomic.Int64 // keys
+	answered atomic.Int64 // signed requests; those refused follow, by reason
+	stale    atomic.Int64
+	expired  atomic.Int64
+	invalid  atomic.Int64
+}
+
+// count is told of each decision of the Guard.
+func (c *counters) count(_ *http.Request, _ auth.Authenticator, _ *auth.Identity, err error) {
+	switch {
+	case err == nil:
+		c.answered.Add(1)
+	case errors.Is(err, mac.ErrStale):
+		c.stale.Add(1)
+	case errors.Is(err, mac.ErrExpired):
+		c.expired.Add(1)
+	default:
+		c.invalid.Add(1)
+	}
+}
+
+// issueFunc is what a provision.Handler makes keys with.
+type issueFunc func(context.Context, *auth.Identity) (*mac.Credentials, error)
+
+func (c *counters) countIssued(issue issueFunc) issueFunc {
+	return func(ctx context.Context, id *auth.Identity) (*mac.Credentials, error) {
+		m, err := issue(ctx, id)
+		if err == nil {
+			c.issued.Add(1)
+		}
+		return m, err
+	}
+}
+
+func (c *counters) String() string {
+	return fmt.Sprintf("issued %d, answered %d, stale %d, expired %d, invalid %d",
+		c.issued.Load(), c.answered.Load(), c.stale.Load(), c.expired.Load(), c.invalid.Load())
+}

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/countersign-go/countersign/auth"
+	"github.com/countersign-go/countersign/mac"
+)
+
+// This file pretends that the clock of the service is wrong, to show what clients do about it. A
+// service that is not for show has no use for it.
+
+// now is the time by the clock of the service.
+func (s *service) now() time.Time { return time.Now().Add(s.skew) }
+
+// skewed returns v with the clock of the service.
+func (s *service) skewed(v *mac.Verifier) auth.Authenticator {
+	if s.skew == 0 {
+		return v
+	}
+	v.Window = s.skew.Abs() + window // v looks at the right clock, and must not object
+	return &skewed{v, s.now}
+}
+
+// window is the default of mac.Verifier.
+const window = time.Minute
+
+// skewed is a mac.Verifier that judges timestamps by another clock.
+type skewed struct {
+	*mac.Verifier
+	now func() time.Time
+}
+
+// Authenticate looks at the timestamp only; all the rest is left to the Verifier.
+func (s *skewed) Authenticate(req *http.Request) (*auth.Identity, error) {
+	_, rest, _ := strings.Cut(req.Header.Get("Authorization"), `ts="`)
+	ts, _, _ := strings.Cut(rest, `"`)
+	seconds, err := strconv.ParseInt(ts, 10, 64)
+	if err == nil && s.now().Sub(time.Unix(seconds, 0)).Abs() > window {
+		return nil, mac.ErrStale
+	}
+	return s.Verifier.Authenticate(req)
+}
+
+// Challenge tells the time by the other clock.
+func (s *skewed) Challenge(req *http.Request, err error) string {
+	if errors.Is(err, mac.ErrStale) {
+		return `MAC error="stale", ts="` + strconv.FormatInt(s.now().Unix(), 10) + `"`
+	}
+	return s.Verifier.Challenge(req, err)
+}
+
+// dated has the answers of next say what time it is by the clock of the service. A client that was
+// refused for any reason compares that with its own.
+func (s *service) dated(next http.Handler) http.Handler {
+	if s.skew == 0 {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		w.Header().Set("Date", s.now().UTC().Format(http.TimeFormat))
+		next.ServeHTTP(w, req)
+	})
+}
