@@ -1,0 +1,13 @@
+// Package interop holds tests only: Countersign against the implementations that other people run,
+// over sockets of this machine. It is a module of its own, so that no user ever builds it.
+//
+//   - server_test.go: our client against the real pyramid_macauth, macauthlib and tokenlib
+//   - skew_test.go: what that server's learning of clock skews does to our client
+//   - client_test.go: the real client, macauthlib on requests, against our verifier and issuer
+//   - shapes_test.go: the requests that both directions try, under HMAC-SHA-1 and HMAC-SHA-256
+//   - venv_test.go: the virtual environment that the tests make for the Python side; its packages
+//     are in testdata/requirements.txt and are run as published
+//
+// The tests need python3 (3.11 or newer, with its venv module) and, the first time, PyPI. They fail
+// where these are missing: a peer that was not asked has not agreed.
+package interop
