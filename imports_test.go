@@ -1,0 +1,196 @@
+package countersign_test
+
+import (
+	"fmt"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/fstest"
+)
+
+const module = "github.com/countersign-go/countersign"
+
+// directions says what each package may import of this module, besides internal packages. The root
+// is ".". A folder that is not listed is a scheme, so that a new scheme edits nothing here.
+var directions = map[string][]string{
+	".":         {"transport"},
+	"transport": {},
+	"auth":      {},
+	"creds":     {},
+	"mac":       {"auth", "creds"},
+	"portal":    {"creds"},
+	"basic":     {"auth", "creds", "portal"},
+	"provision": {"auth", "creds", "mac", "transport"},
+	"authtest":  {"auth", "creds", "portal", "transport"},
+}
+
+var scheme = []string{"auth", "creds", "portal"}
+
+// leaves are the internal packages. They import the standard library alone, and everybody may
+// import them, except that auth and transport, which know no scheme, take only those named here.
+var leaves = map[string][]string{
+	"auth":      {"internal/authparam"},
+	"transport": {"internal/authparam", "internal/recovery"},
+}
+
+// standalone packages compile nothing from outside this module and the standard library.
+var standalone = []string{
+	".", "transport", "mac", "auth", "creds", "provision", "basic", "portal", "authtest",
+}
+
+func TestImports(t *testing.T) {
+	imports, err := packageImports(os.DirFS("."))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, pkg := range standalone {
+		if len(imports[pkg]) == 0 {
+			t.Errorf("package %s imports nothing: has it moved?", pkg)
+		}
+	}
+	for _, finding := range importFindings(imports) {
+		t.Error(finding)
+	}
+}
+
+// TestImportFindings shows that each rule can be broken, and that breaking it is noticed.
+func TestImportFindings(t *testing.T) {
+	for _, tt := range []struct {
+		name, file, imported string
+		want                 string // part of the finding; "" if the import is allowed
+	}{
+		{"standard library", "mac/x.go", "net/http", ""},
+		{"its own verifier side", "mac/x.go", module + "/auth", ""},
+		{"internal package", "mac/x.go", module + "/internal/authparam", ""},
+		{"a new scheme's library", "hawk/x.go", "example.org/hawk", ""},
+		{"an example", "examples/x/main.go", module, ""},
+		{"another module in the tree", "internal/peers/x.go", "example.org/peer", ""},
+		{"foreign package", "mac/x.go", "example.org/hash", "mac must not import example.org"},
+		{"foreign by a detour", "internal/fetch/x.go", "example.org/json", "must not import"},
+		{"root imported", "provision/x.go", module, "provision must not import ."},
+		{"root names a scheme", "client.go", module + "/mac", ". must not import mac"},
+		{"scheme imports transport", "mac/x.go", module + "/transport", "mac must not import"},
+		{"new scheme the same", "hawk/x.go", module + "/transport", "must not import transport"},
+		{"transport names a scheme", "transport/x.go", module + "/mac", "must not import mac"},
+		{"transport and fetch", "transport/x.go", module + "/internal/fetch", "internal/fetch"},
+		{"auth imports creds", "auth/x.go", module + "/creds", "must not import creds"},
+		{"leaf imports a package", "internal/x/x.go", module + "/creds", "must not import creds"},
+		{"an example imported", "mac/x.go", module + "/examples/x", "must not import examples/x"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			imports, err := packageImports(fstest.MapFS{
+				tt.file:                 {Data: importing(tt.imported)},
+				"mac/x_test.go":         {Data: importing("example.org/mock")},
+				"internal/peers/go.mod": {Data: []byte("module example.org/peers\n")},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := strings.Join(importFindings(imports), "\n")
+			if (tt.want == "") != (got == "") || !strings.Contains(got, tt.want) {
+				t.Errorf("findings %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+func importing(name string) []byte {
+	return fmt.Appendf(nil, "package x\n\nimport _ %q\n", name)
+}
+
+// packageImports returns what the files of each package import, tests and other modules left out.
+// Files for other systems are read too, so the answer is the same everywhere.
+func packageImports(tree fs.FS) (map[string][]string, error) {
+	imports := make(map[string][]string)
+	err := fs.WalkDir(tree, ".", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if entry.IsDir() {
+			return skipDir(tree, name)
+		}
+		if path.Ext(name) != ".go" || strings.HasSuffix(name, "_test.go") {
+			return nil
+		}
+		source, err := fs.ReadFile(tree, name)
+		if err != nil {
+			return err
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), name, source, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		for _, spec := range file.Imports {
+			imported, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				return err
+			}
+			imports[path.Dir(name)] = append(imports[path.Dir(name)], imported)
+		}
+		return nil
+	})
+	return imports, err
+}
+
+// skipDir leaves out what the go command leaves out of ./... as well.
+func skipDir(tree fs.FS, dir string) error {
+	if dir == "." {
+		return nil
+	}
+	base := path.Base(dir)
+	if base == "testdata" || strings.HasPrefix(base, ".") || strings.HasPrefix(base, "_") {
+		return fs.SkipDir
+	}
+	if _, err := fs.Stat(tree, path.Join(dir, "go.mod")); err == nil {
+		return fs.SkipDir
+	}
+	return nil
+}
+
+func importFindings(imports map[string][]string) []string {
+	var findings []string
+	for pkg, imported := range imports {
+		for _, name := range imported {
+			if !mayImport(pkg, name) {
+				findings = append(findings, pkg+" must not import "+local(name))
+			}
+		}
+	}
+	slices.Sort(findings)
+	return slices.Compact(findings)
+}
+
+func mayImport(pkg, name string) bool {
+	internal := strings.HasPrefix(pkg, "internal/")
+	if name != module && !strings.HasPrefix(name, module+"/") {
+		domain, _, _ := strings.Cut(name, "/")
+		standard := !strings.Contains(domain, ".")
+		return standard || !internal && !slices.Contains(standalone, pkg)
+	}
+	if strings.HasPrefix(pkg, "examples/") {
+		return true
+	}
+	if internal {
+		return false
+	}
+	if strings.HasPrefix(local(name), "internal/") {
+		allowed, limited := leaves[pkg]
+		return !limited || slices.Contains(allowed, local(name))
+	}
+	allowed, listed := directions[pkg]
+	if !listed {
+		allowed = scheme
+	}
+	return slices.Contains(allowed, local(name))
+}
+
+// local returns the folder of a package of this module, and any other name as it is.
+func local(name string) string {
+	return path.Clean(strings.TrimPrefix(strings.TrimPrefix(name, module), "/"))
+}
