@@ -103,8 +103,8 @@ func TestOtherSpellings_C15(t *testing.T) {
 	}
 }
 
-// A refusal whose Date is far off must not look like one that a corrected clock could mend: the same
-// password would be sent once more, and count as one more failed login.
+// A refusal whose Date is far off must not look like one that a corrected clock could mend: the
+// same password would be sent once more, and count as one more failed login.
 func TestRead(t *testing.T) {
 	for _, lines := range [][]string{nil, {`Basic realm="x"`}, {"Negotiate"}, {"MAC"}} {
 		resp := &http.Response{StatusCode: 401, Header: http.Header{

@@ -10,7 +10,9 @@ import (
 
 // Refresh rejects the credentials that resp.Request was signed with, if Source can do so, and
 // reports whether Source now gives others. Credentials are the same if they have the same ID and
-// make the same MAC: a new key for an old ID is another credential.
+// make the same MAC: a new key for an old ID is another credential. Where it does not, err is that
+// of the Source, or what its method Err() error gives, as a [creds.Cache] has it, since a Source
+// may give refused credentials on while there are no others.
 func (s *Signer) Refresh(resp *http.Response) (again bool, err error) {
 	sent, err := s.readSent(resp)
 	if err != nil {
@@ -26,7 +28,13 @@ func (s *Signer) Refresh(resp *http.Response) (again bool, err error) {
 	if c == nil {
 		return false, because(ErrCredentials, errNoCreds)
 	}
-	return !sent.madeWith(c), nil
+	if !sent.madeWith(c) {
+		return true, nil
+	}
+	if f, ok := s.Source.(failer); ok {
+		err = f.Err()
+	}
+	return false, err
 }
 
 // Observe tells Source that its new credentials were accepted, if resp ended a call that had been
@@ -43,6 +51,11 @@ func (s *Signer) Observe(resp *http.Response) {
 	if sent, err := s.readSent(resp); err == nil {
 		c.Confirm(sent.madeWith)
 	}
+}
+
+// failer is a Source that can tell why it has no other credentials.
+type failer interface {
+	Err() error
 }
 
 // confirmer is a Source that wants to know that credentials which replaced others were accepted.

@@ -294,8 +294,8 @@ func unrewindable(t *testing.T, http2 bool, size int) {
 	if n := open.Load(); n != 0 {
 		t.Errorf("%d connections are left", n)
 	}
-	for wait := time.Now().Add(5 * time.Second); runtime.NumGoroutine() > before; runtime.Gosched() {
-		if time.Now().After(wait) {
+	for end := time.Now().Add(5 * time.Second); runtime.NumGoroutine() > before; runtime.Gosched() {
+		if time.Now().After(end) {
 			t.Fatalf("%d goroutines, %d before", runtime.NumGoroutine(), before)
 		}
 	}

@@ -274,7 +274,8 @@ func (c *call) send() (*http.Response, error) {
 		resp.Body = http.NoBody
 	}
 	if r := resp.Request; r != nil && r != c.signed {
-		// A Base may send to another address than the URL's; only a redirect makes it another origin.
+		// A Base may send to another address than the URL's; only a redirect makes it another
+		// origin.
 		followed := r.Response != nil && r.Response != c.req.Response && r.URL != nil
 		if c.elsewhere = followed && originOf(r.URL) != c.origin; c.elsewhere {
 			return resp, nil
