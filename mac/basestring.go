@@ -186,35 +186,17 @@ func (v *view) checkForm() error {
 // ended by a line feed, the empty ext too (section 3.2.1).
 func (v *view) append(dst []byte, d Dialect, ext string) ([]byte, error) {
 	if v.method == "" || !visible.all(v.method) {
+		// Looser than RFC 9110, section 5.6.2, but no word of a request line can end in it.
 		return dst, errMethod
 	}
 	if !visible.all(v.path) || !visible.all(v.query) || !visible.all(v.prefix) {
 		return dst, errTarget
 	}
-	host, port := v.host, v.port
-	if d == WebOb && v.bare && host[0] == '[' {
-		// The peer cuts at the last colon, so that [::1] is the host "[:" with the port "1]".
-		last := strings.LastIndexByte(host, ':')
-		if last < 0 {
-			return dst, errHost
-		}
-		host, port = host[:last], host[last+1:]
+	dst, err := v.appendTarget(append(appendUpper(dst, v.method), '\n'), d, ext)
+	if err != nil {
+		return dst, err
 	}
-	dst = append(appendUpper(dst, v.method), '\n')
-	var err error
-	switch d {
-	case Draft01:
-		dst = append(append(dst, v.prefix...), v.path...)
-		if v.ask {
-			dst = append(append(dst, '?'), v.query...)
-		}
-	case WebOb:
-		dst, err = v.appendWebOb(dst)
-	case Django:
-		dst, err = v.appendDjango(dst, ext)
-	default:
-		err = errDialect
-	}
+	host, port, err := v.place(d)
 	if err != nil {
 		return dst, err
 	}
@@ -225,6 +207,22 @@ func (v *view) append(dst []byte, d Dialect, ext string) ([]byte, error) {
 		dst = appendLower(dst, host)
 	}
 	return append(append(append(append(append(dst, '\n'), port...), '\n'), ext...), '\n'), nil
+}
+
+func (v *view) appendTarget(dst []byte, d Dialect, ext string) ([]byte, error) {
+	switch d {
+	case Draft01:
+		dst = append(append(dst, v.prefix...), v.path...)
+		if v.ask {
+			dst = append(append(dst, '?'), v.query...)
+		}
+		return dst, nil
+	case WebOb:
+		return v.appendWebOb(dst)
+	case Django:
+		return v.appendDjango(dst, ext)
+	}
+	return dst, errDialect
 }
 
 func appendUpper(dst []byte, s string) []byte {

@@ -136,6 +136,15 @@ func TestUnsignable_C5_C10_C13(t *testing.T) {
 	}
 }
 
+// TestPunycode_C13 has an error that says what to do.
+func TestPunycode_C13(t *testing.T) {
+	req := newRequest(t, "GET", "http://bücher.example/")
+	_, err := mac.BaseString(req, mac.Draft01, "1", "n", "")
+	if err == nil || !strings.Contains(err.Error(), "punycode") {
+		t.Errorf("%v", err)
+	}
+}
+
 // TestSignedHost_C12_C13 compares what is signed with the Host that net/http writes.
 func TestSignedHost_C12_C13(t *testing.T) {
 	tests := []struct {

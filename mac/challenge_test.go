@@ -66,6 +66,7 @@ type cache struct {
 	now       *mac.Credentials
 	next      *mac.Credentials
 	err       error
+	failed    error
 	rejects   int
 	confirmed *mac.Credentials
 }
@@ -78,6 +79,9 @@ func (c *cache) Reject(bad func(*mac.Credentials) bool) {
 		c.now = c.next
 	}
 }
+
+// Err is why now is still what it was.
+func (c *cache) Err() error { return c.failed }
 
 func (c *cache) Confirm(good func(*mac.Credentials) bool) {
 	if good(c.now) {
@@ -147,6 +151,20 @@ func TestRefresh(t *testing.T) {
 	}
 }
 
+// TestRefreshKept has a Source whose fetch failed, so that it gives refused credentials on.
+func TestRefreshKept(t *testing.T) {
+	c := &cache{now: testCreds, next: testCreds, failed: errors.New("down")}
+	s := &mac.Signer{Source: c}
+	resp := answer(t, s, "http://example.com/")
+	if again, err := s.Refresh(resp); again || err != c.failed {
+		t.Errorf("%t, %v, want the reason", again, err)
+	}
+	c.next = &mac.Credentials{ID: "next", Key: []byte("k")}
+	if again, err := s.Refresh(resp); !again || err != nil {
+		t.Errorf("with others: %t, %v", again, err)
+	}
+}
+
 // TestRefreshPlainSource has Sources that cannot be told.
 func TestRefreshPlainSource(t *testing.T) {
 	s := &mac.Signer{Source: testCreds}
@@ -168,9 +186,8 @@ func TestRefreshPlainSource(t *testing.T) {
 func TestForeignRequest(t *testing.T) {
 	c := &cache{now: testCreds, next: testCreds}
 	s := &mac.Signer{Source: c}
-	mended := recovery.Mark(t.Context())
 	for _, line := range []string{"", "Basic eDp5", "MAC", `MAC id="i"`} {
-		req := newRequest(t, "GET", "http://example.com/").WithContext(mended)
+		req := recovery.Mark(newRequest(t, "GET", "http://example.com/"))
 		if line != "" {
 			req.Header.Set("Authorization", line)
 		}
@@ -181,6 +198,7 @@ func TestForeignRequest(t *testing.T) {
 		s.Observe(resp)
 	}
 	bad := answer(t, s, "http://example.com/")
+	bad.Request = recovery.Mark(bad.Request)
 	bad.Request.URL.Opaque = "//other"
 	for _, resp := range []*http.Response{{}, bad} {
 		if again, err := s.Refresh(resp); again || err == nil {
@@ -205,7 +223,7 @@ func TestObserve(t *testing.T) {
 		t.Error("confirmed by a call that mended nothing")
 	}
 	mended := *resp
-	mended.Request = resp.Request.WithContext(recovery.Mark(resp.Request.Context()))
+	mended.Request = recovery.Mark(resp.Request)
 	s.Observe(&mended)
 	if c.confirmed != testCreds {
 		t.Error("not confirmed")

@@ -1,6 +1,9 @@
 package mac
 
-import "unicode/utf8"
+import (
+	"strings"
+	"unicode/utf8"
+)
 
 // A Dialect is a way to read a request before it is signed. The header is the same in all of them.
 type Dialect int
@@ -58,6 +61,19 @@ func (v *view) appendWebOb(dst []byte) ([]byte, error) {
 		dst = append(append(dst, '?'), v.query...)
 	}
 	return dst, nil
+}
+
+// place is the host and the port to sign. Where an IPv6 address has no port, WebOb's side cuts it
+// at its last colon, so that [::1] is the host "[:" with the port "1]".
+func (v *view) place(d Dialect) (host, port string, err error) {
+	if d != WebOb || !v.bare || v.host[0] != '[' {
+		return v.host, v.port, nil
+	}
+	last := strings.LastIndexByte(v.host, ':')
+	if last < 0 {
+		return "", "", errHost
+	}
+	return v.host[:last], v.host[last+1:], nil
 }
 
 // appendDjango writes the decoded path. Control characters are refused, since a line feed would

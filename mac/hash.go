@@ -83,8 +83,8 @@ func (a Algorithm) sum(data []byte) (t tag) {
 	return t
 }
 
-// mac is the HMAC of message[blockSize:]; the block in front is room for the padded key, and is
-// cleared afterwards (RFC 2104, section 2).
+// mac is the HMAC of message[blockSize:] (RFC 2104, section 2). The block in front of it is room
+// for the padded key. It has to be zero, and is zero again afterwards.
 //
 // crypto/hmac is not used here because it allocates a state per key, and a state that is kept would
 // make an identifier seen lately cost less than an unknown one. This costs the same for every key
@@ -95,7 +95,7 @@ func (a Algorithm) mac(key, message []byte) tag {
 		key = short.slice()
 	}
 	pad := message[:blockSize]
-	clear(pad[copy(pad, key):])
+	copy(pad, key)
 	var outer [blockSize + sha256.Size]byte
 	subtle.XORBytes(outer[:], pad, opad)
 	subtle.XORBytes(pad, pad, ipad)

@@ -23,7 +23,7 @@ const (
 	errName      problem = "a parameter other than id, ts, nonce, ext and mac"
 	errTwice     problem = "a parameter given twice"
 	errValue     problem = "a parameter with a value outside the grammar"
-	errMissing   problem = "id, ts, nonce or mac is missing"
+	errMissing   problem = "id, ts, nonce or mac is missing or empty"
 	errTS        problem = "ts is not a positive number of at most 15 digits without leading zeros"
 	errNonce     problem = "a nonce over 128 bytes"
 	errTag       problem = "mac is not the base64 of an HMAC of SHA-1 or SHA-256"
@@ -140,8 +140,8 @@ func (h *header) parseList(list string) (mac string, err error) {
 }
 
 // cutParam reads one name=value from the start of list. A value without quotes is letters, digits,
-// "-" and "_", as peers have it: the draft would let a comma stand there. An empty value is read
-// only for ext, where peers write it, and it means the same as none.
+// "-" and "_", as peers have it: the draft would let a comma stand there. An empty value in quotes
+// means the same as none, and peers write one for ext.
 func cutParam(list string) (name, value, rest string, err error) {
 	equals := strings.IndexByte(list, '=')
 	if equals < 0 {
@@ -156,7 +156,7 @@ func cutParam(list string) (name, value, rest string, err error) {
 		return name, list[:end], list[end:], nil
 	}
 	end := 1 + plain.prefix(list[1:])
-	if end == len(list) || list[end] != '"' || end == 1 && name != "ext" {
+	if end == len(list) || list[end] != '"' {
 		return "", "", "", errValue
 	}
 	return name, list[1:end], list[end+1:], nil

@@ -44,7 +44,7 @@ const (
 // The zero value is ready for use. A NonceMemory must not be copied, nor its fields changed, after
 // its first use.
 type NonceMemory struct {
-	Max      int // most nonces at a time; 0: 1<<20, which takes about 60 MB
+	Max      int // most nonces at a time; 0: 1<<20, which takes 30 MB and more
 	MaxPerID int // most nonces of one id at a time; 0: 1<<16
 
 	once  sync.Once
@@ -199,7 +199,7 @@ func orDefault(n, def int) int {
 	return n
 }
 
-// An outage is a NonceMemory that cannot tell, and for how many seconds.
+// An outage is a NonceMemory that cannot tell, and for how many seconds, at least one.
 type outage struct {
 	what    string
 	seconds int64
@@ -209,7 +209,7 @@ func (o *outage) Error() string { return "mac: " + o.what }
 
 func (o *outage) Unwrap() error { return auth.ErrUnavailable }
 
-// RetryAfter is between 1 s and 5 min.
+// RetryAfter is at most 5 min.
 func (o *outage) RetryAfter() time.Duration {
-	return time.Duration(min(max(o.seconds, 1), maxRetryAfter)) * time.Second
+	return time.Duration(min(o.seconds, maxRetryAfter)) * time.Second
 }

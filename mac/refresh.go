@@ -41,7 +41,7 @@ func (s *Signer) Refresh(resp *http.Response) (again bool, err error) {
 // refused with others, and Source has a method Confirm(func(*Credentials) bool), as a [creds.Cache]
 // does.
 func (s *Signer) Observe(resp *http.Response) {
-	if resp.Request == nil || !recovery.Mended(resp.Request.Context()) {
+	if resp.Request == nil || !recovery.Mended(resp.Request) {
 		return
 	}
 	c, ok := s.Source.(confirmer)

@@ -292,6 +292,21 @@ func TestNonceMemoryForgets(t *testing.T) {
 	}
 }
 
+// TestRetryAfterPerID has an id whose nonces end later than those of another.
+func TestRetryAfterPerID(t *testing.T) {
+	m := &mac.NonceMemory{MaxPerID: 1}
+	for id, life := range map[string]time.Duration{"other": 10 * time.Second, "id": time.Minute} {
+		if _, err := m.ClaimAt(testTime, id, "n", testTime.Add(life)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err := m.ClaimAt(testTime, "id", "m", testTime.Add(time.Minute))
+	var retry interface{ RetryAfter() time.Duration }
+	if !errors.As(err, &retry) || retry.RetryAfter() < time.Minute {
+		t.Errorf("%v, want a RetryAfter of a minute", err)
+	}
+}
+
 // TestClaimTooLate has an end that has come: never fresh, the clock being right.
 func TestClaimTooLate(t *testing.T) {
 	m := new(mac.NonceMemory)

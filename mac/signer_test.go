@@ -174,6 +174,13 @@ func TestWaitIsAdded(t *testing.T) {
 		if ts := params(t, req.Header.Get("Authorization"))["ts"]; ts != "1336363300" {
 			t.Errorf("ts %s, want 100 s later", ts)
 		}
+		s.Source = testCreds // which cannot wait itself
+		if err := s.Sign(req, testTime); err != nil {
+			t.Fatal(err)
+		}
+		if ts := params(t, req.Header.Get("Authorization"))["ts"]; ts != "1336363210" {
+			t.Errorf("ts %s, want 10 s later", ts)
+		}
 	})
 }
 

@@ -62,7 +62,8 @@ type Verifier struct {
 	// NotBefore refuses timestamps up to that second. A service whose Nonces do not outlive it sets
 	// it to the time of its start, so that nothing it saw before is accepted again. A client may
 	// date its request ahead by up to Window; where such a one may have been captured, set
-	// NotBefore to the start plus Window. Zero: none.
+	// NotBefore to the start plus Window, at the cost of refusing everybody for the first second.
+	// Zero: none.
 	NotBefore time.Time
 
 	// Nonces remembers the nonces that were used. Nil: a [NonceMemory] of this Verifier's own.

@@ -3,12 +3,25 @@
 // earlier in the same call.
 package recovery
 
-import "context"
+import (
+	"context"
+	"net/http"
+)
 
 type key struct{}
 
-// Mark returns a context for the request of a mended call.
-func Mark(ctx context.Context) context.Context { return context.WithValue(ctx, key{}, true) }
+// A mark names its request, so that one made with the same context later does not bear it too.
+type mark struct{ req *http.Request }
 
-// Mended reports whether the request that ctx belongs to mended its call.
-func Mended(ctx context.Context) bool { return ctx.Value(key{}) != nil }
+// Mark returns a copy of req, which has mended its call.
+func Mark(req *http.Request) *http.Request {
+	m := new(mark)
+	m.req = req.WithContext(context.WithValue(req.Context(), key{}, m))
+	return m.req
+}
+
+// Mended reports whether req has mended its call.
+func Mended(req *http.Request) bool {
+	m, _ := req.Context().Value(key{}).(*mark)
+	return m != nil && m.req == req
+}
