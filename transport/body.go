@@ -1,13 +1,20 @@
 package transport
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"io"
 	"net/http"
+	"reflect"
+	"strings"
 	"sync"
 )
 
-var errTakenBack = errors.New("transport: this attempt's body went to the next attempt")
+var (
+	errTakenBack = errors.New("transport: this attempt's body went to the next attempt")
+	errGetBody   = errors.New("transport: GetBody gave no reader, or the one it gave before")
+)
 
 // expectAbove is the length of a body that cannot be read twice from which on the server is asked
 // first: below, a round trip to ask costs more than the body.
@@ -18,6 +25,8 @@ const expectAbove = 1 << 20
 type body struct {
 	src     io.ReadCloser
 	getBody func() (io.ReadCloser, error) // nil: cannot be read twice
+	plain   bool                          // net/http may have src itself, and read it in any way
+	reading chan struct{}                 // full while src is read
 
 	mu     sync.Mutex // guards what follows
 	holder *bodyReader
@@ -32,7 +41,31 @@ func newBody(req *http.Request) *body {
 	if req.Body == nil || req.Body == http.NoBody {
 		return nil
 	}
-	return &body{src: req.Body, getBody: req.GetBody}
+	return &body{
+		src: req.Body, getBody: req.GetBody,
+		plain:   req.GetBody != nil && inMemory(req.Body),
+		reading: make(chan struct{}, 1),
+	}
+}
+
+var nopClosers = [...]reflect.Type{
+	reflect.TypeOf(io.NopCloser(nil)),
+	reflect.TypeOf(io.NopCloser(new(bytes.Reader))), // the one for an io.WriterTo
+}
+
+// inMemory reports whether r is one of the readers that http.NewRequest makes a GetBody for. Those
+// share nothing with what GetBody gives, and net/http sends them together with the header, if it
+// sees them as they are.
+func inMemory(r io.ReadCloser) bool {
+	v := reflect.ValueOf(r)
+	if v.Type() != nopClosers[0] && v.Type() != nopClosers[1] {
+		return false
+	}
+	switch v.Field(0).Interface().(type) {
+	case *bytes.Reader, *bytes.Buffer, *strings.Reader:
+		return true
+	}
+	return false
 }
 
 // attach puts the body on an attempt's request.
@@ -41,26 +74,54 @@ func (b *body) attach(signed *http.Request) error {
 		return nil
 	}
 	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.holder != nil && b.getBody != nil {
-		again, err := b.getBody()
-		if err != nil {
-			return err
-		}
-		b.again = true
-		signed.Body = again
-		return nil
+	first := b.holder == nil
+	if first {
+		b.holder = &bodyReader{b: b, closed: b.plain}
+		b.closed = b.plain // the attempt closes it
 	}
-	b.holder = &bodyReader{b: b}
-	signed.Body = b.holder
-	// Being told "no" before the body leaves is the one way to recover such a request. Close, since
-	// a server that never saw the body may wait for it on the same connection.
-	if b.getBody == nil && (signed.ContentLength <= 0 || signed.ContentLength > expectAbove) &&
-		signed.Header["Expect"] == nil {
-		signed.Header["Expect"] = []string{"100-continue"}
-		signed.Close = true
+	holder, rewind := b.holder, !first && b.getBody != nil
+	b.again = b.again || rewind
+	b.mu.Unlock()
+	switch {
+	case rewind:
+		return b.rewind(signed)
+	case !b.plain:
+		signed.Body = holder
 	}
 	return nil
+}
+
+// rewind gives an attempt a body of its own. GetBody may go back in the very file that the last
+// attempt is still reading, so that read has to end first.
+func (b *body) rewind(signed *http.Request) error {
+	select {
+	case b.reading <- struct{}{}:
+		<-b.reading
+	case <-signed.Context().Done():
+		return context.Cause(signed.Context())
+	}
+	r, err := b.getBody()
+	if err != nil {
+		return err
+	}
+	if r == nil || reflect.TypeOf(r).Comparable() && r == b.src {
+		return errGetBody
+	}
+	signed.Body = r
+	return nil
+}
+
+// expects reports whether the server should be asked before the body is sent: being told "no"
+// before it leaves is the one way to recover a request whose body cannot be read twice.
+func (b *body) expects(req *http.Request) bool {
+	if b == nil || b.getBody != nil || req.Header["Expect"] != nil {
+		return false
+	}
+	if req.ContentLength > 0 {
+		return req.ContentLength > expectAbove
+	}
+	// Of unknown length, but these methods rarely have any.
+	return req.Method != "" && req.Method != http.MethodGet && req.Method != http.MethodHead
 }
 
 // takeBack reports whether another attempt can have the whole body. net/http may go on reading a
@@ -110,14 +171,17 @@ type bodyReader struct {
 }
 
 func (r *bodyReader) Read(p []byte) (int, error) {
-	r.b.mu.Lock()
-	if r.b.holder != r || r.b.again {
-		r.b.mu.Unlock()
+	b := r.b
+	b.reading <- struct{}{}
+	defer func() { <-b.reading }()
+	b.mu.Lock()
+	if b.holder != r || b.again {
+		b.mu.Unlock()
 		return 0, errTakenBack
 	}
-	r.b.read = true
-	r.b.mu.Unlock()
-	return r.b.src.Read(p)
+	b.read = true
+	b.mu.Unlock()
+	return b.src.Read(p)
 }
 
 func (r *bodyReader) Close() error {

@@ -15,6 +15,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/countersign-go/countersign/transport"
@@ -159,22 +160,24 @@ func TestGetBody_B2(t *testing.T) {
 func TestExpect_B4(t *testing.T) {
 	tests := []struct {
 		name   string
+		method string
 		length int64
 		header string
 		want   string
 		close  bool
 	}{
-		{"short", 8, "", "", false},
-		{"1 MiB", 1 << 20, "", "", false},
-		{"longer", 1<<20 + 1, "", "100-continue", true},
-		{"unknown", -1, "", "100-continue", true},
-		{"unknown, as NewRequest leaves it", 0, "", "100-continue", true},
-		{"the caller's own", -1, "200-ok", "200-ok", false},
+		{"short", "PUT", 8, "", "", false},
+		{"1 MiB", "PUT", 1 << 20, "", "", false},
+		{"longer", "PUT", 1<<20 + 1, "", "100-continue", true},
+		{"unknown", "PUT", -1, "", "100-continue", true},
+		{"unknown, as NewRequest leaves it", "POST", 0, "", "100-continue", true},
+		{"unknown, and most likely empty", "GET", -1, "", "", false},
+		{"the caller's own", "PUT", -1, "200-ok", "200-ok", false},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			body := io.NopCloser(strings.NewReader("x"))
-			req, _ := http.NewRequest("PUT", "https://a.example/", body)
+			req, _ := http.NewRequest(test.method, "http://127.0.0.1/", body)
 			req.ContentLength = test.length
 			if test.header != "" {
 				req.Header.Set("Expect", test.header)
@@ -257,8 +260,11 @@ func unrewindable(t *testing.T, http2 bool, size int) {
 	}
 	server := httptest.NewUnstartedServer(http.HandlerFunc(handler))
 	open := countConnections(server)
-	server.EnableHTTP2 = http2
-	server.StartTLS()
+	if server.EnableHTTP2 = http2; http2 {
+		server.StartTLS()
+	} else {
+		server.Start()
+	}
 	client := server.Client()
 	client.Transport.(*http.Transport).ExpectContinueTimeout = time.Second
 	mended, returned := 0, 0
@@ -372,6 +378,13 @@ func TestRoundTripperManners(t *testing.T) {
 		}
 	}
 
+	rt = &transport.Transport{Signer: &token{}, Base: base(func(*http.Request) (*http.Response, error) {
+		return nil, nil
+	})}
+	if _, err := get(rt, "https://a.example/"); err == nil {
+		t.Error("no response and no error is no error")
+	}
+
 	rt = &transport.Transport{Signer: &token{failing: errBroken},
 		Base: base(func(*http.Request) (*http.Response, error) {
 			return &http.Response{StatusCode: 401}, nil // no header, no body, no request
@@ -407,4 +420,231 @@ func TestSharedRequest_X1(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+// Closing is for HTTP/1 only: in HTTP/2 the connection is shared. What TLS brings is known once a
+// stream was answered.
+func TestExpectCloses(t *testing.T) {
+	for _, proto := range []int{1, 2} {
+		var closes []bool
+		rt := &transport.Transport{Signer: &token{},
+			Base: base(func(req *http.Request) (*http.Response, error) {
+				closes = append(closes, req.Close)
+				resp, err := answer(200)
+				resp.ProtoMajor = proto
+				return resp, err
+			})}
+		for range 2 {
+			req, _ := http.NewRequest("PUT", "https://a.example/", io.NopCloser(strings.NewReader("x")))
+			if _, err := rt.RoundTrip(req); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if want := []bool{false, proto == 1}; !slices.Equal(closes, want) {
+			t.Errorf("HTTP/%d: Close was %v, want %v", proto, closes, want)
+		}
+	}
+}
+
+// Streams side by side over HTTP/2, none of them refused, cost no connection and no error.
+func TestStreamsOverHTTP2(t *testing.T) {
+	server := httptest.NewUnstartedServer(http.HandlerFunc(
+		func(_ http.ResponseWriter, req *http.Request) { _, _ = io.Copy(io.Discard, req.Body) }))
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	defer server.Close()
+	client := server.Client()
+	client.Transport.(*http.Transport).ExpectContinueTimeout = time.Second
+	rt := &transport.Transport{Signer: &token{}, Base: client.Transport}
+	var wg sync.WaitGroup
+	for range 16 {
+		wg.Go(func() {
+			for range 20 {
+				body := struct{ io.Reader }{strings.NewReader("abc")}
+				req, _ := http.NewRequest("POST", server.URL, body)
+				resp, err := rt.RoundTrip(req)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				_ = resp.Body.Close()
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// A server that does not know the field gets the request without it, since the caller had no part
+// in it.
+func TestExpectationFailed_B4(t *testing.T) {
+	sends := 0
+	rt := &transport.Transport{Signer: &token{},
+		Base: base(func(req *http.Request) (*http.Response, error) {
+			if sends++; req.Header.Get("Expect") != "" {
+				return answer(417)
+			}
+			if data, _ := io.ReadAll(req.Body); string(data) != "whole" {
+				t.Errorf("sent %q", data)
+			}
+			return answer(200)
+		})}
+	body := &closeCounter{Reader: strings.NewReader("whole")}
+	req, _ := http.NewRequest("PUT", "https://a.example/", body)
+	resp, err := rt.RoundTrip(req)
+	if err != nil || resp.StatusCode != 200 || sends != 2 || body.count() != 1 {
+		t.Errorf("%v, %v after %d requests, closed %d times", resp, err, sends, body.count())
+	}
+	req.Header.Set("Expect", "100-continue") // the caller's own, who is told
+	if resp, err = rt.RoundTrip(req); err != nil || resp.StatusCode != 417 {
+		t.Errorf("%v, %v", resp, err)
+	}
+}
+
+// A body in memory reaches the base as it is, so that net/http can send it with the header.
+func TestPlainBody(t *testing.T) {
+	for _, r := range []io.Reader{
+		strings.NewReader("x"), bytes.NewReader([]byte("x")), bytes.NewBufferString("x"),
+	} {
+		req, _ := http.NewRequest("POST", "https://a.example/", r)
+		rt := &transport.Transport{Signer: &token{},
+			Base: base(func(sent *http.Request) (*http.Response, error) {
+				if sent.Body != req.Body {
+					t.Errorf("%T was wrapped", r)
+				}
+				return answer(200)
+			})}
+		if _, err := rt.RoundTrip(req); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// GetBody may go back in the file that the first attempt is still reading: the second begins when
+// that read has ended, and no later one takes anything away.
+func TestSeekingGetBody_B9(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		file := &slowFile{text: "0123456789"}
+		n := 0
+		rt := &transport.Transport{Signer: &token{},
+			Base: rawBase(func(req *http.Request) (*http.Response, error) {
+				if n++; n == 1 {
+					go func() { // as net/http does after an early answer
+						_, _ = io.Copy(io.Discard, req.Body)
+						_ = req.Body.Close()
+					}()
+					synctest.Wait()
+					return answer(401)
+				}
+				data, err := io.ReadAll(req.Body)
+				if string(data) != file.text || err != nil {
+					t.Errorf("the second attempt sent %q, %v", data, err)
+				}
+				return answer(200)
+			})}
+		req, _ := http.NewRequest("PUT", "https://a.example/", file)
+		req.GetBody = func() (io.ReadCloser, error) {
+			file.at = 0
+			return io.NopCloser(file), nil
+		}
+		if resp, err := rt.RoundTrip(req); err != nil || resp.StatusCode != 200 {
+			t.Errorf("%v, %v", resp, err)
+		}
+	})
+}
+
+// A slowFile gives four bytes a second.
+type slowFile struct {
+	text string
+	at   int
+}
+
+func (f *slowFile) Read(p []byte) (int, error) {
+	start := f.at
+	<-time.After(time.Second)
+	n := copy(p[:min(4, len(p))], f.text[start:])
+	if f.at = start + n; n == 0 {
+		return 0, io.EOF
+	}
+	return n, nil
+}
+
+func (*slowFile) Close() error { return nil }
+
+// A GetBody that gives nothing, or what was read already, is no way to send the body again.
+func TestUselessGetBody_B2(t *testing.T) {
+	for _, same := range []bool{true, false} {
+		body := &closeCounter{Reader: strings.NewReader("whole")}
+		req, _ := http.NewRequest("PUT", "https://a.example/", body)
+		req.GetBody = func() (io.ReadCloser, error) {
+			if same {
+				return body, nil
+			}
+			return nil, nil
+		}
+		rt := &transport.Transport{Signer: &token{},
+			Base: base(func(req *http.Request) (*http.Response, error) {
+				_, _ = io.Copy(io.Discard, req.Body)
+				return answer(401)
+			})}
+		resp, err := rt.RoundTrip(req)
+		if err != nil || resp.StatusCode != 401 || transport.History(resp)[0].Stop != "body" {
+			t.Errorf("%v, %v", transport.History(resp), err)
+		}
+	}
+}
+
+// The body of a refusal is closed once, and one that cannot be closed blocks nobody.
+func TestDiscardedBodyOfAnyKind_B7(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		for _, closes := range []bool{true, false} {
+			body := &stuckBody{release: release, closes: closes}
+			rt := &transport.Transport{Signer: &token{},
+				Base: base(func(req *http.Request) (*http.Response, error) {
+					if id, _, _ := credentials(req); id != "id0" {
+						return answer(200)
+					}
+					resp, _ := answer(401)
+					resp.Body = body
+					return resp, nil
+				})}
+			begin := time.Now()
+			resp, err := get(rt, "https://a.example/")
+			if err != nil || resp.StatusCode != 200 || time.Since(begin) > 2*time.Second {
+				t.Errorf("%v, %v after %v", resp, err, time.Since(begin))
+			}
+			if body.closed.Load() != 1 {
+				t.Errorf("closed %d times", body.closed.Load())
+			}
+		}
+		close(release)
+	})
+}
+
+type stuckBody struct {
+	release chan struct{}
+	closes  bool
+	once    sync.Once
+	done    chan struct{}
+	closed  atomic.Int32
+}
+
+func (b *stuckBody) ended() chan struct{} {
+	b.once.Do(func() { b.done = make(chan struct{}) })
+	return b.done
+}
+
+func (b *stuckBody) Read([]byte) (int, error) {
+	select {
+	case <-b.release:
+	case <-b.ended():
+	}
+	return 0, io.EOF
+}
+
+func (b *stuckBody) Close() error {
+	if b.closed.Add(1) == 1 && b.closes {
+		close(b.ended())
+	}
+	return nil
 }

@@ -1,7 +1,10 @@
 package transport
 
 import (
+	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"time"
 )
 
@@ -9,6 +12,25 @@ import (
 // "https://api.example.com:8443", has a Signer of its own. Requests to any other origin go out
 // unsigned. It must not be changed once it is in use.
 type ByOrigin map[string]Signer
+
+// check finds what would send unsigned without a word.
+func (m ByOrigin) check() error {
+	if len(m) == 0 {
+		return &ConfigError{"Signer", "is a ByOrigin without any origin"}
+	}
+	for _, text := range slices.Sorted(maps.Keys(m)) {
+		o, ok := parseOrigin(text)
+		switch {
+		case !ok:
+			return notAnOrigin("Signer", text)
+		case text != o.String():
+			return &ConfigError{"Signer", fmt.Sprintf("has the origin %q: write it %q", text, o)}
+		case isNil(m[text]):
+			return &ConfigError{"Signer", fmt.Sprintf("has nil for %q", text)}
+		}
+	}
+	return nil
+}
 
 func (m ByOrigin) signer(req *http.Request) Signer { return m[originOf(req.URL).String()] }
 

@@ -15,7 +15,8 @@ import (
 type Clock struct {
 	// Moved, if not nil, is called once for each new offset, when a server has accepted a request
 	// that was signed with it. u is the origin; the offset is what to add to the time of this
-	// machine. Together with Set it carries an offset over to the next process.
+	// machine. Together with Set it carries an offset over to the next process. It may be called
+	// concurrently.
 	Moved func(u *url.URL, offset time.Duration)
 
 	mu       sync.Mutex                               // held to replace readings
@@ -89,6 +90,9 @@ func (c *Clock) learn(o origin, used *clockReading, server, local time.Time) *cl
 		return current
 	}
 	r := &clockReading{server: server, local: local, previous: current}
+	if current != nil && !current.accepted.Load() {
+		r.previous = current.previous // nobody vouches for current: go back to before it
+	}
 	c.store(o, r)
 	return r
 }
@@ -114,7 +118,7 @@ func (c *Clock) accept(o origin, r *clockReading) {
 	}
 }
 
-// undo takes r back, unless another call was accepted with it or has replaced it.
+// undo takes r back, unless a request signed with it was accepted, or it has been replaced.
 func (c *Clock) undo(o origin, r *clockReading) {
 	if r == nil {
 		return

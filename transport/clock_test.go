@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -107,6 +108,125 @@ func TestClockNotAcceptedByServerError(t *testing.T) {
 			})}
 		if resp, err := get(rt, "https://a.example/"); err != nil || resp.StatusCode != 502 {
 			t.Errorf("%v, %v", resp, err)
+		}
+	})
+}
+
+// An offset that was learned from a wrong Date, and that nobody could try or vouch for, costs one
+// more refusal and is gone.
+func TestUntriedOffset_R14(t *testing.T) {
+	hour := func() string { return date(time.Now().Add(time.Hour)) }
+	for name, second := range map[string]func() (*http.Response, error){
+		"reset":       func() (*http.Response, error) { return nil, errBroken },
+		"unavailable": func() (*http.Response, error) { return answer(503) },
+		"rate limit":  func() (*http.Response, error) { return answer(429) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				clock := &transport.Clock{Moved: func(*url.URL, time.Duration) { t.Error("moved") }}
+				n := 0
+				rt := &transport.Transport{Signer: &token{}, Clock: clock,
+					Base: base(func(req *http.Request) (*http.Response, error) {
+						_, ts, _ := credentials(req)
+						switch n++; {
+						case n == 1:
+							return answer(401, "Date", hour())
+						case n == 2:
+							return second()
+						case time.Since(time.Unix(ts, 0)).Abs() > time.Minute:
+							return answer(401, "Date", hour())
+						}
+						return answer(200)
+					})}
+				refused := 0
+				for range 5 {
+					resp, err := get(rt, "https://a.example/")
+					if err == nil && resp.StatusCode == 401 {
+						refused++
+					}
+				}
+				if refused > 1 {
+					t.Errorf("%d of 4 later calls were refused", refused)
+				}
+			})
+		})
+	}
+}
+
+// Two machines behind one name, whose clocks differ: each call follows what it was told itself.
+func TestTwoClocksBehindOneName(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var n atomic.Int32
+		rt := &transport.Transport{Signer: &token{},
+			Base: base(func(req *http.Request) (*http.Response, error) {
+				now := time.Now()
+				if req.URL.Path == "/late" {
+					now = now.Add(-time.Hour)
+				}
+				time.Sleep(time.Duration(n.Add(1)%7) * time.Millisecond)
+				_, ts, _ := credentials(req)
+				if now.Sub(time.Unix(ts, 0)).Abs() > time.Minute {
+					return answer(401, "WWW-Authenticate", "Token stale ts="+unix(now))
+				}
+				return answer(200)
+			})}
+		var wg sync.WaitGroup
+		for i := range 16 {
+			wg.Go(func() {
+				for j := range 50 {
+					path := []string{"", "late"}[(i+j)%2]
+					resp, err := get(rt, "https://a.example/"+path)
+					if err != nil || resp.StatusCode != 200 {
+						t.Errorf("%v, %v", transport.History(resp), err)
+					}
+				}
+			})
+		}
+		wg.Wait()
+	})
+}
+
+// Offsets that nobody vouched for are no place to go back to.
+func TestUndoGoesBackToWhatHeld(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		clock := new(transport.Clock)
+		n := 0
+		rt := &transport.Transport{Signer: transport.SignerFunc((&token{}).Sign), Clock: clock,
+			Base: base(func(req *http.Request) (*http.Response, error) {
+				n++
+				if n%2 == 0 && n < 10 {
+					return nil, errBroken // what was learned is never tried
+				}
+				return answer(401, "Date", date(time.Now().Add(time.Duration(n)*time.Hour)))
+			})}
+		u, _ := url.Parse("https://a.example/")
+		for range 5 {
+			_, _ = get(rt, u.String())
+		}
+		if off := time.Until(clock.Now(u)); off != 0 {
+			t.Errorf("no call has succeeded, and the clock is off by %v", off)
+		}
+	})
+}
+
+// A year is far enough from this machine's clock, also in several steps.
+func TestClockDoesNotWalk_R11(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		clock := new(transport.Clock)
+		u, _ := url.Parse("https://a.example/")
+		rt := &transport.Transport{Signer: &token{}, Clock: clock,
+			Base: base(func(req *http.Request) (*http.Response, error) {
+				_, ts, _ := credentials(req)
+				if time.Unix(ts, 0).Sub(clock.Now(u)).Abs() > time.Minute {
+					return answer(200)
+				}
+				return answer(401, "Date", date(clock.Now(u).Add(300*day)))
+			})}
+		for range 5 {
+			_, _ = get(rt, u.String())
+		}
+		if off := time.Until(clock.Now(u)); off > 367*day {
+			t.Errorf("the clock is off by %v", off)
 		}
 	})
 }

@@ -58,9 +58,10 @@ func History(resp *http.Response) []Attempt {
 // A trace is the attempts of one call. It rides on the context of the request, where it survives
 // whatever other RoundTrippers make of the response.
 type trace struct {
+	began    time.Time
 	attempts []Attempt
-	outer    int         // what was sent for the call of an enclosing Transport before this call
-	sending  atomic.Bool // what is sent with this context now is for the call; later it is another
+	sent     atomic.Int32 // for the call and for the one that it is a part of
+	sending  atomic.Bool  // what is sent with this context now is for the call; later it is another
 }
 
 type traceKey struct{}
@@ -70,35 +71,39 @@ func traceOf(ctx context.Context) *trace {
 	return t
 }
 
-func (t *trace) sent() int { return t.outer + len(t.attempts) }
-
 func (t *trace) last() *Attempt { return &t.attempts[len(t.attempts)-1] }
 
-// record adds the attempt that resp answers. It does nothing for a first attempt that succeeded.
+// inside returns the trace of the call that this one is a part of: a Transport may be the Base of
+// another, and then both share one budget.
+func (c *call) inside() *trace {
+	if t := traceOf(c.req.Context()); t != nil && t.sending.Load() {
+		return t
+	}
+	return nil
+}
+
+// startTrace is called after the first attempt.
+func (c *call) startTrace(resp *http.Response) {
+	c.trace = &trace{began: time.Now()}
+	c.trace.sent.Store(1)
+	if t := c.inside(); t != nil {
+		c.trace.sent.Store(t.sent.Load())
+	}
+	c.ctx = context.WithValue(c.req.Context(), traceKey{}, c.trace)
+	resp.Request = c.signed.WithContext(c.ctx)
+}
+
+// record adds the attempt that resp answers.
 func (c *call) record(resp *http.Response, cause Cause) {
-	fine := c.trace == nil && c.below == nil && !c.refused(resp)
 	if c.trace == nil {
-		enclosing := traceOf(c.req.Context())
-		inside := enclosing != nil && enclosing.sending.Load()
-		if fine && (inside || enclosing == nil) {
-			return
-		}
-		c.trace = new(trace)
-		if inside {
-			c.trace.outer = enclosing.sent()
-		}
-		c.ctx = context.WithValue(c.req.Context(), traceKey{}, c.trace)
-		resp.Request = c.signed.WithContext(c.ctx)
+		c.startTrace(resp)
 	}
-	switch {
-	case fine:
-		return
-	case c.below != nil:
-		c.trace.attempts = append(c.trace.attempts, c.below...)
-		c.below = nil
-	default:
-		c.trace.attempts = append(c.trace.attempts, Attempt{Offset: c.offset})
+	if c.below == nil {
+		c.below = []Attempt{{Offset: c.offset}}
 	}
+	c.trace.sent.Add(int32(len(c.below) - 1))
+	c.trace.attempts = append(c.trace.attempts, c.below...)
+	c.below = nil
 	last := c.trace.last()
 	last.Status, last.Cause, last.Stop = resp.StatusCode, cause, ""
 }

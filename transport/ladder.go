@@ -2,12 +2,16 @@ package transport
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
+
+	"github.com/countersign-go/countersign/internal/recovery"
 )
 
 // The rungs of the ladder, each climbed at most once in a call.
@@ -27,9 +31,18 @@ const (
 	farthest = 366 * 24 * time.Hour
 )
 
-// mend looks at a refusal and prepares another attempt, if there is a reason to hope. Otherwise
-// resp goes to the caller, its body still readable.
+// mend looks at an answer. If it is a refusal and there is reason to hope, mend prepares another
+// attempt and reports true. Otherwise resp goes to the caller, its body still readable.
 func (c *call) mend(resp *http.Response) bool {
+	switch {
+	case c.elsewhere:
+		return false
+	case c.asks && resp.StatusCode == http.StatusExpectationFailed:
+		return c.stopAsking(resp)
+	case !c.refused(resp):
+		c.accept(resp)
+		return false
+	}
 	// First of all: net/http may be about to read the body for the attempt that was just refused.
 	whole := c.body.takeBack()
 	received := time.Now()
@@ -45,22 +58,30 @@ func (c *call) mend(resp *http.Response) bool {
 	}
 	hint := c.serverTime(resp, refusal.ServerTime, received)
 	rung := c.rung(refusal.Cause, hint)
-	switch {
-	case c.climbed[rung] || c.trace.sent() >= maxSends:
+	if c.climbed[rung] || c.trace.sent.Load() >= maxSends {
 		return c.stop("budget", nil)
-	case rung == clockRung && hint.known:
+	}
+	if rung == clockRung && hint.known {
 		c.learned = c.clock.learn(c.origin, c.reading, hint.server, hint.local)
 	}
 	if !whole {
 		return c.stop("body", nil)
 	}
 	c.climbed[rung] = true
-	discard(resp)
+	return c.climb(rung, resp)
+}
+
+// climb does what a rung takes, and prepares the next attempt.
+func (c *call) climb(rung int, resp *http.Response) bool {
+	rest := discard(c.ctx, resp.Body)
+	resp.Body = rest.reader()
 	if rung == credentialRung {
 		if c.refresher == nil {
 			return c.stop("fetch", nil)
 		}
-		if again, err := c.refresher.Refresh(resp); !again {
+		again, err := c.refresher.Refresh(resp)
+		resp.Body = rest.reader() // the Refresher may have read it
+		if !again {
 			return c.stop("fetch", err)
 		}
 	}
@@ -71,6 +92,41 @@ func (c *call) mend(resp *http.Response) bool {
 		return c.stop("fetch", err)
 	}
 	return true
+}
+
+// stopAsking prepares the attempt anew without an Expect field, which this server does not know
+// (RFC 9110, section 10.1.1): it was our idea, and not the caller's.
+func (c *call) stopAsking(resp *http.Response) bool {
+	if !c.body.takeBack() {
+		return false
+	}
+	ctx := c.signed.Context()
+	rest := discard(ctx, resp.Body)
+	resp.Body = rest.reader()
+	c.unasked = true
+	return c.prepare(ctx) == nil
+}
+
+// accept ends a call whose last attempt was not refused.
+func (c *call) accept(resp *http.Response) {
+	// An answer that tells of an error may come from something in front of the service, and proves
+	// neither the time nor the credentials.
+	proof := resp.StatusCode < http.StatusBadRequest
+	if proof {
+		c.clock.accept(c.origin, c.reading)
+	}
+	switch {
+	case c.trace != nil || c.below != nil:
+		c.record(resp, "")
+		c.logger.Info("request recovered", "origin", c.origin.String(), "status", resp.StatusCode,
+			"cause", c.trace.attempts[0].Cause, "attempts", len(c.trace.attempts))
+	case traceOf(c.req.Context()) != nil && c.inside() == nil:
+		c.startTrace(resp) // the context is that of an earlier call, and so is the trace in it
+	}
+	if proof && c.climbed[credentialRung] {
+		resp.Request = recovery.Mark(resp.Request)
+	}
+	c.observe(resp)
 }
 
 // rung chooses the cheapest thing that may help. A time that is off comes first whatever the reason
@@ -85,12 +141,13 @@ func (c *call) rung(cause Cause, hint timeHint) int {
 	return credentialRung
 }
 
-// stop ends the call with the refusal. A clock that was tried and did not help is put back.
+// stop ends the call with the refusal. The clock that was signed by did not help, so it is put back
+// unless it has helped another call.
 func (c *call) stop(why string, err error) bool {
 	last := c.trace.last()
 	last.Stop, last.Err = why, err
-	if c.learned != nil && c.learned == c.reading {
-		c.clock.undo(c.origin, c.learned)
+	if last.Cause != "" {
+		c.clock.undo(c.origin, c.reading)
 	}
 	c.logger.Warn("request refused", "origin", c.origin.String(), "status", last.Status,
 		"cause", last.Cause, "attempts", len(c.trace.attempts), "stop", why, "err", err)
@@ -125,9 +182,11 @@ func (c *call) serverTime(resp *http.Response, stated, received time.Time) timeH
 	}
 	local := c.sent.Add(trip / 2)
 	signed := c.now.Add(local.Sub(c.began))
-	gap := stated.Sub(signed).Abs()
-	return timeHint{known: gap <= farthest, off: gap > tolerance && gap <= farthest,
-		server: stated, local: local}
+	known := stated.Sub(local).Abs() <= farthest
+	return timeHint{
+		known: known, off: known && stated.Sub(signed).Abs() > tolerance,
+		server: stated, local: local,
+	}
 }
 
 // timestamp reads Unix seconds, with or without a fraction. It returns the zero time for all else.
@@ -152,25 +211,51 @@ const (
 	discardTime  = time.Second
 )
 
-// discard frees the connection of a refusal before anything is sent that may need it: a pool of one
-// would wait for itself. What was read stays readable, since the refusal may yet be the answer.
-func discard(resp *http.Response) {
-	body := resp.Body
-	timer := time.AfterFunc(discardTime, func() { _ = body.Close() })
-	data, err := io.ReadAll(io.LimitReader(body, discardBytes+1))
-	timer.Stop()
-	_ = body.Close()
-	if err == nil && len(data) > discardBytes {
-		data, err = data[:discardBytes], io.ErrUnexpectedEOF
-	}
-	if err == nil {
-		err = io.EOF
-	}
-	resp.Body = io.NopCloser(io.MultiReader(bytes.NewReader(data), failingReader{err}))
+// A rest is what was read of a body, and how that ended.
+type rest struct {
+	data []byte
+	err  error
 }
 
-// A failingReader ends a body as reading the original ended, so that one that was cut off does not
-// look whole.
+// discard frees the connection of a refusal before anything is sent that may need it: a pool of one
+// would wait for itself. What was read stays readable, since the refusal may yet be the answer.
+func discard(ctx context.Context, body io.ReadCloser) rest {
+	var once sync.Once
+	closeBody := func() { once.Do(func() { _ = body.Close() }) }
+	done := make(chan rest, 1)
+	go func() { // since not every body lets go of its reader when it is closed
+		data, err := io.ReadAll(io.LimitReader(body, discardBytes+1))
+		closeBody()
+		done <- rest{data, err}
+	}()
+	ctx, cancel := context.WithTimeout(ctx, discardTime)
+	defer cancel()
+	var r rest
+	select {
+	case r = <-done:
+	case <-ctx.Done():
+		closeBody()
+		select {
+		case r = <-done: // closing has ended the reading
+		case <-time.After(discardTime / 10):
+			r.err = errors.New("transport: the body of the refusal came too slowly")
+		}
+	}
+	switch {
+	case len(r.data) > discardBytes:
+		r.data, r.err = r.data[:discardBytes], io.ErrUnexpectedEOF
+	case r.err == nil:
+		r.err = io.EOF
+	}
+	return r
+}
+
+// reader returns what was read, as a body. It ends as the original did, so that one that was cut
+// off does not look whole.
+func (r rest) reader() io.ReadCloser {
+	return io.NopCloser(io.MultiReader(bytes.NewReader(r.data), failingReader{r.err}))
+}
+
 type failingReader struct{ err error }
 
 func (r failingReader) Read([]byte) (int, error) { return 0, r.err }

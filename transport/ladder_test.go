@@ -197,7 +197,7 @@ func TestClockAndCredential(t *testing.T) {
 				t.Errorf("%d requests, %d refreshes; want 3 and 1",
 					server.requests(), signer.refreshes)
 			}
-			if !recovery.Mended(resp.Request.Context()) {
+			if !recovery.Mended(resp.Request) {
 				t.Error("the request that mended the call does not say so")
 			}
 		})
@@ -274,7 +274,7 @@ func TestStop_F1(t *testing.T) {
 			if string(body) != "body of the answer" || err != nil {
 				t.Errorf("the body of the refusal is %q, %v", body, err)
 			}
-			if recovery.Mended(resp.Request.Context()) {
+			if recovery.Mended(resp.Request) {
 				t.Error("a refused request counts as mended")
 			}
 		})
@@ -561,4 +561,65 @@ type cancelled struct{}
 func (cancelled) Sign(*http.Request, time.Time) error { return nil }
 func (cancelled) Refresh(resp *http.Response) (bool, error) {
 	return false, context.Cause(resp.Request.Context())
+}
+
+// A server error after a fetch does not prove that the fetch has helped.
+func TestErrorMendsNothing_F14(t *testing.T) {
+	for status, want := range map[int]bool{200: true, 304: true, 404: false, 503: false} {
+		rt := &transport.Transport{Signer: &token{},
+			Base: base(func(req *http.Request) (*http.Response, error) {
+				if id, _, _ := credentials(req); id == "id0" {
+					return answer(401)
+				}
+				return answer(status)
+			})}
+		resp, err := get(rt, "https://a.example/")
+		if err != nil || recovery.Mended(resp.Request) != want {
+			t.Errorf("%d: %v, mended: %v", status, err, !want)
+		}
+		again, _ := http.NewRequestWithContext(resp.Request.Context(), "GET", "https://a.example/", nil)
+		if recovery.Mended(again) {
+			t.Error("a later request with the same context counts as mended too")
+		}
+	}
+}
+
+// A Refresher may read the refusal, and the caller can read it all the same.
+func TestRefresherReadsBody(t *testing.T) {
+	rt := &transport.Transport{Signer: &readingRefresher{}, Base: inTurn("Token")}
+	resp, err := get(rt, "https://a.example/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if body, err := io.ReadAll(resp.Body); string(body) != "body of the answer" || err != nil {
+		t.Errorf("the caller reads %q, %v", body, err)
+	}
+}
+
+type readingRefresher struct{ token }
+
+func (*readingRefresher) Refresh(resp *http.Response) (bool, error) {
+	_, err := io.Copy(io.Discard, resp.Body)
+	return false, err
+}
+
+// An answer that a base gives twice does not bring the history of the first time along.
+func TestKeptAnswer(t *testing.T) {
+	inner := &transport.Transport{Signer: &token{},
+		Base: &service{valid: func(id string) bool { return id != "id0" }}}
+	kept, err := get(inner, "https://a.example/")
+	if err != nil || len(transport.History(kept)) != 2 {
+		t.Fatal(transport.History(kept), err)
+	}
+	request := kept.Request
+	rt := &transport.Transport{Signer: &token{},
+		Base: base(func(*http.Request) (*http.Response, error) {
+			again := *kept
+			again.Request = request
+			return &again, nil
+		})}
+	resp, err := get(rt, "https://a.example/")
+	if err != nil || transport.History(resp) != nil {
+		t.Errorf("%v, %v", transport.History(resp), err)
+	}
 }

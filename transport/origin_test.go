@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/cookiejar"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -270,6 +271,14 @@ func TestConfigError(t *testing.T) {
 			"is no origin"},
 		{"nothing to choose from", &transport.Transport{Signer: transport.ByOrigin{}},
 			"without any origin"},
+		{"no Signer in it", &transport.Transport{
+			Signer: transport.ByOrigin{"https://a.example": nil}}, `has nil for "https://a.example"`},
+		{"an origin without one", &transport.Transport{
+			Signer:  transport.ByOrigin{"https://a.example": signer},
+			Origins: []string{"https://b.example"}}, "which has no Signer"},
+		{"no function", &transport.Transport{Signer: transport.SignerFunc(nil)}, "Signer is nil"},
+		{"no origin among them", &transport.Transport{
+			Signer: transport.ByOrigin{"a.example": signer}}, "is no origin"},
 		{"an unusual spelling", &transport.Transport{
 			Signer: transport.ByOrigin{"https://a.example:443": signer}},
 			`write it "https://a.example"`},
@@ -287,8 +296,13 @@ func TestConfigError(t *testing.T) {
 			}
 		})
 	}
-	if _, err := (&transport.Transport{Signer: signer}).RoundTrip(&http.Request{}); err == nil {
-		t.Error("a request without a URL was sent")
+	for _, u := range []*url.URL{nil, {Path: "/relative"}, {Scheme: "ftp", Host: "a.example"},
+		{Scheme: "https", Path: "/"}} {
+		rt := &transport.Transport{Signer: signer, Base: base(nil)}
+		if _, err := rt.RoundTrip(&http.Request{URL: u}); err == nil ||
+			errors.Is(err, transport.ErrPlainHTTP) {
+			t.Errorf("%v: %v", u, err)
+		}
 	}
 }
 

@@ -12,8 +12,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/countersign-go/countersign/internal/recovery"
 )
 
 // Reasons not to sign a request. It was not sent.
@@ -53,7 +51,8 @@ type Transport struct {
 	// Clock knows the time of each server. nil: a private one.
 	Clock *Clock
 
-	// Refused reports whether an answer refuses the credentials. nil: status 401.
+	// Refused reports whether an answer refuses the credentials. It must not read the body. nil:
+	// status 401.
 	Refused func(*http.Response) bool
 
 	// Logger is told of recoveries, at level Info, and of refusals that were not mended, at level
@@ -62,6 +61,7 @@ type Transport struct {
 
 	once     sync.Once
 	settings settings
+	protos   sync.Map // of origin to int: the major version of HTTP, where a stream was sent to
 }
 
 // settings are the fields of a Transport in the form that requests need, copied at the first one.
@@ -80,9 +80,13 @@ type settings struct {
 // RoundTrip signs req and sends it. The answer of the server is never turned into an error,
 // whatever its status; [History] tells what was tried for it. Errors are those of the Base, of the
 // Signer when it has no credentials at all, and of requests that must not be signed.
+//
+// The Request of the response is the one that was sent, with its credentials: look at it, but do
+// not log it or send it again. The body of a refusal that could not be mended ends after 64 KiB
+// with io.ErrUnexpectedEOF, if it is longer.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	t.once.Do(t.configure)
-	c := call{settings: &t.settings, base: t.Base, req: req, body: newBody(req)}
+	c := call{settings: &t.settings, t: t, base: t.Base, req: req, body: newBody(req)}
 	if c.base == nil {
 		c.base = http.DefaultTransport
 	}
@@ -94,21 +98,13 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err == nil {
 		err = c.prepare(req.Context())
 	}
-	if err != nil {
-		return nil, err
-	}
-	resp, err := c.send()
-	for err == nil && !c.elsewhere && c.refused(resp) {
-		if !c.mend(resp) {
+	for err == nil {
+		var resp *http.Response
+		if resp, err = c.send(); err == nil && !c.mend(resp) {
 			return resp, nil
 		}
-		resp, err = c.send()
 	}
-	if err != nil {
-		return nil, err
-	}
-	c.accept(resp)
-	return resp, nil
+	return nil, err
 }
 
 // CloseIdleConnections does so on the Base, if that can.
@@ -136,43 +132,65 @@ func (t *Transport) configure() {
 	if s.logger == nil {
 		s.logger = slog.New(slog.DiscardHandler)
 	}
-	s.err = t.parseOrigins(&s)
-	if v := reflect.ValueOf(t.Signer); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
+	if isNil(t.Signer) {
 		s.err = &ConfigError{"Signer", "is nil: say how to sign, for instance with a *mac.Signer"}
+	} else {
+		s.origins, s.err = t.parseOrigins()
 	}
 	t.settings = s
 }
 
 func unauthorized(resp *http.Response) bool { return resp.StatusCode == http.StatusUnauthorized }
 
-func (t *Transport) parseOrigins(s *settings) error {
-	field, list := "Origins", t.Origins
-	if m, ok := t.Signer.(ByOrigin); ok && len(list) == 0 {
-		field, list = "Signer", slices.Sorted(maps.Keys(m))
+// isNil also finds a nil of a type of its own, which would only fail once it is used.
+func isNil(s Signer) bool {
+	switch v := reflect.ValueOf(s); v.Kind() {
+	case reflect.Invalid:
+		return true
+	case reflect.Pointer, reflect.Func, reflect.Map:
+		return v.IsNil()
+	}
+	return false
+}
+
+// parseOrigins returns where to sign, nil for anywhere.
+func (t *Transport) parseOrigins() (map[origin]bool, error) {
+	m, several := t.Signer.(ByOrigin)
+	list := t.Origins
+	if several {
+		if err := m.check(); err != nil {
+			return nil, err
+		}
 		if len(list) == 0 {
-			return &ConfigError{field, "is a ByOrigin without any origin"}
+			list = slices.Collect(maps.Keys(m))
 		}
 	}
+	var origins map[origin]bool
 	for _, text := range list {
 		o, ok := parseOrigin(text)
 		if !ok {
-			return &ConfigError{field, fmt.Sprintf(
-				"has %q, which is no origin: write it like \"https://api.example.com:8443\"", text)}
+			return nil, notAnOrigin("Origins", text)
 		}
-		if field == "Signer" && text != o.String() {
-			return &ConfigError{field, fmt.Sprintf("has the origin %q: write it %q", text, o)}
+		if several && m[o.String()] == nil {
+			return nil, &ConfigError{"Origins", fmt.Sprintf("has %q, which has no Signer", text)}
 		}
-		if s.origins == nil {
-			s.origins = make(map[origin]bool)
+		if origins == nil {
+			origins = make(map[origin]bool)
 		}
-		s.origins[o] = true
+		origins[o] = true
 	}
-	return nil
+	return origins, nil
+}
+
+func notAnOrigin(field, text string) error {
+	return &ConfigError{field, fmt.Sprintf(
+		"has %q, which is no origin: write it like \"https://api.example.com:8443\"", text)}
 }
 
 // A call is one RoundTrip.
 type call struct {
 	*settings
+	t      *Transport
 	base   http.RoundTripper
 	req    *http.Request // the caller's: never written
 	body   *body
@@ -184,6 +202,7 @@ type call struct {
 	began   time.Time // when signing began
 	now     time.Time // what it was there, then
 	sent    time.Time
+	asks    bool // it has an Expect field of ours
 
 	elsewhere bool // the answer comes from another origin: the Base has followed a redirect
 
@@ -191,7 +210,8 @@ type call struct {
 	ctx     context.Context // carries trace
 	below   []Attempt       // what a Transport that is the Base had to do for this attempt
 	climbed [rungs]bool
-	learned *clockReading // what this call has published
+	learned *clockReading // what it is signed by from now on; nil: by what the Clock says
+	unasked bool          // the server does not know Expect
 }
 
 // admit reports whether req is to be signed, or why it can't be sent.
@@ -206,10 +226,12 @@ func (c *call) admit() (sign bool, err error) {
 	if c.origins != nil && !c.origins[c.origin] || !chainHolds(c.req, c.origin) {
 		return false, nil
 	}
-	if c.req.URL.User != nil {
+	switch {
+	case c.req.URL.User != nil:
 		return false, ErrUserInfo
-	}
-	if !c.origin.private() && !c.origins[c.origin] {
+	case defaultPort(c.origin.scheme) == "" || c.origin.host == "":
+		return false, errors.New("transport: the URL is not one of http or https with a host")
+	case !c.origin.private() && !c.origins[c.origin]:
 		return false, fmt.Errorf("%w (it goes to %s)", ErrPlainHTTP, c.origin)
 	}
 	return true, nil
@@ -233,7 +255,10 @@ func (c *call) prepare(ctx context.Context) error {
 		r = c.req.WithContext(ctx)
 	}
 	r.Header = cloneHeader(c.req.Header)
-	reading := c.clock.reading(c.origin)
+	reading := c.learned
+	if reading == nil {
+		reading = c.clock.reading(c.origin)
+	}
 	began := time.Now()
 	now := reading.at(began)
 	if err := c.signer.Sign(r, now); err != nil {
@@ -246,6 +271,10 @@ func (c *call) prepare(ctx context.Context) error {
 	if err := c.body.attach(r); err != nil {
 		return &bodyError{err}
 	}
+	if c.asks = !c.unasked && c.body.expects(r); c.asks {
+		r.Header["Expect"] = []string{"100-continue"}
+		r.Close = c.closes()
+	}
 	c.signed, c.reading, c.began, c.now = r, reading, began, now
 	c.offset = 0
 	if reading != nil {
@@ -254,57 +283,54 @@ func (c *call) prepare(ctx context.Context) error {
 	return nil
 }
 
+// closes reports whether the connection of a request that asks first is to be closed after it.
+// HTTP/1 has no other way to leave the body out after a final answer. In HTTP/2 it would take the
+// connection away from all other requests. Before the first answer, that is expected of TLS.
+func (c *call) closes() bool {
+	proto, known := c.t.protos.Load(c.origin)
+	if !known {
+		return c.origin.scheme == "http"
+	}
+	return proto == 1
+}
+
 type bodyError struct{ error }
 
 func (e *bodyError) Unwrap() error { return e.error }
 
 func (c *call) send() (*http.Response, error) {
-	c.sent = time.Now()
 	if c.trace != nil {
+		c.trace.sent.Add(1)
 		c.trace.sending.Store(true)
+		defer c.trace.sending.Store(false)
 	}
+	c.sent = time.Now()
 	resp, err := c.base.RoundTrip(c.signed)
-	if c.trace != nil {
-		c.trace.sending.Store(false)
-	}
 	if err != nil {
 		return nil, err
+	}
+	if resp == nil {
+		return nil, errors.New("transport: the Base returned neither a response nor an error")
 	}
 	if resp.Body == nil {
 		resp.Body = http.NoBody
 	}
+	if c.asks {
+		c.t.protos.Store(c.origin, resp.ProtoMajor)
+	}
 	if r := resp.Request; r != nil && r != c.signed {
-		// A Base may send to another address than the URL's; only a redirect makes it another
-		// origin.
+		// A Base may send to another address than the URL's; only a redirect is another origin.
 		followed := r.Response != nil && r.Response != c.req.Response && r.URL != nil
 		if c.elsewhere = followed && originOf(r.URL) != c.origin; c.elsewhere {
 			return resp, nil
 		}
-		if t := traceOf(r.Context()); t != nil && t != traceOf(c.signed.Context()) {
+		// A Base may also give an old answer again, with the trace of that.
+		if t := traceOf(r.Context()); t != nil && t != c.trace && !t.began.Before(c.sent) {
 			c.below = t.attempts
 		}
 	}
 	resp.Request = c.signed
 	return resp, nil
-}
-
-// accept ends a call whose last attempt was not refused.
-func (c *call) accept(resp *http.Response) {
-	if c.elsewhere {
-		return
-	}
-	if resp.StatusCode < http.StatusInternalServerError {
-		c.clock.accept(c.origin, c.reading)
-	}
-	c.record(resp, "")
-	if c.trace != nil && len(c.trace.attempts) > 0 {
-		c.logger.Info("request recovered", "origin", c.origin.String(), "status", resp.StatusCode,
-			"cause", c.trace.attempts[0].Cause, "attempts", len(c.trace.attempts))
-	}
-	if c.climbed[credentialRung] {
-		resp.Request = resp.Request.WithContext(recovery.Mark(resp.Request.Context()))
-	}
-	c.observe(resp)
 }
 
 func (c *call) observe(resp *http.Response) {
