@@ -320,13 +320,16 @@ func (p Pair) keepsSecrets(t *testing.T) {
 		texts = append(texts, c.Challenge(request(t, "GET", "http://localhost/", ""), refusal))
 	}
 	for _, v := range []any{signer, authenticator} {
-		texts = append(texts, fmt.Sprintf("%v %+v %#v %q %x", v, v, v, v, v))
+		for _, verb := range []string{"%v", "%+v", "%#v", "%q", "%x", "%s"} {
+			texts = append(texts, fmt.Sprintf(verb, v), fmt.Sprintf(verb, []any{v}))
+		}
 		data, _ := json.Marshal(v) // one that can't be marshalled gives nothing away
 		texts = append(texts, string(data))
 	}
 	for _, text := range texts {
 		for _, secret := range p.Secrets {
-			if strings.Contains(text, secret) || strings.Contains(text, fmt.Sprintf("%x", secret)) {
+			if strings.Contains(text, secret) || strings.Contains(text, fmt.Sprintf("%x", secret)) ||
+				strings.Contains(text, strings.Trim(fmt.Sprint([]byte(secret)), "[]")) {
 				t.Error("a secret is in an error, a challenge, or what a value prints as")
 			}
 		}

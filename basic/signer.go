@@ -22,6 +22,12 @@ type Signer struct {
 	Password creds.Secret
 }
 
+// Format writes the fields with the password redacted, whatever the verb: package fmt prints what a
+// pointer points to by its bytes, where the verb is not one for pointers.
+func (s Signer) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "{User:%q Password:%v}", s.User, s.Password)
+}
+
 // Sign sets the Authorization field of req. It fails if the user name or the password can't be
 // sent.
 func (s Signer) Sign(req *http.Request, _ time.Time) error {

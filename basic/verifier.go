@@ -28,6 +28,11 @@ type Verifier struct {
 	Checker portal.Checker // is given a [portal.Password]; required
 }
 
+// Format writes the Realm and the type of the Checker, which may hold passwords.
+func (v Verifier) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "{Realm:%q Checker:%T}", v.Realm, v.Checker)
+}
+
 // Authenticate returns the identity of the subject that the Checker names. Its errors are
 // [auth.ErrNone] for a request without Basic credentials, [ErrRefused], and [auth.ErrUnavailable]
 // where the Checker could not decide, or is nil.

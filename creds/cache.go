@@ -17,8 +17,8 @@ import (
 //     others.
 //   - A failed fetch is one failure for all who wait. It is remembered for 1 s, and for twice as
 //     long each time in a row, up to 5 min; who asks meanwhile gets the same error at once.
-//   - Rejected credentials that have not expired are still given out if no others can be had,
-//     because a refusal may have had another reason.
+//   - Rejected credentials that have not expired are still given out if no others can be had
+//     within 5 s, because a refusal may have had another reason.
 //   - A replacement of rejected credentials cannot be rejected itself for 1 s, and for twice as
 //     long each time, up to 5 min, so that a page that is always refused does not cost a fetch
 //     each time. [Cache.Confirm] ends this.
@@ -87,14 +87,23 @@ func (c *Cache[C]) await(ctx context.Context) (C, error) {
 	if err != nil {
 		return zero, err
 	}
+	old := c.current.Load()
+	wait, stop := context.WithCancel(ctx)
+	if old.valid() {
+		wait, stop = context.WithDeadline(ctx, f.began.Add(patience))
+	}
+	defer stop()
 	select {
 	case <-f.done:
-	case <-ctx.Done():
-		select {
-		case <-f.done: // both at once: the result is worth more
-		default:
+	case <-wait.Done():
+	}
+	select {
+	case <-f.done: // also if both came at once: the result is worth more
+	default:
+		if ctx.Err() != nil {
 			return zero, left(ctx)
 		}
+		return old.value, nil
 	}
 	if f.failed == nil {
 		return f.landed.value, nil
@@ -126,7 +135,7 @@ func (c *Cache[C]) board(ctx context.Context) (*flight[C], error) {
 	case f.flying, c.current.Load().fresh(), f.failed != nil && time.Now().Before(f.failed.until):
 		return f, nil
 	}
-	c.flight = &flight[C]{done: make(chan struct{}), flying: true}
+	c.flight = &flight[C]{began: time.Now(), done: make(chan struct{}), flying: true}
 	go c.fly(ctx, c.flight)
 	return c.flight, nil
 }
@@ -141,11 +150,11 @@ func left(ctx context.Context) error {
 }
 
 // Reject tells the Cache that a server refused credentials for which bad reports true. If they are
-// the current ones, the next call of Credentials waits for others; if that fetch fails, it and
-// later calls get the rejected ones until they expire, and [Cache.Err] tells why; it is tried
-// again as after any failure. For a while after rejected credentials were replaced, nothing more
-// can be rejected (see [Cache]). Reject does not block. bad is called at most once; its panics are
-// the caller's.
+// the current ones, the next call of Credentials waits for others; if that fetch fails or takes
+// over 5 s, it and later calls get the rejected ones until they expire, and [Cache.Err] tells why;
+// it is tried again as after any failure. For a while after rejected credentials were replaced,
+// nothing more can be rejected (see [Cache]). Reject does not block. bad is called at most once;
+// its panics are the caller's.
 func (c *Cache[C]) Reject(bad func(C) bool) {
 	e := c.current.Load()
 	if !e.fresh() || !bad(e.value) {

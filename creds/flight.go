@@ -13,6 +13,7 @@ import (
 const (
 	fetchTime = 30 * time.Second // what Fetch has
 	graceTime = time.Second      // what it has to return afterwards
+	patience  = 5 * time.Second  // how long a fetch keeps those waiting who have something else
 	firstStep = time.Second      // the shortest back-off
 	finalStep = 5 * time.Minute  // the longest
 )
@@ -34,6 +35,7 @@ var (
 
 // A flight is one fetch. Its result, in landed or failed, may be read once done is closed.
 type flight[C any] struct {
+	began  time.Time
 	done   chan struct{}
 	flying bool // guarded by Cache.mu, as the setting of what follows
 	landed *entry[C]

@@ -310,3 +310,34 @@ func TestNotCompared_F2(t *testing.T) {
 		}
 	})
 }
+
+// An endpoint that hangs after a rejection costs no caller its deadline: what was rejected may
+// still be good for other pages.
+func TestHangingReplacement_F13(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hang := false
+		c := &creds.Cache[string]{Fetch: func(ctx context.Context) (string, error) {
+			if hang {
+				<-ctx.Done()
+				return "", ctx.Err()
+			}
+			return "old", nil
+		}}
+		if _, err := c.Credentials(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		hang = true
+		c.Reject(func(string) bool { return true })
+		for range 60 {
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			begin := time.Now()
+			got, err := c.Credentials(ctx)
+			if took := time.Since(begin); got != "old" || err != nil || took > 5*time.Second {
+				t.Errorf("%q, %v after %v", got, err, took)
+			}
+			cancel()
+			time.Sleep(time.Second)
+		}
+		time.Sleep(time.Minute) // for the last fetch to end
+	})
+}

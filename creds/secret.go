@@ -16,8 +16,8 @@ import (
 // The redaction is in the methods of the type, so it ends where nobody asks for them: in a named
 // type made from Secret, which has none; in an unexported field of a struct, where package fmt
 // must not call them (hold it there behind a pointer, or give the struct a Format method); and in
-// two misuses that go vet reports, the verb %w for what is no error and %p for what has no
-// address.
+// misuses that go vet reports: the verb %w for what is no error, %p for what has no address, and a
+// verb that does not fit another field of the same struct, such as %d for one with a string.
 type Secret []byte
 
 const redacted = "[redacted]"

@@ -17,6 +17,12 @@ type Password struct {
 	Password creds.Secret
 }
 
+// Format writes the fields with the password redacted, whatever the verb: package fmt prints what a
+// pointer points to by its bytes, where the verb is not one for pointers.
+func (p Password) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "{User:%q Password:%v}", p.User, p.Password)
+}
+
 // maxPassword is the longest password, in bytes, that [Memory] compares.
 const maxPassword = 1 << 10
 
@@ -28,6 +34,9 @@ const maxPassword = 1 << 10
 // An empty name, an empty password and one over 1 KiB are always wrong, also where Memory holds the
 // same. An unknown user costs as much time as a wrong password.
 type Memory map[string]creds.Secret
+
+// Format writes how many users there are, whatever the verb.
+func (m Memory) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "%d users", len(m)) }
 
 // Check returns the name of the user.
 func (m Memory) Check(_ context.Context, c Credentials) (subject string, err error) {

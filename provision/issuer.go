@@ -48,6 +48,13 @@ type Issuer struct {
 	settings *settings // what follows from the fields; a pointer, so that fmt does not show it
 }
 
+// Format writes the fields with the secrets redacted, under every verb: package fmt prints a struct
+// by its bytes where a verb does not fit one of its fields.
+func (i *Issuer) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "{Secrets:%v Hash:%s Algorithm:%s Lifetime:%v}",
+		i.Secrets, i.Hash, i.Algorithm, i.Lifetime)
+}
+
 type settings struct {
 	sealers   []*sealer
 	algorithm mac.Algorithm

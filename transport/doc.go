@@ -9,6 +9,9 @@
 // requests go out as the caller made them. Over plain http only loopback hosts are signed for, and
 // origins that the user listed with "http://".
 //
+// Where a redirect came from is told by the Response field of a request. If something between the
+// [http.Client] and the Transport makes requests of its own, which lack it, set Origins.
+//
 // # What happens on a refusal
 //
 // A refusal is status 401, unless Refused says otherwise. One call climbs these rungs, each at most
@@ -25,14 +28,16 @@
 //
 // A request body is sent again if the request has GetBody, or if no byte of it was read for the
 // refused attempt. To make that likely, a body that cannot be read twice and is longer than 1 MiB
-// or of unknown length is announced with "Expect: 100-continue", on a connection of its own. A body
-// is never sent in part or twice.
+// or of unknown length is announced with "Expect: 100-continue"; in HTTP/1, on a connection of its
+// own. A Base that is an [http.Transport] waits for the answer for its ExpectContinueTimeout, which
+// is 1 s in http.DefaultTransport, and if that is zero, not at all. Where an attempt had a part of
+// such a body, there is no other.
 //
 // # The clock
 //
 // A server's time is believed only when it comes with a refusal, over TLS or from a loopback host,
-// without an Age field, within 5 s, and within 366 days of this machine's. It is taken from the
-// challenge, else from X-Timestamp, else from Date. See [Clock].
+// without an Age field, within 5 s, and within 366 days of this machine's clock. It is taken from
+// the challenge, else from X-Timestamp, else from Date. See [Clock].
 //
 // # Writing a Signer
 //

@@ -14,8 +14,9 @@ import (
 // MaxWait is the longest that a Retry-After may ask for.
 const MaxWait = 5 * time.Minute
 
-// An Error says why a call brought nothing to use. Its text holds neither the body nor the query,
-// and no other text that the server chose.
+// An Error says why a call brought nothing to use. Its text holds neither the body nor the query of
+// request or response. Below HTTP it may hold names that the other side chose, such as those in a
+// certificate.
 type Error struct {
 	Status int   // 0: there was no answer
 	Err    error // nil: the status says it all
