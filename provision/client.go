@@ -25,10 +25,10 @@ const (
 // A Client is the [creds.Source] of a [mac.Signer] that gets its credentials from a provisioning
 // endpoint, such as a [Handler]. It sends one POST without a body whenever credentials are needed
 // and there are none, or they have expired, or they were refused; a [creds.Cache], whose rules it
-// follows, shares that among all callers. Credentials count as good for 5 s at least and a day at most,
-// whatever the answer says; ones that end sooner are replaced when they are refused. Redirects are followed only within the origin of URL. A
-// call takes 30 s at most, and its answer has 64 KiB at most. What goes wrong with the endpoint is
-// an [*Error], wrapped.
+// follows, shares that among all callers. Credentials count as good for 5 s at least and a day at
+// most, whatever the answer says; ones that end sooner are replaced when they are refused.
+// Redirects are followed only within the origin of URL. A call takes 30 s at most, and its answer
+// has 64 KiB at most. What goes wrong with the endpoint is an [*Error], wrapped.
 //
 // The fields must not be changed once the Client is in use, and a Client must not be copied. It is
 // safe for concurrent use.

@@ -435,7 +435,8 @@ func TestExpectCloses(t *testing.T) {
 				return resp, err
 			})}
 		for range 2 {
-			req, _ := http.NewRequest("PUT", "https://a.example/", io.NopCloser(strings.NewReader("x")))
+			body := io.NopCloser(strings.NewReader("x"))
+			req, _ := http.NewRequest("PUT", "https://a.example/", body)
 			if _, err := rt.RoundTrip(req); err != nil {
 				t.Fatal(err)
 			}

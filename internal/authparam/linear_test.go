@@ -26,32 +26,25 @@ func fill(head, repeat string, n int) string {
 	return (head + strings.Repeat(repeat, n))[:n]
 }
 
-// Twice the line takes about twice the time, and would take four times if a rule were quadratic.
-// The shortest of many runs counts, which a busy machine disturbs little.
-func TestLinear_S7(t *testing.T) {
+// BenchmarkLinear_S7 reports how many times longer twice the line takes: 2, and 4 if a rule were
+// quadratic.
+func BenchmarkLinear_S7(b *testing.B) {
 	for _, tt := range hostile {
-		half := []string{fill(tt.head, tt.repeat, 4<<10)}
-		full := []string{fill(tt.head, tt.repeat, 8<<10)}
-		a, b := time.Hour, time.Hour
-		for range 50 {
-			for range 10 {
-				a = min(a, timeOf(half))
-				b = min(b, timeOf(full))
+		b.Run(tt.name, func(b *testing.B) {
+			one := []string{fill(tt.head, tt.repeat, 4<<10)}
+			two := []string{fill(tt.head, tt.repeat, 8<<10)}
+			var short, long time.Duration
+			for b.Loop() {
+				start := time.Now()
+				_, _ = authparam.Parse(one)
+				middle := time.Now()
+				_, _ = authparam.Parse(two)
+				short += middle.Sub(start)
+				long += time.Since(middle)
 			}
-			if b < 3*a {
-				break
-			}
-		}
-		if b >= 3*a {
-			t.Errorf("%s: 4 KiB take %v, 8 KiB take %v", tt.name, a, b)
-		}
+			b.ReportMetric(float64(long)/float64(short), "times")
+		})
 	}
-}
-
-func timeOf(lines []string) time.Duration {
-	start := time.Now()
-	authparam.Parse(lines)
-	return time.Since(start)
 }
 
 func BenchmarkParse(b *testing.B) {
