@@ -378,9 +378,8 @@ func TestRoundTripperManners(t *testing.T) {
 		}
 	}
 
-	rt = &transport.Transport{Signer: &token{}, Base: base(func(*http.Request) (*http.Response, error) {
-		return nil, nil
-	})}
+	rt = &transport.Transport{Signer: &token{},
+		Base: base(func(*http.Request) (*http.Response, error) { return nil, nil })}
 	if _, err := get(rt, "https://a.example/"); err == nil {
 		t.Error("no response and no error is no error")
 	}

@@ -577,7 +577,8 @@ func TestErrorMendsNothing_F14(t *testing.T) {
 		if err != nil || recovery.Mended(resp.Request) != want {
 			t.Errorf("%d: %v, mended: %v", status, err, !want)
 		}
-		again, _ := http.NewRequestWithContext(resp.Request.Context(), "GET", "https://a.example/", nil)
+		ctx := resp.Request.Context()
+		again, _ := http.NewRequestWithContext(ctx, "GET", "https://a.example/", nil)
 		if recovery.Mended(again) {
 			t.Error("a later request with the same context counts as mended too")
 		}

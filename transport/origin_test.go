@@ -272,7 +272,8 @@ func TestConfigError(t *testing.T) {
 		{"nothing to choose from", &transport.Transport{Signer: transport.ByOrigin{}},
 			"without any origin"},
 		{"no Signer in it", &transport.Transport{
-			Signer: transport.ByOrigin{"https://a.example": nil}}, `has nil for "https://a.example"`},
+			Signer: transport.ByOrigin{"https://a.example": nil}},
+			`has nil for "https://a.example"`},
 		{"an origin without one", &transport.Transport{
 			Signer:  transport.ByOrigin{"https://a.example": signer},
 			Origins: []string{"https://b.example"}}, "which has no Signer"},
