@@ -20,7 +20,7 @@ import (
 	"github.com/countersign-go/countersign/creds"
 )
 
-const keyText = "kEy-w1th-entr0py"
+const keyText = "canary-k3yw1thentr0py"
 
 // traces returns how a key looks in output that gives it away, whatever encoding printed it.
 func traces() []string {

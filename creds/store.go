@@ -1,0 +1,25 @@
+package creds
+
+import (
+	"context"
+	"errors"
+)
+
+// A Store keeps records, one under each name, for longer than a process lives and for several
+// processes at once. A record is bytes that only its owner understands; as it may hold a key, it is
+// never logged. Implementations are safe for concurrent use.
+//
+// Load returns the record under name, or an error that wraps [ErrNotFound].
+//
+// Update replaces it. f is given the record as it is now, nil if there is none, and returns what is
+// to be there; nil deletes it. No other Update of that name, by whatever process, runs between the
+// two, so f is the place to decide whether a record that another process wrote is the better one.
+// If f fails, the record stays, and Update returns that error. Update may wait for others as long as
+// ctx allows; f may take long.
+type Store interface {
+	Load(ctx context.Context, name string) ([]byte, error)
+	Update(ctx context.Context, name string, f func(old []byte) ([]byte, error)) error
+}
+
+// ErrNotFound means that a [Store] has no record under a name.
+var ErrNotFound = errors.New("creds: no record under this name")
