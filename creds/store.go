@@ -7,15 +7,17 @@ import (
 
 // A Store keeps records, one under each name, for longer than a process lives and for several
 // processes at once. A record is bytes that only its owner understands; as it may hold a key, it is
-// never logged. Implementations are safe for concurrent use.
+// never logged. A name is not secret: it may be part of a file name or an error. Implementations
+// are safe for concurrent use.
 //
 // Load returns the record under name, or an error that wraps [ErrNotFound].
 //
 // Update replaces it. f is given the record as it is now, nil if there is none, and returns what is
 // to be there; nil deletes it. No other Update of that name, by whatever process, runs between the
 // two, so f is the place to decide whether a record that another process wrote is the better one.
-// If f fails, the record stays, and Update returns that error. Update may wait for others as long as
-// ctx allows; f may take long.
+// If f fails, the record stays, and Update returns that error. Update may wait for others as long
+// as ctx allows; f may take long. It must not call Update for the same name, which would wait for
+// itself.
 type Store interface {
 	Load(ctx context.Context, name string) ([]byte, error)
 	Update(ctx context.Context, name string, f func(old []byte) ([]byte, error)) error
