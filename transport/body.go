@@ -9,11 +9,13 @@ import (
 	"reflect"
 	"strings"
 	"sync"
+	"time"
 )
 
 var (
 	errTakenBack = errors.New("transport: this attempt's body went to the next attempt")
 	errGetBody   = errors.New("transport: GetBody gave no reader, or the one it gave before")
+	errStillRead = errors.New("transport: the body is still being read for the last attempt")
 )
 
 // expectAbove is the length of a body that cannot be read twice from which on the server is asked
@@ -97,6 +99,8 @@ func (b *body) rewind(signed *http.Request) error {
 	select {
 	case b.reading <- struct{}{}:
 		<-b.reading
+	case <-time.After(discardTime):
+		return errStillRead
 	case <-signed.Context().Done():
 		return context.Cause(signed.Context())
 	}

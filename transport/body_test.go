@@ -552,15 +552,38 @@ func TestSeekingGetBody_B9(t *testing.T) {
 	})
 }
 
-// A slowFile gives four bytes a second.
+// Where that read does not end, the refusal is the answer.
+func TestStuckBody_B9(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		file := &slowFile{text: "0123456789", pause: time.Hour}
+		rt := &transport.Transport{Signer: &token{},
+			Base: rawBase(func(req *http.Request) (*http.Response, error) {
+				go func() {
+					_, _ = io.Copy(io.Discard, req.Body)
+					_ = req.Body.Close()
+				}()
+				synctest.Wait()
+				return answer(401)
+			})}
+		req, _ := http.NewRequest("PUT", "https://a.example/", file)
+		req.GetBody = func() (io.ReadCloser, error) { return file, nil }
+		resp, err := rt.RoundTrip(req)
+		if err != nil || resp.StatusCode != 401 || transport.History(resp)[0].Stop != "body" {
+			t.Errorf("%v, %v", transport.History(resp), err)
+		}
+	})
+}
+
+// A slowFile gives four bytes at a time.
 type slowFile struct {
-	text string
-	at   int
+	text  string
+	at    int
+	pause time.Duration // 0: half a second
 }
 
 func (f *slowFile) Read(p []byte) (int, error) {
 	start := f.at
-	<-time.After(time.Second)
+	<-time.After(max(f.pause, time.Second/2))
 	n := copy(p[:min(4, len(p))], f.text[start:])
 	if f.at = start + n; n == 0 {
 		return 0, io.EOF
