@@ -17,7 +17,7 @@ import (
 func TestMemory(t *testing.T) {
 	long := strings.Repeat("x", 1<<10)
 	users := portal.Memory{
-		"ann":   creds.Secret("correct horse"),
+		"ann":   creds.Secret("canary-c0rrecth0rse"),
 		"empty": creds.Secret(""),
 		"nil":   nil,
 		"":      creds.Secret("nobody"),
@@ -30,14 +30,14 @@ func TestMemory(t *testing.T) {
 		user, password string
 		ok             bool
 	}{
-		{"right", "ann", "correct horse", true},
+		{"right", "ann", "canary-c0rrecth0rse", true},
 		{"wrong", "ann", "correct house", false},
 		{"another user's", "ann", "nobody", false},
 		{"only its beginning", "ann", "correct", false},
-		{"more than it", "ann", "correct horse ", false},
+		{"more than it", "ann", "canary-c0rrecth0rse ", false},
 		{"nothing", "ann", "", false},
-		{"the name in another case", "Ann", "correct horse", false},
-		{"an unknown user", "bob", "correct horse", false},
+		{"the name in another case", "Ann", "canary-c0rrecth0rse", false},
+		{"an unknown user", "bob", "canary-c0rrecth0rse", false},
 		{"an unknown user without a password", "bob", "", false},
 		{"an account without a password is closed", "empty", "", false},
 		{"also if its password was forgotten", "nil", "", false},

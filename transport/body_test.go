@@ -571,6 +571,7 @@ func TestStuckBody_B9(t *testing.T) {
 		if err != nil || resp.StatusCode != 401 || transport.History(resp)[0].Stop != "body" {
 			t.Errorf("%v, %v", transport.History(resp), err)
 		}
+		time.Sleep(2 * time.Hour) // for the read to end
 	})
 }
 
