@@ -15,8 +15,8 @@ import (
 // the identity with [FromContext]; whether that identity may do what it asks for is its own
 // decision.
 //
-// The others are answered as follows; none of these answers is kept by a cache, and none holds
-// anything of the request.
+// The others are answered as follows; unless Denied says otherwise, none of these answers is kept
+// by a cache, and none holds anything of the request.
 //
 //   - no credentials, or wrong ones: 401, with the challenges of all members of the Stack in its
 //     order, each in a line of its own (RFC 9110, section 11.6.1);
@@ -45,10 +45,10 @@ type Guard struct {
 	// redirect instead. nil: one constant line of text.
 	Denied http.Handler
 
-	// Decided is told of each decision before it is acted upon: which member of the Stack took it
-	// (nil: none found credentials, and the error is [ErrNone]) and either who is let in or why
-	// not. It is for counters and audit; it must be safe for concurrent use and must not read the
-	// body. nil: nobody is told.
+	// Decided is told of each decision before it is acted upon: which member of the Stack took it,
+	// and who is let in or why not. Where none found credentials, by and id are nil and err is
+	// [ErrNone], also if Optional lets the request pass. It is for counters and audit; it must be
+	// safe for concurrent use and must not read the body. nil: nobody is told.
 	Decided func(req *http.Request, by Authenticator, id *Identity, err error)
 }
 
@@ -79,8 +79,14 @@ func (g *Guard) Handler(next http.Handler) http.Handler {
 }
 
 func (g *Guard) serve(w http.ResponseWriter, req *http.Request, next http.Handler) {
-	// A copy, as an Authenticator may replace the body of its request, but a handler may not.
+	// A copy, as an Authenticator may replace the body of its request, but a handler may not. What
+	// net/http cleans up after a request, it looks for in the original.
+	original := req
 	req = req.WithContext(req.Context())
+	pass := func(inner *http.Request) {
+		defer func() { original.MultipartForm = inner.MultipartForm }()
+		next.ServeHTTP(w, inner)
+	}
 	by, id, err := g.Stack.ask(req)
 	if g.Decided != nil {
 		var member Authenticator
@@ -91,9 +97,9 @@ func (g *Guard) serve(w http.ResponseWriter, req *http.Request, next http.Handle
 	}
 	switch {
 	case err == nil:
-		next.ServeHTTP(w, req.WithContext(NewContext(req.Context(), id)))
+		pass(req.WithContext(NewContext(req.Context(), id)))
 	case by < 0 && g.Optional:
-		next.ServeHTTP(w, req)
+		pass(req)
 	case isUndecided(err):
 		g.unavailable(w, req, by, err)
 	default:

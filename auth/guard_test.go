@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
 	"reflect"
@@ -271,5 +272,24 @@ func TestFromContext(t *testing.T) {
 	want := &auth.Identity{Subject: "ann"}
 	if id, ok := auth.FromContext(auth.NewContext(context.Background(), want)); id != want || !ok {
 		t.Errorf("%v, %t, want %v", id, ok, want)
+	}
+}
+
+// The temporary files of an upload are removed by net/http, which looks for them in the request
+// that it made itself.
+func TestMultipartFormReachesServer(t *testing.T) {
+	var parsed *multipart.Form
+	h := auth.Optional(http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) {
+		if err := req.ParseMultipartForm(1); err != nil {
+			t.Error(err)
+		}
+		parsed = req.MultipartForm
+	}))
+	body := "--b\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\ntext\r\n--b--\r\n"
+	req := httptest.NewRequest("POST", "/", strings.NewReader(body))
+	req.Header.Set("Content-Type", "multipart/form-data; boundary=b")
+	h.ServeHTTP(httptest.NewRecorder(), req)
+	if parsed == nil || req.MultipartForm != parsed {
+		t.Errorf("the server sees %v, the handler %v", req.MultipartForm, parsed)
 	}
 }

@@ -6,7 +6,9 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -84,6 +86,22 @@ var faulty = map[string]func(p *authtest.Pair){
 			s, a := make(t)
 			a.(*mac.Verifier).BodyDigest = false
 			return s, a
+		}
+	},
+	"may be used concurrently": func(p *authtest.Pair) {
+		*p = macPair()
+		make := p.New
+		p.New = func(t *testing.T) (transport.Signer, auth.Authenticator) {
+			s, a := make(t)
+			var busy atomic.Bool
+			return transport.SignerFunc(func(req *http.Request, now time.Time) error {
+				if !busy.CompareAndSwap(false, true) {
+					return errors.New("in use")
+				}
+				defer busy.Store(false)
+				runtime.Gosched()
+				return s.Sign(req, now)
+			}), a
 		}
 	},
 	"two requests never look alike": wrap(

@@ -85,10 +85,24 @@ func (v Verifier) check(req *http.Request, p portal.Password) (*auth.Identity, e
 	case errors.Is(err, auth.ErrUnavailable):
 		return nil, fmt.Errorf("basic: %w", err)
 	case errors.Is(err, portal.ErrUnauthorized), errors.Is(err, portal.ErrUnhandled):
-		return nil, fmt.Errorf("%w: %w", ErrRefused, err)
+		reason := portal.ErrUnauthorized
+		if !errors.Is(err, reason) {
+			reason = portal.ErrUnhandled
+		}
+		return nil, &refusal{reason, err.Error()}
 	}
 	return nil, fmt.Errorf("basic: %w: %w", auth.ErrUnavailable, err)
 }
+
+// A refusal has the text of a Checker's error, and only that: what else it wraps must not make
+// another decision of this one.
+type refusal struct {
+	reason error
+	text   string
+}
+
+func (r *refusal) Error() string   { return ErrRefused.Error() + ": " + r.text }
+func (r *refusal) Unwrap() []error { return []error{ErrRefused, r.reason} }
 
 // Challenge returns what the WWW-Authenticate field says of this scheme (RFC 7617, section 2),
 // which is the same for every request. A control character in the Realm becomes a blank.

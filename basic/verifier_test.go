@@ -246,3 +246,35 @@ func TestBothDirections(t *testing.T) {
 		t.Errorf("%v, %v", id, err)
 	}
 }
+
+// What a Checker's error wraps besides must not turn a wrong password into an anonymous request.
+func TestCheckerSaysTooMuch_S5(t *testing.T) {
+	v := basic.Verifier{Checker: checkFunc(func() error {
+		return errors.Join(portal.ErrUnauthorized, auth.ErrNone)
+	})}
+	req := newRequest(t)
+	signer := basic.Signer{User: "ann", Password: creds.Secret("x")}
+	if err := signer.Sign(req, time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	_, err := v.Authenticate(req)
+	if !errors.Is(err, basic.ErrRefused) || errors.Is(err, auth.ErrNone) {
+		t.Errorf("got %v", err)
+	}
+}
+
+type checkFunc func() error
+
+func (f checkFunc) Check(context.Context, portal.Credentials) (string, error) { return "", f() }
+
+// A second field is refused wherever the first of this scheme stands.
+func TestSecondField_C15(t *testing.T) {
+	for _, fields := range [][]string{{"Basic YTpi", "Bearer x"}, {"Bearer x", "Basic YTpi"}} {
+		req := newRequest(t)
+		req.Header["Authorization"] = fields
+		_, err := basic.Verifier{Checker: portal.Memory{"a": creds.Secret("b")}}.Authenticate(req)
+		if !errors.Is(err, basic.ErrRefused) {
+			t.Errorf("%q: %v", fields, err)
+		}
+	}
+}

@@ -167,7 +167,7 @@ func (v *view) checkForm() error {
 		return nil
 	}
 	scheme, rest, ok := strings.Cut(v.path, "://")
-	if !ok || v.prefix != "" {
+	if _, err := defaultPort(strings.ToLower(scheme)); !ok || err != nil || v.prefix != "" {
 		return errForm
 	}
 	authority, _, _ := strings.Cut(rest, "/")

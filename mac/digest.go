@@ -1,6 +1,7 @@
 package mac
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -97,23 +98,18 @@ func checkBody(req *http.Request, ext string) error {
 	if want == nil {
 		return because(ErrDigest, errNoDigest)
 	}
-	body := &checkedBody{body: req.Body, hash: sha256.New(), want: want}
+	body := newCheckedBody(req.Body, want)
 	if req.ContentLength > maxBuffer {
 		req.Body = body
 		return nil
 	}
 	var start bytes.Buffer
 	_, err = io.Copy(&start, io.LimitReader(body, maxBuffer+1))
-	switch {
-	case errors.Is(err, ErrDigest):
+	if errors.Is(err, ErrDigest) {
 		return err
-	case err != nil:
-		return because(ErrDigest, err)
-	case start.Len() > maxBuffer:
-		req.Body = readCloser{io.MultiReader(&start, body), body}
-	default:
-		req.Body = readCloser{&start, body}
 	}
+	// Who sent too little, or is cut off by a limit, gets to hear that from the handler.
+	req.Body = readCloser{io.MultiReader(&start, body), body}
 	return nil
 }
 
@@ -123,20 +119,37 @@ type readCloser struct {
 }
 
 // A checkedBody passes a body on and ends it with an error if it was not the one that was signed.
+// It gives nothing before it knows that more follows, or that all is well: io.ReadFull and its like
+// forget an error that comes along with the last of what they want.
 type checkedBody struct {
 	body io.ReadCloser
+	all  *bufio.Reader // reads body into hash
 	hash hash.Hash
 	want *tag
+	end  error // what every Read returns from now on
+}
+
+func newCheckedBody(body io.ReadCloser, want *tag) *checkedBody {
+	h := sha256.New()
+	return &checkedBody{
+		body: body, all: bufio.NewReader(io.TeeReader(body, h)), hash: h, want: want,
+	}
 }
 
 func (b *checkedBody) Read(p []byte) (int, error) {
-	n, err := b.body.Read(p)
-	b.hash.Write(p[:n])
+	if b.end != nil || len(p) == 0 {
+		return 0, b.end
+	}
+	n, err := b.all.Read(p)
+	if err == nil {
+		_, err = b.all.Peek(1)
+	}
 	if err == io.EOF {
 		if bad := compareDigest(b.hash, b.want); bad != nil {
-			err = bad
+			n, err = 0, bad
 		}
 	}
+	b.end = err
 	return n, err
 }
 

@@ -60,7 +60,8 @@
 // Covered are the method, the target with its query, the host and the port, the time, the nonce and
 // ext. Not covered are the body, unless both sides set BodyDigest, all other header fields, the
 // scheme but for its default port, and the response. Whoever can change the traffic can change
-// those; over TLS nobody can.
+// those; over TLS nobody can. The id is covered by its key alone: of ids that have the same key,
+// one can be put in the place of another.
 //
 // BodyDigest puts the SHA-256 of the body into ext, behind a user's own text and a blank:
 //

@@ -50,6 +50,24 @@ func because(reason error, detail error) error {
 	return fmt.Errorf("%w: %w", reason, detail)
 }
 
+// A refusal tells a log more than the answer may tell. It wraps its reason only: what a KeyFunc
+// puts into its error must not make another decision of this one.
+type refusal struct {
+	reason error
+	id     string
+	cause  error // nil: the reason says it all
+}
+
+func (r *refusal) Error() string {
+	text := fmt.Sprintf("%v (id %.64q", r.reason, r.id)
+	if r.cause != nil {
+		text += fmt.Sprintf(": %v", r.cause)
+	}
+	return text + ")"
+}
+
+func (r *refusal) Unwrap() error { return r.reason }
+
 // unavailable turns an outage into what answers 503.
 func unavailable(what string, cause error) error {
 	if errors.Is(cause, auth.ErrUnavailable) {

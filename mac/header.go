@@ -64,11 +64,13 @@ func findHeader(h http.Header) (string, error) {
 	return lines[0], nil
 }
 
-// hasScheme reports whether line is of this scheme, in any case and behind any blanks.
+// hasScheme reports whether line is of this scheme, in any case, behind any blanks, and however
+// broken the rest of it is: what is no other scheme's must not pass for a request without
+// credentials.
 func hasScheme(line string) bool {
 	line = trimBlanks(line)
 	return len(line) >= len(scheme) && strings.EqualFold(line[:len(scheme)], scheme) &&
-		(len(line) == len(scheme) || line[len(scheme)] == ' ' || line[len(scheme)] == '\t')
+		(len(line) == len(scheme) || strings.IndexByte(" \t,=;", line[len(scheme)]) >= 0)
 }
 
 // parseHeader reads an Authorization field in one pass. It takes less than the draft's grammar

@@ -17,9 +17,11 @@ import (
 
 // Nonces remembers which nonces were used. Claim notes that a request was made with nonce by id,
 // and reports whether it was the first. It checks and notes in one step, so that of any number of
-// concurrent copies exactly one is fresh. until depends on the request alone, so that it is the
-// same for every copy, and from then on the request is refused for its age: until then the nonce
-// has to be remembered, whatever happens, and from then on Claim must not return true. A store that
+// concurrent copies exactly one is fresh. id is the Subject of the request's identity, so that a
+// user with many identifiers is one to any quota. until depends on the request and on the Window of
+// the Verifier alone, so that it is the same for every copy, and from then on the request is
+// refused for its age: until then the nonce has to be remembered, whatever happens, and from then
+// on Claim must not return true. Verifiers that share Nonces need the same Window. A store that
 // cannot tell, or has no room, returns an error. Implementations are safe for concurrent use.
 type Nonces interface {
 	Claim(ctx context.Context, id, nonce string, until time.Time) (fresh bool, err error)

@@ -23,6 +23,8 @@ const (
 	errNoKey     problem = "the Key has an empty Secret, which anybody could sign with"
 	errKeyAlg    problem = "the Key has an Algorithm that is not known"
 	errCase      problem = "the method is not in upper case"
+
+	errLongTarget problem = "a target over 64 KiB"
 )
 
 // A Key is what a [Verifier] has to know of an identifier.
@@ -41,6 +43,9 @@ func (k Key) Format(f fmt.State, _ rune) {
 // [ErrUnknownID], means that there is none, which is answered like a wrong MAC; any other error
 // means that the answer is not known now: 503. A key that has ended, by Identity.Expires, is still
 // returned, so that a client with a right MAC is told why it is refused. ctx is the request's.
+//
+// Identifiers differ if one byte does: where a database takes several spellings for one, a request
+// can be sent again under another, unless all of them have one Subject.
 type KeyFunc func(ctx context.Context, id string) (*Key, error)
 
 // A Verifier checks the MAC of requests. It is an [auth.Authenticator] and an [auth.Challenger].
@@ -74,14 +79,16 @@ type Verifier struct {
 
 	// PublicURL is where clients send requests to, for a server behind a proxy: its scheme, host
 	// and port replace those of the request, and its path is put in front of the target, for a
-	// proxy that takes it away. Nil: the request's own. Header fields such as Forwarded are never
-	// read.
+	// proxy that takes it away. Nil: the request's own, whatever host it names; so set it also
+	// where one key is good for several services, or what one of them receives it can pass on to
+	// another. Header fields such as Forwarded are never read.
 	PublicURL *url.URL
 
 	// BodyDigest requires that ext covers the body, as a [Signer] with BodyDigest does. Bodies of
 	// up to 1 MiB are read before Authenticate returns. A longer one that does not match gives the
-	// handler ErrDigest instead of io.EOF, so it must not act before it has read to the end. It is
-	// off by default, and then a digest is not looked at.
+	// handler ErrDigest instead of io.EOF. Whoever can change a body can also make it longer, so no
+	// handler may act before it has read to the end; where all bodies are short, put
+	// [http.MaxBytesHandler] in front. It is off by default, and then a digest is not looked at.
 	BodyDigest bool
 
 	own   NonceMemory // used if Nonces is nil
@@ -115,23 +122,23 @@ func (v *Verifier) authenticate(req *http.Request, now time.Time) (*auth.Identit
 	if err != nil {
 		return nil, err
 	}
-	if end := key.Identity.Expires; !end.IsZero() && !now.Before(end) {
-		return nil, ErrExpired
-	}
-	if err := v.claim(req.Context(), &h, now); err != nil {
-		return nil, err
-	}
-	if v.BodyDigest {
-		if err := checkBody(req, h.ext); err != nil {
-			return nil, err
-		}
-	}
 	id := key.Identity
 	if id.Scheme == "" {
 		id.Scheme = scheme
 	}
 	if id.Subject == "" {
 		id.Subject = h.id
+	}
+	if !id.Expires.IsZero() && !now.Before(id.Expires) {
+		return nil, &refusal{ErrExpired, h.id, nil}
+	}
+	if err := v.claim(req.Context(), id.Subject, &h, now); err != nil {
+		return nil, err
+	}
+	if v.BodyDigest {
+		if err := checkBody(req, h.ext); err != nil {
+			return nil, err
+		}
 	}
 	return &id, nil
 }
@@ -147,10 +154,12 @@ func (v *Verifier) check() error {
 	case v.PublicURL == nil:
 		return nil
 	}
-	if _, _, err := splitHost(v.PublicURL.Host); err != nil {
+	u := v.PublicURL
+	if _, _, err := splitHost(u.Host); err != nil {
 		return errPublicURL
 	}
-	if _, err := defaultPort(v.PublicURL.Scheme); err != nil {
+	if _, err := defaultPort(u.Scheme); err != nil || u.Path != "" && u.Path[0] != '/' ||
+		u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.Opaque != "" {
 		return errPublicURL
 	}
 	return nil
@@ -186,38 +195,39 @@ func (v *Verifier) prove(req *http.Request, h *header) (*Key, error) {
 	if err := v.read(req, text, h.ext); err != nil {
 		return nil, because(ErrMalformed, err)
 	}
-	key, err := v.lookup(req.Context(), h.id)
+	key, unknown, err := v.lookup(req.Context(), h.id)
 	if err != nil {
 		return nil, err
 	}
-	secret, algorithm := creds.Secret(unknownKey), h.algorithm()
+	// The hash is that of the MAC's size, and not the key's, so that it costs the same for all.
+	secret, size := creds.Secret(unknownKey), h.mac.size
 	if key != nil {
-		secret, algorithm = key.Secret, key.Algorithm
+		secret, size = key.Secret, key.Algorithm.size()
 	}
-	want := algorithm.mac(secret, *text)
-	if !want.equal(&h.mac) || key == nil {
-		return nil, ErrInvalid
+	want := h.algorithm().mac(secret, *text)
+	if !want.equal(&h.mac) || size != h.mac.size || key == nil {
+		return nil, &refusal{ErrInvalid, h.id, unknown}
 	}
 	return key, nil
 }
 
-// lookup returns nil for an identifier that is not known.
-func (v *Verifier) lookup(ctx context.Context, id string) (*Key, error) {
-	key, err := v.Keys(ctx, id)
+// lookup returns no key for an identifier that is not known, and what Keys says of it.
+func (v *Verifier) lookup(ctx context.Context, id string) (key *Key, unknown, err error) {
+	key, err = v.Keys(ctx, id)
 	switch {
-	case errors.Is(err, ErrUnknownID):
-		return nil, nil
+	case errors.Is(err, ErrUnknownID) && !errors.Is(err, auth.ErrUnavailable):
+		return nil, err, nil
 	case err != nil:
 	case key == nil:
-		return nil, nil
+		return nil, ErrUnknownID, nil
 	case len(key.Secret) == 0:
 		err = errNoKey
 	case key.Algorithm.size() == 0:
 		err = errKeyAlg
 	default:
-		return key, nil
+		return key, nil, nil
 	}
-	return nil, unavailable("looking up the key", err)
+	return nil, nil, unavailable("looking up the key", err)
 }
 
 // keep puts text back for the next request, unless a long target made it large.
@@ -229,6 +239,9 @@ func (v *Verifier) keep(text *[]byte) {
 
 // read appends to text what req shows of itself.
 func (v *Verifier) read(req *http.Request, text *[]byte, ext string) error {
+	if len(req.RequestURI) > maxText {
+		return errLongTarget // a stranger could have it copied and hashed
+	}
 	if lower.any(req.Method) {
 		return errCase // it would be signed in upper case, as another method than the one executed
 	}
@@ -240,21 +253,21 @@ func (v *Verifier) read(req *http.Request, text *[]byte, ext string) error {
 }
 
 // claim notes the nonce of a request whose MAC is right.
-func (v *Verifier) claim(ctx context.Context, h *header, now time.Time) (err error) {
+func (v *Verifier) claim(ctx context.Context, who string, h *header, now time.Time) (err error) {
 	// The timestamp passes during the whole of the last second of the window. One more is for a
 	// request that is late between the two looks at the clock, here and in Nonces.
 	until := time.Unix(h.seconds+v.window()+2, 0)
 	fresh := false
 	if v.Nonces == nil {
-		fresh, err = v.own.claim(now, h.id, h.nonce, until)
+		fresh, err = v.own.claim(now, who, h.nonce, until)
 	} else {
-		fresh, err = v.Nonces.Claim(ctx, h.id, h.nonce, until)
+		fresh, err = v.Nonces.Claim(ctx, who, h.nonce, until)
 	}
 	switch {
 	case err != nil:
 		return unavailable("claiming the nonce", err)
 	case !fresh:
-		return ErrReplayed
+		return &refusal{ErrReplayed, h.id, nil}
 	}
 	return nil
 }

@@ -170,8 +170,8 @@ func TestUnknownID_S2(t *testing.T) {
 		for _, keys := range []mac.KeyFunc{unknown, wrapped, none, other} {
 			v := &mac.Verifier{Keys: keys}
 			_, err := v.AuthenticateAt(signedAt(t, c, "1336363200", "n"), testTime)
-			if err != mac.ErrInvalid {
-				t.Errorf("%v, want ErrInvalid itself", err)
+			if !errors.Is(err, mac.ErrInvalid) || errors.Is(err, mac.ErrUnknownID) {
+				t.Errorf("%v, want ErrInvalid and no more", err)
 			}
 			if got := v.Challenge(nil, err); got != `MAC error="invalid"` {
 				t.Errorf("challenge %s", got)
@@ -181,7 +181,7 @@ func TestUnknownID_S2(t *testing.T) {
 	// A key of another algorithm is a wrong MAC too, right as it may be under its own.
 	sha1 := &mac.Credentials{ID: testCreds.ID, Key: testCreds.Key, Algorithm: mac.SHA1}
 	_, err := newVerifier().AuthenticateAt(signedAt(t, sha1, "1336363200", "n"), testTime)
-	if err != mac.ErrInvalid {
+	if !errors.Is(err, mac.ErrInvalid) {
 		t.Errorf("another algorithm: %v", err)
 	}
 }
@@ -190,7 +190,7 @@ func TestUnknownID_S2(t *testing.T) {
 func TestUnknownKeyMatchesNothing(t *testing.T) {
 	c := &mac.Credentials{ID: "nobody", Key: []byte(mac.UnknownKey)}
 	err := authenticate(newVerifier(), signedAt(t, c, "1336363200", "n"))
-	if err != mac.ErrInvalid {
+	if !errors.Is(err, mac.ErrInvalid) {
 		t.Errorf("%v, want ErrInvalid", err)
 	}
 }

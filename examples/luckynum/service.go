@@ -43,7 +43,7 @@ func (s *service) handler() http.Handler {
 	verifier := &mac.Verifier{
 		Keys:      issuer.Key,
 		PublicURL: s.publicURL,
-		// Which nonces were used is forgotten too, so nothing is accepted that was signed before.
+		// Which nonces were used is forgotten too, so what was signed before is not accepted.
 		NotBefore: s.now(),
 	}
 	guard := &auth.Guard{

@@ -1,0 +1,183 @@
+package mac_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/countersign-go/countersign/auth"
+	"github.com/countersign-go/countersign/mac"
+)
+
+// TestLogReason has the whole reason for a log, and none of it for the sender.
+func TestLogReason(t *testing.T) {
+	why := errors.New("signed with another secret")
+	leaky := func(context.Context, string) (*mac.Key, error) {
+		return nil, errors.Join(mac.ErrUnknownID, why, auth.ErrNone)
+	}
+	v := &mac.Verifier{Keys: leaky}
+	_, err := v.AuthenticateAt(signedAt(t, testCreds, "1336363200", "n"), testTime)
+	if !errors.Is(err, mac.ErrInvalid) || errors.Is(err, auth.ErrNone) {
+		t.Errorf("%v: want ErrInvalid, and nothing that lets an optional request pass", err)
+	}
+	for _, part := range []string{testCreds.ID, why.Error()} {
+		if !strings.Contains(err.Error(), part) {
+			t.Errorf("%q lacks %q", err, part)
+		}
+	}
+}
+
+// TestUnavailableWins_S9 has a KeyFunc that says both "unknown" and "cannot tell".
+func TestUnavailableWins_S9(t *testing.T) {
+	v := &mac.Verifier{Keys: func(context.Context, string) (*mac.Key, error) {
+		return nil, errors.Join(mac.ErrUnknownID, auth.ErrUnavailable)
+	}}
+	_, err := v.AuthenticateAt(signedAt(t, testCreds, "1336363200", "n"), testTime)
+	if !errors.Is(err, auth.ErrUnavailable) || errors.Is(err, mac.ErrInvalid) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestBrokenHeaderIsPresent_S5 has fields that are of no other scheme.
+func TestBrokenHeaderIsPresent_S5(t *testing.T) {
+	for _, field := range []string{"MAC", "MAC,id=x", "MAC=x", "MAC;", "mac\tid=x"} {
+		req := received(newRequest(t, "GET", "http://example.com/"))
+		req.Header.Set("Authorization", field)
+		if err := authenticate(newVerifier(), req); !errors.Is(err, mac.ErrMalformed) {
+			t.Errorf("%q: %v", field, err)
+		}
+	}
+}
+
+// TestLongTarget_S3 has what a stranger could have copied and hashed.
+func TestLongTarget_S3(t *testing.T) {
+	for size, want := range map[int]error{64 << 10: nil, 64<<10 + 1: mac.ErrMalformed} {
+		req := newRequest(t, "GET", "http://example.com/"+strings.Repeat("a", size-1))
+		if err := (&mac.Signer{Source: testCreds}).Sign(req, testTime); err != nil {
+			t.Fatal(err)
+		}
+		if err := authenticate(newVerifier(), received(req)); !errors.Is(err, want) {
+			t.Errorf("%d bytes: %v, want %v", size, err, want)
+		}
+	}
+}
+
+// TestQuotaOfSubject_R6 has one user with many ids, who must not fill the memory for all.
+func TestQuotaOfSubject_R6(t *testing.T) {
+	v := &mac.Verifier{
+		Nonces: &mac.NonceMemory{MaxPerID: 5},
+		Keys: func(_ context.Context, id string) (*mac.Key, error) {
+			user, _, _ := strings.Cut(id, "-")
+			return &mac.Key{Secret: testCreds.Key, Identity: auth.Identity{Subject: user}}, nil
+		},
+	}
+	signed := func(id string) *http.Request {
+		req := newRequest(t, "GET", "http://example.com/")
+		signer := &mac.Signer{Source: &mac.Credentials{ID: id, Key: testCreds.Key}}
+		if err := signer.Sign(req, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		return received(req)
+	}
+	ask := func(req *http.Request) error {
+		_, err := v.Authenticate(req)
+		return err
+	}
+	for _, id := range []string{"mallory-a", "mallory-b", "mallory-c", "mallory-d", "mallory-e"} {
+		if err := ask(signed(id)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := ask(signed("mallory-f")); !errors.Is(err, auth.ErrUnavailable) {
+		t.Errorf("the sixth request of one user: %v", err)
+	}
+	req := signed("alice-a")
+	if err := ask(req); err != nil {
+		t.Errorf("another user: %v", err)
+	}
+	// One captured request does not pass again under another id of the same user.
+	field := strings.ReplaceAll(req.Header.Get("Authorization"), "alice-a", "alice-b")
+	req.Header.Set("Authorization", field)
+	if err := ask(req); !errors.Is(err, mac.ErrReplayed) {
+		t.Errorf("the same request under another id: %v", err)
+	}
+}
+
+// TestDefaultQuota_R6 counts what one user may use up.
+func TestDefaultQuota_R6(t *testing.T) {
+	m := new(mac.NonceMemory)
+	until := testTime.Add(time.Minute)
+	for i := range 1 << 16 {
+		if fresh, err := m.ClaimAt(testTime, "id", strconv.Itoa(i), until); err != nil || !fresh {
+			t.Fatalf("claim %d: %v, %v", i, fresh, err)
+		}
+	}
+	if _, err := m.ClaimAt(testTime, "id", "more", until); !errors.Is(err, auth.ErrUnavailable) {
+		t.Errorf("claim %d: %v", 1<<16+1, err)
+	}
+}
+
+// TestAbsoluteTarget_C9 has targets of another scheme than that of the server.
+func TestAbsoluteTarget_C9(t *testing.T) {
+	for target, want := range map[string]error{
+		"http://example.com/a": nil, "ftp://example.com:80/a": mac.ErrMalformed,
+		"x://example.com:80/a": mac.ErrMalformed,
+	} {
+		req := received(newRequest(t, "GET", "http://example.com/a"))
+		req.RequestURI = target
+		text, err := mac.BaseString(req, mac.Draft01, "1336363200", "n", "")
+		if (err == nil) != (want == nil) {
+			t.Errorf("%s: %q, %v", target, text, err)
+		}
+	}
+}
+
+// TestDigestReadFull_C23 has a handler that reads as many bytes as were announced, and no more.
+func TestDigestReadFull_C23(t *testing.T) {
+	v := newVerifier()
+	v.BodyDigest = true
+	body := bytes.Repeat([]byte("b"), 2*mib)
+	req := postRequest(t, body)
+	if err := digestSigner().Sign(req, testTime); err != nil {
+		t.Fatal(err)
+	}
+	body[0] = 'x'
+	got := received(req)
+	got.Body, got.ContentLength = readCloser{bytes.NewReader(body), nil}, int64(len(body))
+	if err := authenticate(v, got); err != nil {
+		t.Fatal(err)
+	}
+	_, err := io.ReadFull(got.Body, make([]byte, len(body)))
+	if err == nil {
+		t.Error("a changed body was read whole, without an error")
+	}
+	if _, err := io.ReadAll(got.Body); !errors.Is(err, mac.ErrDigest) {
+		t.Errorf("afterwards: %v", err)
+	}
+}
+
+// TestUnreadableBody_B10 has a body that ends too soon, or at a limit: the sender's credentials are
+// not to blame.
+func TestUnreadableBody_B10(t *testing.T) {
+	v := newVerifier()
+	v.BodyDigest = true
+	req := postRequest(t, []byte("whole"))
+	if err := digestSigner().Sign(req, testTime); err != nil {
+		t.Fatal(err)
+	}
+	got := received(req)
+	got.Body = http.MaxBytesReader(nil, io.NopCloser(strings.NewReader("whole")), 3)
+	if err := authenticate(v, got); err != nil {
+		t.Fatal(err)
+	}
+	read, err := io.ReadAll(got.Body)
+	if _, limit := errors.AsType[*http.MaxBytesError](err); !limit || len(read) > 3 {
+		t.Errorf("the handler reads %q, %v", read, err)
+	}
+}
