@@ -30,6 +30,23 @@ func BenchmarkCachedForever(b *testing.B) {
 	benchmark(b, e.cache())
 }
 
+// While the credentials are being renewed.
+func BenchmarkCachedInRenewal(b *testing.B) {
+	e := &endpoint{lifetime: 24 * time.Hour}
+	c := e.cache()
+	c.SetRandom(func(time.Duration) time.Duration { return -24 * time.Hour }) // the window is open
+	ctx, cancel := context.WithCancel(b.Context())
+	defer cancel()
+	if _, err := c.Credentials(ctx); err != nil {
+		b.Fatal(err)
+	}
+	c.Fetch = func(context.Context) (*key, error) {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	benchmark(b, c)
+}
+
 func benchmark(b *testing.B, c *creds.Cache[*key]) {
 	ctx := context.Background()
 	b.ReportAllocs()

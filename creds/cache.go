@@ -9,36 +9,50 @@ import (
 	"time"
 )
 
-// A Cache is a [Source] and a [Rejecter] that keeps what Fetch gave it until that expires or is
-// rejected. Then it fetches anew, once for all who wait:
+// A Cache is a [Source] and a [Rejecter] that keeps what Fetch gave it. It renews that before it
+// expires, and replaces it once it has expired or was rejected, each time with one fetch for all
+// callers:
 //
+//   - Good credentials are given out at once. The first call within their renewal window starts a
+//     fetch, and neither it nor any other waits for that. The window opens between 60 and 30 s
+//     before the end, or, if they live for less than 5 min, when between a fifth and a tenth of
+//     their life is left. Within these bounds the moment is left to chance, all of them being
+//     equally likely, so that a fleet does not ask at once. If the fetch fails, it is tried again
+//     after a back-off, and the old credentials are used to their very end.
+//   - Who finds them expired or rejected waits for a fetch, or for the rest of one under way.
+//     Rejected ones that have not expired are still given out if no others can be had within 5 s,
+//     because a refusal may have had another reason.
 //   - A fetch runs apart from its callers, with the values of the first one's context and a
 //     deadline of 30 s. A caller whose own context ends leaves, and the fetch goes on for the
 //     others.
-//   - A failed fetch is one failure for all who wait. It is remembered for 1 s, and for twice as
-//     long each time in a row, up to 5 min; who asks meanwhile gets the same error at once.
-//   - Rejected credentials that have not expired are still given out if no others can be had
-//     within 5 s, because a refusal may have had another reason.
+//   - A failed fetch is one failure for all who wait. It is remembered for a back-off; who needs
+//     credentials meanwhile gets the same error at once. The back-off is what the service asked
+//     for, and a random time of up to 1 s more, up to twice as long each time in a row; it is 5 min
+//     at most. If it is longer than the service asked for, it also ends when good credentials end.
 //   - A replacement of rejected credentials cannot be rejected itself for 1 s, and for twice as
 //     long each time, up to 5 min, so that a page that is always refused does not cost a fetch
 //     each time. [Cache.Confirm] ends this.
 //
+// A renewal that brings the same credentials again is no failure: some services give new ones at
+// the last moment only. Their window is then reckoned anew, from the life that is left.
+//
 // Only Fetch is required. The fields must not be changed once the Cache is in use, and a Cache
 // must not be copied. It is safe for concurrent use. No function given to it is ever called under
-// a lock, and a panic in one of its fields is an error of that fetch. An idle Cache runs nothing.
+// a lock, and a panic in one of its fields is an error of that fetch. An idle Cache runs nothing,
+// so it renews nothing either.
 type Cache[C any] struct {
 	// Fetch gets new credentials. It is called once at a time and has to return when ctx ends; a
 	// second after that it is given up: its result is dropped, and it may be called again. It must
-	// not ask the same Cache, for instance by a client that signs with it; if it does so under ctx,
-	// that is [ErrRecursive].
+	// not ask the same Cache, for instance by a client that signs with it; if it does so under ctx
+	// and would have to wait for itself, that is [ErrRecursive].
 	//
-	// Two optional methods of its error, found by [errors.As], change how long the failure is
-	// remembered: RetryAfter() time.Duration can make it longer, up to 5 min; Final() bool makes it
-	// 5 min if true, for an answer that more tries cannot change, like a wrong password.
+	// With two optional methods of its error, found by [errors.As], a service asks for a back-off:
+	// RetryAfter() time.Duration is the least, within 0 and 5 min; Final() bool makes it 5 min if
+	// true, for an answer that more tries cannot change, like a wrong password.
 	Fetch func(ctx context.Context) (C, error)
 
 	// Expires tells when credentials end, by this machine's clock. It is asked once for each fetch.
-	// Nil, or the zero time, means never.
+	// Nil, or the zero time, means never; then they are not renewed either.
 	Expires func(C) time.Time
 
 	// ID tells credentials apart: those with equal IDs are the same ones, so where a service may
@@ -46,22 +60,36 @@ type Cache[C any] struct {
 	// same; then [ErrSame] is never found.
 	ID func(C) string
 
+	// Fetched is told of new credentials before anybody is given them, for instance to store them.
+	// It runs in the goroutine of the fetch, as a part of it: who waits for the fetch waits for
+	// Fetched, and if it panics or takes too long, the fetch has failed and the credentials are not
+	// used. It must not ask the same Cache. Those that were current already, with the same ID and
+	// the same end, are not new. Nil means that nobody is told.
+	Fetched func(C)
+
 	// current is what was fetched last, nil before that. It is read at any time, written under mu.
 	current atomic.Pointer[entry[C]]
 
+	// random draws from the range of 0 to d. Nil, as it is but in tests, means evenly.
+	random func(d time.Duration) time.Duration
+
 	mu      sync.Mutex    // guards all below; never held while a function of the user runs
 	flight  *flight[C]    // the latest fetch, under way or done; nil before the first
-	backoff time.Duration // how long the latest failure was remembered, 0 after a success
+	backoff time.Duration // the longest that the latest failure could last, 0 after a success
 	shield  time.Time     // until then, Reject does nothing
 	step    time.Duration // the length of the latest shield, 0 if it was lifted
 }
 
-// An entry is one set of credentials. Only suspect ever changes, from false to true.
+// An entry is one set of credentials. Only suspect and due ever change.
 type entry[C any] struct {
 	value   C
-	id      string    // "" if the Cache has no ID
-	expires time.Time // zero: never
-	suspect atomic.Bool
+	id      string      // "" if the Cache has no ID
+	expires time.Time   // zero: never
+	suspect atomic.Bool // goes from false to true
+
+	// due is from when on whoever asks has more to do than to take the value: start a renewal, or
+	// wait for another entry. Never after expires; nil: never. Once shared, written under Cache.mu.
+	due atomic.Pointer[time.Time]
 }
 
 func (e *entry[C]) valid() bool {
@@ -70,24 +98,47 @@ func (e *entry[C]) valid() bool {
 
 func (e *entry[C]) fresh() bool { return e != nil && !e.suspect.Load() && e.valid() }
 
+// settled reports whether e can be given out with nothing else to do. This is the hot path.
+func (e *entry[C]) settled() bool {
+	if e == nil || e.suspect.Load() {
+		return false
+	}
+	due := e.due.Load()
+	return due == nil || time.Now().Before(*due)
+}
+
+// setDue sets due to so long before the end. As it is reckoned from the end, it goes by the same
+// clock, monotonic or not, and never comes after it, whatever becomes of the other clock.
+func (e *entry[C]) setDue(before time.Duration) {
+	if e.expires.IsZero() {
+		return
+	}
+	due := e.expires.Add(-max(before, 0))
+	e.due.Store(&due)
+}
+
 // Credentials returns the current credentials, or waits for new ones if they have expired or were
-// rejected. Its error wraps that of Fetch, or [ErrSame], [ErrExpired] or [ErrRecursive], or, if ctx
-// ended first, both its error and its cause.
+// rejected. Good ones are returned even if ctx has ended. Its error wraps that of Fetch, or
+// [ErrSame], [ErrExpired] or [ErrRecursive], or, if ctx ended first, both its error and its cause.
 func (c *Cache[C]) Credentials(ctx context.Context) (C, error) {
-	if e := c.current.Load(); e.fresh() {
+	if e := c.current.Load(); e.settled() {
 		return e.value, nil
 	}
 	return c.await(ctx)
 }
 
-// await is the way of those who have to wait, or to be told why they need not.
+// await is the way of those who have to start a fetch, or wait for one, or be told why they need
+// not.
 func (c *Cache[C]) await(ctx context.Context) (C, error) {
 	var zero C
 	f, err := c.board(ctx)
+	old := c.current.Load()
+	if old.fresh() {
+		return old.value, nil // how its renewal goes is not for this caller to know
+	}
 	if err != nil {
 		return zero, err
 	}
-	old := c.current.Load()
 	wait, stop := context.WithCancel(ctx)
 	if old.valid() {
 		wait, stop = context.WithDeadline(ctx, f.began.Add(patience))
@@ -127,13 +178,16 @@ func (c *Cache[C]) board(ctx context.Context) (*flight[C], error) {
 
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	f := c.flight
-	switch {
+	e := c.current.Load()
+	switch f := c.flight; {
 	case f == nil:
 	case f.flying && inside == f:
 		return nil, ErrRecursive
-	case f.flying, c.current.Load().fresh(), f.failed != nil && time.Now().Before(f.failed.until):
+	case f.flying, e.settled(), f.failed != nil && time.Now().Before(f.failed.until):
 		return f, nil
+	}
+	if e != nil {
+		e.setDue(0) // nobody else needs to come here for a renewal
 	}
 	c.flight = &flight[C]{began: time.Now(), done: make(chan struct{}), flying: true}
 	go c.fly(ctx, c.flight)
@@ -185,7 +239,8 @@ func (c *Cache[C]) Confirm(good func(C) bool) {
 }
 
 // Err returns the error of the latest fetch, nil if it succeeded or has not ended. With it, one who
-// still gets rejected credentials from Credentials learns why there are no others.
+// still gets rejected credentials from Credentials learns why there are no others, and one who
+// watches over the process that a renewal has failed.
 func (c *Cache[C]) Err() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

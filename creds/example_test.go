@@ -92,6 +92,23 @@ func ExampleCache() {
 	// token 1
 }
 
+// Fetched sees each new token before it is used, which is the time to store it.
+func ExampleCache_fetched() {
+	ctx := context.Background()
+	tokens := newTokens()
+	tokens.Fetched = func(t token) { fmt.Println("store", t.ID) }
+
+	t, _ := tokens.Credentials(ctx)
+	fmt.Println("use", t.ID)
+	t, _ = tokens.Credentials(ctx)
+	fmt.Println("use", t.ID)
+	// Output:
+	// fetch
+	// store token 1
+	// use token 1
+	// use token 1
+}
+
 // A server refused the token of a request. The next one is fetched when somebody asks for it, and a
 // second refusal of the same old token, which comes in late, changes nothing.
 func ExampleCache_Reject() {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"reflect"
 	"runtime"
 	"strings"
@@ -16,6 +17,9 @@ const (
 	patience  = 5 * time.Second  // how long a fetch keeps those waiting who have something else
 	firstStep = time.Second      // the shortest back-off
 	finalStep = 5 * time.Minute  // the longest
+
+	renewTime  = time.Minute // the longest renewal window
+	renewShare = 5           // the part of a life that it is at most: one in so many
 )
 
 // The failures that a [Cache] finds itself.
@@ -49,7 +53,6 @@ type within[C any] struct{ c *Cache[C] }
 type failure struct {
 	err   error
 	pause time.Duration // the least back-off
-	limit time.Time     // when to try again at the latest; zero: no limit
 	until time.Time     // the end of the back-off
 }
 
@@ -66,21 +69,21 @@ func (c *Cache[C]) fly(first context.Context, f *flight[C]) {
 	defer cancel()
 	// Without this, a Fetch that does not heed its context would block all callers for ever.
 	overdue := time.AfterFunc(fetchTime+graceTime, func() {
-		err := fmt.Errorf("given up: the Fetch function did not return within %s, "+
-			"though its context had ended: %w", fetchTime+graceTime, context.DeadlineExceeded)
+		err := fmt.Errorf("given up: Fetch or Fetched did not return within %s, "+
+			"though the context had ended: %w", fetchTime+graceTime, context.DeadlineExceeded)
 		c.land(f, nil, &failure{err: err})
 	})
 	defer overdue.Stop()
 
 	var e *entry[C]
 	// What remains if Fetch does not return, but ends this goroutine.
-	failed := &failure{err: errors.New("the Fetch function called runtime.Goexit")}
+	failed := &failure{err: errors.New("runtime.Goexit was called in Fetch or Fetched")}
 	defer func() { c.land(f, e, failed) }()
-	e, failed = c.fetch(context.WithValue(ctx, within[C]{c}, f))
+	e, failed = c.fetch(context.WithValue(ctx, within[C]{c}, f), f)
 }
 
 // fetch calls the functions of the user and judges what they gave.
-func (c *Cache[C]) fetch(ctx context.Context) (e *entry[C], failed *failure) {
+func (c *Cache[C]) fetch(ctx context.Context, f *flight[C]) (e *entry[C], failed *failure) {
 	old := c.current.Load() // only a landing replaces it, and that is ours
 	defer func() {
 		if v := recover(); v != nil {
@@ -94,23 +97,41 @@ func (c *Cache[C]) fetch(ctx context.Context) (e *entry[C], failed *failure) {
 	if isNil(reflect.ValueOf(&value).Elem()) {
 		return nil, &failure{err: errors.New("the Fetch function returned nil, and no error")}
 	}
-	e = &entry[C]{value: value}
-	if c.Expires != nil {
-		e.expires = c.Expires(value)
-	}
+	e = c.enter(value)
 	if !e.valid() {
 		return nil, &failure{err: ErrExpired}
 	}
-	if c.ID == nil {
-		return e, nil
+	again := c.ID != nil && old.valid() && old.id == e.id
+	if again && old.suspect.Load() {
+		return nil, &failure{err: ErrSame}
 	}
-	e.id = c.ID(value)
-	if old.valid() && old.suspect.Load() && old.id == e.id {
-		// The endpoint does answer, so it is asked again when the credentials end, and not only
-		// when the back-off does.
-		return nil, &failure{err: ErrSame, limit: old.expires}
+	if c.Fetched != nil && !(again && old.expires.Equal(e.expires)) && c.inFlight(f) {
+		c.Fetched(value)
 	}
 	return e, nil
+}
+
+// enter makes an entry of what Fetch gave.
+func (c *Cache[C]) enter(value C) *entry[C] {
+	e := &entry[C]{value: value}
+	if c.ID != nil {
+		e.id = c.ID(value)
+	}
+	if c.Expires == nil {
+		return e
+	}
+	e.expires = c.Expires(value)
+	// The second half of the window is not left to chance: it is for the fetch and its repetition.
+	window := max(min(renewTime, time.Until(e.expires)/renewShare), 0)
+	e.setDue(window - c.draw(window/2))
+	return e
+}
+
+// inFlight reports whether f was not given up.
+func (c *Cache[C]) inFlight(f *flight[C]) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return f.flying
 }
 
 // land ends a flight, with an entry or a failure, and lets those who wait go.
@@ -123,22 +144,46 @@ func (c *Cache[C]) land(f *flight[C], e *entry[C], failed *failure) {
 	}
 	f.flying = false
 	defer close(f.done)
+	old := c.current.Load()
 	if failed != nil {
-		c.backoff = longer(c.backoff)
-		failed.until = now.Add(max(c.backoff, failed.pause))
-		if !failed.limit.IsZero() && failed.limit.Before(failed.until) {
-			failed.until = failed.limit
-		}
+		c.backOff(now, old, failed)
 		f.failed = failed
 		return
 	}
 	c.backoff = 0
-	if old := c.current.Load(); old != nil && old.suspect.Load() {
+	if old != nil && old.suspect.Load() {
 		c.step = longer(c.step)
 		c.shield = now.Add(c.step)
 	}
 	c.current.Store(e)
 	f.landed = e
+}
+
+// backOff decides until when there is no other fetch, after one has failed at now. The caller holds
+// c.mu.
+func (c *Cache[C]) backOff(now time.Time, old *entry[C], failed *failure) {
+	c.backoff = longer(c.backoff)
+	// Chance comes on top of what the service asked for, since it asked the whole fleet for it.
+	failed.until = now.Add(min(failed.pause+c.draw(c.backoff), finalStep))
+	if !old.valid() || old.expires.IsZero() {
+		return
+	}
+	// Waiting was easy while there were good credentials. Only what the service asked for holds on.
+	if old.expires.Before(failed.until) {
+		failed.until = old.expires
+		if least := now.Add(failed.pause); failed.until.Before(least) {
+			failed.until = least
+		}
+	}
+	old.setDue(old.expires.Sub(failed.until))
+}
+
+// draw returns a random duration of up to d.
+func (c *Cache[C]) draw(d time.Duration) time.Duration {
+	if c.random != nil {
+		return c.random(d)
+	}
+	return rand.N(d + 1) //nolint:gosec // spreads load, and guards nothing
 }
 
 func isNil(v reflect.Value) bool {

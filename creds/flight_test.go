@@ -40,7 +40,7 @@ func TestFirstCallerCancelled_F4(t *testing.T) {
 		}()
 		var others []error
 		var all sync.WaitGroup
-		all.Go(func() { others, _ = crowd(c, 999) })
+		all.Go(func() { others, _ = crowd(c, 9_999) })
 		start := time.Now()
 		err := <-first
 		if !errors.Is(err, context.Canceled) || !errors.Is(err, boss) {
@@ -64,9 +64,12 @@ func TestWaiterDeadline_F4(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &endpoint{latency: 200 * time.Millisecond}
 		c := e.cache()
+		start := time.Now()
+		var others []error
+		var all sync.WaitGroup
+		all.Go(func() { others, _ = crowd(c, 9_999) })
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		defer cancel()
-		start := time.Now()
 		_, err := c.Credentials(ctx)
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("got %v, want a deadline error", err)
@@ -78,7 +81,11 @@ func TestWaiterDeadline_F4(t *testing.T) {
 		if took := time.Since(start); took != e.latency {
 			t.Errorf("the next caller was served after %v, want %v", took, e.latency)
 		}
-		e.wantCalls(t, 1, "for both")
+		all.Wait()
+		if err := errors.Join(others...); err != nil {
+			t.Errorf("another caller failed: %v", err)
+		}
+		e.wantCalls(t, 1, "for all")
 	})
 }
 
@@ -159,7 +166,7 @@ func TestFailingEndpoint_F14(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &endpoint{latency: 200 * time.Millisecond, fails: errors.New("it is down")}
 		c := e.cache()
-		errs, took := crowd(c, 1000)
+		errs, took := crowd(c, 10_000)
 		for _, err := range errs {
 			if !errors.Is(err, e.fails) {
 				t.Fatalf("got %v, want %v", err, e.fails)
@@ -168,13 +175,13 @@ func TestFailingEndpoint_F14(t *testing.T) {
 		if took != e.latency {
 			t.Errorf("all were back after %v, want %v", took, e.latency)
 		}
-		e.wantCalls(t, 1, "for 1000 callers")
+		e.wantCalls(t, 1, "for 10,000 callers")
 
-		errs, took = crowd(c, 1000)
-		if took != 0 || !errors.Is(errs[999], e.fails) {
-			t.Errorf("the next got %v after %v, want the same failure at once", errs[999], took)
+		errs, took = crowd(c, 10_000)
+		if took != 0 || !errors.Is(errs[9_999], e.fails) {
+			t.Errorf("the next got %v after %v, want the same failure at once", errs[9_999], took)
 		}
-		e.wantCalls(t, 1, "for 2000 callers")
+		e.wantCalls(t, 1, "for 20,000 callers")
 		text := "creds: fetch failed, next try after 00:00:01 UTC: it is down"
 		if got := errs[0].Error(); got != text {
 			t.Errorf("the error reads %q", got)
@@ -182,39 +189,113 @@ func TestFailingEndpoint_F14(t *testing.T) {
 	})
 }
 
+// 10,000 callers who never stop asking cost one fetch in each step of the back-off, and none waits
+// for longer than one.
+func TestFailingForLong_F14(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := &endpoint{latency: 200 * time.Millisecond, fails: errors.New("it is down")}
+		c := e.cache()
+		start := time.Now()
+		var all sync.WaitGroup
+		for i := range 10_000 {
+			all.Go(func() {
+				time.Sleep(time.Duration(i) * 500 * time.Microsecond) // all over 5 s
+				for time.Since(start) < 20*time.Second {
+					began := time.Now()
+					_, err := c.Credentials(context.Background())
+					if took := time.Since(began); !errors.Is(err, e.fails) || took > e.latency {
+						t.Errorf("got %v after %v", err, took)
+					}
+					time.Sleep(5 * time.Second)
+				}
+			})
+		}
+		all.Wait()
+		e.wantCalls(t, 5, "in 20 s") // at 0, 1.2, 3.4, 7.6 and 15.8 s
+	})
+}
+
 func TestBackOff_F14(t *testing.T) {
 	plain := errors.New("it is down")
-	long := []int{1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300}
+	most := []int{1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300}
+	none := []int{0, 0, 0, 0, 0}
 	for _, row := range []struct {
 		reason string
 		err    error
-		want   []int // seconds between one fetch and the next
+		// Seconds from one fetch to the next, if chance takes the least and if it takes the most.
+		least, most []int
 	}{
-		{"doubles up to 5 min", plain, long},
-		{"a wish makes it longer", pauseError{after: 10 * time.Second},
-			[]int{10, 10, 10, 10, 16, 32, 64, 128, 256, 300, 300}},
+		{"doubles up to 5 min", plain, none, most},
+		{"a wish makes it longer", pauseError{after: 10 * time.Second}, []int{10, 10, 10, 10},
+			[]int{11, 12, 14, 18, 26, 42, 74, 138, 266, 300, 300}},
 		{"a wish is found under a wrapper", fmt.Errorf("x: %w", pauseError{after: 5 * time.Second}),
-			[]int{5, 5, 5, 8, 16}},
-		{"a wish does not make it shorter", pauseError{after: time.Millisecond}, long},
-		{"a negative wish is none", pauseError{after: -time.Hour}, long},
-		{"a wish ends at 5 min", pauseError{after: 1 << 62}, []int{300, 300, 300}},
-		{"final is 5 min", pauseError{final: true}, []int{300, 300, 300}},
+			[]int{5, 5, 5}, []int{6, 7, 9, 13}},
+		{"a negative wish is none", pauseError{after: -time.Hour}, none, most},
+		{"a wish of 5 min leaves nothing to chance", pauseError{after: 5 * time.Minute},
+			[]int{300, 300}, []int{300, 300}},
+		{"a wish ends at 5 min", pauseError{after: 1<<63 - 1}, []int{300, 300}, []int{300, 300}},
+		{"final is 5 min", pauseError{final: true}, []int{300, 300}, []int{300, 300}},
 	} {
-		t.Run(row.reason, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				e := &endpoint{fails: row.err}
-				c := e.cache()
-				wantErr(t, c, row.err)
-				for i, pause := range row.want {
-					time.Sleep(time.Duration(pause)*time.Second - time.Nanosecond)
-					wantErr(t, c, row.err)
-					e.wantCalls(t, int32(i)+1, fmt.Sprint("just before the end of pause ", i+1))
-					time.Sleep(time.Nanosecond)
-					wantErr(t, c, row.err)
-					e.wantCalls(t, int32(i)+2, fmt.Sprint("at the end of pause ", i+1))
-				}
-			})
+		t.Run(row.reason+", least", func(t *testing.T) {
+			wantPauses(t, row.err, shortest, row.least)
 		})
+		t.Run(row.reason+", most", func(t *testing.T) {
+			wantPauses(t, row.err, longest, row.most)
+		})
+	}
+}
+
+func wantPauses(t *testing.T, err error, random func(time.Duration) time.Duration, want []int) {
+	synctest.Test(t, func(t *testing.T) {
+		e := &endpoint{fails: err}
+		c := e.cache()
+		c.SetRandom(random)
+		wantErr(t, c, err)
+		for i, pause := range want {
+			if pause > 0 {
+				time.Sleep(time.Duration(pause)*time.Second - time.Nanosecond)
+				wantErr(t, c, err)
+				e.wantCalls(t, int32(i)+1, fmt.Sprint("just before the end of pause ", i+1))
+				time.Sleep(time.Nanosecond)
+			}
+			wantErr(t, c, err)
+			e.wantCalls(t, int32(i)+2, fmt.Sprint("at the end of pause ", i+1))
+		}
+	})
+}
+
+// By chance, the first back-off is anything up to a second, and evenly so.
+func TestFullJitter_F14(t *testing.T) {
+	const caches = 1000
+	var ended [11]int // within each tenth of the second, and after it
+	synctest.Test(t, func(t *testing.T) {
+		for range caches {
+			e := &endpoint{fails: errors.New("it is down")}
+			c := e.cache()
+			c.SetRandom(nil)
+			wantErr(t, c, e.fails)
+			tenth := -1
+			for e.calls.Load() == 1 && tenth < 10 {
+				time.Sleep(100 * time.Millisecond)
+				wantErr(t, c, e.fails)
+				tenth++
+			}
+			ended[tenth]++
+		}
+	})
+	wantEven(t, ended[:10])
+	if ended[10] > 0 {
+		t.Errorf("%d of %d back-offs took over a second", ended[10], caches)
+	}
+}
+
+// wantEven checks how often each of ten equal parts of a range was met in 1000 draws.
+func wantEven(t *testing.T, met []int) {
+	t.Helper()
+	for i, n := range met {
+		if n < 40 || n > 160 { // 100 expected, with a deviation of 9.5
+			t.Errorf("%d of 1000 draws from tenth %d of the range", n, i+1)
+		}
 	}
 }
 

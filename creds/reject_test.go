@@ -149,6 +149,21 @@ func TestUsedToItsEnd_F13(t *testing.T) {
 	})
 }
 
+// Rejected keys that never end keep to the back-off too.
+func TestBackOffWithoutEnd_F14(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := &endpoint{}
+		c := e.cache()
+		c.Reject(is(want(t, c, "key 1")))
+		e.fails = errors.New("it is down")
+		for range 300 { // 30 s: tries at 0, 1, 3, 7 and 15 s
+			want(t, c, "key 1")
+			time.Sleep(100 * time.Millisecond)
+		}
+		e.wantCalls(t, 1+5, "in 30 s")
+	})
+}
+
 // One page says no for ever; the others must not notice.
 func TestRefusedForever(t *testing.T) {
 	for _, row := range []struct {
@@ -199,20 +214,20 @@ func TestRefusedForever(t *testing.T) {
 	}
 }
 
-// The same with keys that live shorter than the shields: what each costs when it ends is not saved,
-// but no more is spent on refusals.
+// The same with keys that live shorter than the shields: what each renewal costs is not saved, but
+// no more is spent on refusals.
 func TestRefusedForeverShortLived(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &endpoint{lifetime: 2 * time.Second}
 		c := e.cache()
-		for range 4000 { // 400 s: 200 lifetimes
+		for range 4000 { // 400 s: a renewal each 1.8 s, which makes 223
 			if ok, err := call(c, nothing); ok || err != nil {
 				t.Fatalf("got %v, %v; want a refusal", ok, err)
 			}
 			time.Sleep(100 * time.Millisecond)
 		}
-		if n := e.calls.Load(); n > 200+10 {
-			t.Errorf("%d fetches in 200 lifetimes, want at most 10 more", n)
+		if n := e.calls.Load(); n > 223+10 {
+			t.Errorf("%d fetches for 223 keys, want at most 10 more", n)
 		}
 	})
 }

@@ -7,7 +7,7 @@ import (
 	"net/http"
 	"runtime"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -49,6 +49,12 @@ func TestPanic_F16(t *testing.T) {
 		"ID": {&creds.Cache[*key]{Fetch: give, ID: func(k *key) string {
 			panic(k.id)
 		}}, "with a string"},
+		"Fetched": {&creds.Cache[*key]{Fetch: give, Fetched: func(k *key) {
+			panic(k.id)
+		}}, "with a string"},
+		"Fetched, Goexit": {&creds.Cache[*key]{Fetch: give, Fetched: func(*key) {
+			runtime.Goexit()
+		}}, "Goexit"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -65,11 +71,11 @@ func TestPanic_F16(t *testing.T) {
 				if trace := leak(text + fmt.Sprintf("%+v", errs[0])); trace != "" {
 					t.Errorf("the error shows %q: %s", trace, text)
 				}
-				if name != "Fetch, Goexit" && !strings.Contains(text, "creds_test.") {
+				if row.text != "Goexit" && !strings.Contains(text, "creds_test.") {
 					t.Errorf("the error does not say where it happened: %s", text)
 				}
 				row.c.Fetch = func(context.Context) (*key, error) { return &key{id: "good"}, nil }
-				row.c.Expires, row.c.ID = nil, nil
+				row.c.Expires, row.c.ID, row.c.Fetched = nil, nil, nil
 				time.Sleep(time.Minute)
 				want(t, row.c, "good")
 			})
@@ -160,20 +166,16 @@ func (b busy) Final() bool               { b.enter(); return false }
 // Whatever user code runs may use the Cache. Under a lock, it would hang.
 func TestUserCodeUnderLock_X5(t *testing.T) {
 	var c creds.Cache[*key]
-	var depth atomic.Int32
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
 	no := func(*key) bool { return false }
-	entered := map[string]bool{}
+	var entered sync.Map // by name; the goroutines of a caller and of a fetch enter
 	enter := func(from string) {
-		if depth.Add(1) == 1 {
-			entered[from] = true
-			_ = c.Err() // takes the lock for certain
-			c.Reject(no)
-			c.Confirm(no)
-			_, _ = c.Credentials(gone)
-		}
-		depth.Add(-1)
+		entered.Store(from, true)
+		_ = c.Err() // takes the lock for certain
+		c.Reject(no)
+		c.Confirm(no)
+		_, _ = c.Credentials(gone)
 	}
 	var fails error
 	c.Fetch = func(context.Context) (*key, error) {
@@ -182,6 +184,7 @@ func TestUserCodeUnderLock_X5(t *testing.T) {
 	}
 	c.Expires = func(*key) time.Time { enter("Expires"); return time.Time{} }
 	c.ID = func(k *key) string { enter("ID"); return k.id }
+	c.Fetched = func(*key) { enter("Fetched") }
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -198,8 +201,10 @@ func TestUserCodeUnderLock_X5(t *testing.T) {
 	case <-time.After(20 * time.Second):
 		t.Fatal("user code was called under a lock")
 	}
-	for _, from := range []string{"Fetch", "Expires", "ID", "Context", "good", "bad", "error"} {
-		if !entered[from] {
+	for _, from := range []string{
+		"Fetch", "Expires", "ID", "Fetched", "Context", "good", "bad", "error",
+	} {
+		if _, ok := entered.Load(from); !ok {
 			t.Errorf("%s was not called", from)
 		}
 	}
