@@ -3,6 +3,7 @@ package transport
 import (
 	"maps"
 	"net/url"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,7 +20,8 @@ type Clock struct {
 	// concurrently.
 	Moved func(u *url.URL, offset time.Duration)
 
-	mu       sync.Mutex                               // held to replace readings
+	mu       sync.Mutex                               // held to replace readings and watchers
+	watchers []func(*url.URL, time.Duration)          // never changed in place
 	readings atomic.Pointer[map[origin]*clockReading] // never changed in place; nil: none
 }
 
@@ -55,6 +57,15 @@ func (c *Clock) Set(u *url.URL, offset time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.store(originOf(u), r)
+}
+
+// Watch has f called whenever Moved is, and after it, as long as c is in use: it is for those who
+// are given a Clock that others may be using already. Like Moved, f may be called concurrently.
+// Nobody can be taken off again.
+func (c *Clock) Watch(f func(u *url.URL, offset time.Duration)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.watchers = append(slices.Clip(c.watchers), f)
 }
 
 func (c *Clock) reading(o origin) *clockReading {
@@ -111,10 +122,17 @@ func (c *Clock) accept(o origin, r *clockReading) {
 		}
 		r.previous = nil
 	}
+	watchers := c.watchers
 	c.mu.Unlock()
-	if first && c.Moved != nil {
+	if !first {
+		return
+	}
+	if c.Moved != nil {
+		watchers = append([]func(*url.URL, time.Duration){c.Moved}, watchers...)
+	}
+	for _, f := range watchers {
 		now := time.Now()
-		c.Moved(&url.URL{Scheme: o.scheme, Host: o.authority()}, r.at(now).Sub(now.Round(0)))
+		f(&url.URL{Scheme: o.scheme, Host: o.authority()}, r.at(now).Sub(now.Round(0)))
 	}
 }
 

@@ -1,8 +1,10 @@
 package transport_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -227,6 +229,55 @@ func TestClockDoesNotWalk_R11(t *testing.T) {
 		}
 		if off := time.Until(clock.Now(u)); off > 367*day {
 			t.Errorf("the clock is off by %v", off)
+		}
+	})
+}
+
+// Whoever watches the Clock hears what Moved hears, also if they come later, and so does Moved.
+func TestClockWatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var heard []string
+		hears := func(name string) func(*url.URL, time.Duration) {
+			return func(u *url.URL, offset time.Duration) {
+				heard = append(heard, fmt.Sprint(name, " ", u, " ", offset.Truncate(time.Minute)))
+			}
+		}
+		server, clock := &service{off: time.Hour}, &transport.Clock{Moved: hears("Moved")}
+		rt := &transport.Transport{Signer: &token{}, Base: server, Clock: clock}
+		clock.Watch(hears("first"))
+		for range 2 {
+			if _, err := get(rt, "https://a.example/"); err != nil {
+				t.Fatal(err)
+			}
+			clock.Watch(hears("second"))
+			server.off = 2 * time.Hour
+		}
+		want := []string{
+			"Moved https://a.example 1h0m0s", "first https://a.example 1h0m0s",
+			"Moved https://a.example 2h0m0s", "first https://a.example 2h0m0s",
+			"second https://a.example 2h0m0s",
+		}
+		if !slices.Equal(heard, want) {
+			t.Errorf("heard %q, want %q", heard, want)
+		}
+	})
+}
+
+// A Signer whose credentials come with a clock offset signs by it at once.
+func TestClockSetWhileSigning(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server, clock, signed := &service{off: time.Hour}, new(transport.Clock), 0
+		inner := &token{}
+		rt := &transport.Transport{Base: server, Clock: clock,
+			Signer: transport.SignerFunc(func(req *http.Request, now time.Time) error {
+				if signed++; signed == 1 {
+					clock.Set(req.URL, time.Hour)
+				}
+				return inner.Sign(req, now)
+			})}
+		resp, err := get(rt, "https://a.example/")
+		if err != nil || resp.StatusCode != 200 || transport.History(resp) != nil || signed != 2 {
+			t.Errorf("%v, %v, signed %d times", resp, err, signed)
 		}
 	})
 }

@@ -248,22 +248,14 @@ func (c *call) pass() (*http.Response, error) {
 
 // prepare makes the request of the next attempt. After an error the previous one stands.
 func (c *call) prepare(ctx context.Context) error {
-	r := new(http.Request)
-	if ctx == c.req.Context() {
-		*r = *c.req
-	} else {
-		r = c.req.WithContext(ctx)
+	a, err := c.sign(ctx)
+	if err == nil && c.learned == nil && c.clock.reading(c.origin) != a.reading {
+		a, err = c.sign(ctx) // the Clock was moved meanwhile, for instance by what a fetch brought
 	}
-	r.Header = cloneHeader(c.req.Header)
-	reading := c.learned
-	if reading == nil {
-		reading = c.clock.reading(c.origin)
-	}
-	began := time.Now()
-	now := reading.at(began)
-	if err := c.signer.Sign(r, now); err != nil {
+	if err != nil {
 		return err
 	}
+	r := a.req
 	if hasAuthorization(c.req.Header) &&
 		!slices.Equal(r.Header["Authorization"], c.req.Header["Authorization"]) {
 		return ErrAuthorization
@@ -275,12 +267,36 @@ func (c *call) prepare(ctx context.Context) error {
 		r.Header["Expect"] = []string{"100-continue"}
 		r.Close = c.closes()
 	}
-	c.signed, c.reading, c.began, c.now = r, reading, began, now
+	c.signed, c.reading, c.began, c.now = r, a.reading, a.began, a.now
 	c.offset = 0
-	if reading != nil {
-		c.offset = now.Sub(began.Round(0))
+	if a.reading != nil {
+		c.offset = a.now.Sub(a.began.Round(0))
 	}
 	return nil
+}
+
+// A signing is a request signed, and the time by which it is.
+type signing struct {
+	req     *http.Request
+	reading *clockReading
+	began   time.Time // by this machine
+	now     time.Time // the same moment there
+}
+
+func (c *call) sign(ctx context.Context) (signing, error) {
+	a := signing{req: new(http.Request), reading: c.learned}
+	if ctx == c.req.Context() {
+		*a.req = *c.req
+	} else {
+		a.req = c.req.WithContext(ctx)
+	}
+	a.req.Header = cloneHeader(c.req.Header)
+	if a.reading == nil {
+		a.reading = c.clock.reading(c.origin)
+	}
+	a.began = time.Now()
+	a.now = a.reading.at(a.began)
+	return a, c.signer.Sign(a.req, a.now)
 }
 
 // closes reports whether the connection of a request that asks first is to be closed after it.
