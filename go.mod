@@ -2,4 +2,10 @@ module github.com/countersign-go/countersign
 
 go 1.26.0
 
-require github.com/jarcoal/httpmock v1.4.2
+require (
+	github.com/gofrs/flock v0.13.1
+	github.com/jarcoal/httpmock v1.4.2
+	golang.org/x/oauth2 v0.37.0
+)
+
+require golang.org/x/sys v0.47.0 // indirect

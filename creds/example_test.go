@@ -3,6 +3,7 @@ package creds_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -159,7 +160,7 @@ func ExampleCache_Err() {
 	calls := 0
 	tokens := &creds.Cache[token]{Fetch: func(context.Context) (token, error) {
 		if calls++; calls > 1 {
-			return token{}, fmt.Errorf("the token endpoint is down")
+			return token{}, errors.New("the token endpoint is down")
 		}
 		return token{ID: "token 1"}, nil
 	}}

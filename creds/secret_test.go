@@ -28,7 +28,7 @@ func traces() []string {
 	found := []string{keyText, base64.StdEncoding.EncodeToString(key)[:20]}
 	h := hex.EncodeToString(key)
 	found = append(found, h, strings.ToUpper(h))
-	for _, verb := range strings.Fields("%d %x %X %o %b %#x %#v %+d %c %q %U") {
+	for verb := range strings.FieldsSeq("%d %x %X %o %b %#x %#v %+d %c %q %U") {
 		for _, blank := range []string{" ", ", "} {
 			found = append(found, fmt.Sprintf(verb, key[0])+blank+fmt.Sprintf(verb, key[1]))
 		}

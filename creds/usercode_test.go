@@ -86,16 +86,14 @@ func TestPanic_F16(t *testing.T) {
 func TestRecursion_F17(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var c creds.Cache[*key]
-		other := creds.Cache[*key]{Fetch: func(ctx context.Context) (*key, error) {
-			return c.Credentials(ctx)
-		}}
+		other := creds.Cache[*key]{Fetch: c.Credentials}
 		signing := roundTrip(func(req *http.Request) (*http.Response, error) {
 			_, err := c.Credentials(req.Context())
 			return nil, err
 		})
 		client := &http.Client{Transport: signing}
 		for name, fetch := range map[string]func(context.Context) (*key, error){
-			"directly": func(ctx context.Context) (*key, error) { return c.Credentials(ctx) },
+			"directly": c.Credentials,
 			"by a client": func(ctx context.Context) (*key, error) {
 				req, err := http.NewRequestWithContext(ctx, "POST", "http://127.0.0.1/", nil)
 				if err != nil {
@@ -116,7 +114,10 @@ func TestRecursion_F17(t *testing.T) {
 		}
 
 		// Without the context nothing can be seen, but the fetch is given up.
-		c.Fetch = func(context.Context) (*key, error) { return c.Credentials(context.Background()) }
+		c.Fetch = func(context.Context) (*key, error) {
+			another := context.Background()
+			return c.Credentials(another)
+		}
 		if _, err := c.Credentials(t.Context()); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("got %v, want a deadline error", err)
 		}

@@ -1,0 +1,194 @@
+package creds
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+)
+
+// Why a [Dir] does not serve a record, besides [ErrNotFound]. The text of an error that wraps one
+// of these names the file and says what to do about it; what the operating system said, if it is
+// at fault, is wrapped too.
+var (
+	// ErrFileType means that there is a symbolic link, or something else that is no regular file,
+	// where a file of the Dir has to be, or that the Dir itself is no folder or a link to one.
+	ErrFileType = errors.New("creds: wrong type of file")
+
+	// ErrFileOwner means that a file of the Dir, or the Dir, belongs to another user.
+	ErrFileOwner = errors.New("creds: foreign owner of a file")
+
+	// ErrFileMode means that other users may read or write a file of the Dir, or enter the Dir.
+	// They may have read the record, so consider to revoke what it holds.
+	ErrFileMode = errors.New("creds: loose permissions of a file")
+
+	// ErrCorrupt means that a record is truncated or damaged. It has been set aside, so that the
+	// next Update starts afresh.
+	ErrCorrupt = errors.New("creds: corrupt record")
+
+	// ErrNewer means that a record was written by a newer version of this package. It is left as it
+	// is.
+	ErrNewer = errors.New("creds: record of a newer format")
+
+	// ErrReadOnly means that this process must not write to the Dir.
+	ErrReadOnly = errors.New("creds: folder is not writable")
+
+	// ErrFull means that there was no room to write a record: the disk, the quota, or the size that
+	// files of this process may have.
+	ErrFull = errors.New("creds: no room for a record")
+)
+
+// maxRecord is the size of the largest record that a Dir takes, in bytes. A set of credentials has
+// a few hundred, one with a certificate chain a few thousand.
+const maxRecord = 64 << 10
+
+// A Dir is a [Store] of files in the folder of that name. The folder is made by the first Update,
+// with its parents, and should hold nothing else; a relative name is below the current folder.
+// Different values with the same name are the same Store, in whatever process. The empty Dir is an
+// error.
+//
+// The folder and the files are for their owner alone, from the moment of their creation. A Dir
+// refuses symbolic links (the last element of its name counts, not its parents), files of others,
+// and files that others may access. On Windows it relies on the access control list of the parent
+// instead; below the profile of a user, that admits nobody else but administrators.
+//
+// A record, of up to 64 KiB, is replaced as a whole: after a crash, a power failure or a full disk,
+// there is the old one or the new one. One that is the same as before is not written again. One
+// that was damaged in another way is found by its checksum and set aside, under the same name with
+// ".corrupt-1" in the end; the last three are kept.
+//
+// Update holds a lock of the operating system, which ends with the process. Load takes none and
+// needs no write access. What killed processes left behind, the next Update of any name removes.
+// File systems that have no locks, as some of networks, will not do.
+//
+// The file of a record is named after the letters and digits with which its name begins and the
+// SHA-256 of that name, so any name that is not empty will do, and no two share a file.
+type Dir string
+
+// The files of a record differ in what follows their common name.
+const (
+	recordExt = ".record"
+	lockExt   = ".lock"
+	tempExt   = ".tmp-"     // and a random part
+	asideExt  = ".corrupt-" // and a number, 1 for the latest
+)
+
+// Load returns the record under name. Its error wraps [ErrNotFound], [ErrFileType], [ErrFileOwner],
+// [ErrFileMode], [ErrCorrupt], [ErrNewer], or that of the operating system. It does not block,
+// and fails if ctx has ended.
+func (d Dir) Load(ctx context.Context, name string) ([]byte, error) {
+	if ctx.Err() != nil {
+		return nil, ended(ctx)
+	}
+	base, err := d.base(name)
+	if err != nil {
+		return nil, err
+	}
+	p, err := d.open(base)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w: there is no folder %s", ErrNotFound, string(d))
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer p.close()
+	record, err := p.read()
+	if errors.Is(err, ErrCorrupt) {
+		record, err = d.recheck(base, err)
+	}
+	if err == nil && record == nil {
+		err = fmt.Errorf("%w: there is no file %s", ErrNotFound, p.path(recordExt))
+	}
+	return record, err
+}
+
+// recheck deals with a record that was found to be corrupt. Only under its lock it is sure that
+// what is set aside is not its successor. If that is held, it is by an Update, which will either
+// replace the record or find it corrupt itself.
+func (d Dir) recheck(base string, found error) ([]byte, error) {
+	h, err := d.tryLock(base)
+	if err != nil {
+		return nil, fmt.Errorf("%w; it cannot be set aside: %w", found, err)
+	}
+	if h == nil {
+		return nil, found
+	}
+	defer h.release()
+	return h.readOrSetAside()
+}
+
+// Update replaces the record under name; see [Store]. The bytes that f is given are its own. Once
+// it has returned, the record is written even if ctx has ended. Update's error is that of f, or one
+// that wraps what Load wraps except for ErrNotFound, or [ErrReadOnly] or [ErrFull], or, if ctx
+// ended while it waited, both its error and its cause. If it is not nil, the record is still the
+// old one, unless only the last step failed, which makes the new one outlive a power failure.
+func (d Dir) Update(
+	ctx context.Context, name string, f func(old []byte) ([]byte, error),
+) error {
+	base, err := d.base(name)
+	if err != nil {
+		return err
+	}
+	h, err := d.lock(ctx, base)
+	if err != nil {
+		return err
+	}
+	defer h.release()
+	d.sweep(h)
+	old, err := h.readOrSetAside()
+	if err != nil {
+		return err
+	}
+	record, err := f(slices.Clone(old))
+	switch {
+	case err != nil:
+		return err
+	case record == nil && old == nil, old != nil && record != nil && bytes.Equal(record, old):
+		return nil
+	case record == nil:
+		return h.remove()
+	case len(record) > maxRecord:
+		return fmt.Errorf("creds: a record of %d bytes is too large: the most is %d",
+			len(record), maxRecord)
+	}
+	return h.write(record)
+}
+
+// base returns what the files of a record have in common.
+func (d Dir) base(name string) (string, error) {
+	switch {
+	case d == "":
+		return "", errors.New("creds: a Dir needs the name of a folder: this one is empty")
+	case name == "":
+		return "", errors.New("creds: a record needs a name: this one is empty")
+	}
+	// Lower case and hyphens only: some systems ignore case, and Windows reserves what is before a
+	// dot. The hash alone makes the difference; the rest is for people.
+	words := strings.FieldsFunc(strings.ToLower(name), func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < '0' || r > '9')
+	})
+	readable := strings.Join(words, "-")
+	if len(readable) > maxReadable {
+		readable = strings.TrimRight(readable[:maxReadable], "-")
+	}
+	sum := sha256.Sum256([]byte(name))
+	return strings.TrimLeft(readable+"-"+hex.EncodeToString(sum[:]), "-"), nil
+}
+
+// maxReadable, with the hash and the longest extension, is far from the 255 bytes that a file name
+// may have, and leaves most of the 260 that a path may have on some systems to the folder.
+const maxReadable = 40
+
+// ended is the error of a caller whose context has ended.
+func ended(ctx context.Context) error {
+	err, cause := ctx.Err(), context.Cause(ctx)
+	if errors.Is(cause, err) {
+		return fmt.Errorf("creds: no longer waiting for a record: %w", cause)
+	}
+	return fmt.Errorf("creds: no longer waiting for a record: %w: %w", err, cause)
+}

@@ -1,0 +1,93 @@
+package creds
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// A place is where a record is: an open folder, and what its files there have in common.
+type place struct {
+	root *os.Root
+	base string
+}
+
+func (p place) close() { _ = p.root.Close() }
+
+func (p place) path(ext string) string { return filepath.Join(p.root.Name(), p.base+ext) }
+
+// list returns the names of all files in the folder.
+func (p place) list() []string {
+	folder, err := p.root.Open(".")
+	if err != nil {
+		return nil
+	}
+	defer func() { _ = folder.Close() }()
+	names, _ := folder.Readdirnames(-1)
+	return names
+}
+
+// stat finds a file and checks that it is fit to be one of ours.
+func (p place) stat(ext string) (fs.FileInfo, error) {
+	info, err := p.root.Lstat(p.base + ext)
+	if err != nil {
+		return nil, fmt.Errorf("creds: cannot read %s: %w", p.path(ext), err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%w: %s is a %s: remove it, or name another folder",
+			ErrFileType, p.path(ext), kind(info))
+	}
+	return info, private(p.path(ext), info)
+}
+
+// make makes the folder if there is none, and parents as needed.
+func (d Dir) make() error {
+	path := filepath.Clean(string(d))
+	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+		return nil // open says what is wrong with it
+	}
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return writing(path, err)
+	}
+	return nil
+}
+
+// open opens the folder for one record.
+func (d Dir) open(base string) (place, error) {
+	path := filepath.Clean(string(d)) // without it, a slash at the end would follow a link
+	info, err := os.Lstat(path)
+	if err != nil {
+		return place{}, fmt.Errorf("creds: cannot open the folder: %w", err)
+	}
+	if !info.IsDir() {
+		return place{}, fmt.Errorf("%w: %s is a %s: name a folder, and no link to one",
+			ErrFileType, path, kind(info))
+	}
+	if err := private(path, info); err != nil {
+		return place{}, err
+	}
+	root, err := os.OpenRoot(path)
+	if err != nil {
+		return place{}, fmt.Errorf("creds: cannot open the folder: %w", err)
+	}
+	if opened, err := root.Stat("."); err != nil || !os.SameFile(info, opened) {
+		_ = root.Close()
+		return place{}, fmt.Errorf("creds: %s was replaced while it was opened: try again", path)
+	}
+	return place{root, base}, nil
+}
+
+func kind(info fs.FileInfo) string {
+	switch mode := info.Mode(); {
+	case mode.IsRegular():
+		return "file"
+	case mode.IsDir():
+		return "folder"
+	case mode&fs.ModeSymlink != 0:
+		return "symbolic link"
+	default:
+		return "special file"
+	}
+}

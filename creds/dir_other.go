@@ -1,0 +1,21 @@
+//go:build !unix && !windows
+
+package creds
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+)
+
+// These systems have no locks, so that Update returns an error that wraps [errors.ErrUnsupported].
+
+const noFollow = 0
+
+func private(string, fs.FileInfo) error { return nil }
+
+func noRoom(error) bool { return false }
+
+func noWrite(err error) bool { return errors.Is(err, fs.ErrPermission) }
+
+func syncFolder(*os.Root) error { return nil }

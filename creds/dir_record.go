@@ -1,0 +1,203 @@
+package creds
+
+import (
+	"bytes"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strconv"
+)
+
+// The file of a record is two lines of text and the bytes of the record:
+//
+//	countersign record, format 1: secret, do not edit
+//	sha256 <64 hexadecimal digits in lower case: the SHA-256 of the record>
+//
+// Every format there will be begins with the same words, its number and a colon.
+const (
+	formatWords = "countersign record, format "
+	header      = formatWords + "1: secret, do not edit\nsha256 "
+	hexSum      = 2 * sha256.Size
+	maxFile     = len(header) + hexSum + len("\n") + maxRecord
+)
+
+// encodeRecord returns the file of a record.
+func encodeRecord(record []byte) []byte {
+	sum := sha256.Sum256(record)
+	file := make([]byte, 0, maxFile-maxRecord+len(record))
+	file = append(file, header...)
+	file = hex.AppendEncode(file, sum[:])
+	file = append(file, '\n')
+	return append(file, record...)
+}
+
+// parseRecord returns the record in a file, [ErrCorrupt] or [ErrNewer]. There is one file for each
+// record, so to encode it again checks everything at once.
+func parseRecord(file []byte) ([]byte, error) {
+	if newer(file) {
+		return nil, ErrNewer
+	}
+	const before = maxFile - maxRecord
+	if len(file) < before || len(file) > maxFile {
+		return nil, ErrCorrupt
+	}
+	record := file[before:]
+	if !bytes.Equal(file, encodeRecord(record)) {
+		return nil, ErrCorrupt
+	}
+	return record, nil
+}
+
+func newer(file []byte) bool {
+	rest, ok := bytes.CutPrefix(file, []byte(formatWords))
+	number, _, colon := bytes.Cut(rest[:min(len(rest), len("999999999:"))], []byte(":"))
+	if !ok || !colon || bytes.HasPrefix(number, []byte("0")) {
+		return false
+	}
+	format, err := strconv.ParseUint(string(number), 10, 32)
+	return err == nil && format > 1
+}
+
+// read returns the record, nil if there is none.
+func (p place) read() ([]byte, error) {
+	// An Update that comes between the two looks replaces the file. It takes much longer than they
+	// do, so it will not come in between each time.
+	for range 100 {
+		info, err := p.stat(recordExt)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		file, err := p.contents(info)
+		if err != nil {
+			return nil, fmt.Errorf("creds: cannot read %s: %w", p.path(recordExt), err)
+		}
+		if file != nil {
+			record, err := parseRecord(file)
+			return record, p.explain(err)
+		}
+	}
+	return nil, fmt.Errorf("creds: %s is replaced all the time: try again", p.path(recordExt))
+}
+
+// contents returns what is in the file of the record if it is still the one of info, else nil. An
+// [os.Root] leads no link out of the folder, but it does follow those within.
+func (p place) contents(info fs.FileInfo) ([]byte, error) {
+	f, err := p.root.Open(p.base + recordExt)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	opened, err := f.Stat()
+	if err != nil || !os.SameFile(info, opened) {
+		return nil, err
+	}
+	return io.ReadAll(io.LimitReader(f, int64(maxFile)+1))
+}
+
+// explain adds the file and the next action to what parseRecord said.
+func (p place) explain(err error) error {
+	switch {
+	case errors.Is(err, ErrNewer):
+		return fmt.Errorf("%w: %s: upgrade this program, or name another folder",
+			err, p.path(recordExt))
+	case errors.Is(err, ErrCorrupt):
+		return fmt.Errorf("%w: %s", err, p.path(recordExt))
+	default:
+		return err
+	}
+}
+
+// readOrSetAside is read, except that it sets a corrupt record aside.
+func (h *held) readOrSetAside() ([]byte, error) {
+	record, err := h.read()
+	if !errors.Is(err, ErrCorrupt) {
+		return record, err
+	}
+	if failed := h.setAside(); failed != nil {
+		return nil, fmt.Errorf("%w; it cannot be set aside: %w", err, failed)
+	}
+	return nil, fmt.Errorf("%w: set aside as %s; the next update starts afresh",
+		err, h.path(asideExt+"1"))
+}
+
+// maxAside is how many corrupt records are kept of each name. More would tell nothing new, and each
+// may hold a key.
+const maxAside = 3
+
+func (h *held) setAside() error {
+	for n := maxAside - 1; n > 0; n-- {
+		err := h.rename(asideExt+strconv.Itoa(n), asideExt+strconv.Itoa(n+1))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return h.writing(err)
+		}
+	}
+	if err := h.rename(recordExt, asideExt+"1"); err != nil {
+		return h.writing(err)
+	}
+	return h.sync()
+}
+
+func (h *held) rename(from, to string) error { return h.root.Rename(h.base+from, h.base+to) }
+
+// write replaces the record. What is in the temporary file is on the disk before it gets its name;
+// otherwise a power failure could leave an empty file under that name.
+func (h *held) write(record []byte) (err error) {
+	temp := tempExt + rand.Text()
+	f, err := h.root.OpenFile(h.base+temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return h.writing(err)
+	}
+	_, err = f.Write(encodeRecord(record))
+	if err == nil {
+		err = f.Sync()
+	}
+	err = errors.Join(err, f.Close())
+	if err == nil {
+		err = h.rename(temp, recordExt)
+	}
+	if err != nil {
+		_ = h.root.Remove(h.base + temp)
+		return h.writing(err)
+	}
+	return h.sync()
+}
+
+func (h *held) remove() error {
+	if err := h.root.Remove(h.base + recordExt); err != nil {
+		return h.writing(err)
+	}
+	return h.sync()
+}
+
+// sync makes the names in the folder outlive a power failure.
+func (h *held) sync() error {
+	if err := syncFolder(h.root); err != nil {
+		return h.writing(err)
+	}
+	return nil
+}
+
+func (h *held) writing(err error) error { return writing(h.root.Name(), err) }
+
+// writing gives an error of the operating system a name and the next action.
+func writing(folder string, err error) error {
+	switch {
+	case noRoom(err):
+		return fmt.Errorf("%w: %s: free some, or name another folder: %w", ErrFull, folder, err)
+	case noWrite(err):
+		return fmt.Errorf("%w: %s: make it so, or name another one: %w", ErrReadOnly, folder, err)
+	default:
+		return fmt.Errorf("creds: cannot write to %s: %w", folder, err)
+	}
+}
