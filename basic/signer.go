@@ -50,6 +50,10 @@ func (s Signer) Sign(req *http.Request, _ time.Time) error {
 	return nil
 }
 
+// Account returns User: whose credentials are had by requests that s signs. A provision.Client
+// names them after it in its Store.
+func (s Signer) Account() string { return s.User }
+
 // Read returns no cause for any refusal: none is mended by sending the same password once more,
 // which would only count as one more failed login.
 func (Signer) Read(*http.Response) (none struct {

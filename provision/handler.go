@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/countersign-go/countersign/auth"
@@ -19,14 +20,41 @@ import (
 //
 // The fields must not be changed once the Handler is in use. It is safe for concurrent use.
 type Handler struct {
-	// Auth decides who gets credentials, for instance a basic.Verifier or an [auth.Stack]. A
-	// [mac.Verifier] among them would let credentials renew themselves for ever. nil: nobody gets
-	// any, and each answer is 503.
+	// Auth decides who gets credentials, for instance a basic.Verifier or an [auth.Stack]: it names
+	// exactly the ways to log in that are good enough for this, which may be fewer than elsewhere.
+	// nil: nobody gets any, and each answer is 503.
 	Auth auth.Authenticator
 
-	// Issue makes the credentials, for instance (*Issuer).Issue. Its errors are answered with 500,
-	// or 503 where they wrap [auth.ErrUnavailable]; the reason goes to the Logger only. Required.
+	// Issue makes the credentials, for instance (*Issuer).Issue. Its errors are answered with 429
+	// where they wrap [ErrQuota], 503 where they wrap [auth.ErrUnavailable] (both with Retry-After,
+	// which an error with a method RetryAfter() time.Duration chooses), and 500 else; the reason
+	// goes to Logger and Audit only. Required.
 	Issue func(context.Context, *auth.Identity) (*mac.Credentials, error)
+
+	// AllowMAC also gives credentials to who shows MAC credentials. Then they renew themselves for
+	// ever, and so does a stolen one, unless MaxLoginAge ends that: it needs Terms that hand the
+	// claim auth_time on. False: they are refused with 403 and [ErrScheme].
+	AllowMAC bool
+
+	// MaxLoginAge is how long ago somebody may have logged in, by the claim auth_time of the
+	// identity: seconds since 1970 (OpenID Connect Core 1.0, section 2), or a time.Time. With the
+	// scheme Basic, which sends the password each time, the login is now. All others without that
+	// claim are refused, with 401 and [ErrLogin]. 0: any time.
+	MaxLoginAge time.Duration
+
+	// PerAddress bounds how often wrong passwords are tried, by what its Key says: the address, by
+	// default. Requests with the right one, or with none at all, cost nothing. nil: no limit.
+	PerAddress *auth.Limiter
+
+	// PerSubject bounds how often one subject gets credentials; its Key is not asked. nil: no
+	// limit.
+	PerSubject *auth.Limiter
+
+	// Audit is told how each POST ended, before it is answered: with the id of the credentials, or
+	// with the reason why there are none. The identity is nil if it is not known who asks. Of what
+	// PerAddress stops, its Limited is told instead. It must be safe for concurrent use. nil:
+	// nobody is told.
+	Audit func(req *http.Request, id *auth.Identity, credential string, err error)
 
 	// Logger is told why somebody got none, and to whom some were given. It never sees a key, a
 	// password or a query. nil: silent.
@@ -35,10 +63,7 @@ type Handler struct {
 
 // ServeHTTP answers one request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	logger := h.Logger
-	if logger == nil {
-		logger = slog.New(slog.DiscardHandler)
-	}
+	logger := h.logger()
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	switch {
@@ -51,40 +76,131 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		http.Error(w, "provisioning is not set up", http.StatusServiceUnavailable)
 		return
 	}
-	// A browser adds a password that it remembers to any site's form.
+	// A browser adds a password that it remembers to any site's form. This comes before the limits,
+	// so that no site can use them up for its visitors.
 	if err := new(http.CrossOriginProtection).Check(req); err != nil {
+		h.audit(req, nil, "", err)
 		logger.Warn("provision: refused", "remote", req.RemoteAddr, "reason", err)
 		http.Error(w, "not from another site", http.StatusForbidden)
 		return
 	}
-	guard := auth.Guard{Stack: auth.Stack{h.Auth}, Logger: h.Logger}
-	guard.Handler(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		id, _ := auth.FromContext(req.Context())
-		h.provision(w, req, id, logger)
-	})).ServeHTTP(w, req)
+	h.PerAddress.Handler(http.HandlerFunc(h.authenticate)).ServeHTTP(w, req)
 }
 
-func (h *Handler) provision(w http.ResponseWriter, req *http.Request, id *auth.Identity,
-	logger *slog.Logger) {
-	log := logger.With("subject", id.Subject, "scheme", id.Scheme, "remote", req.RemoteAddr)
-	c, err := h.Issue(req.Context(), id)
-	var body []byte
-	if err == nil {
-		body, err = answer(c)
+func (h *Handler) authenticate(w http.ResponseWriter, req *http.Request) {
+	v := &visit{Handler: h}
+	guard := auth.Guard{
+		Stack:  auth.Stack{v.fit(h.Auth)},
+		Logger: h.Logger,
+		Denied: http.HandlerFunc(v.denied),
+		Decided: func(req *http.Request, by auth.Authenticator, id *auth.Identity, err error) {
+			v.err = err
+			if v.refused == nil { // with right credentials, nobody is guessing
+				h.PerAddress.Decided(req, by, id, err)
+			} else {
+				h.PerAddress.Decided(req, by, v.refused, nil)
+			}
+			if err != nil {
+				h.audit(req, v.refused, "", err)
+			}
+		},
 	}
+	guard.Handler(http.HandlerFunc(h.provision)).ServeHTTP(w, req)
+}
+
+func (v *visit) denied(w http.ResponseWriter, _ *http.Request) {
+	switch {
+	case errors.Is(v.err, ErrScheme):
+		http.Error(w, "log in another way", http.StatusForbidden)
+	case errors.Is(v.err, ErrLogin):
+		http.Error(w, "log in again", http.StatusUnauthorized)
+	default:
+		http.Error(w, "authentication required", http.StatusUnauthorized)
+	}
+}
+
+func (h *Handler) provision(w http.ResponseWriter, req *http.Request) {
+	id, _ := auth.FromContext(req.Context())
+	log := h.logger().With("subject", id.Subject, "scheme", id.Scheme, "remote", req.RemoteAddr)
+	c, body, err := h.issue(req.Context(), id)
 	if err != nil {
-		status, text := http.StatusInternalServerError, "no credentials could be issued"
-		if errors.Is(err, auth.ErrUnavailable) || req.Context().Err() != nil {
-			status, text = http.StatusServiceUnavailable, "no credentials can be issued now"
-			w.Header().Set("Retry-After", "1")
-		}
-		log.Error("provision: not issued", "reason", err)
-		http.Error(w, text, status)
+		h.audit(req, id, "", err)
+		h.refuse(w, req, log, err)
 		return
 	}
+	h.audit(req, id, c.ID, nil)
 	log.Info("provision: issued", "expires", c.Expires)
 	w.Header().Set("Content-Type", "application/json")
 	_, _ = w.Write(body)
+}
+
+// A limitError is ErrLimit, for how long.
+type limitError struct{ wait time.Duration }
+
+func (e *limitError) Error() string             { return ErrLimit.Error() }
+func (e *limitError) Unwrap() error             { return ErrLimit }
+func (e *limitError) RetryAfter() time.Duration { return e.wait }
+
+func (h *Handler) issue(ctx context.Context, id *auth.Identity) (*mac.Credentials, []byte, error) {
+	if wait, ok := h.PerSubject.Allow(id.Subject); !ok {
+		return nil, nil, &limitError{wait}
+	}
+	c, err := h.Issue(ctx, id)
+	if err != nil {
+		return nil, nil, err
+	}
+	body, err := answer(c)
+	return c, body, err
+}
+
+// refuse answers who is known and gets nothing all the same. Of err it shows the kind only.
+func (h *Handler) refuse(w http.ResponseWriter, req *http.Request, log *slog.Logger, err error) {
+	status, text := http.StatusInternalServerError, "no credentials could be issued"
+	switch {
+	case errors.Is(err, ErrLimit):
+		status, text = http.StatusTooManyRequests, "too many requests"
+	case errors.Is(err, ErrQuota):
+		status, text = http.StatusTooManyRequests, "too many credentials: revoke some"
+	case errors.Is(err, auth.ErrUnavailable), req.Context().Err() != nil:
+		status, text = http.StatusServiceUnavailable, "no credentials can be issued now"
+	}
+	level := slog.LevelError
+	if status == http.StatusTooManyRequests {
+		level = slog.LevelWarn
+	}
+	log.Log(req.Context(), level, "provision: not issued", "reason", err)
+	if status != http.StatusInternalServerError {
+		w.Header().Set("Retry-After", strconv.FormatInt(retryAfter(err), 10))
+	}
+	http.Error(w, text, status)
+}
+
+// A later is an error that knows when it is worth to ask again.
+type later interface {
+	error
+	RetryAfter() time.Duration
+}
+
+// retryAfter is what err says, in seconds, at least one.
+func retryAfter(err error) int64 {
+	wait := time.Second
+	if e, ok := errors.AsType[later](err); ok {
+		wait = max(wait, e.RetryAfter())
+	}
+	return int64((wait-1)/time.Second) + 1
+}
+
+func (h *Handler) audit(req *http.Request, id *auth.Identity, credential string, err error) {
+	if h.Audit != nil {
+		h.Audit(req, id, credential, err)
+	}
+}
+
+func (h *Handler) logger() *slog.Logger {
+	if h.Logger == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return h.Logger
 }
 
 func answer(c *mac.Credentials) ([]byte, error) {

@@ -2,14 +2,10 @@ package provision
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
 	"time"
-	"unicode/utf8"
 
 	"github.com/countersign-go/countersign/auth"
 	"github.com/countersign-go/countersign/creds"
@@ -18,7 +14,6 @@ import (
 
 const (
 	minSecret = 16 // bytes
-	saltSize  = 8  // bytes: it keeps ids apart that are issued to one subject in one moment
 
 	defaultLifetime = 5 * time.Minute
 )
@@ -27,22 +22,30 @@ const (
 // until when, and its key follows from the id and a master secret. Ids and keys are those of
 // Mozilla's tokenlib, so that its services accept ours, and we theirs.
 //
-// Such credentials cannot be revoked one by one, only all at once, by removing their secret. The id
-// travels in clear with each request and everybody can read it, so nothing but the subject and the
-// expiry is put into it.
+// Such credentials cannot be revoked one by one, only all at once, by removing their secret; those
+// of a [Registry] can. The id travels in clear with each request and everybody can read it, so
+// nothing is put into it but the subject, the expiry and what Terms says.
 //
-// The fields must not be changed once the Issuer is in use, and an Issuer must not be copied. It is
-// safe for concurrent use.
+// The fields must not be changed once the Issuer is in use, and an Issuer must not be copied. To
+// replace a secret while requests are served, put another Issuer in its place, as the example does.
+// It is safe for concurrent use.
 type Issuer struct {
 	// Secrets are the master secrets: the first one issues, all of them verify. To replace one,
 	// put the new one in front of it, and remove the old one when its last credentials have
-	// expired. To issue takes one of at least 16 bytes; they should be random. Shorter ones of
-	// older services still verify, except an empty one.
+	// expired. If several processes verify, first add the new one behind the old one in all of
+	// them. To issue takes one of at least 16 bytes; they should be random. Shorter ones of older
+	// services still verify, except an empty one. See [Derive] for a master that serves other
+	// purposes too.
 	Secrets []creds.Secret
 
 	Hash      string        // "sha1", "sha256" or "sha512", of the ids; "": "sha256"
 	Algorithm mac.Algorithm // of the credentials; "": mac.SHA256
 	Lifetime  time.Duration // of the credentials; 0: 5 minutes
+
+	// Terms decides for each credential how long it lasts and what else its id says. Everybody on
+	// the way can read that, though not change it. Its error is that of Issue, wrapped. Nil: every
+	// credential lasts for Lifetime and says nothing else.
+	Terms func(context.Context, *auth.Identity) (Terms, error)
 
 	once     sync.Once
 	settings *settings // what follows from the fields; a pointer, so that fmt does not show it
@@ -107,43 +110,39 @@ func (i *Issuer) set() (*settings, error) {
 }
 
 // Issue makes credentials for id.Subject. It is what a [Handler] takes. An error means that the
-// Issuer is not usable, or that the subject is: one that is empty, too long or not UTF-8.
-func (i *Issuer) Issue(_ context.Context, id *auth.Identity) (*mac.Credentials, error) {
+// Issuer is not usable, or that the subject or the Terms are not: one that is empty or not UTF-8,
+// or too much for an id, which has up to 4096 bytes.
+func (i *Issuer) Issue(ctx context.Context, id *auth.Identity) (*mac.Credentials, error) {
 	s, err := i.set()
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, err
-	case len(i.Secrets[0]) < minSecret:
+	}
+	if len(i.Secrets[0]) < minSecret {
 		return nil, fmt.Errorf(
 			"provision: Issuer.Secrets[0] has %d bytes: to issue takes %d or more, random ones",
 			len(i.Secrets[0]), minSecret)
-	case id == nil || id.Subject == "":
-		return nil, errors.New("provision: nobody to issue credentials to: the subject is empty")
-	case !utf8.ValidString(id.Subject):
-		return nil, errors.New("provision: the subject is not UTF-8")
 	}
-	expires := time.Now().Add(s.lifetime).Truncate(time.Millisecond)
-	at, err := writeTime(expires)
-	if err != nil {
-		return nil, fmt.Errorf("provision: Issuer.Lifetime ends %w", err)
+	if err := checkSubject(id); err != nil {
+		return nil, fmt.Errorf("provision: %w", err)
 	}
-	salt := make([]byte, saltSize)
-	rand.Read(salt)
-	payload := struct {
-		Subject string      `json:"userid"`
-		Salt    string      `json:"salt"`
-		Expires json.Number `json:"expires"`
-	}{id.Subject, hex.EncodeToString(salt), at}
-	data, err := json.Marshal(payload)
+	lifetime, claims, err := decide(ctx, i.Terms, id, s.lifetime)
 	if err != nil {
 		return nil, fmt.Errorf("provision: %w", err)
 	}
-	c := &mac.Credentials{ID: s.sealers[0].seal(data), Algorithm: s.algorithm, Expires: expires}
-	if len(c.ID) > maxText {
-		return nil, errors.New("provision: the subject is too long")
+	expires := time.Now().Add(lifetime).Truncate(time.Millisecond)
+	payload, salt, err := write(id.Subject, expires, claims)
+	if err != nil {
+		return nil, fmt.Errorf("provision: %w", err)
 	}
-	c.Key, err = s.sealers[0].key(c.ID, payload.Salt)
-	return c, err
+	c := &mac.Credentials{ID: s.sealers[0].seal(payload), Algorithm: s.algorithm, Expires: expires}
+	if len(c.ID) > maxText {
+		return nil, fmt.Errorf("provision: the subject and its claims are too long for an id: %d "+
+			"bytes, at most %d", len(c.ID), maxText)
+	}
+	if c.Key, err = s.sealers[0].key(c.ID, salt); err != nil {
+		return nil, fmt.Errorf("provision: %w", err)
+	}
+	return c, nil
 }
 
 // Key returns the key of an id that this Issuer, or another one with one of its secrets, has

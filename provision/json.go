@@ -60,11 +60,13 @@ func formOf(c *mac.Credentials) (*form, error) {
 }
 
 // Unmarshal reads one JSON object as [Marshal] writes it, and the older form {"id","key"} as well.
-// A form without an algorithm means [mac.SHA1], which is what services that do not name one use.
-// Names are exact; others than those four are ignored; null stands for an absent algorithm or
-// expires. It refuses whatever could be read in two ways, an id or key that does not fit into a
-// header field, and anything longer than 64 KiB. Expires is returned as it is, also if it has
-// passed.
+// Instead of algorithm there may be hashalg, and instead of expires there may be expires_at, each
+// in the forms that a [Client] reads. A form without an algorithm means [mac.SHA1], which is what
+// services that do not name one use. Names are exact; others than those six are ignored, so that
+// what counts from the moment of an answer, such as expires_in, is lost; null stands for an absent
+// algorithm or expiry. It refuses whatever could be read in two ways, an id or key that does not
+// fit into a header field, and anything longer than 64 KiB. Expires is returned as it is, also if
+// it has passed.
 func Unmarshal(data []byte) (*mac.Credentials, error) {
 	object, err := fetch.Object(data)
 	if err != nil {
@@ -75,48 +77,6 @@ func Unmarshal(data []byte) (*mac.Credentials, error) {
 		return nil, fmt.Errorf("provision: credentials cannot be read: %w", err)
 	}
 	return c, nil
-}
-
-// credentialsOf reads a decoded object. Its errors name a field, never a value.
-func credentialsOf(object map[string]any) (*mac.Credentials, error) {
-	var f form
-	var err error
-	if f.ID, err = textOf(object, "id"); err != nil {
-		return nil, err
-	}
-	if f.Key, err = textOf(object, "key"); err != nil {
-		return nil, err
-	}
-	f.Algorithm = mac.SHA1
-	if object["algorithm"] != nil {
-		name, err := textOf(object, "algorithm")
-		if err != nil {
-			return nil, err
-		}
-		f.Algorithm = mac.Algorithm(name)
-	}
-	if err := f.check(); err != nil {
-		return nil, err
-	}
-	c := &mac.Credentials{ID: f.ID, Key: []byte(f.Key), Algorithm: f.Algorithm}
-	if v := object["expires"]; v != nil {
-		if c.Expires, err = readTime(v); err != nil {
-			return nil, fmt.Errorf("expires is %w", err)
-		}
-	}
-	return c, nil
-}
-
-func textOf(object map[string]any, name string) (string, error) {
-	v, ok := object[name]
-	if !ok {
-		return "", fmt.Errorf("there is no %s", name)
-	}
-	text, ok := v.(string)
-	if !ok {
-		return "", fmt.Errorf("%s is not text", name)
-	}
-	return text, nil
 }
 
 // redacted is what a creds.Secret prints as.

@@ -49,6 +49,22 @@ func readTime(v any) (time.Time, error) {
 	return time.Unix(sec, nsec).UTC(), nil
 }
 
+// readMoment reads seconds since 1970, or a time as RFC 3339 writes it.
+func readMoment(v any) (time.Time, error) {
+	text, ok := v.(string)
+	if !ok {
+		return readTime(v)
+	}
+	t, err := time.Parse(time.RFC3339, text)
+	switch {
+	case err != nil || strings.Contains(text, ","): // which package time takes for a point
+		return time.Time{}, errors.New("neither a number nor a time of RFC 3339")
+	case t.Unix() < 0 || t.Unix() >= endOfTime:
+		return time.Time{}, errors.New("before 1970 or after the year 9999")
+	}
+	return t.UTC(), nil
+}
+
 // readDuration returns at most the longest Duration, which is some 292 years.
 func readDuration(v any) (time.Duration, error) {
 	sec, nsec, err := readSeconds(v)

@@ -3,12 +3,15 @@ package provision
 import (
 	"crypto/hkdf"
 	"crypto/hmac"
+	"crypto/rand"
 	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"hash"
 	"strings"
 	"time"
@@ -91,6 +94,32 @@ func (s *sealer) key(id, salt string) (creds.Secret, error) {
 	return []byte(base64text.EncodeToString(key)), err
 }
 
+// saltSize keeps ids apart that are issued to one subject in one moment.
+const saltSize = 8 // bytes
+
+// write returns a payload that parse reads. The claims are a JSON object, or nil, without the names
+// that have a meaning.
+func write(subject string, expires time.Time, claims []byte) (
+	payload []byte, salt string, err error) {
+	at, err := writeTime(expires)
+	if err != nil {
+		return nil, "", fmt.Errorf("the lifetime ends %w", err)
+	}
+	random := make([]byte, saltSize)
+	rand.Read(random) // never fails
+	salt = hex.EncodeToString(random)
+	payload, err = json.Marshal(struct {
+		Subject string      `json:"userid"`
+		Salt    string      `json:"salt"`
+		Expires json.Number `json:"expires"`
+	}{subject, salt, at})
+	if len(claims) > 0 {
+		payload = append(payload[:len(payload)-1], ',')
+		payload = append(payload, claims[1:]...)
+	}
+	return payload, salt, err
+}
+
 // A token is the payload of an id.
 type token struct {
 	identity auth.Identity
@@ -129,7 +158,7 @@ func parse(payload []byte) (*token, error) {
 // takeSubject removes the first of the names that a subject goes by. If that one is of no use, the
 // others are not asked: they may be somebody else's.
 func takeSubject(object map[string]any) (string, error) {
-	for _, name := range []string{"username", "userid", "uid", "email"} {
+	for _, name := range subjectNames {
 		v, ok := object[name]
 		if !ok {
 			continue

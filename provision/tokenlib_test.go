@@ -7,6 +7,7 @@ import (
 	"errors"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -49,7 +50,7 @@ func vectors(t testing.TB) (valid, all []vector) {
 		Valid, Invalid []vector
 	}
 	load(t, "tokenlib.json", &file)
-	all = append(file.Valid, file.Invalid...)
+	all = slices.Concat(file.Valid, file.Invalid)
 	if len(file.Valid) != 31 || len(file.Invalid) != 55 || len(all) != file.Count {
 		t.Fatalf("%d valid rows, %d invalid ones", len(file.Valid), len(file.Invalid))
 	}

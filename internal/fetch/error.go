@@ -41,8 +41,7 @@ func (e *Error) Error() string {
 // Unwrap returns e.Err.
 func (e *Error) Unwrap() error { return e.Err }
 
-// RetryAfter is how long the server asks to be left alone (RFC 9110, section 10.2.3), within
-// [0, MaxWait]; 0 if it does not ask.
+// RetryAfter is how long the server asks to be left alone; see [Answer.Wait].
 func (e *Error) RetryAfter() time.Duration { return e.wait }
 
 // Final reports whether the same request would be refused again: the server blames the request, and
@@ -55,15 +54,10 @@ func (e *Error) Final() bool {
 	return e.Status >= 400 && e.Status <= 499
 }
 
-// refusal is the error for an answer whose status is not 2xx.
-func refusal(a *Answer) *Error {
-	e := &Error{Status: a.Status}
-	now, ok := a.Date()
-	if !ok {
-		now = a.Received
-	}
-	e.wait = retryAfter(a.Header.Get("Retry-After"), now)
-	return e
+// Useless returns the error for an answer that is of no use because of err. Nil: because of its
+// status.
+func (a *Answer) Useless(err error) *Error {
+	return &Error{Status: a.Status, Err: err, wait: a.Wait()}
 }
 
 // retryAfter reads both forms of the field: seconds, and a date by the clock of the server, where

@@ -6,8 +6,10 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -29,15 +31,48 @@ type Answer struct {
 	Received time.Time      // by the clock of this machine, when the header had arrived
 }
 
-// Date returns the time of the answer by the clock of its server. It reports false where there is
-// none to rely on: no Date, or an Age, with which Date is older than the answer (RFC 9110, section
-// 6.6.1; RFC 9111, section 5.1).
+// Date returns the time of the answer by the clock of its server: X-Timestamp, in seconds since
+// 1970, as Mozilla's services have it, or else Date, in the middle of the second that it tells. It
+// reports false where there is none to rely on: neither field, or an Age, with which they are older
+// than the answer (RFC 9110, section 6.6.1; RFC 9111, section 5.1).
 func (a *Answer) Date() (time.Time, bool) {
 	if len(a.Header["Age"]) > 0 {
 		return time.Time{}, false
 	}
+	if t, ok := timestamp(a.Header.Get("X-Timestamp")); ok {
+		return t, true
+	}
 	t, err := http.ParseTime(a.Header.Get("Date"))
-	return t, err == nil
+	return t.Add(time.Second / 2), err == nil
+}
+
+// timestamp reads whole seconds, or seconds with decimals, of which it takes up to nine.
+func timestamp(text string) (time.Time, bool) {
+	whole, fraction, decimals := strings.Cut(text, ".")
+	sec, err := strconv.ParseUint(whole, 10, 38) // beyond the year 9999 there is none
+	if err != nil {
+		return time.Time{}, false
+	}
+	if !decimals {
+		return time.Unix(int64(sec), int64(time.Second/2)), true
+	}
+	nsec, err := strconv.ParseUint((fraction + "000000000")[:9], 10, 32)
+	return time.Unix(int64(sec), int64(nsec)), err == nil
+}
+
+// Wait is how long the server asks to be left alone: the longest that Retry-After (RFC 9110,
+// section 10.2.3), X-Backoff and Backoff say, within [0, MaxWait]; 0 if it does not ask.
+func (a *Answer) Wait() time.Duration {
+	now, ok := a.Date()
+	if !ok {
+		now = a.Received
+	}
+	now = now.Truncate(time.Second) // as in a Retry-After that is a date
+	var wait time.Duration
+	for _, name := range []string{"Retry-After", "X-Backoff", "Backoff"} {
+		wait = max(wait, retryAfter(a.Header.Get(name), now))
+	}
+	return wait
 }
 
 // Do sends req through a copy of client and reads the answer, which must be a JSON object. Only 307
@@ -59,22 +94,22 @@ func Do(client *http.Client, req *http.Request) (*Answer, error) {
 	}
 	defer resp.Body.Close()
 	// A RoundTripper that follows redirects by itself has asked nobody.
-	if r := resp.Request; r != nil && r.URL != nil && origin(r.URL) != origin(req.URL) {
+	if r := resp.Request; r != nil && r.URL != nil && Origin(r.URL) != Origin(req.URL) {
 		return nil, &Error{Err: errOtherOrigin}
 	}
 	a := &Answer{Status: resp.StatusCode, Header: resp.Header, Received: time.Now()}
 	if a.Status < 200 || a.Status > 299 {
-		return nil, refusal(a)
+		return nil, a.Useless(nil)
 	}
 	if isPage(resp.Header.Get("Content-Type")) {
-		return nil, &Error{Status: a.Status, Err: errPage}
+		return nil, a.Useless(errPage)
 	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, MaxBody+1))
+	body, err := io.ReadAll(io.LimitReader(timely{ctx, resp.Body}, MaxBody+1))
 	if err != nil {
-		return nil, &Error{Status: a.Status, Err: plain(err)}
+		return nil, a.Useless(plain(err))
 	}
 	if a.Object, err = Object(body); err != nil {
-		return nil, &Error{Status: a.Status, Err: err}
+		return nil, a.Useless(err)
 	}
 	return a, nil
 }
@@ -91,7 +126,7 @@ var (
 func allowed(next *http.Request, via []*http.Request) error {
 	first := via[0]
 	switch status := next.Response.StatusCode; {
-	case origin(next.URL) != origin(first.URL):
+	case Origin(next.URL) != Origin(first.URL):
 		return errOtherOrigin
 	case status != http.StatusTemporaryRedirect && status != http.StatusPermanentRedirect:
 		return errRedirect
@@ -101,8 +136,22 @@ func allowed(next *http.Request, via []*http.Request) error {
 	return nil
 }
 
-// origin compares a default port as if it were spelled out (RFC 6454, section 4).
-func origin(u *url.URL) string {
+// timely is a body that ends with ctx, also where its own Read does not heed that.
+type timely struct {
+	ctx  context.Context
+	body io.Reader
+}
+
+func (t timely) Read(p []byte) (int, error) {
+	if err := t.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return t.body.Read(p)
+}
+
+// Origin returns the scheme, host and port of u, in lower case and with a default port spelled out,
+// so that two of the same origin (RFC 6454, section 4) are the same text. The text is a URL too.
+func Origin(u *url.URL) string {
 	scheme, port := strings.ToLower(u.Scheme), u.Port()
 	switch {
 	case port != "":
@@ -111,7 +160,8 @@ func origin(u *url.URL) string {
 	case scheme == "http":
 		port = "80"
 	}
-	return scheme + "://" + strings.ToLower(u.Hostname()) + ":" + port
+	host := net.JoinHostPort(strings.ToLower(u.Hostname()), port)
+	return (&url.URL{Scheme: scheme, Host: host}).String()
 }
 
 // isPage recognises the web page of a login form or a captive portal, whose own error says more

@@ -1,0 +1,212 @@
+package provision
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/internal/fetch"
+	"github.com/countersign-go/countersign/mac"
+	"github.com/countersign-go/countersign/transport"
+)
+
+// However wrong the expiry in an answer is, credentials are neither fetched in a tight loop nor
+// kept for ever.
+const (
+	minLifetime = 5 * time.Second
+	maxLifetime = 24 * time.Hour
+)
+
+// A grant is what one answer of the endpoint gave.
+type grant struct {
+	creds    *mac.Credentials
+	endpoint string
+	rejected atomic.Bool // a server has refused creds
+}
+
+func (g *grant) valid() bool {
+	return g != nil && (g.creds.Expires.IsZero() || time.Now().Before(g.creds.Expires))
+}
+
+// is reports whether both have the same credentials.
+func (g *grant) is(other *grant) bool {
+	return g != nil && other != nil && g.creds.ID == other.creds.ID &&
+		string(g.creds.Key) == string(other.creds.Key)
+}
+
+func (g *grant) outlives(other *grant) bool {
+	end, limit := g.creds.Expires, other.creds.Expires
+	return !limit.IsZero() && (end.IsZero() || end.After(limit))
+}
+
+// A fetcher is a Client at work.
+type fetcher struct {
+	client *Client
+	logger *slog.Logger
+	clock  *transport.Clock
+	store  creds.Store // nil: none
+	cache  creds.Cache[*grant]
+	last   atomic.Pointer[grant] // what the cache was given last
+
+	setup func() error // prepare, once
+	url   *url.URL     // these three are set by setup
+	http  *http.Client
+	place place
+
+	mu       sync.Mutex               // guards all below; never held during a call or a write
+	quiet    time.Time                // until then, the endpoint wants to be left alone
+	restored bool                     // the offsets of the record have been read
+	offsets  map[string]time.Duration // what the clock has learned, by origin
+	unsaved  bool                     // offsets has some that are in no record
+	writers  int                      // updates under way
+}
+
+// prepare makes ready what a call needs.
+func (f *fetcher) prepare() error {
+	c := f.client
+	u, err := url.Parse(c.URL)
+	if err != nil || u.Hostname() == "" || u.Scheme != "https" && u.Scheme != "http" {
+		// The text of err repeats the URL, where a password may be.
+		return errors.New("provision: Client.URL is no address: " +
+			"set it to the https URL of the provisioning endpoint")
+	}
+	f.url, f.http = u, new(http.Client)
+	if c.HTTP != nil {
+		*f.http = *c.HTTP
+	}
+	t := &transport.Transport{Signer: c.Signer, Base: f.http.Transport, Clock: f.clock}
+	if t.Signer == nil {
+		t.Signer = unsigned{}
+	}
+	f.http.Transport = t
+	if f.store == nil {
+		return nil
+	}
+	account := ""
+	if a, ok := c.Signer.(interface{ Account() string }); ok {
+		account = a.Account()
+	}
+	f.place = placeOf(u, account, c.Name)
+	f.clock.Watch(f.moved)
+	return nil
+}
+
+// unsigned is a Signer that brings nothing, so that requests without credentials keep the rules of
+// the transport too: the answer holds a key, which must not cross the network in clear. None of the
+// refusals is about what it signed.
+type unsigned struct{}
+
+func (unsigned) Sign(*http.Request, time.Time) error          { return nil }
+func (unsigned) Read(*http.Response) (none transport.Refusal) { return none }
+
+// call makes one call for new credentials.
+func (f *fetcher) call(ctx context.Context) (*grant, error) {
+	req, err := f.request(ctx)
+	if err != nil {
+		return nil, err
+	}
+	a, err := fetch.Do(f.http, req)
+	if err != nil {
+		return nil, failed(f.url, err)
+	}
+	f.mu.Lock()
+	f.quiet = a.Received.Add(a.Wait())
+	f.mu.Unlock()
+	r, err := replyOf(a.Object)
+	if err == nil {
+		r.creds.Expires, err = f.expiry(a, r)
+	}
+	if err != nil {
+		return nil, failed(f.url, a.Useless(fmt.Errorf("an answer that is of no use: %w", err)))
+	}
+	return &grant{creds: r.creds, endpoint: r.endpoint}, nil
+}
+
+func (f *fetcher) request(ctx context.Context) (*http.Request, error) {
+	c := f.client
+	var body io.Reader = http.NoBody
+	if c.Body != nil {
+		data, err := c.Body(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("provision: Client.Body: %w", err)
+		}
+		body = bytes.NewReader(data) // http.NewRequest knows how to read it again
+	}
+	method := c.Method
+	if method == "" {
+		method = http.MethodPost
+	}
+	req, err := http.NewRequestWithContext(ctx, method, f.url.String(), body)
+	if err != nil {
+		return nil, errors.New("provision: Client.Method is none of HTTP")
+	}
+	if c.Header != nil {
+		req.Header = c.Header.Clone()
+	}
+	if req.Header.Get("Accept") == "" {
+		req.Header.Set("Accept", "application/json")
+	}
+	return req, nil
+}
+
+// paused returns an error as long as the endpoint wants to be left alone and need not be asked,
+// because the credentials are still good.
+func (f *fetcher) paused() error {
+	last := f.last.Load()
+	if !last.valid() || last.rejected.Load() {
+		return nil
+	}
+	f.mu.Lock()
+	until := f.quiet
+	f.mu.Unlock()
+	if end := last.creds.Expires; !end.IsZero() && end.Before(until) {
+		until = end
+	}
+	if wait := time.Until(until); wait > 0 {
+		return failed(f.url, pause(wait))
+	}
+	return nil
+}
+
+// A pause is the error of a renewal that has time.
+type pause time.Duration
+
+func (p pause) Error() string {
+	return "not asked: with its last answer, the service asked to be left alone for a while"
+}
+
+// RetryAfter is what [creds.Cache] asks for.
+func (p pause) RetryAfter() time.Duration { return time.Duration(p) }
+
+// expiry returns when r ends by the clock of this machine: so long after the answer came as the
+// answer says, or as lies between its own time and the end by the clock of the server.
+func (f *fetcher) expiry(a *fetch.Answer, r *reply) (time.Time, error) {
+	left := r.left
+	if !r.relative {
+		end, certain := r.creds.Expires, !r.creds.Expires.IsZero()
+		if !certain {
+			end, _ = hint(r.creds.ID)
+		}
+		now, ok := a.Date()
+		if !ok {
+			now = f.clock.Now(f.url)
+		}
+		left = end.Sub(now)
+		if !certain && left <= 0 {
+			return time.Time{}, nil // there is no hint, or it is wrong
+		}
+	}
+	if left <= 0 {
+		return time.Time{}, errors.New("the credentials in it have already expired")
+	}
+	return a.Received.Add(min(max(left, minLifetime), maxLifetime)), nil
+}

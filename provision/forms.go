@@ -1,0 +1,154 @@
+package provision
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/countersign-go/countersign/mac"
+)
+
+// A reply is what an endpoint gave. Of the forms in use, the names differ; each service sends some
+// of these, and what else it sends is ignored:
+//
+//	id, key                 text, required
+//	algorithm               hmac-sha-1, hmac-sha-256
+//	hashalg                 the same, or sha1, sha256
+//	expires_in, duration    seconds from now on
+//	expires, expires_at     seconds since 1970; the latter also as RFC 3339 has it
+//	api_endpoint            the URL of the service that takes the credentials
+type reply struct {
+	creds    *mac.Credentials // Expires as it was sent: by the clock of the server
+	relative bool             // left is known
+	left     time.Duration
+	endpoint string // "" if there is none
+}
+
+// replyOf reads a decoded object. What it knows by name must be of the right type, also where it is
+// not needed. null stands for an absent member. Its errors name a field, never a value.
+func replyOf(object map[string]any) (*reply, error) {
+	c, err := credentialsOf(object)
+	if err != nil {
+		return nil, err
+	}
+	r := &reply{creds: c}
+	for _, name := range []string{"expires_in", "duration"} {
+		v := object[name]
+		if v == nil {
+			continue
+		}
+		left, err := readDuration(v)
+		if err != nil {
+			return nil, fmt.Errorf("%s is %w", name, err)
+		}
+		if !r.relative {
+			r.relative, r.left = true, left
+		}
+	}
+	if object["api_endpoint"] == nil {
+		return r, nil
+	}
+	if r.endpoint, err = textOf(object, "api_endpoint"); err != nil {
+		return nil, err
+	}
+	if err := checkEndpoint(r.endpoint); err != nil {
+		return nil, fmt.Errorf("api_endpoint %w", err)
+	}
+	return r, nil
+}
+
+// credentialsOf reads what lies in an object for good: all but what counts from the moment when it
+// was sent.
+func credentialsOf(object map[string]any) (*mac.Credentials, error) {
+	var f form
+	var err error
+	if f.ID, err = textOf(object, "id"); err != nil {
+		return nil, err
+	}
+	if f.Key, err = textOf(object, "key"); err != nil {
+		return nil, err
+	}
+	if f.Algorithm, err = algorithmOf(object); err != nil {
+		return nil, err
+	}
+	if err := f.check(); err != nil {
+		return nil, err
+	}
+	c := &mac.Credentials{ID: f.ID, Key: []byte(f.Key), Algorithm: f.Algorithm}
+	if v := object["expires_at"]; v != nil {
+		if c.Expires, err = readMoment(v); err != nil {
+			return nil, fmt.Errorf("expires_at is %w", err)
+		}
+	}
+	if v := object["expires"]; v != nil {
+		if c.Expires, err = readTime(v); err != nil {
+			return nil, fmt.Errorf("expires is %w", err)
+		}
+	}
+	return c, nil
+}
+
+func algorithmOf(object map[string]any) (mac.Algorithm, error) {
+	var found mac.Algorithm
+	for _, name := range []string{"algorithm", "hashalg"} {
+		if object[name] == nil {
+			continue
+		}
+		text, err := textOf(object, name)
+		if err != nil {
+			return "", err
+		}
+		a := mac.Algorithm(text)
+		if name == "hashalg" {
+			a = hashes[text]
+		}
+		switch {
+		case a != mac.SHA1 && a != mac.SHA256:
+			return "", fmt.Errorf("%s is neither hmac-sha-1 nor hmac-sha-256", name)
+		case found != "" && found != a:
+			return "", errors.New("algorithm and hashalg are not the same")
+		}
+		found = a
+	}
+	if found == "" {
+		return mac.SHA1, nil
+	}
+	return found, nil
+}
+
+// hashes are the algorithms by the names that Mozilla's tokenserver and its likes give them.
+var hashes = map[string]mac.Algorithm{
+	"sha1": mac.SHA1, "sha256": mac.SHA256,
+	string(mac.SHA1): mac.SHA1, string(mac.SHA256): mac.SHA256,
+}
+
+func textOf(object map[string]any, name string) (string, error) {
+	v, ok := object[name]
+	if !ok {
+		return "", fmt.Errorf("there is no %s", name)
+	}
+	text, ok := v.(string)
+	if !ok {
+		return "", fmt.Errorf("%s is not text", name)
+	}
+	return text, nil
+}
+
+// maxEndpoint is the longest api_endpoint, in bytes.
+const maxEndpoint = 1024
+
+// checkEndpoint checks that text is an address that requests can be made from.
+func checkEndpoint(text string) error {
+	u, err := url.Parse(text)
+	switch {
+	case len(text) > maxEndpoint:
+		return fmt.Errorf("is longer than %d bytes", maxEndpoint)
+	case err != nil || u.Hostname() == "" || u.Scheme != "https" && u.Scheme != "http":
+		return errors.New("is no http or https URL")
+	case u.User != nil || strings.Contains(text, "#"):
+		return errors.New("holds a user or a fragment")
+	}
+	return nil
+}

@@ -1,0 +1,227 @@
+package provision
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/countersign-go/countersign/internal/fetch"
+	"github.com/countersign-go/countersign/mac"
+)
+
+const (
+	clientRecordVersion = 1
+	maxOffsets          = 16                   // origins, in a record
+	farthest            = 366 * 24 * time.Hour // what a transport.Clock learns at most
+)
+
+// A place is where the record of a Client lies, and whose it is.
+type place struct {
+	name  string
+	owner string // of endpoint, account and scheme, without telling them
+}
+
+// placeOf names the record of an account at an endpoint. Where no name is chosen, it is one that
+// any Store can take: short, and of lower-case letters, digits, dots and hyphens.
+func placeOf(u *url.URL, account, name string) place {
+	text := fmt.Sprintf("%s %q %q mac", fetch.Origin(u), u.RequestURI(), account)
+	sum := sha256.Sum256([]byte(text))
+	p := place{name: name, owner: hex.EncodeToString(sum[:16])}
+	if p.name != "" {
+		return p
+	}
+	host := strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '.' {
+			return r
+		}
+		return '-'
+	}, strings.ToLower(u.Hostname()))
+	p.name = "mac-" + strings.Trim(host[:min(len(host), 64)], ".-") + "-" + p.owner
+	return p
+}
+
+// A clientRecord is what a Client keeps in its Store.
+type clientRecord struct {
+	owner    string
+	grant    *grant
+	saved    time.Time                // when grant was stored, by the wall clock of this machine
+	lifetime time.Duration            // of grant, from saved on; 0: no end is known
+	offsets  map[string]time.Duration // of the clocks with which it last worked, by origin
+}
+
+// errForeign means that a record is not one of ours.
+var errForeign = errors.New("the record is none of a provision.Client: " +
+	"remove it, or set Client.Name to another name")
+
+// errNewer means that another version of this package wrote a record.
+var errNewer = errors.New("the record was written by a newer version: update this program")
+
+// clientRecordForm is a record as JSON.
+type clientRecordForm struct {
+	Version  int              `json:"version"`
+	Owner    string           `json:"owner"`
+	Saved    json.Number      `json:"saved"`
+	Creds    *form            `json:"credentials"`
+	Endpoint string           `json:"api_endpoint,omitempty"`
+	Offsets  map[string]int64 `json:"offsets_ms,omitempty"`
+}
+
+// encode writes r with the key in clear: it is the Store's business to guard it.
+func (r *clientRecord) encode() ([]byte, error) {
+	c := *r.grant.creds
+	if r.lifetime > 0 {
+		c.Expires = r.saved.Add(r.lifetime) // also if the clock of this machine was set meanwhile
+	}
+	f, err := formOf(&c)
+	if err != nil {
+		return nil, err
+	}
+	saved, err := writeTime(r.saved)
+	if err != nil {
+		return nil, fmt.Errorf("the time of this machine is %w", err)
+	}
+	form := clientRecordForm{clientRecordVersion, r.owner, saved, f, r.grant.endpoint, nil}
+	if len(r.offsets) > 0 {
+		form.Offsets = make(map[string]int64)
+	}
+	for origin, offset := range r.offsets {
+		form.Offsets[origin] = offset.Milliseconds()
+	}
+	return json.Marshal(form)
+}
+
+// decode reads a record as encode writes it, and nothing else.
+func decodeClientRecord(data []byte) (*clientRecord, error) {
+	object, err := fetch.Object(data)
+	if err != nil {
+		return nil, errForeign
+	}
+	version, err := integer(object["version"], 1<<31)
+	if err != nil || version < 1 {
+		return nil, errForeign
+	}
+	if version > clientRecordVersion {
+		return nil, errNewer
+	}
+	r := new(clientRecord)
+	inner, _ := object["credentials"].(map[string]any)
+	if err := only(inner, "id", "key", "algorithm", "expires"); err != nil {
+		return nil, err
+	}
+	err = only(object, "version", "owner", "saved", "credentials", "api_endpoint", "offsets_ms")
+	if err != nil {
+		return nil, err
+	}
+	if r.owner, err = textOf(object, "owner"); err != nil {
+		return nil, errForeign
+	}
+	if r.saved, err = readTime(object["saved"]); err != nil {
+		return nil, errForeign
+	}
+	c, err := credentialsOf(inner)
+	if err != nil {
+		return nil, errForeign
+	}
+	if r.grant, r.lifetime, err = grantOf(c, r.saved, object["api_endpoint"]); err != nil {
+		return nil, err
+	}
+	r.offsets, err = offsetsOf(object["offsets_ms"])
+	return r, err
+}
+
+func only(object map[string]any, names ...string) error {
+	for name := range object {
+		if !slices.Contains(names, name) {
+			return errForeign
+		}
+	}
+	return nil
+}
+
+// grantOf returns the grant that lay in a record, and how long it was to last.
+func grantOf(c *mac.Credentials, saved time.Time, endpoint any) (*grant, time.Duration, error) {
+	g := &grant{creds: c}
+	if endpoint != nil {
+		var ok bool
+		if g.endpoint, ok = endpoint.(string); !ok || checkEndpoint(g.endpoint) != nil {
+			return nil, 0, errForeign
+		}
+	}
+	if c.Expires.IsZero() {
+		return g, 0, nil
+	}
+	lifetime := c.Expires.Sub(saved)
+	if lifetime <= 0 || lifetime > maxLifetime {
+		return nil, 0, errForeign
+	}
+	return g, lifetime, nil
+}
+
+func offsetsOf(v any) (map[string]time.Duration, error) {
+	offsets := make(map[string]time.Duration)
+	if v == nil {
+		return offsets, nil
+	}
+	object, ok := v.(map[string]any)
+	if !ok || len(object) > maxOffsets {
+		return nil, errForeign
+	}
+	for origin, v := range object {
+		u, err := url.Parse(origin)
+		if err != nil || fetch.Origin(u) != origin || u.Hostname() == "" {
+			return nil, errForeign
+		}
+		ms, err := integer(v, farthest.Milliseconds())
+		if err != nil {
+			return nil, err
+		}
+		offsets[origin] = time.Duration(ms) * time.Millisecond
+	}
+	return offsets, nil
+}
+
+// integer reads a whole number of at most limit, or at least its negative.
+func integer(v any, limit int64) (int64, error) {
+	n, ok := v.(json.Number)
+	if !ok {
+		return 0, errForeign
+	}
+	i, err := strconv.ParseInt(n.String(), 10, 64)
+	if err != nil || i > limit || i < -limit {
+		return 0, errForeign
+	}
+	return i, nil
+}
+
+// current returns the grant of r with its end by the clock of this machine as it is now. Nobody
+// knows how long a clock that shows less than when r was saved has been wrong; then the grant is
+// thought to last as long as it did at first, at most.
+func (r *clientRecord) current(now time.Time) *grant {
+	g := &grant{creds: new(mac.Credentials), endpoint: r.grant.endpoint}
+	*g.creds = *r.grant.creds
+	if r.lifetime > 0 {
+		left := g.creds.Expires.Sub(now.Round(0)) // by the wall clock, as it was saved
+		g.creds.Expires = now.Add(min(left, r.lifetime))
+	}
+	return g
+}
+
+// with returns a copy of r that has offsets too.
+func (r *clientRecord) with(offsets map[string]time.Duration) *clientRecord {
+	next := *r
+	next.offsets = maps.Clone(r.offsets)
+	for origin, offset := range offsets {
+		if _, known := next.offsets[origin]; known || len(next.offsets) < maxOffsets {
+			next.offsets[origin] = offset
+		}
+	}
+	return &next
+}

@@ -1,0 +1,297 @@
+package provision
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/countersign-go/countersign/auth"
+	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/mac"
+)
+
+const (
+	// idSize makes ids of 16 characters, which is all that the tables of some older programs
+	// hold. An id is no secret; 96 random bits are so that none occurs twice.
+	idSize  = 12 // bytes
+	keySize = 32 // bytes
+
+	registryLifetime = 24 * time.Hour
+	registryQuota    = 100
+)
+
+// ErrQuota means that a subject has as many credentials as it may have. It is wrapped by the error
+// of [Registry.Issue], which has a method RetryAfter() time.Duration: how long it is until one of
+// them ends. A [Handler] answers it with 429 and Retry-After.
+var ErrQuota = errors.New("provision: too many credentials for one subject: revoke some")
+
+// A Registry makes credentials at random and remembers them, so that each can be listed and
+// revoked. It is the alternative to an [Issuer], which remembers nothing. Issue is for a [Handler],
+// and Key for a [mac.Verifier].
+//
+// A credential that has ended is forgotten an hour later, or earlier if the Quota needs its place,
+// as soon as its subject gets another one. So what a Registry holds is bounded by the Quota and by
+// how many subjects there are.
+//
+// The fields must not be changed once the Registry is in use, and a Registry must not be copied. It
+// is safe for concurrent use, and so are several of them, in whatever process, on one Store. Errors
+// of the Store wrap [auth.ErrUnavailable], which is answered with 503.
+type Registry struct {
+	// Store keeps the credentials, keys included and in clear, since a MAC is checked with the key
+	// itself: two records for each credential at most, under names that start with "registry-". A
+	// Store holds one Registry. nil: they are kept in memory and end with the process.
+	Store creds.Store
+
+	Lifetime  time.Duration // of the credentials; 0: 24 hours
+	Algorithm mac.Algorithm // of the credentials; "": mac.SHA256
+
+	// Quota is how many credentials one subject may have at a time. 0: 100. Negative: as many as
+	// can be listed in one record of the Store; the 64 KiB of a [creds.Dir] hold some 800.
+	Quota int
+
+	// Terms decides for each credential how long it lasts and what else is known of its subject.
+	// Unlike those of an Issuer, claims stay here. Its error is that of Issue, wrapped. nil: every
+	// credential lasts for Lifetime and has no claims.
+	Terms func(context.Context, *auth.Identity) (Terms, error)
+
+	memory memory // used if Store is nil
+}
+
+// Format writes the settings and the type of the Store, under every verb, and nothing that is kept.
+func (r *Registry) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "{Store:%T Lifetime:%v Quota:%d Algorithm:%s}",
+		r.Store, r.Lifetime, r.Quota, r.Algorithm)
+}
+
+// An Entry is what a [Registry] tells of a credential: everything but the key.
+type Entry struct {
+	ID        string
+	Subject   string
+	Algorithm mac.Algorithm
+	Created   time.Time
+	Expires   time.Time
+}
+
+// Issue makes credentials for id.Subject. It is what a [Handler] takes. The error wraps [ErrQuota]
+// where the subject has too many.
+func (r *Registry) Issue(ctx context.Context, id *auth.Identity) (*mac.Credentials, error) {
+	return r.Add(ctx, id, mac.Credentials{})
+}
+
+// Add is Issue for credentials that are partly known: what c leaves empty is made up, the ID of 96
+// random bits in 16 characters, and the Key of 256. It returns what was stored. So those that
+// another service handed out can be moved here. A Key takes 16 bytes or more, and an ID that is in
+// use already is refused.
+func (r *Registry) Add(ctx context.Context, id *auth.Identity, c mac.Credentials) (
+	*mac.Credentials, error) {
+	made, err := r.make(ctx, id, c)
+	if err != nil {
+		return nil, fmt.Errorf("provision: %w", err)
+	}
+	data, err := json.Marshal(made)
+	if err != nil {
+		return nil, fmt.Errorf("provision: %w", err)
+	}
+	gone, err := r.makeRoom(ctx, made)
+	if err != nil {
+		return nil, err
+	}
+	// The record of the credential comes first and its place in the list second. So whatever is
+	// revoked meanwhile, and wherever this ends early, no credential that somebody holds is
+	// missing in the list.
+	err = r.update(ctx, idName(made.ID), func(old []byte) ([]byte, error) {
+		if old != nil {
+			return nil, errTaken
+		}
+		return data, nil
+	})
+	if err == nil {
+		err = r.updateList(ctx, made.Subject, func(l *list) error {
+			l.drop(append(gone, made.ID))
+			if err := l.full(made.Created, r.quota()); err != nil {
+				return err
+			}
+			l.Entries = append(l.Entries, listed{made.ID, made.Expires})
+			return nil
+		})
+	}
+	if err == nil {
+		return made.credentials(), nil
+	}
+	if !errors.Is(err, errTaken) {
+		// Whether or not the caller is still there. If this fails too, what remains is a record
+		// whose key nobody was told.
+		_ = r.remove(context.WithoutCancel(ctx), made.ID, made.same)
+	}
+	return nil, err
+}
+
+// make fills in what is missing.
+func (r *Registry) make(ctx context.Context, id *auth.Identity, c mac.Credentials) (
+	*record, error) {
+	if err := checkSubject(id); err != nil {
+		return nil, err
+	}
+	lifetime := r.Lifetime
+	if lifetime == 0 {
+		lifetime = registryLifetime
+	}
+	lifetime, claims, err := decide(ctx, r.Terms, id, lifetime)
+	if err != nil {
+		return nil, err
+	}
+	now := time.Now()
+	made := &record{
+		Version: recordVersion, ID: c.ID, Key: string(c.Key),
+		Algorithm: cmp.Or(c.Algorithm, r.Algorithm, mac.SHA256),
+		Subject:   id.Subject, Claims: claims,
+		Created: now.Truncate(time.Millisecond).UTC(), Expires: c.Expires.UTC(),
+	}
+	if made.ID == "" {
+		made.ID = random(idSize)
+	}
+	if made.Key == "" {
+		made.Key = random(keySize)
+	}
+	if c.Expires.IsZero() {
+		made.Expires = now.Add(lifetime).Truncate(time.Millisecond).UTC()
+	}
+	switch {
+	case len(made.Key) < minSecret:
+		return nil, fmt.Errorf("a key of %d bytes: it takes %d or more, random ones",
+			len(made.Key), minSecret)
+	case !made.Expires.After(now):
+		return nil, errors.New("the credentials would have ended already: see Lifetime")
+	}
+	_, err = formOf(made.credentials())
+	return made, err
+}
+
+// random returns URL-safe text, which suits the grammar of ids and keys.
+func random(size int) string {
+	b := make([]byte, size)
+	rand.Read(b) // never fails
+	return base64.RawURLEncoding.EncodeToString(b)
+}
+
+// makeRoom removes what made's subject needs no more, returns the ids of that, and tells early if
+// there are too many.
+func (r *Registry) makeRoom(ctx context.Context, made *record) (gone []string, err error) {
+	l, err := r.loadList(ctx, made.Subject)
+	if err != nil {
+		return nil, err
+	}
+	useless := l.useless(made.Created, r.quota())
+	for _, e := range l.Entries {
+		if !useless(e) {
+			continue
+		}
+		// Nothing that was added anew under this id is removed.
+		err := r.remove(ctx, e.ID, func(old *record) bool {
+			return old.Subject == made.Subject && old.Expires.Equal(e.Expires)
+		})
+		if err != nil {
+			return nil, err
+		}
+		gone = append(gone, e.ID)
+	}
+	return gone, l.full(made.Created, r.quota())
+}
+
+func (r *Registry) quota() int { return cmp.Or(r.Quota, registryQuota) }
+
+// Key returns the key of an id. It is a [mac.KeyFunc]. It asks the Store each time, so what was
+// revoked is refused from the next request on, in every process. An error wraps [mac.ErrUnknownID]
+// for an id that is not there, or not any more, and [auth.ErrUnavailable] else. Credentials that
+// have ended are returned as long as they are remembered.
+func (r *Registry) Key(ctx context.Context, id string) (*mac.Key, error) {
+	found, err := r.load(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	claims, err := found.claims()
+	if err != nil {
+		return nil, broken(err)
+	}
+	return &mac.Key{
+		Secret: creds.Secret(found.Key), Algorithm: found.Algorithm,
+		Identity: auth.Identity{Subject: found.Subject, Claims: claims, Expires: found.Expires},
+	}, nil
+}
+
+// List returns the credentials of a subject that have not ended, oldest first; none is no error.
+func (r *Registry) List(ctx context.Context, subject string) ([]Entry, error) {
+	l, err := r.loadList(ctx, subject)
+	if err != nil {
+		return nil, err
+	}
+	var entries []Entry
+	now := time.Now()
+	for _, e := range l.Entries {
+		found, err := r.load(ctx, e.ID)
+		switch {
+		case errors.Is(err, mac.ErrUnknownID): // revoked by somebody who could not finish
+			continue
+		case err != nil:
+			return nil, err
+		case found.Subject != subject || !now.Before(found.Expires):
+			continue
+		}
+		entries = append(entries, Entry{
+			found.ID, found.Subject, found.Algorithm, found.Created, found.Expires,
+		})
+	}
+	slices.SortStableFunc(entries, func(a, b Entry) int { return a.Created.Compare(b.Created) })
+	return entries, nil
+}
+
+// Revoke ends the credentials with an id, at once. It does not ask whose they are: who lets users
+// revoke their own looks first whether the id is in their List. The error wraps [mac.ErrUnknownID]
+// if there are none. With any other error they may still be good.
+func (r *Registry) Revoke(ctx context.Context, id string) error {
+	if _, err := r.load(ctx, id); err != nil { // which takes no lock, for an id that is made up
+		return err
+	}
+	subject := ""
+	err := r.remove(ctx, id, func(old *record) bool {
+		subject = old.Subject
+		return true
+	})
+	switch {
+	case err != nil:
+		return err
+	case subject == "":
+		return unknown(errors.New("not in the registry any more"))
+	}
+	return r.unlist(ctx, subject, []string{id})
+}
+
+// RevokeAll ends all credentials of a subject, at once; to have none is no error. Those that are
+// being issued at the same moment may remain, so first see to it that the subject gets no more.
+// With an error, some may still be good.
+func (r *Registry) RevokeAll(ctx context.Context, subject string) error {
+	l, err := r.loadList(ctx, subject)
+	if err != nil {
+		return err
+	}
+	var gone []string
+	var errs []error
+	for _, e := range l.Entries {
+		err := r.remove(ctx, e.ID, func(old *record) bool { return old.Subject == subject })
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		gone = append(gone, e.ID)
+	}
+	if len(gone) > 0 {
+		errs = append(errs, r.unlist(ctx, subject, gone))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,300 @@
+package provision
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/countersign-go/countersign/auth"
+	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/internal/fetch"
+	"github.com/countersign-go/countersign/mac"
+)
+
+// A Registry keeps one record for each credential, which alone decides whether the credential is
+// good, and one list for each subject, which says where to look for its credentials. Keys are
+// looked up with each request, and that takes one Load.
+
+const recordVersion = 1
+
+// keepEnded is how long the owner of a credential that has ended is told so.
+const keepEnded = time.Hour
+
+var errTaken = errors.New("provision: there are credentials with this id already")
+
+// A record is one credential. The key is text, since a creds.Secret would be written redacted.
+type record struct {
+	Version   int             `json:"version"`
+	ID        string          `json:"id"`
+	Key       string          `json:"key"`
+	Algorithm mac.Algorithm   `json:"algorithm"`
+	Subject   string          `json:"subject"`
+	Claims    json.RawMessage `json:"claims,omitempty"`
+	Created   time.Time       `json:"created"`
+	Expires   time.Time       `json:"expires"`
+}
+
+func (r *record) credentials() *mac.Credentials {
+	return &mac.Credentials{
+		ID: r.ID, Key: creds.Secret(r.Key), Algorithm: r.Algorithm, Expires: r.Expires,
+	}
+}
+
+func (r *record) claims() (map[string]any, error) {
+	if len(r.Claims) == 0 {
+		return nil, nil
+	}
+	return fetch.Object(r.Claims)
+}
+
+// same reports whether two records are of one credential, and not of one that was revoked and
+// another one that came after it.
+func (r *record) same(other *record) bool {
+	return r.Subject == other.Subject && r.Key == other.Key && r.Created.Equal(other.Created)
+}
+
+func decodeRecord(data []byte, id string) (*record, error) {
+	r := new(record)
+	if err := json.Unmarshal(data, r); err != nil {
+		return nil, broken(errors.New("not JSON of a credential")) // the cause may quote a key
+	}
+	if err := checkVersion(r.Version); err != nil {
+		return nil, err
+	}
+	if r.ID != id || r.Key == "" || r.Subject == "" || r.Expires.IsZero() {
+		return nil, broken(errors.New("not the credential that it should be"))
+	}
+	return r, nil
+}
+
+// A list names the credentials of one subject.
+type list struct {
+	Version int      `json:"version"`
+	Subject string   `json:"subject"`
+	Entries []listed `json:"entries"`
+}
+
+type listed struct {
+	ID      string    `json:"id"`
+	Expires time.Time `json:"expires"`
+}
+
+func decodeList(data []byte, subject string) (*list, error) {
+	l := &list{Version: recordVersion, Subject: subject}
+	if data == nil {
+		return l, nil
+	}
+	if err := json.Unmarshal(data, l); err != nil {
+		return nil, broken(errors.New("not JSON of a list"))
+	}
+	if err := checkVersion(l.Version); err != nil {
+		return nil, err
+	}
+	if l.Subject != subject {
+		return nil, broken(errors.New("a list of another subject"))
+	}
+	return l, nil
+}
+
+func (l *list) drop(ids []string) {
+	l.Entries = slices.DeleteFunc(l.Entries, func(e listed) bool {
+		return slices.Contains(ids, e.ID)
+	})
+}
+
+func (l *list) live(now time.Time) int {
+	n := 0
+	for _, e := range l.Entries {
+		if now.Before(e.Expires) {
+			n++
+		}
+	}
+	return n
+}
+
+// useless reports of an entry whether it is to go.
+func (l *list) useless(now time.Time, quota int) func(listed) bool {
+	limit := now.Add(-keepEnded)
+	if quota >= 0 && len(l.Entries) >= quota {
+		limit = now
+	}
+	return func(e listed) bool { return !limit.Before(e.Expires) }
+}
+
+// full returns an error unless there is room for one more.
+func (l *list) full(now time.Time, quota int) error {
+	if quota < 0 || l.live(now) < quota {
+		return nil
+	}
+	var first time.Time
+	for _, e := range l.Entries {
+		if now.Before(e.Expires) && (first.IsZero() || e.Expires.Before(first)) {
+			first = e.Expires
+		}
+	}
+	return &quotaError{first.Sub(now)}
+}
+
+// A quotaError is ErrQuota, for how long.
+type quotaError struct{ wait time.Duration }
+
+func (e *quotaError) Error() string             { return ErrQuota.Error() }
+func (e *quotaError) Unwrap() error             { return ErrQuota }
+func (e *quotaError) RetryAfter() time.Duration { return e.wait }
+
+func checkVersion(version int) error {
+	if version > recordVersion {
+		return broken(fmt.Errorf("version %d is newer than this program", version))
+	}
+	if version != recordVersion {
+		return broken(errors.New("no version"))
+	}
+	return nil
+}
+
+// broken is for a record that cannot be used: whether the credential is good is not known.
+func broken(reason error) error {
+	return fmt.Errorf("provision: a record of the registry: %w: %w", reason, auth.ErrUnavailable)
+}
+
+// Names in the Store are hashes, so that they suit every Store, whatever ids and subjects hold.
+func idName(id string) string           { return "registry-id-" + hashed(id) }
+func subjectName(subject string) string { return "registry-subject-" + hashed(subject) }
+
+func hashed(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:])
+}
+
+func (r *Registry) store() creds.Store {
+	if r.Store == nil {
+		return &r.memory
+	}
+	return r.Store
+}
+
+// load returns the record of a credential, or an error that wraps mac.ErrUnknownID.
+func (r *Registry) load(ctx context.Context, id string) (*record, error) {
+	if len(id) > maxText {
+		return nil, unknown(fmt.Errorf("longer than %d bytes", maxText))
+	}
+	data, err := r.store().Load(ctx, idName(id))
+	switch {
+	case errors.Is(err, creds.ErrNotFound):
+		return nil, unknown(errors.New("not in the registry"))
+	case err != nil:
+		return nil, storeError(err)
+	}
+	return decodeRecord(data, id)
+}
+
+// loadList returns the list of a subject, an empty one if there is none.
+func (r *Registry) loadList(ctx context.Context, subject string) (*list, error) {
+	data, err := r.store().Load(ctx, subjectName(subject))
+	if errors.Is(err, creds.ErrNotFound) {
+		data, err = nil, nil
+	}
+	if err != nil {
+		return nil, storeError(err)
+	}
+	return decodeList(data, subject)
+}
+
+// update changes one record. The error of f is returned as it is.
+func (r *Registry) update(ctx context.Context, name string,
+	f func(old []byte) ([]byte, error)) error {
+	var own error
+	err := r.store().Update(ctx, name, func(old []byte) (data []byte, err error) {
+		data, own = f(old)
+		return data, own
+	})
+	if own != nil {
+		return own
+	}
+	if err != nil {
+		return storeError(err)
+	}
+	return nil
+}
+
+// updateList changes the list of a subject, and deletes it when it has become empty.
+func (r *Registry) updateList(ctx context.Context, subject string, f func(*list) error) error {
+	return r.update(ctx, subjectName(subject), func(old []byte) ([]byte, error) {
+		l, err := decodeList(old, subject)
+		if err != nil {
+			return nil, err
+		}
+		if err := f(l); err != nil {
+			return nil, err
+		}
+		if len(l.Entries) == 0 {
+			return nil, nil
+		}
+		return json.Marshal(l)
+	})
+}
+
+// remove deletes the record of a credential if which says so.
+func (r *Registry) remove(ctx context.Context, id string, which func(*record) bool) error {
+	return r.update(ctx, idName(id), func(old []byte) ([]byte, error) {
+		if old == nil {
+			return nil, nil
+		}
+		found, err := decodeRecord(old, id)
+		if err != nil || which(found) {
+			return nil, err
+		}
+		return old, nil
+	})
+}
+
+func (r *Registry) unlist(ctx context.Context, subject string, ids []string) error {
+	return r.updateList(ctx, subject, func(l *list) error {
+		l.drop(ids)
+		return nil
+	})
+}
+
+func storeError(err error) error {
+	return fmt.Errorf("provision: the store of the registry: %w: %w", auth.ErrUnavailable, err)
+}
+
+// A memory is a creds.Store that ends with the process.
+type memory struct {
+	mu      sync.Mutex // guards records
+	records map[string][]byte
+}
+
+func (m *memory) Load(_ context.Context, name string) ([]byte, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	data, ok := m.records[name]
+	if !ok {
+		return nil, creds.ErrNotFound
+	}
+	return data, nil // never written to, only replaced
+}
+
+func (m *memory) Update(_ context.Context, name string,
+	f func(old []byte) ([]byte, error)) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	data, err := f(m.records[name])
+	switch {
+	case err != nil:
+		return err
+	case data == nil:
+		delete(m.records, name)
+		return nil
+	case m.records == nil:
+		m.records = map[string][]byte{}
+	}
+	m.records[name] = data
+	return nil
+}
