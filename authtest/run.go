@@ -24,6 +24,7 @@ import (
 // without the server noticing. Parts combine by |.
 type Part uint
 
+// What a scheme may cover.
 const (
 	Method Part = 1 << iota
 	Target      // path and query

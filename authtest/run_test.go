@@ -81,18 +81,18 @@ var faulty = map[string]func(p *authtest.Pair){
 		}, nil),
 	"refuses each changed byte of what it covers": func(p *authtest.Pair) {
 		*p = macPair()
-		make := p.New
+		build := p.New
 		p.New = func(t *testing.T) (transport.Signer, auth.Authenticator) {
-			s, a := make(t)
+			s, a := build(t)
 			a.(*mac.Verifier).BodyDigest = false
 			return s, a
 		}
 	},
 	"may be used concurrently": func(p *authtest.Pair) {
 		*p = macPair()
-		make := p.New
+		build := p.New
 		p.New = func(t *testing.T) (transport.Signer, auth.Authenticator) {
-			s, a := make(t)
+			s, a := build(t)
 			var busy atomic.Bool
 			return transport.SignerFunc(func(req *http.Request, now time.Time) error {
 				if !busy.CompareAndSwap(false, true) {
@@ -132,9 +132,9 @@ type authFunc func(auth.Authenticator, *http.Request) (*auth.Identity, error)
 func wrap(sign signFunc, authenticate authFunc) func(*authtest.Pair) {
 	return func(p *authtest.Pair) {
 		*p = macPair()
-		make := p.New
+		build := p.New
 		p.New = func(t *testing.T) (transport.Signer, auth.Authenticator) {
-			s, a := make(t)
+			s, a := build(t)
 			if sign != nil {
 				inner := s
 				s = transport.SignerFunc(func(req *http.Request, now time.Time) error {

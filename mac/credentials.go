@@ -29,6 +29,7 @@ func (c *Credentials) Credentials(context.Context) (*Credentials, error) { retur
 // An Algorithm is the hash of a MAC, by its name in the draft (section 2).
 type Algorithm string
 
+// The algorithms of the draft.
 const (
 	SHA256 Algorithm = "hmac-sha-256" // what the zero value means
 	SHA1   Algorithm = "hmac-sha-1"   // for servers that know nothing else

@@ -88,7 +88,8 @@ func ExampleSigner_Sign() {
 		return
 	}
 	header := req.Header.Get("Authorization")
-	fmt.Println(header[:strings.Index(header, "nonce")], len(header))
+	fixed, _, _ := strings.Cut(header, "nonce")
+	fmt.Println(fixed, len(header))
 	// Output: MAC id="h480djs93hd8", ts="1336363200",  116
 }
 

@@ -17,7 +17,7 @@ const (
 
 // classes is never written again.
 var classes = func() (table [256]class) {
-	for b := byte(0); b < 0x80; b++ {
+	for b := range byte(0x80) {
 		alphanumeric := 'a' <= b && b <= 'z' || 'A' <= b && b <= 'Z' || '0' <= b && b <= '9'
 		in := func(set string) bool { return strings.IndexByte(set, b) >= 0 }
 		for c, member := range map[class]bool{

@@ -111,7 +111,7 @@ func (h *header) parseList(list string) (mac string, err error) {
 		if err != nil {
 			return "", err
 		}
-		bit := 0
+		var bit int
 		switch name {
 		case "id":
 			bit, h.id = 1, value

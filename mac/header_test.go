@@ -146,14 +146,14 @@ func TestHeaderGrammar_C16_C17_C18_R5_R9_S4(t *testing.T) {
 		}
 	}
 	// At the limits it is still read: the id is another one then.
-	for old, new := range map[string]string{
+	for old, longest := range map[string]string{
 		"dj83hs9s":     strings.Repeat("n", 128),
 		"h480djs93hd8": strings.Repeat("i", 8192-len(line)+len("h480djs93hd8")),
 		`"1336363200"`: `"133636320012345"`,
 	} {
-		req.Header.Set("Authorization", strings.Replace(line, old, new, 1))
+		req.Header.Set("Authorization", strings.Replace(line, old, longest, 1))
 		if err := authenticate(newVerifier(), req); errors.Is(err, mac.ErrMalformed) || err == nil {
-			t.Errorf("%.20s...: %v", new, err)
+			t.Errorf("%.20s...: %v", longest, err)
 		}
 	}
 }

@@ -169,7 +169,8 @@ func TestVectorsSigner(t *testing.T) {
 				if r.dialect == mac.WebOb && strings.HasSuffix(v.Host, "]") {
 					// An address without a port: the Signer has spelled the port out.
 					host, port, _ := strings.Cut(req.Host, "]:")
-					rest = rest[:strings.Index(rest, "[")] + host + "]\n" + port + "\n\n"
+					target, _, _ := strings.Cut(rest, "[")
+					rest = target + host + "]\n" + port + "\n\n"
 				}
 				text := v.TS + "\n" + p["nonce"] + "\n" + rest
 				if want := expected(algorithm(v.Hash), v.Key, text); p["mac"] != want {

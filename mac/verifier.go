@@ -257,7 +257,7 @@ func (v *Verifier) claim(ctx context.Context, who string, h *header, now time.Ti
 	// The timestamp passes during the whole of the last second of the window. One more is for a
 	// request that is late between the two looks at the clock, here and in Nonces.
 	until := time.Unix(h.seconds+v.window()+2, 0)
-	fresh := false
+	var fresh bool
 	if v.Nonces == nil {
 		fresh, err = v.own.claim(now, who, h.nonce, until)
 	} else {

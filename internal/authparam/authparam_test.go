@@ -3,6 +3,7 @@ package authparam_test
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -154,10 +155,7 @@ func TestParseLines(t *testing.T) {
 
 // A peer may send megabytes of challenges; what they become in memory has a bound.
 func TestTooManyChallenges(t *testing.T) {
-	lines := make([]string, 32)
-	for i := range lines {
-		lines[i] = "A, B"
-	}
+	lines := slices.Repeat([]string{"A, B"}, 32)
 	if got, err := authparam.Parse(lines); len(got) != 64 || err != nil {
 		t.Errorf("64 challenges: %d, %v", len(got), err)
 	}
