@@ -28,7 +28,8 @@ var (
 	ErrFileMode = errors.New("creds: loose permissions of a file")
 
 	// ErrCorrupt means that a record is truncated or damaged. It has been set aside, so that the
-	// next Update starts afresh.
+	// next Update starts afresh; if it could not be, because the Dir is not writable, the error
+	// wraps the reason as well, and an Update that is under way sees to it otherwise.
 	ErrCorrupt = errors.New("creds: corrupt record")
 
 	// ErrNewer means that a record was written by a newer version of this package. It is left as it

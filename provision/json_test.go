@@ -117,7 +117,7 @@ func TestMarshalRefuses(t *testing.T) {
 
 func TestUnmarshal_F7(t *testing.T) {
 	const ok = `"id":"a","key":"k"`
-	end := func(sec, nsec int64) time.Time { return time.Unix(sec, nsec) }
+	end := time.Unix
 	accepted := []struct {
 		data string
 		want mac.Credentials

@@ -45,7 +45,8 @@ func TestMain(m *testing.M) {
 
 // script makes one call, as one that is started every minute does.
 func script(service string, store creds.Store) error {
-	if _, err := http.Get(service + "/ready"); err != nil { // returns when all are there
+	ready := &http.Client{Timeout: time.Minute}
+	if _, err := ready.Get(service + "/ready"); err != nil { // returns when all are there
 		return err
 	}
 	clock, log := new(transport.Clock), new(journal)

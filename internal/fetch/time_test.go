@@ -13,7 +13,7 @@ import (
 // The time of an answer is the one that its server says most exactly.
 func TestDate(t *testing.T) {
 	const date = "Sat, 01 Jan 2000 00:00:00 GMT"
-	second := func(sec, nsec int64) time.Time { return time.Unix(sec, nsec) }
+	second := time.Unix
 	tests := []struct {
 		stamp, date, age string
 		want             time.Time // zero: none
