@@ -3,6 +3,7 @@
 //
 //   - server_test.go: our client against the real pyramid_macauth, macauthlib and tokenlib
 //   - skew_test.go: what that server's learning of clock skews does to our client
+//   - soak_test.go: many requests with keys that soon end, at that server and at our issuer
 //   - client_test.go: the real client, macauthlib on requests, against our verifier and issuer
 //   - shapes_test.go: the requests that both directions try, under HMAC-SHA-1 and HMAC-SHA-256
 //   - venv_test.go: the virtual environment that the tests make for the Python side; its packages
@@ -10,4 +11,6 @@
 //
 // The tests need python3 (3.11 or newer, with its venv module) and, the first time, PyPI. They fail
 // where these are missing: a peer that was not asked has not agreed.
+//
+// COUNTERSIGN_SOAK is how long each run of soak_test.go takes, such as 60s; unset: 6 s.
 package interop

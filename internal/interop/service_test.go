@@ -34,11 +34,13 @@ type service struct {
 	base *http.Transport // leads there, whatever the URL says
 }
 
-// startServices runs testdata/server.py, and a TLS proxy in front of each of its services.
-func startServices(t *testing.T) map[mac.Algorithm]*service {
+// startServices runs testdata/server.py, and a TLS proxy in front of each of its services. lifetime
+// is that of tokens, in seconds; none: as tokenlib has it.
+func startServices(t *testing.T, lifetime ...string) map[mac.Algorithm]*service {
 	t.Helper()
 	var urls struct{ SHA1, SHA256 string }
-	startPeer(t, "server.py", secret, user, password).read(t, &urls)
+	args := append([]string{secret, user, password}, lifetime...)
+	startPeer(t, "server.py", args...).read(t, &urls)
 	return map[mac.Algorithm]*service{
 		mac.SHA1:   newService(t, urls.SHA1),
 		mac.SHA256: newService(t, urls.SHA256),
@@ -104,15 +106,20 @@ func (s *service) rotate(t *testing.T) {
 	wantStatus(t, resp, http.StatusNoContent)
 }
 
-// A counter counts the requests that it lets through.
+// A counter counts the requests that it lets through, and how many of them are refused.
 type counter struct {
-	base http.RoundTripper
-	n    atomic.Int32
-	last atomic.Pointer[http.Request]
+	base    http.RoundTripper
+	n       atomic.Int32
+	refused atomic.Int32
+	last    atomic.Pointer[http.Request]
 }
 
 func (c *counter) RoundTrip(req *http.Request) (*http.Response, error) {
 	c.n.Add(1)
 	c.last.Store(req)
-	return c.base.RoundTrip(req)
+	resp, err := c.base.RoundTrip(req)
+	if err == nil && resp.StatusCode == http.StatusUnauthorized {
+		c.refused.Add(1)
+	}
+	return resp, err
 }

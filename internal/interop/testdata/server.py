@@ -1,11 +1,13 @@
 """A service on the real pyramid_macauth, for the Go client to talk to.
 
-The packages run as published; nothing of them is changed. pyramid_macauth checks HMAC-SHA-1 only,
-since it gives macauthlib no hash. So there are two services: "sha1" is pyramid_macauth itself, and
-"sha256" a view on macauthlib and tokenlib that differs from it in the hash alone.
+The packages run as published; nothing of them is changed, except for tokenlib's default timeout if
+LIFETIME is given. pyramid_macauth checks HMAC-SHA-1 only, since it gives macauthlib no hash. So
+there are two services: "sha1" is pyramid_macauth itself, and "sha256" a view on macauthlib and
+tokenlib that differs from it in the hash alone.
 
-Usage: server.py SECRET USER PASSWORD. Prints one line of JSON with the URL of each service, and
-ends when its standard input does.
+Usage: server.py SECRET USER PASSWORD [LIFETIME]. Prints one line of JSON with the URL of each
+service, and ends when its standard input does. Tokens live for LIFETIME seconds; tokenlib's default
+is five minutes.
 """
 
 import hashlib
@@ -122,7 +124,10 @@ def serve(app):
     return "http://127.0.0.1:%s" % server.effective_port
 
 
-def main(secret, user, password):
+def main(secret, user, password, lifetime=None):
+    if lifetime is not None:
+        # pyramid_macauth names no timeout when it has a token made, so it is this one.
+        tokenlib.DEFAULT_TIMEOUT = float(lifetime)
     urls = {
         name: serve(make_app(name == "sha256", secret, (user, password)))
         for name in ("sha1", "sha256")
