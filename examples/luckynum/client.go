@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
@@ -23,50 +24,74 @@ type client struct {
 	base    http.RoundTripper // what sends the requests; nil: the network
 	steps   *steps            // is told what happens
 
-	http *http.Client
+	store  creds.Store  // keeps the key and the clock for the next run; nil: nothing does
+	logger *slog.Logger // is told of trouble with the store; nil: silent
+
+	clock *transport.Clock
+	http  *http.Client
 }
 
-// keysFor returns a source of keys. Whenever one is needed, it gets that from the service, for the
-// password.
+func newClient(service *url.URL, base http.RoundTripper, s *steps) *client {
+	return &client{
+		service: service, base: base, steps: s,
+		clock: &transport.Clock{Moved: s.moved},
+	}
+}
+
+// keysFor returns a source of keys. Whenever one is needed that is not in the store, it gets that
+// from the service, for the password.
 func (c *client) keysFor(user string, password creds.Secret) *provision.Client {
 	return &provision.Client{
 		URL:    c.service.JoinPath("provision").String(),
 		Signer: basic.Signer{User: user, Password: password},
 		HTTP:   &http.Client{Transport: c.steps.watchKeys(c.base)},
+		Clock:  c.clock, // which is how the store comes to know it
+		Store:  c.store,
+		Logger: c.logger,
 	}
 }
 
 // signWith makes the http.Client, whose requests are signed with keys from source.
 func (c *client) signWith(source creds.Source[*mac.Credentials]) {
+	c.signBy(&mac.Signer{Source: source})
+}
+
+// signBy makes the http.Client.
+func (c *client) signBy(s transport.Signer) {
 	c.http = countersign.NewClient(countersign.Config{
-		Signer: &mac.Signer{Source: source},
+		Signer: s,
 		Base:   c.steps.watchSigned(c.base),
-		Clock:  &transport.Clock{Moved: c.steps.moved},
+		Clock:  c.clock,
 	})
 	c.http.Timeout = 30 * time.Second
 }
 
 // ask returns what the service says today.
 func (c *client) ask(ctx context.Context) (string, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.service.String(), http.NoBody)
+	text, err := c.send(ctx, http.MethodGet, c.service)
+	return strings.TrimSpace(string(text)), err
+}
+
+// send returns the body of the answer to one request.
+func (c *client) send(ctx context.Context, method string, u *url.URL) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, method, u.String(), http.NoBody)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	resp, err := c.http.Do(req)
 	c.steps.tell(resp)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return "", &refusedError{resp.StatusCode, transport.History(resp)}
+	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusNoContent {
+		return nil, &refusedError{resp.StatusCode, transport.History(resp)}
 	}
-	const enough = 1 << 10
-	text, err := io.ReadAll(io.LimitReader(resp.Body, enough))
-	return strings.TrimSpace(string(text)), err
+	const enough = 64 << 10
+	return io.ReadAll(io.LimitReader(resp.Body, enough))
 }
 
-// A refusedError is an answer that holds no lucky number.
+// A refusedError is an answer that does not hold what was asked for.
 type refusedError struct {
 	status  int
 	history []transport.Attempt // what was tried; nil: nothing could be

@@ -70,7 +70,7 @@ func (p *program) demo(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		c := &client{service: at, base: p.base, steps: tell}
+		c := newClient(at, p.base, tell)
 		c.signWith(c.keysFor("demo", password))
 		err = sc.play(ctx, c)
 		stop()

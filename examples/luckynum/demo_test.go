@@ -156,7 +156,7 @@ func TestSceneMustEndAsItSays(t *testing.T) {
 			tt.scene.service.users = portal.Memory{"demo": password}
 			at, _, _ := n.host(tt.scene.service.handler())
 			time.Sleep(time.Second)
-			c := &client{service: at, base: &n, steps: &steps{w: new(strings.Builder)}}
+			c := newClient(at, &n, &steps{w: new(strings.Builder)})
 			c.signWith(c.keysFor("demo", password))
 			if err := tt.scene.play(t.Context(), c); err == nil {
 				t.Errorf("%s: no error", tt.reason)

@@ -1,14 +1,17 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"net"
 	"net/url"
+	"path/filepath"
 
 	"github.com/countersign-go/countersign/creds"
 	"github.com/countersign-go/countersign/mac"
@@ -16,18 +19,32 @@ import (
 	"github.com/countersign-go/countersign/transport"
 )
 
+// login is who asks: what get, list and revoke have in common.
+type login struct {
+	user, passwordFile string
+}
+
+func (l *login) define(flags *flag.FlagSet) {
+	flags.StringVar(&l.user, "user", "demo", "")
+	flags.StringVar(&l.passwordFile, "password-file", "", "")
+}
+
 // getFlags are the flags of get.
 type getFlags struct {
-	user, passwordFile, credentialsFile string
+	login
+	credentialsFile, store string
 }
+
+const defaultURL = "http://127.0.0.1:8080"
 
 // get asks a service for the lucky number.
 func (p *program) get(ctx context.Context, args []string) error {
 	var g getFlags
 	flags := flag.NewFlagSet("get", flag.ContinueOnError)
-	flags.StringVar(&g.user, "user", "demo", "")
-	flags.StringVar(&g.passwordFile, "password-file", "", "")
+	g.login.define(flags)
 	flags.StringVar(&g.credentialsFile, "credentials", "", "")
+	folder, noFolder := p.storeFolder()
+	flags.StringVar(&g.store, "store", folder, "")
 	n := flags.Int("n", 1, "")
 	every := flags.Duration("every", 0, "")
 	history := flags.Bool("history", false, "")
@@ -37,17 +54,23 @@ func (p *program) get(ctx context.Context, args []string) error {
 	if *n < 1 {
 		return usageError("-n is 1 at least")
 	}
-	at := "http://127.0.0.1:8080"
-	if flags.NArg() > 0 {
-		at = flags.Arg(0)
-	}
-	service, err := parseURL(at)
+	service, err := parseURL(cmp.Or(flags.Arg(0), defaultURL))
 	if err != nil {
 		return err
 	}
-	c := &client{service: service, base: p.base, steps: p.stepsTo(io.Discard)}
+	told := io.Discard
 	if *history {
-		c.steps = p.stepsTo(p.stderr)
+		told = p.stderr
+	}
+	c := newClient(service, p.base, p.stepsTo(told))
+	c.logger = slog.New(slog.NewTextHandler(p.stderr, nil))
+	switch {
+	case g.credentialsFile != "": // there is no need for a second copy
+	case g.store != "":
+		c.store = creds.Dir(g.store)
+	case !isSet(flags, "store"):
+		fmt.Fprintf(p.stderr, "luckynum: the key is kept in memory only: %v: "+
+			"choose a folder with --store\n", noFolder)
 	}
 	source, err := p.source(ctx, c, &g)
 	if err != nil {
@@ -69,7 +92,22 @@ func (p *program) get(ctx context.Context, args []string) error {
 	return nil
 }
 
-// source returns where the keys come from: a file, or the service.
+// storeFolder returns the folder where keys are kept, unless the user says another.
+func (p *program) storeFolder() (string, error) {
+	folder, err := p.configDir()
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(folder, "luckynum"), nil
+}
+
+// isSet reports whether the user has given a flag, be it an empty one.
+func isSet(flags *flag.FlagSet, name string) (set bool) {
+	flags.Visit(func(f *flag.Flag) { set = set || f.Name == name })
+	return set
+}
+
+// source returns where the keys come from: a file, or the store and the service.
 func (p *program) source(ctx context.Context, c *client, g *getFlags) (
 	creds.Source[*mac.Credentials], error) {
 	if g.credentialsFile != "" {

@@ -20,13 +20,16 @@ const (
 	annPassword  = "canary-a77e05:with a colon"
 )
 
-// serving returns a machine whose network has s at http://127.0.0.1:1, and that knows the password
-// of demo. It must be called in a bubble.
-func serving(s *service) *machine {
+// serving returns a machine whose network has s at http://127.0.0.1:1, that knows the password of
+// demo, and that has an empty folder for settings. It must be called in a bubble.
+func serving(t *testing.T, s *service) *machine {
+	t.Helper()
 	s.users = portal.Memory{
 		"demo": creds.Secret(demoPassword), "ann": creds.Secret(annPassword),
 	}
-	m := &machine{environ: map[string]string{passwordVariable: demoPassword}}
+	m := &machine{
+		environ: map[string]string{passwordVariable: demoPassword}, config: t.TempDir(),
+	}
 	_, _, _ = m.network.host(s.handler())
 	time.Sleep(time.Second) // of the bubble's: the first second of a service
 	return m
@@ -62,7 +65,7 @@ func TestGet(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			s := new(service)
-			m := serving(s)
+			m := serving(t, s)
 			m.stdin = tt.stdin
 			r := m.run(t, append(append([]string{"get"}, tt.args...), at)...)
 			r.prints(t, tt.reason, tt.stdout)
@@ -77,7 +80,7 @@ func TestGet(t *testing.T) {
 func TestGetHistory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &service{lifetime: 2 * time.Second, skew: -time.Hour}
-		r := serving(s).run(t, "get", "--history", "-n", "2", "--every", "3s", at)
+		r := serving(t, s).run(t, "get", "--history", "-n", "2", "--every", "3s", at)
 		r.prints(t, "wrong clock and expired key", strings.Repeat(
 			"Hello demo! Your lucky number for today is 54.\n", 2)) // it is still 1999 there
 		const want = `   provisioned      POST /provision with Basic: 200
@@ -101,7 +104,7 @@ func TestGetHistory(t *testing.T) {
 func TestGetHistoryOfFailure(t *testing.T) {
 	none := filepath.Join(t.TempDir(), "none")
 	synctest.Test(t, func(t *testing.T) {
-		m := serving(new(service))
+		m := serving(t, new(service))
 		for _, tt := range []struct {
 			args []string
 			step string
@@ -151,7 +154,7 @@ func TestGetFails(t *testing.T) {
 			continue
 		}
 		synctest.Test(t, func(t *testing.T) {
-			r := serving(tt.service).run(t, append([]string{"get"}, tt.args...)...)
+			r := serving(t, tt.service).run(t, append([]string{"get"}, tt.args...)...)
 			r.fails(t, tt.reason, tt.text)
 			if r.stdout != "" {
 				t.Errorf("%s: prints %q", tt.reason, r.stdout)
@@ -163,7 +166,7 @@ func TestGetFails(t *testing.T) {
 // An answer that is neither a number nor a refusal is told as it is.
 func TestGetTellsTheStatus(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := serving(new(service))
+		m := serving(t, new(service))
 		s := m.network.sites[0]
 		whole := s.handler
 		s.handler = http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
@@ -181,7 +184,7 @@ func TestGetCredentialsFile(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "key.json")
 	synctest.Test(t, func(t *testing.T) {
 		s := new(service)
-		m := serving(s)
+		m := serving(t, s)
 		r := m.run(t, "get", "--credentials", file, "--history", at)
 		r.prints(t, "no file yet", hello)
 		if !strings.HasPrefix(r.stderr, "   provisioned ") {
@@ -210,7 +213,7 @@ func TestGetCredentialsFile(t *testing.T) {
 		m.run(t, "get", "--credentials", file, at).fails(t, "ended", "has ended: delete")
 
 		// A service that was started anew has another secret.
-		m = serving(new(service))
+		m = serving(t, new(service))
 		key.Expires = time.Time{}
 		if data, err = provision.Marshal(key); err != nil {
 			t.Fatal(err)
@@ -240,7 +243,7 @@ func TestCredentialsFileIsNew(t *testing.T) {
 		t.Fatal(err)
 	}
 	synctest.Test(t, func(t *testing.T) {
-		m := serving(new(service))
+		m := serving(t, new(service))
 		m.run(t, "get", "--credentials", link, at).fails(t, "a link to nowhere", "exists")
 		m.run(t, "get", "--credentials", file, at).fails(t, "another file", "cannot be read")
 		m.run(t, "get", "--credentials", dir+"/none/key", at).fails(t, "no such folder", "none")

@@ -26,23 +26,35 @@ const usage = `Luckynum tells each user a lucky number a day, to show signed req
   luckynum                     show it: a service, a client and their troubles
   luckynum serve [flags]       run the service
   luckynum get [flags] [URL]   ask a service, at http://127.0.0.1:8080 or at URL
+  luckynum list [flags] [URL]  list your keys, but not what is secret of them
+  luckynum revoke [flags] ID [URL]
+                               end one of them, at once
   luckynum help                show this text
 
 Flags of serve:
   --address ADDRESS      where to listen (127.0.0.1:8080)
   --users FILE           who may ask, a name:password on each line (without:
                          the user demo, with the password in LUCKYNUM_PASSWORD)
-  --lifetime DURATION    how long a key is good for (5m)
+  --lifetime DURATION    how long a key is good for (5m, with --registry 24h)
+  --registry             remember each key, so that users can list and revoke
+                         theirs
+  --store FOLDER         remember them in FOLDER (without: in memory)
   --skew DURATION        how far the clock of the service is ahead, to try what
                          happens (0s)
   --public-url URL       where clients reach the service, if that is a proxy
 
-Flags of get:
+Flags of get, list and revoke:
   --user NAME            who asks (demo)
   --password-file FILE   where the password is, - for standard input (without:
                          in LUCKYNUM_PASSWORD)
-  --credentials FILE     sign with the key in FILE, which takes no password; if
-                         there is no such file, get a key first and write it
+
+Flags of get alone:
+  --store FOLDER         keep the key, and how far the clock of the service is
+                         off, in FOLDER for the next run; '' keeps nothing
+                         (luckynum in the folder that you have for settings)
+  --credentials FILE     sign with the key in FILE, which takes no password and
+                         no store; if there is no such file, get a key first
+                         and write it
   -n NUMBER              ask that many times (1)
   --every DURATION       wait that long in between (0s)
   --history              tell each step on standard error
@@ -50,6 +62,9 @@ Flags of get:
 No flag takes a password, since everybody on a machine can read its command
 lines. Files with passwords or keys must be readable by their owner alone, as
 after chmod 600.
+
+Services that were started with --registry have keys to list and revoke. An ID
+that begins with - goes after --.
 
 Exit status: 0 for success, 1 for failure, 2 for wrong usage.
 `
@@ -66,14 +81,18 @@ type program struct {
 	stdout, stderr io.Writer
 	getenv         func(string) string
 
-	base http.RoundTripper // by which clients send; nil: the network
-	host func(http.Handler) (at *url.URL, stop func(), err error)
+	base      http.RoundTripper // by which clients send; nil: the network
+	host      func(http.Handler) (at *url.URL, stop func(), err error)
+	configDir func() (string, error) // where programs keep what belongs to the user
 }
 
 // run runs the command that args name, and returns the exit status.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer,
 	getenv func(string) string) int {
-	p := &program{stdin: stdin, stdout: stdout, stderr: stderr, getenv: getenv, host: hostLoopback}
+	p := &program{
+		stdin: stdin, stdout: stdout, stderr: stderr, getenv: getenv,
+		host: hostLoopback, configDir: os.UserConfigDir,
+	}
 	return p.run(ctx, args)
 }
 
@@ -107,6 +126,10 @@ func (p *program) command(ctx context.Context, args []string) error {
 		return p.serve(ctx, args[1:])
 	case "get":
 		return p.get(ctx, args[1:])
+	case "list":
+		return p.list(ctx, args[1:])
+	case "revoke":
+		return p.revoke(ctx, args[1:])
 	case "help", "-h", "-help", "--help":
 		return flag.ErrHelp
 	}

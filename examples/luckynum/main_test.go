@@ -15,7 +15,8 @@ import (
 
 func TestHelp(t *testing.T) {
 	for _, args := range [][]string{
-		{"help"}, {"-h"}, {"--help"}, {"serve", "-h"}, {"get", "--help"},
+		{"help"}, {"-h"}, {"--help"}, {"serve", "-h"}, {"get", "--help"}, {"list", "-h"},
+		{"revoke", "--help"},
 	} {
 		r := new(machine).run(t, args...)
 		if r.status != 0 || r.stdout != usage || r.stderr != "" {
@@ -52,8 +53,17 @@ func TestWrongUsage(t *testing.T) {
 		{"no time to live", set, []string{"serve", "--lifetime", "10ms"}, "--lifetime"},
 		{"no public place", set, []string{"serve", "--public-url", "x"}, "a URL is like"},
 		{"nobody may ask", nil, []string{"serve"}, passwordVariable},
+		{"nothing to store", set, []string{"serve", "--store", "x"}, "--registry"},
+		{"a negative time to live", set, []string{"serve", "--lifetime", "-1s"}, "--lifetime"},
+		{"no time to live, with registry", set, []string{"serve", "--registry", "--lifetime=0s"},
+			"--lifetime"},
+		{"no password to list with", nil, []string{"list"}, passwordVariable},
+		{"no ID", set, []string{"revoke"}, "luckynum list shows"},
+		{"an empty ID", set, []string{"revoke", ""}, "luckynum list shows"},
+		{"an ID where the URL belongs", set, []string{"revoke", "x", "y"}, "a URL is like"},
+		{"too many IDs", set, []string{"revoke", "x", at, "y"}, "too many arguments"},
 	} {
-		m := machine{environ: tt.environ}
+		m := machine{environ: tt.environ, config: t.TempDir()}
 		r := m.run(t, tt.args...)
 		line, rest, _ := strings.Cut(r.stderr, "\n\n")
 		if r.status != 2 || r.stdout != "" || rest != usage ||
@@ -70,7 +80,7 @@ func TestUsageHasAllFlags(t *testing.T) {
 		explained[m[1]] = true
 	}
 	source := ""
-	for _, name := range []string{"serve.go", "get.go"} {
+	for _, name := range []string{"serve.go", "get.go", "keys.go"} {
 		data, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
@@ -97,6 +107,10 @@ func TestServeAndGet(t *testing.T) {
 			return annPassword
 		}
 		return ""
+	}
+	home := t.TempDir()
+	for _, name := range []string{"HOME", "XDG_CONFIG_HOME", "AppData"} { // of any system
+		t.Setenv(name, home)
 	}
 	users := writeFile(t, t.TempDir(), "demo:"+demoPassword+"\r\n\nann:"+annPassword+"\n")
 	ctx, cancel := context.WithCancel(t.Context())

@@ -60,9 +60,11 @@ type result struct {
 	stdout, stderr string
 }
 
-// A machine runs the program. The zero value has no network, no environment and no input.
+// A machine runs the program. The zero value has no network, no environment, no input and no folder
+// for settings.
 type machine struct {
 	network network
+	config  string
 	stdin   string
 	environ map[string]string
 }
@@ -72,6 +74,13 @@ func (m *machine) run(t *testing.T, args ...string) result {
 	return m.runContext(t, t.Context(), args...)
 }
 
+func (m *machine) configDir() (string, error) {
+	if m.config == "" {
+		return "", errors.New("$HOME is not defined")
+	}
+	return m.config, nil
+}
+
 // runContext fails the test if the program prints a planted secret.
 func (m *machine) runContext(t *testing.T, ctx context.Context, args ...string) result {
 	t.Helper()
@@ -79,7 +88,7 @@ func (m *machine) runContext(t *testing.T, ctx context.Context, args ...string) 
 	p := &program{
 		stdin: strings.NewReader(m.stdin), stdout: &stdout, stderr: &stderr,
 		getenv: func(name string) string { return m.environ[name] },
-		base:   &m.network, host: m.network.host,
+		base:   &m.network, host: m.network.host, configDir: m.configDir,
 	}
 	r := result{p.run(ctx, args), stdout.String(), stderr.String()}
 	if strings.Contains(r.stdout+r.stderr, "canary-") {

@@ -44,15 +44,25 @@ func (p *program) newService(args []string) (s *service, address string, err err
 	s = &service{logger: slog.New(slog.NewTextHandler(p.stderr, nil))}
 	flags := flag.NewFlagSet("serve", flag.ContinueOnError)
 	flags.StringVar(&address, "address", "127.0.0.1:8080", "")
-	flags.DurationVar(&s.lifetime, "lifetime", 5*time.Minute, "")
+	flags.DurationVar(&s.lifetime, "lifetime", 0, "")
 	flags.DurationVar(&s.skew, "skew", 0, "")
 	usersFile := flags.String("users", "", "")
 	publicURL := flags.String("public-url", "", "")
+	registry := flags.Bool("registry", false, "")
+	store := flags.String("store", "", "")
 	if err := parse(flags, args, 0); err != nil {
 		return nil, "", err
 	}
-	if s.lifetime < time.Second {
+	switch {
+	case s.lifetime < time.Second && isSet(flags, "lifetime"):
 		return nil, "", usageError("--lifetime is a second at least, like 5m")
+	case *store != "" && !*registry:
+		return nil, "", usageError("--store is where --registry remembers keys: give both")
+	}
+	if *registry {
+		if s.registry, err = openRegistry(*store, s.lifetime); err != nil {
+			return nil, "", err
+		}
 	}
 	if *publicURL != "" {
 		if s.publicURL, err = parseURL(*publicURL); err != nil {

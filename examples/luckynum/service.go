@@ -22,26 +22,23 @@ import (
 )
 
 // A service tells its users a lucky number at "/", where requests must be signed. The key for that
-// they get at "/provision", for their password.
+// they get at "/provision", for their password. With a registry, registry.go adds pages on which
+// they see and revoke their keys.
 type service struct {
 	users     portal.Checker
-	lifetime  time.Duration // of a key; 0: 5 minutes
-	publicURL *url.URL      // where clients reach the service; nil: where it listens
-	skew      time.Duration // how far its clock is ahead, see skew.go
-	logger    *slog.Logger  // nil: silent
+	lifetime  time.Duration       // of a key without registry; 0: 5 minutes
+	registry  *provision.Registry // remembers all keys; nil: the service keeps none
+	publicURL *url.URL            // where clients reach the service; nil: where it listens
+	skew      time.Duration       // how far its clock is ahead, see skew.go
+	logger    *slog.Logger        // nil: silent
 	counters
 }
 
 // handler returns what serves the requests of one run of the service.
 func (s *service) handler() http.Handler {
-	// The issuer needs no database: what it must know of a key later, it writes into the id, signed
-	// with its secret. Here, that ends with the process, and clients get new keys by themselves.
-	issuer := &provision.Issuer{
-		Secrets:  []creds.Secret{creds.Secret(rand.Text())},
-		Lifetime: s.lifetime,
-	}
+	issue, keys := s.keys()
 	verifier := &mac.Verifier{
-		Keys:      issuer.Key,
+		Keys:      keys,
 		PublicURL: s.publicURL,
 		// Which nonces were used is forgotten too, so what was signed before is not accepted.
 		NotBefore: s.now(),
@@ -51,14 +48,36 @@ func (s *service) handler() http.Handler {
 		Decided: s.count,
 		Logger:  s.logger,
 	}
+	// Whoever guesses passwords is slowed down, wherever they are tried.
+	guesses := &auth.Limiter{Every: 5 * time.Second, Burst: 10}
+	password := basic.Verifier{Realm: "luckynum", Checker: s.users}
 	mux := http.NewServeMux()
 	mux.Handle("GET /{$}", guard.Handler(http.HandlerFunc(s.tellNumber)))
 	mux.Handle("/provision", &provision.Handler{
-		Auth:   basic.Verifier{Realm: "luckynum", Checker: s.users},
-		Issue:  s.countIssued(issuer.Issue),
-		Logger: s.logger,
+		Auth:       password,
+		Issue:      s.countIssued(issue),
+		PerAddress: guesses,
+		PerSubject: &auth.Limiter{Every: time.Second, Burst: 20},
+		Logger:     s.logger,
 	})
+	if s.registry != nil {
+		s.addRegistry(mux, password, guesses)
+	}
 	return s.dated(mux)
+}
+
+// keys returns what makes keys, and what finds them again by their ids.
+func (s *service) keys() (issueFunc, mac.KeyFunc) {
+	if s.registry != nil {
+		return s.registry.Issue, s.registry.Key
+	}
+	// The issuer needs no database: what it must know of a key later, it writes into the id, signed
+	// with its secret. Here, that ends with the process, and clients get new keys by themselves.
+	issuer := &provision.Issuer{
+		Secrets:  []creds.Secret{creds.Secret(rand.Text())},
+		Lifetime: s.lifetime,
+	}
+	return issuer.Issue, issuer.Key
 }
 
 // tellNumber runs behind a Guard, so there always is an identity.
