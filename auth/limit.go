@@ -146,6 +146,7 @@ func network(remote string) string {
 type charge struct {
 	hash     uint64
 	added    [limitRows]time.Duration
+	until    time.Duration // counted from start: by then it has drained
 	returned atomic.Bool
 }
 
@@ -198,13 +199,19 @@ func (l *Limiter) take(name string) (one *charge, wait time.Duration) {
 			*c = next
 		}
 	}
+	one.until = next
 	return one, 0
 }
 
 func (l *Limiter) giveBack(one *charge) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	// What has drained was given back by time, so to give it back again would let those who hold
+	// many decisions back make room for many guesses. What came before drains first. If that has
+	// been given back since, this one drained earlier than until; that much is not worth a queue,
+	// as it bounds the guesses all the same, by twice as many.
+	left := max(0, one.until-time.Since(l.start))
 	for i, added := range one.added {
-		*l.cell(i, one.hash) -= added
+		*l.cell(i, one.hash) -= min(added, left)
 	}
 }

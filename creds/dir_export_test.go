@@ -1,5 +1,7 @@
 package creds
 
+import "path/filepath"
+
 // The file format of a [Dir], for tests.
 var (
 	EncodeRecord = encodeRecord
@@ -30,6 +32,18 @@ func (l *Lock) Counts() bool { return l.held.counts(l.held.lock) }
 
 // Release ends the lock.
 func (l *Lock) Release() { l.held.release() }
+
+// Queues returns how many records of a folder somebody waits for or holds.
+func Queues(folder string) (n int) {
+	queues.mu.Lock()
+	defer queues.mu.Unlock()
+	for key := range queues.all {
+		if key.folder == filepath.Clean(folder) {
+			n++
+		}
+	}
+	return n
+}
 
 // Writing returns the error of a Dir for one of the operating system.
 func Writing(err error) error { return writing("folder", err) }

@@ -20,12 +20,33 @@ const poll = 5 * time.Millisecond
 // A held place is one under its lock.
 type held struct {
 	place
-	lock *flock.Flock
+	lock  *flock.Flock
+	leave func() // the queue; nil if there was none
 }
 
 // lock waits for the lock of a record, and makes the folder if there is none.
 func (d Dir) lock(ctx context.Context, base string) (*held, error) {
+	leave, pause, err := d.enter(ctx, base)
+	if err != nil {
+		return nil, err
+	}
+	h, err := d.pollLock(ctx, base, pause)
+	if err != nil {
+		leave()
+		return nil, err
+	}
+	h.leave = leave
+	return h, nil
+}
+
+func (d Dir) pollLock(ctx context.Context, base string, pause time.Duration) (*held, error) {
 	for {
+		if pause > 0 {
+			select {
+			case <-ctx.Done():
+			case <-time.After(pause):
+			}
+		}
 		if ctx.Err() != nil {
 			return nil, ended(ctx)
 		}
@@ -35,10 +56,7 @@ func (d Dir) lock(ctx context.Context, base string) (*held, error) {
 		if h, err := d.tryLock(base); h != nil || err != nil {
 			return h, err
 		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(poll):
-		}
+		pause = poll
 	}
 }
 
@@ -60,7 +78,7 @@ func (d Dir) tryLock(base string) (*held, error) {
 		return nil, writing(p.root.Name(), err)
 	}
 	if locked && p.counts(lock) {
-		return &held{p, lock}, nil
+		return &held{place: p, lock: lock}, nil
 	}
 	_ = lock.Unlock()
 	p.close()
@@ -84,25 +102,48 @@ func (h *held) release() {
 	}
 	_ = h.lock.Unlock()
 	h.close()
+	if h.leave != nil {
+		h.leave()
+	}
 }
 
-// sweep removes the temporary files that killed writers left, of all records. As only a holder of
-// the lock has one, that of a living writer is never touched. It is not worth an error: if files
-// cannot be removed, the record cannot be written, which is one.
+// sweep removes what killed writers left, of all records: temporary files, and locks without a
+// record. As only a holder of the lock has a temporary file, that of a living writer is never
+// touched. It is not worth an error: if files cannot be removed, the record cannot be written,
+// which is one.
 func (d Dir) sweep(h *held) {
-	for _, name := range h.list() {
-		base, _, found := strings.Cut(name, tempExt)
-		switch {
-		case !found || !isBase(base):
-		case base == h.base:
-			_ = h.root.Remove(name)
-		default:
-			if other, err := d.tryLock(base); other != nil && err == nil {
-				_ = other.root.Remove(name)
-				other.release()
-			}
+	names := h.list()
+	recorded := make(map[string]bool, len(names)/2)
+	for _, name := range names {
+		if base, ok := strings.CutSuffix(name, recordExt); ok {
+			recorded[base] = true
 		}
 	}
+	for _, name := range names {
+		base, _, temporary := strings.Cut(name, tempExt)
+		lockBase, lock := strings.CutSuffix(name, lockExt)
+		switch {
+		case temporary && base == h.base:
+			_ = h.root.Remove(name)
+		case temporary && isBase(base):
+			d.sweepOther(base, name)
+		case lock && !recorded[lockBase] && lockBase != h.base && isBase(lockBase):
+			d.sweepOther(lockBase, "")
+		}
+	}
+}
+
+// sweepOther removes a temporary file of another record, if it has a name, unless a living writer
+// holds that record.
+func (d Dir) sweepOther(base, temporary string) {
+	other, err := d.tryLock(base)
+	if other == nil || err != nil {
+		return
+	}
+	if temporary != "" {
+		_ = other.root.Remove(temporary)
+	}
+	other.release() // and with that the file of the lock, if there is still no record
 }
 
 // isBase reports whether s may be the common name of the files of a record: it ends in a SHA-256.

@@ -157,16 +157,26 @@ func TestLeftovers_K14(t *testing.T) {
 	write(file(t, dir, "a", ".tmp-1"))
 	write(file(t, dir, "a", ".tmp-2"))
 	write(file(t, dir, "gone", ".tmp-1")) // nobody may ever store this again
+	write(file(t, dir, "first", ".lock")) // of somebody killed before there was a record
 	kept := []string{
 		filepath.Base(file(t, dir, "a", ".lock")), filepath.Base(file(t, dir, "a", ".record")),
 		filepath.Base(file(t, dir, "b", ".lock")), filepath.Base(file(t, dir, "b", ".record")),
 		write(filepath.Join(string(dir), "notes.tmp-1")), // not ours
 		write(filepath.Join(string(dir), "a-ca978112.tmp-1")),
+		write(filepath.Join(string(dir), "notes.lock")),
 	}
 	err := dir.Update(t.Context(), "b", func([]byte) ([]byte, error) {
 		inUse := write(file(t, dir, "b", ".tmp-1")) // as of a living writer
+		lock, err := dir.TryLock("c")               // as of one who makes the first record
+		if err != nil || lock == nil {
+			t.Fatal(lock, err)
+		}
 		put(t, dir, "a", "two")
-		wantFiles(t, dir, append(kept, inUse))
+		wantFiles(t, dir, append(kept, inUse, filepath.Base(file(t, dir, "c", ".lock"))))
+		if !lock.Counts() {
+			t.Error("the lock of a living writer was removed")
+		}
+		lock.Release()
 		return nil, errors.New("killed")
 	})
 	if err == nil {
