@@ -60,8 +60,9 @@ func (c *Clock) Set(u *url.URL, offset time.Duration) {
 }
 
 // Watch has f called whenever Moved is, and after it, as long as c is in use: it is for those who
-// are given a Clock that others may be using already. Like Moved, f may be called concurrently.
-// Nobody can be taken off again.
+// are given a Clock that others may be using already. Like Moved, f may be called concurrently; it
+// runs in a goroutine of its own, together with the others, so it must not panic. The answer waits
+// until all have returned. Nobody can be taken off again.
 func (c *Clock) Watch(f func(u *url.URL, offset time.Duration)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -127,13 +128,18 @@ func (c *Clock) accept(o origin, r *clockReading) {
 	if !first {
 		return
 	}
-	if c.Moved != nil {
-		watchers = append([]func(*url.URL, time.Duration){c.Moved}, watchers...)
-	}
-	for _, f := range watchers {
+	tell := func(f func(*url.URL, time.Duration)) {
 		now := time.Now()
 		f(&url.URL{Scheme: o.scheme, Host: o.authority()}, r.at(now).Sub(now.Round(0)))
 	}
+	if c.Moved != nil {
+		tell(c.Moved)
+	}
+	var wg sync.WaitGroup
+	for _, f := range watchers {
+		wg.Go(func() { tell(f) }) // each may wait, and the answer for the slowest only
+	}
+	wg.Wait()
 }
 
 // undo takes r back, unless a request signed with it was accepted, or it has been replaced.
