@@ -51,7 +51,8 @@ func (s Signer) Sign(req *http.Request, _ time.Time) error {
 }
 
 // Account returns User: whose credentials are had by requests that s signs. A provision.Client
-// names them after it in its Store.
+// names them after it in its Store. It is "" where the password alone tells who asks, as nothing
+// that follows from a password should lie about in names; such a Client needs a Name.
 func (s Signer) Account() string { return s.User }
 
 // Read returns no cause for any refusal: none is mended by sending the same password once more,

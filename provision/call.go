@@ -3,6 +3,7 @@ package provision
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -30,7 +31,7 @@ const (
 type grant struct {
 	creds    *mac.Credentials
 	endpoint string
-	rejected atomic.Bool // a server has refused creds
+	born     time.Time // when it was fetched, or stored by whoever did, by the wall clock
 }
 
 func (g *grant) valid() bool {
@@ -41,6 +42,11 @@ func (g *grant) valid() bool {
 func (g *grant) is(other *grant) bool {
 	return g != nil && other != nil && g.creds.ID == other.creds.ID &&
 		string(g.creds.Key) == string(other.creds.Key)
+}
+
+// print tells grants apart for those who must not keep a key.
+func (g *grant) print() [sha256.Size]byte {
+	return sha256.Sum256([]byte(g.creds.ID + "\n" + string(g.creds.Key)))
 }
 
 func (g *grant) outlives(other *grant) bool {
@@ -55,12 +61,14 @@ type fetcher struct {
 	clock  *transport.Clock
 	store  creds.Store // nil: none
 	cache  creds.Cache[*grant]
-	last   atomic.Pointer[grant] // what the cache was given last
+	last   atomic.Pointer[grant] // what the cache has accepted last
 
 	setup func() error // prepare, once
 	url   *url.URL     // these three are set by setup
 	http  *http.Client
 	place place
+
+	judging sync.Mutex // held while a refusal is told to cache; no function of the user runs then
 
 	mu       sync.Mutex               // guards all below; never held during a call or a write
 	quiet    time.Time                // until then, the endpoint wants to be left alone
@@ -68,6 +76,9 @@ type fetcher struct {
 	offsets  map[string]time.Duration // what the clock has learned, by origin
 	unsaved  bool                     // offsets has some that are in no record
 	writers  int                      // updates under way
+	noted    chan struct{}            // closed when moved's update is over; nil: none is under way
+	hung     int                      // calls of the Store that nobody waits for any more
+	refused  [][sha256.Size]byte      // what servers have refused, the latest at the end
 }
 
 // prepare makes ready what a call needs.
@@ -91,13 +102,28 @@ func (f *fetcher) prepare() error {
 	if f.store == nil {
 		return nil
 	}
-	account := ""
-	if a, ok := c.Signer.(interface{ Account() string }); ok {
-		account = a.Account()
+	account, known := c.account()
+	if !known && c.Name == "" {
+		f.store = nil
+		f.logger.Warn("provision: credentials are kept in memory only, as nothing tells whose " +
+			"they are: set Client.Name to another name for each account")
+		return nil
 	}
 	f.place = placeOf(u, account, c.Name)
 	f.clock.Watch(f.moved)
 	return nil
+}
+
+// account returns whom the Signer asks for. It is not known if anything else may tell the endpoint.
+func (c *Client) account() (name string, known bool) {
+	known = len(c.Header) == 0 && c.Body == nil && (c.HTTP == nil || c.HTTP.Jar == nil)
+	if c.Signer == nil {
+		return "", known
+	}
+	if a, ok := c.Signer.(interface{ Account() string }); ok {
+		name = a.Account()
+	}
+	return name, known && name != ""
 }
 
 // unsigned is a Signer that brings nothing, so that requests without credentials keep the rules of
@@ -128,7 +154,7 @@ func (f *fetcher) call(ctx context.Context) (*grant, error) {
 	if err != nil {
 		return nil, failed(f.url, a.Useless(fmt.Errorf("an answer that is of no use: %w", err)))
 	}
-	return &grant{creds: r.creds, endpoint: r.endpoint}, nil
+	return &grant{creds: r.creds, endpoint: r.endpoint, born: time.Now().Round(0)}, nil
 }
 
 func (f *fetcher) request(ctx context.Context) (*http.Request, error) {
@@ -162,7 +188,7 @@ func (f *fetcher) request(ctx context.Context) (*http.Request, error) {
 // because the credentials are still good.
 func (f *fetcher) paused() error {
 	last := f.last.Load()
-	if !last.valid() || last.rejected.Load() {
+	if !last.valid() || f.wasRefused(last) {
 		return nil
 	}
 	f.mu.Lock()

@@ -34,7 +34,8 @@ import (
 // With a Store, credentials and what the Clock has learned outlive the process, and all processes
 // that share the Store share one call: it is made within an update of the record, by the one who
 // finds there that nobody else has made it. Trouble with the Store is told to the Logger and fails
-// no call: the Client goes on from memory.
+// no call: the Client goes on from memory. It waits 5 s for a record to be read, 20 s in all for
+// its turn to write it, and 2 s for the write, which then goes on in the background.
 //
 // The fields must not be changed once the Client is in use, and a Client must not be copied. It is
 // safe for concurrent use.
@@ -69,9 +70,9 @@ type Client struct {
 
 	// Name is what the record in the Store is called. "": a name that follows from the URL, what
 	// the method Account() string of the Signer returns, as that of a basic.Signer, and the scheme.
-	// Where a Signer has no such method, or cookies, Header or Body tell who asks, give each
-	// account its own Name, if several of them share a Store. A record that was stored for another
-	// URL or account is never used.
+	// Where a Signer has no such method, or it returns "", or HTTP has a Jar, or there is a Header
+	// or a Body, any of which may tell who asks, give each account its own Name: without one, the
+	// Store is not used then. A record that was stored for another URL or account is never used.
 	Name string
 
 	// Fetched is told of new credentials before they are used; see [creds.Cache]. Those that
@@ -118,13 +119,17 @@ func (c *Client) Endpoint(ctx context.Context) (string, error) {
 
 // Reject has the current credentials replaced if bad reports true for them; see [creds.Cache].
 func (c *Client) Reject(bad func(*mac.Credentials) bool) {
-	c.configured().Reject(func(g *grant) bool {
-		if !bad(g.creds) {
-			return false
+	var g *grant
+	cache := c.configured()
+	cache.Reject(func(current *grant) bool {
+		if bad(current.creds) {
+			g = current
 		}
-		g.rejected.Store(true)
-		return true
+		return false
 	})
+	if g != nil {
+		c.private.reject(g)
+	}
 }
 
 // Confirm tells that the current credentials mended a call if good reports true for them; see
@@ -152,8 +157,11 @@ func (c *Client) configured() *creds.Cache[*grant] {
 		f.cache.Expires = func(g *grant) time.Time { return g.creds.Expires }
 		// No id holds a line feed, so that the two cannot run into each other.
 		f.cache.ID = func(g *grant) string { return g.creds.ID + "\n" + string(g.creds.Key) }
-		if c.Fetched != nil {
-			f.cache.Fetched = func(g *grant) { c.Fetched(g.creds) }
+		f.cache.Fetched = func(g *grant) {
+			if c.Fetched != nil {
+				c.Fetched(g.creds)
+			}
+			f.accept(g)
 		}
 		c.private = f
 	})

@@ -33,7 +33,8 @@ type Handler struct {
 
 	// AllowMAC also gives credentials to who shows MAC credentials. Then they renew themselves for
 	// ever, and so does a stolen one, unless MaxLoginAge ends that: it needs Terms that hand the
-	// claim auth_time on. False: they are refused with 403 and [ErrScheme].
+	// claim auth_time on. False: they are refused with 403 and [ErrScheme], and so is who shows
+	// some beside credentials of another kind.
 	AllowMAC bool
 
 	// MaxLoginAge is how long ago somebody may have logged in, by the claim auth_time of the

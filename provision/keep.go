@@ -3,24 +3,15 @@ package provision
 import (
 	"context"
 	"errors"
-	"maps"
 	"net/url"
 	"time"
 
 	"github.com/countersign-go/countersign/creds"
-	"github.com/countersign-go/countersign/internal/fetch"
 )
 
-const (
-	// lockTime is how long a fetch waits for other processes before it goes on alone. What is left
-	// of the 30 s that a creds.Cache gives is enough for a call of its own.
-	lockTime = 20 * time.Second
-	// noteTime is how long a call that has succeeded may wait for its clock offset to be stored.
-	noteTime = 2 * time.Second
-)
-
-// errKeep leaves a record as it is.
-var errKeep = errors.New("the record stays")
+// lockTime is how long a fetch waits for the Store and for other processes before it goes on alone.
+// What is left of the 30 s that a creds.Cache gives is enough for a call of its own.
+const lockTime = 20 * time.Second
 
 // obtain is the Fetch of the Cache: it takes what another process has stored meanwhile, or else
 // makes a call. Trouble with the Store is no reason to fail.
@@ -28,38 +19,37 @@ func (f *fetcher) obtain(ctx context.Context) (*grant, error) {
 	if err := f.setup(); err != nil {
 		return nil, err
 	}
-	g, err := f.another(ctx)
-	if err != nil {
-		return nil, err
+	if f.store == nil || f.isHung() {
+		return f.alone(ctx)
 	}
-	if last := f.last.Load(); last.valid() && last.rejected.Load() && last.is(g) {
-		g.rejected.Store(true)
-	}
-	f.last.Store(g)
-	return g, nil
-}
-
-func (f *fetcher) another(ctx context.Context) (*grant, error) {
-	if f.store != nil {
-		if g := f.load(ctx); g != nil {
-			return g, nil
-		}
+	turn := time.Now().Add(lockTime)
+	g, err := f.load(ctx)
+	switch {
+	case g != nil:
+		return g, nil
+	case errors.Is(err, errSlow):
+		return f.alone(ctx) // and not for long, as the Store has had its time
 	}
 	if err := f.paused(); err != nil {
 		return nil, err
 	}
-	if f.store == nil {
-		return f.call(ctx)
+	return f.update(ctx, turn)
+}
+
+// alone does without the Store.
+func (f *fetcher) alone(ctx context.Context) (*grant, error) {
+	if err := f.paused(); err != nil {
+		return nil, err
 	}
-	return f.update(ctx)
+	return f.call(ctx)
 }
 
 // load looks into the Store without its lock, and without a write: that is how a process starts
-// where another one has left off.
-func (f *fetcher) load(ctx context.Context) *grant {
-	data, err := f.store.Load(ctx, f.place.name)
+// where another one has left off. An error has been logged.
+func (f *fetcher) load(ctx context.Context) (*grant, error) {
+	data, err := f.loaded(ctx)
 	if errors.Is(err, creds.ErrNotFound) {
-		return nil
+		return nil, nil
 	}
 	var r *clientRecord
 	if err == nil {
@@ -69,49 +59,63 @@ func (f *fetcher) load(ctx context.Context) *grant {
 		f.trouble("read", err)
 	}
 	f.restore(r)
-	return f.pick(r)
+	return f.pick(r), err
 }
 
 // update makes a call within the lock of the record, unless a look at the record shows that another
-// process has made it. So of those that start at once, one calls.
-func (f *fetcher) update(ctx context.Context) (got *grant, failure error) {
-	f.begin()
-	defer f.end()
-	wait, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	timer := time.AfterFunc(lockTime, func() { cancel(errors.New("others held it for too long")) })
-	defer timer.Stop()
+// process has made it. So of those that start at once, one calls. It waits for the lock until turn.
+func (f *fetcher) update(ctx context.Context, turn time.Time) (*grant, error) {
+	e := f.edit(ctx)
+	late := time.NewTimer(time.Until(turn))
+	defer late.Stop()
+	select {
+	case old := <-e.old: // it is our turn
+		return f.decide(ctx, e, old)
+	case <-e.ended:
+	case <-late.C:
+		f.trouble("update", errHeld)
+		f.forsake(e)
+		e.cancel(errHeld)
+	}
+	return f.call(ctx)
+}
 
-	called := false
-	err := f.store.Update(wait, f.place.name, func(old []byte) ([]byte, error) {
-		timer.Stop() // it is our turn
-		r, err := f.read(old)
-		if err != nil {
-			return nil, err
+// decide tells e what to write, having made a call if need be, and waits for that for a moment.
+func (f *fetcher) decide(ctx context.Context, e *edit, old []byte) (*grant, error) {
+	next := verdict{err: errKeep}
+	defer func() { // also if a function of the user panics
+		stop := time.AfterFunc(finishTime, func() { e.cancel(errSlow) })
+		e.next <- next
+		wait := time.NewTimer(saveTime)
+		defer wait.Stop()
+		select {
+		case <-e.ended:
+			stop.Stop()
+		case <-wait.C:
+			f.forsake(e)
 		}
-		f.restore(r)
-		if got = f.pick(r); got != nil {
-			return nil, errKeep
-		}
-		called = true
-		if got, failure = f.call(ctx); failure != nil {
-			return nil, failure
-		}
-		if last := f.last.Load(); last.valid() && last.rejected.Load() && last.is(got) {
-			return nil, errKeep // the Cache will find that it is of no use
-		}
-		return f.recordOf(got, r).encode()
-	})
-	if failure != nil || got != nil && errors.Is(err, errKeep) {
-		return got, failure
-	}
+	}()
+	r, err := f.read(old)
 	if err != nil {
-		f.trouble("update", err)
-	}
-	if !called && got == nil {
+		next.err = err
 		return f.call(ctx)
 	}
-	return got, nil
+	f.restore(r)
+	if g := f.pick(r); g != nil {
+		return g, nil
+	}
+	g, err := f.call(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if end := g.creds.Expires; !end.IsZero() && !time.Now().Before(end) {
+		return g, nil // a slow answer: the Cache will find that it is of no use
+	}
+	if last := f.last.Load(); last.valid() && last.is(g) && f.wasRefused(g) {
+		return g, nil // so will it here
+	}
+	next.data, next.err = f.recordOf(g, r).encode()
+	return g, nil
 }
 
 // read decodes a record. Nil data is none, and so is what was stored for somebody else: the name
@@ -140,9 +144,11 @@ func (f *fetcher) pick(r *clientRecord) *grant {
 	}
 	g, last := r.current(time.Now()), f.last.Load()
 	switch {
-	case !g.valid(), last.is(g):
+	case !g.valid(), last.is(g), f.wasRefused(g):
 		return nil
-	case last.valid() && !last.rejected.Load() && !g.outlives(last):
+	case last != nil && g.born.Before(last.born): // the latest could not be stored
+		return nil
+	case last.valid() && !f.wasRefused(last) && !g.outlives(last):
 		return nil
 	}
 	return g
@@ -186,68 +192,5 @@ func (f *fetcher) restore(r *clientRecord) {
 		if err == nil && time.Until(f.clock.Now(u)).Abs() < time.Second {
 			f.clock.Set(u, offset)
 		}
-	}
-}
-
-// moved is told of each new offset that a server has accepted. It stores it before the answer
-// reaches the caller: a script may end with that.
-func (f *fetcher) moved(u *url.URL, offset time.Duration) {
-	f.begin()
-	defer f.end()
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.offsets[fetch.Origin(u)] = offset
-	f.unsaved = true
-}
-
-// begin tells that an update of the record is under way, or about to be.
-func (f *fetcher) begin() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.writers++
-}
-
-// end tells that it is over. The last one stores the offsets that are in no record yet. So moved,
-// which may be called in the middle of an update, does not wait for itself.
-func (f *fetcher) end() {
-	for {
-		f.mu.Lock()
-		late := f.writers == 1 && f.unsaved
-		if !late {
-			f.writers--
-		}
-		f.mu.Unlock()
-		if !late {
-			return
-		}
-		f.note()
-	}
-}
-
-// known returns the offsets that were learned here, for a record that is about to be written.
-func (f *fetcher) known() map[string]time.Duration {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.unsaved = false
-	return maps.Clone(f.offsets)
-}
-
-// note adds the offsets to the record. If there is none, they wait for one.
-func (f *fetcher) note() {
-	offsets := f.known()
-	ctx, cancel := context.WithTimeout(context.Background(), noteTime)
-	defer cancel()
-	err := f.store.Update(ctx, f.place.name, func(old []byte) ([]byte, error) {
-		r, err := f.read(old)
-		if err != nil {
-			return nil, err
-		}
-		if r == nil {
-			return nil, errKeep
-		}
-		return r.with(offsets).encode()
-	})
-	if err != nil && !errors.Is(err, errKeep) {
-		f.trouble("update", err)
 	}
 }

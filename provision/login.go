@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -61,9 +62,9 @@ func (f fitting) Authenticate(req *http.Request) (*auth.Identity, error) {
 		return id, err
 	}
 	// An identity may have a Scheme of the application's own, and the Authenticator may hide behind
-	// another one, so both are asked.
+	// another one, so all that tells of MAC is asked.
 	_, verifier := f.Authenticator.(*mac.Verifier)
-	switch isMAC := verifier || strings.EqualFold(id.Scheme, "MAC"); {
+	switch isMAC := verifier || strings.EqualFold(id.Scheme, "MAC") || showsMAC(req); {
 	case isMAC && !f.visit.AllowMAC:
 		err = ErrScheme
 	case f.visit.MaxLoginAge > 0 && !loggedIn(id, f.visit.MaxLoginAge, time.Now()):
@@ -74,6 +75,14 @@ func (f fitting) Authenticate(req *http.Request) (*auth.Identity, error) {
 		return nil, err
 	}
 	return id, nil
+}
+
+// showsMAC reports whether any credentials of a request are of the scheme MAC.
+func showsMAC(req *http.Request) bool {
+	return slices.ContainsFunc(req.Header.Values("Authorization"), func(line string) bool {
+		words := strings.Fields(line)
+		return len(words) > 0 && strings.EqualFold(words[0], "MAC")
+	})
 }
 
 func (f fitting) Challenge(req *http.Request, err error) string {

@@ -142,6 +142,8 @@ func TestMACGetsNoMore(t *testing.T) {
 		{"with a scheme of the application's own", &mac.Verifier{Keys: renamed}},
 		{"behind another type", hidden{&mac.Verifier{Keys: issuer.Key}}},
 		{"in a stack", auth.Stack{users(), &mac.Verifier{Keys: renamed}}},
+		{"with both, behind another type", hidden{&mac.Verifier{Keys: renamed}}},
+		{"in a stack by pointer", &auth.Stack{&mac.Verifier{Keys: renamed}}},
 		{"in a stack of stacks", auth.Stack{auth.Stack{&mac.Verifier{Keys: renamed}}, users()}},
 	} {
 		for _, allowed := range []bool{false, true} {

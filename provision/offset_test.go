@@ -165,9 +165,10 @@ func TestOffsetAndStoreTrouble(t *testing.T) {
 		store.lock <- struct{}{} // somebody's, for ever
 		start := time.Now()
 		s.start(t, store, new(transport.Clock), 1)
-		if took := time.Since(start); took > 3*time.Second {
+		if took := time.Since(start); took > 100*time.Millisecond {
 			t.Errorf("took %v", took)
 		}
+		time.Sleep(time.Minute) // till the one in the background has given up
 	})
 }
 

@@ -53,7 +53,7 @@ type clientRecord struct {
 	owner    string
 	grant    *grant
 	saved    time.Time                // when grant was stored, by the wall clock of this machine
-	lifetime time.Duration            // of grant, from saved on; 0: no end is known
+	lifetime time.Duration            // of grant, from saved on, if its end is known
 	offsets  map[string]time.Duration // of the clocks with which it last worked, by origin
 }
 
@@ -95,7 +95,14 @@ func (r *clientRecord) encode() ([]byte, error) {
 	for origin, offset := range r.offsets {
 		form.Offsets[origin] = offset.Milliseconds()
 	}
-	return json.Marshal(form)
+	data, err := json.Marshal(form)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := decodeClientRecord(data); err != nil {
+		return nil, errors.New("the record could not be read again") // and would be in the way
+	}
+	return data, nil
 }
 
 // decode reads a record as encode writes it, and nothing else.
@@ -146,9 +153,10 @@ func only(object map[string]any, names ...string) error {
 	return nil
 }
 
-// grantOf returns the grant that lay in a record, and how long it was to last.
+// grantOf returns the grant that lay in a record, and how long it was to last. One that had ended
+// when it was stored is as good as any that has ended since.
 func grantOf(c *mac.Credentials, saved time.Time, endpoint any) (*grant, time.Duration, error) {
-	g := &grant{creds: c}
+	g := &grant{creds: c, born: saved}
 	if endpoint != nil {
 		var ok bool
 		if g.endpoint, ok = endpoint.(string); !ok || checkEndpoint(g.endpoint) != nil {
@@ -159,7 +167,7 @@ func grantOf(c *mac.Credentials, saved time.Time, endpoint any) (*grant, time.Du
 		return g, 0, nil
 	}
 	lifetime := c.Expires.Sub(saved)
-	if lifetime <= 0 || lifetime > maxLifetime {
+	if lifetime > maxLifetime {
 		return nil, 0, errForeign
 	}
 	return g, lifetime, nil
@@ -205,9 +213,9 @@ func integer(v any, limit int64) (int64, error) {
 // knows how long a clock that shows less than when r was saved has been wrong; then the grant is
 // thought to last as long as it did at first, at most.
 func (r *clientRecord) current(now time.Time) *grant {
-	g := &grant{creds: new(mac.Credentials), endpoint: r.grant.endpoint}
+	g := &grant{creds: new(mac.Credentials), endpoint: r.grant.endpoint, born: r.saved}
 	*g.creds = *r.grant.creds
-	if r.lifetime > 0 {
+	if !g.creds.Expires.IsZero() {
 		left := g.creds.Expires.Sub(now.Round(0)) // by the wall clock, as it was saved
 		g.creds.Expires = now.Add(min(left, r.lifetime))
 	}

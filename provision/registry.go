@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/countersign-go/countersign/auth"
@@ -22,8 +23,15 @@ const (
 	idSize  = 12 // bytes
 	keySize = 32 // bytes
 
+	// serialSize is enough to tell those apart that had the same id one after the other.
+	serialSize = 6 // bytes
+
 	registryLifetime = 24 * time.Hour
 	registryQuota    = 100
+
+	// cleanUpTime is how long a Store may take for what is done for the sake of order, whether or
+	// not the caller is still there.
+	cleanUpTime = 3 * time.Second
 )
 
 // ErrQuota means that a subject has as many credentials as it may have. It is wrapped by the error
@@ -60,7 +68,8 @@ type Registry struct {
 	// credential lasts for Lifetime and has no claims.
 	Terms func(context.Context, *auth.Identity) (Terms, error)
 
-	memory memory // used if Store is nil
+	once   sync.Once      // sets memory
+	memory func() *memory // used if Store is nil; fmt would follow a pointer where a verb is wrong
 }
 
 // Format writes the settings and the type of the Store, under every verb, and nothing that is kept.
@@ -113,11 +122,14 @@ func (r *Registry) Add(ctx context.Context, id *auth.Identity, c mac.Credentials
 	})
 	if err == nil {
 		err = r.updateList(ctx, made.Subject, func(l *list) error {
-			l.drop(append(gone, made.ID))
+			l.drop(gone)
+			if err := l.complete(); err != nil {
+				return err
+			}
 			if err := l.full(made.Created, r.quota()); err != nil {
 				return err
 			}
-			l.Entries = append(l.Entries, listed{made.ID, made.Expires})
+			l.Entries = append(l.Entries, listed{made.ID, made.Serial, made.Expires})
 			return nil
 		})
 	}
@@ -127,7 +139,9 @@ func (r *Registry) Add(ctx context.Context, id *auth.Identity, c mac.Credentials
 	if !errors.Is(err, errTaken) {
 		// Whether or not the caller is still there. If this fails too, what remains is a record
 		// whose key nobody was told.
-		_ = r.remove(context.WithoutCancel(ctx), made.ID, made.same)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUpTime)
+		defer cancel()
+		_ = r.remove(ctx, made.ID, func(old *record) bool { return old.Serial == made.Serial })
 	}
 	return nil, err
 }
@@ -148,7 +162,7 @@ func (r *Registry) make(ctx context.Context, id *auth.Identity, c mac.Credential
 	}
 	now := time.Now()
 	made := &record{
-		Version: recordVersion, ID: c.ID, Key: string(c.Key),
+		Version: recordVersion, ID: c.ID, Serial: random(serialSize), Key: string(c.Key),
 		Algorithm: cmp.Or(c.Algorithm, r.Algorithm, mac.SHA256),
 		Subject:   id.Subject, Claims: claims,
 		Created: now.Truncate(time.Millisecond).UTC(), Expires: c.Expires.UTC(),
@@ -180,10 +194,10 @@ func random(size int) string {
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
-// makeRoom removes what made's subject needs no more, returns the ids of that, and tells early if
-// there are too many.
-func (r *Registry) makeRoom(ctx context.Context, made *record) (gone []string, err error) {
-	l, err := r.loadList(ctx, made.Subject)
+// makeRoom removes what made's subject needs no more, returns the entries of that, and tells early
+// if there are too many.
+func (r *Registry) makeRoom(ctx context.Context, made *record) (gone []listed, err error) {
+	l, err := r.completeList(ctx, made.Subject)
 	if err != nil {
 		return nil, err
 	}
@@ -194,12 +208,12 @@ func (r *Registry) makeRoom(ctx context.Context, made *record) (gone []string, e
 		}
 		// Nothing that was added anew under this id is removed.
 		err := r.remove(ctx, e.ID, func(old *record) bool {
-			return old.Subject == made.Subject && old.Expires.Equal(e.Expires)
+			return old.Subject == made.Subject && old.Serial == e.Serial
 		})
 		if err != nil {
 			return nil, err
 		}
-		gone = append(gone, e.ID)
+		gone = append(gone, e)
 	}
 	return gone, l.full(made.Created, r.quota())
 }
@@ -227,7 +241,7 @@ func (r *Registry) Key(ctx context.Context, id string) (*mac.Key, error) {
 
 // List returns the credentials of a subject that have not ended, oldest first; none is no error.
 func (r *Registry) List(ctx context.Context, subject string) ([]Entry, error) {
-	l, err := r.loadList(ctx, subject)
+	l, err := r.completeList(ctx, subject)
 	if err != nil {
 		return nil, err
 	}
@@ -240,7 +254,7 @@ func (r *Registry) List(ctx context.Context, subject string) ([]Entry, error) {
 			continue
 		case err != nil:
 			return nil, err
-		case found.Subject != subject || !now.Before(found.Expires):
+		case found.Subject != subject || found.Serial != e.Serial || !now.Before(found.Expires):
 			continue
 		}
 		entries = append(entries, Entry{
@@ -258,9 +272,9 @@ func (r *Registry) Revoke(ctx context.Context, id string) error {
 	if _, err := r.load(ctx, id); err != nil { // which takes no lock, for an id that is made up
 		return err
 	}
-	subject := ""
+	subject, gone := "", listed{ID: id}
 	err := r.remove(ctx, id, func(old *record) bool {
-		subject = old.Subject
+		subject, gone.Serial = old.Subject, old.Serial
 		return true
 	})
 	switch {
@@ -269,18 +283,21 @@ func (r *Registry) Revoke(ctx context.Context, id string) error {
 	case subject == "":
 		return unknown(errors.New("not in the registry any more"))
 	}
-	return r.unlist(ctx, subject, []string{id})
+	return r.unlist(ctx, subject, []listed{gone})
 }
 
 // RevokeAll ends all credentials of a subject, at once; to have none is no error. Those that are
 // being issued at the same moment may remain, so first see to it that the subject gets no more.
 // With an error, some may still be good.
+//
+// Where the list of a subject was damaged, the subject's credentials can no longer be found. From
+// then on RevokeAll, List and Issue fail for it, and the error says how to mend that.
 func (r *Registry) RevokeAll(ctx context.Context, subject string) error {
 	l, err := r.loadList(ctx, subject)
 	if err != nil {
 		return err
 	}
-	var gone []string
+	var gone []listed
 	var errs []error
 	for _, e := range l.Entries {
 		err := r.remove(ctx, e.ID, func(old *record) bool { return old.Subject == subject })
@@ -288,10 +305,10 @@ func (r *Registry) RevokeAll(ctx context.Context, subject string) error {
 			errs = append(errs, err)
 			continue
 		}
-		gone = append(gone, e.ID)
+		gone = append(gone, e)
 	}
 	if len(gone) > 0 {
 		errs = append(errs, r.unlist(ctx, subject, gone))
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, l.complete())...)
 }

@@ -32,6 +32,7 @@ var errTaken = errors.New("provision: there are credentials with this id already
 type record struct {
 	Version   int             `json:"version"`
 	ID        string          `json:"id"`
+	Serial    string          `json:"serial"` // no other one ever has it
 	Key       string          `json:"key"`
 	Algorithm mac.Algorithm   `json:"algorithm"`
 	Subject   string          `json:"subject"`
@@ -53,12 +54,6 @@ func (r *record) claims() (map[string]any, error) {
 	return fetch.Object(r.Claims)
 }
 
-// same reports whether two records are of one credential, and not of one that was revoked and
-// another one that came after it.
-func (r *record) same(other *record) bool {
-	return r.Subject == other.Subject && r.Key == other.Key && r.Created.Equal(other.Created)
-}
-
 func decodeRecord(data []byte, id string) (*record, error) {
 	r := new(record)
 	if err := json.Unmarshal(data, r); err != nil {
@@ -78,18 +73,23 @@ type list struct {
 	Version int      `json:"version"`
 	Subject string   `json:"subject"`
 	Entries []listed `json:"entries"`
+
+	// Incomplete is set where a list was lost before, and with it what it named.
+	Incomplete bool `json:"incomplete,omitempty"`
 }
 
+// A listed is one credential. Its ID says where it is, and its Serial that it is still the one.
 type listed struct {
 	ID      string    `json:"id"`
+	Serial  string    `json:"serial"`
 	Expires time.Time `json:"expires"`
 }
 
 func decodeList(data []byte, subject string) (*list, error) {
-	l := &list{Version: recordVersion, Subject: subject}
 	if data == nil {
-		return l, nil
+		return &list{Version: recordVersion, Subject: subject}, nil
 	}
+	l := new(list)
 	if err := json.Unmarshal(data, l); err != nil {
 		return nil, broken(errors.New("not JSON of a list"))
 	}
@@ -102,10 +102,23 @@ func decodeList(data []byte, subject string) (*list, error) {
 	return l, nil
 }
 
-func (l *list) drop(ids []string) {
+// drop removes entries, and none that came after them under the same id.
+func (l *list) drop(gone []listed) {
 	l.Entries = slices.DeleteFunc(l.Entries, func(e listed) bool {
-		return slices.Contains(ids, e.ID)
+		return slices.ContainsFunc(gone, func(g listed) bool {
+			return g.ID == e.ID && g.Serial == e.Serial
+		})
 	})
+}
+
+// complete returns an error if credentials may be missing.
+func (l *list) complete() error {
+	if !l.Incomplete {
+		return nil
+	}
+	return broken(fmt.Errorf("a list of credentials was damaged, so some may be good that are not "+
+		"in it: revoke them by their ids, or wait until they have ended, then delete %q",
+		subjectName(l.Subject)))
 }
 
 func (l *list) live(now time.Time) int {
@@ -173,10 +186,14 @@ func hashed(text string) string {
 }
 
 func (r *Registry) store() creds.Store {
-	if r.Store == nil {
-		return &r.memory
+	if r.Store != nil {
+		return r.Store
 	}
-	return r.Store
+	r.once.Do(func() {
+		m := new(memory)
+		r.memory = func() *memory { return m }
+	})
+	return r.memory()
 }
 
 // load returns the record of a credential, or an error that wraps mac.ErrUnknownID.
@@ -201,9 +218,43 @@ func (r *Registry) loadList(ctx context.Context, subject string) (*list, error) 
 		data, err = nil, nil
 	}
 	if err != nil {
-		return nil, storeError(err)
+		return nil, r.damaged(ctx, subject, storeError(err))
 	}
 	return decodeList(data, subject)
+}
+
+func (r *Registry) completeList(ctx context.Context, subject string) (*list, error) {
+	l, err := r.loadList(ctx, subject)
+	if err == nil {
+		err = l.complete()
+	}
+	return l, err
+}
+
+// damaged adds to err what has become of a list. A Store sets a damaged record aside, and the next
+// one to look would see none. That must not be taken for a subject without credentials, as those
+// that the list named are still good.
+func (r *Registry) damaged(ctx context.Context, subject string, err error) error {
+	if !errors.Is(err, creds.ErrCorrupt) {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUpTime)
+	defer cancel()
+	mark := func() error {
+		return r.update(ctx, subjectName(subject), func(old []byte) ([]byte, error) {
+			l, err := decodeList(old, subject)
+			if err != nil {
+				return nil, err
+			}
+			l.Incomplete = true
+			return json.Marshal(l)
+		})
+	}
+	failed := mark()
+	if errors.Is(failed, creds.ErrCorrupt) { // only now it has been set aside
+		failed = mark()
+	}
+	return errors.Join(err, failed)
 }
 
 // update changes one record. The error of f is returned as it is.
@@ -225,7 +276,7 @@ func (r *Registry) update(ctx context.Context, name string,
 
 // updateList changes the list of a subject, and deletes it when it has become empty.
 func (r *Registry) updateList(ctx context.Context, subject string, f func(*list) error) error {
-	return r.update(ctx, subjectName(subject), func(old []byte) ([]byte, error) {
+	err := r.update(ctx, subjectName(subject), func(old []byte) ([]byte, error) {
 		l, err := decodeList(old, subject)
 		if err != nil {
 			return nil, err
@@ -233,11 +284,12 @@ func (r *Registry) updateList(ctx context.Context, subject string, f func(*list)
 		if err := f(l); err != nil {
 			return nil, err
 		}
-		if len(l.Entries) == 0 {
+		if len(l.Entries) == 0 && !l.Incomplete {
 			return nil, nil
 		}
 		return json.Marshal(l)
 	})
+	return r.damaged(ctx, subject, err)
 }
 
 // remove deletes the record of a credential if which says so.
@@ -254,9 +306,9 @@ func (r *Registry) remove(ctx context.Context, id string, which func(*record) bo
 	})
 }
 
-func (r *Registry) unlist(ctx context.Context, subject string, ids []string) error {
+func (r *Registry) unlist(ctx context.Context, subject string, gone []listed) error {
 	return r.updateList(ctx, subject, func(l *list) error {
-		l.drop(ids)
+		l.drop(gone)
 		return nil
 	})
 }

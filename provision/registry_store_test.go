@@ -1,6 +1,7 @@
 package provision_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -320,13 +321,17 @@ func TestBrokenLists(t *testing.T) {
 		{"of another subject", `"ann"`, `"bob"`},
 		{"newer", `"version":1`, `"version":2`},
 		{"no version", `"version":1`, `"version":0`},
+		{"null", "", "null"},
+		{"nothing in it", "", "{}"},
 	} {
 		store := new(mapStore)
 		r := &provision.Registry{Store: store}
 		c := issued(t, r, "ann")
 		for name, data := range store.records {
 			if strings.HasPrefix(name, "registry-subject-") {
-				store.records[name] = []byte(strings.Replace(string(data), tt.old, tt.new, 1))
+				if store.records[name] = []byte(tt.new); tt.old != "" {
+					store.records[name] = bytes.Replace(data, []byte(tt.old), []byte(tt.new), 1)
+				}
 			}
 		}
 		_, listErr := r.List(t.Context(), "ann")

@@ -2,6 +2,7 @@ package provision_test
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -236,6 +237,25 @@ func TestOneSpelling(t *testing.T) {
 					}
 				}
 			}
+		}
+	}
+}
+
+// An id of nothing but a tag, or of less or a little more, is refused, as any text without a
+// genuine tag is.
+func TestShortID(t *testing.T) {
+	for hash, size := range map[string]int{"sha1": 20, "sha256": 32, "sha512": 64} {
+		i := &provision.Issuer{Secrets: []creds.Secret{creds.Secret(master)}, Hash: hash}
+		for _, n := range []int{0, 1, size - 1, size, size + 1} {
+			id := base64.URLEncoding.EncodeToString(make([]byte, n))
+			key, err := i.Key(t.Context(), id)
+			if key != nil || !errors.Is(err, mac.ErrUnknownID) {
+				t.Errorf("%s, %d bytes: %v, %v", hash, n, key, err)
+			}
+		}
+		if _, err := i.Key(t.Context(), sign(t, master, hash, nil)); !errors.Is(err,
+			mac.ErrUnknownID) {
+			t.Errorf("%s: a genuine tag of nothing: %v", hash, err)
 		}
 	}
 }

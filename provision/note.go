@@ -1,0 +1,106 @@
+package provision
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"net/url"
+	"time"
+
+	"github.com/countersign-go/countersign/internal/fetch"
+)
+
+// noteTime is how long a call that has succeeded may wait for its clock offset to be stored.
+const noteTime = 100 * time.Millisecond
+
+// moved is told of each new offset that a server has accepted. It gives it a moment to be stored
+// before the answer reaches the caller: a script may end with that. Where an update is under way,
+// of which the answer may be a part, nobody waits.
+func (f *fetcher) moved(u *url.URL, offset time.Duration) {
+	f.mu.Lock()
+	f.offsets[fetch.Origin(u)] = offset
+	f.unsaved = true
+	noted := f.noted
+	if f.writers == 0 {
+		f.writers++
+		noted = make(chan struct{})
+		f.noted = noted
+		go f.noteApart(noted)
+	}
+	f.mu.Unlock()
+	if noted == nil {
+		return
+	}
+	wait := time.NewTimer(noteTime)
+	defer wait.Stop()
+	select {
+	case <-noted:
+	case <-wait.C:
+	}
+}
+
+func (f *fetcher) noteApart(noted chan struct{}) {
+	defer close(noted)
+	slow := time.AfterFunc(finishTime, func() { f.forsake(&edit{ended: noted}) })
+	defer slow.Stop()
+	f.end()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.noted == noted {
+		f.noted = nil
+	}
+}
+
+// begin tells that an update of the record is under way, or about to be.
+func (f *fetcher) begin() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.writers++
+}
+
+// end tells that it is over. The last one stores the offsets that are in no record yet. So moved,
+// which may be called in the middle of an update, does not wait for itself.
+func (f *fetcher) end() {
+	for {
+		f.mu.Lock()
+		late := f.writers == 1 && f.unsaved
+		if !late {
+			f.writers--
+		}
+		f.mu.Unlock()
+		if !late {
+			return
+		}
+		f.note()
+	}
+}
+
+// known returns the offsets that were learned here, for a record that is about to be written.
+func (f *fetcher) known() map[string]time.Duration {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.unsaved = false
+	return maps.Clone(f.offsets)
+}
+
+// note adds the offsets to the record. If there is none, they wait for one.
+func (f *fetcher) note() {
+	offsets := f.known()
+	ctx, cancel := context.WithTimeoutCause(context.Background(), finishTime, errSlow)
+	defer cancel()
+	err := guarded(func() error {
+		return f.store.Update(ctx, f.place.name, func(old []byte) ([]byte, error) {
+			r, err := f.read(old)
+			if err != nil {
+				return nil, err
+			}
+			if r == nil {
+				return nil, errKeep
+			}
+			return r.with(offsets).encode()
+		})
+	})
+	if err != nil && !errors.Is(err, errKeep) {
+		f.trouble("update", err)
+	}
+}

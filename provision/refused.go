@@ -1,0 +1,62 @@
+package provision
+
+import (
+	"crypto/sha256"
+	"slices"
+)
+
+// maxRefused is how many refused credentials a Client remembers.
+const maxRefused = 16
+
+// reject tells the Cache that g was refused, and remembers it if the Cache gives it up for that: it
+// does not always, as there are pages that are refused whatever comes.
+func (f *fetcher) reject(g *grant) {
+	f.judging.Lock()
+	defer f.judging.Unlock()
+	// It is remembered first, as a fetch may start the moment the Cache knows.
+	fresh := f.refuse(g)
+	f.cache.Reject(func(current *grant) bool { return current == g })
+	stays := false
+	f.cache.Reject(func(current *grant) bool { // asked only about what was not rejected
+		stays = current == g
+		return false
+	})
+	if stays && fresh {
+		f.pardon(g)
+	}
+}
+
+// accept notes that the Cache has taken g: if it was refused before, it now counts as new.
+func (f *fetcher) accept(g *grant) {
+	f.pardon(g)
+	f.last.Store(g)
+}
+
+// refuse reports whether g was not among the refused.
+func (f *fetcher) refuse(g *grant) bool {
+	p := g.print()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if slices.Contains(f.refused, p) {
+		return false
+	}
+	if len(f.refused) == maxRefused {
+		f.refused = slices.Delete(f.refused, 0, 1)
+	}
+	f.refused = append(f.refused, p)
+	return true
+}
+
+func (f *fetcher) pardon(g *grant) {
+	p := g.print()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.refused = slices.DeleteFunc(f.refused, func(r [sha256.Size]byte) bool { return r == p })
+}
+
+func (f *fetcher) wasRefused(g *grant) bool {
+	p := g.print()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Contains(f.refused, p)
+}
