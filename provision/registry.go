@@ -187,11 +187,16 @@ func (r *Registry) make(ctx context.Context, id *auth.Identity, c mac.Credential
 	return made, err
 }
 
-// random returns URL-safe text, which suits the grammar of ids and keys.
+// random returns URL-safe text, which suits the grammar of ids and keys. It does not begin with a
+// hyphen, which a command line would take for a flag.
 func random(size int) string {
 	b := make([]byte, size)
-	rand.Read(b) // never fails
-	return base64.RawURLEncoding.EncodeToString(b)
+	for {
+		rand.Read(b) // never fails
+		if text := base64.RawURLEncoding.EncodeToString(b); text[0] != '-' {
+			return text
+		}
+	}
 }
 
 // makeRoom removes what made's subject needs no more, returns the entries of that, and tells early
