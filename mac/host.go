@@ -100,8 +100,8 @@ func withoutZone(authority string) string {
 		return authority
 	}
 	zone := strings.LastIndexByte(authority[:end], '%')
-	if zone < 0 {
-		return authority
+	if zone < 0 || !name.all(authority[zone+1:end]) {
+		return authority // net/http cuts a host at a blank or a slash, before it looks for a zone
 	}
 	return authority[:zone] + authority[end:]
 }
