@@ -26,6 +26,7 @@ var directions = map[string][]string{
 	"mac":       {"auth", "creds"},
 	"portal":    {"creds"},
 	"basic":     {"auth", "creds", "portal"},
+	"bearer":    {"auth", "creds"},
 	"provision": {"auth", "creds", "mac", "transport"},
 	"authtest":  {"auth", "creds", "portal", "transport"},
 }
@@ -40,15 +41,17 @@ var leaves = map[string][]string{
 }
 
 // foreign names the only packages of other modules that standalone packages may import. Locks of
-// files differ between systems, and the standard library exports none.
+// files differ between systems, and the standard library exports none. Package bearer is for the
+// tokens of two libraries that everybody has, and reads key sets with a third.
 var foreign = map[string][]string{
-	"creds": {"github.com/gofrs/flock"},
+	"creds":  {"github.com/gofrs/flock"},
+	"bearer": {"github.com/golang-jwt/jwt/v5", "golang.org/x/oauth2", "github.com/go-jose/go-jose/v4"},
 }
 
 // standalone packages import nothing from outside this module and the standard library, but for
 // what foreign names.
 var standalone = []string{
-	".", "transport", "mac", "auth", "creds", "provision", "basic", "portal", "authtest",
+	".", "transport", "mac", "auth", "creds", "provision", "basic", "portal", "authtest", "bearer",
 }
 
 func TestImports(t *testing.T) {
@@ -83,6 +86,8 @@ func TestImportFindings(t *testing.T) {
 		{"locks elsewhere", "mac/x.go", "github.com/gofrs/flock", "mac must not import github"},
 		{"its neighbour", "creds/x.go", "github.com/gofrs/flock2", "creds must not import github"},
 		{"a part of it", "creds/x.go", "github.com/gofrs/flock/x", "creds must not import github"},
+		{"tokens of bearer", "bearer/x.go", "golang.org/x/oauth2", ""},
+		{"tokens elsewhere", "mac/x.go", "golang.org/x/oauth2", "mac must not import golang"},
 		{"foreign by a detour", "internal/fetch/x.go", "example.org/json", "must not import"},
 		{"root imported", "provision/x.go", module, "provision must not import ."},
 		{"root names a scheme", "client.go", module + "/mac", ". must not import mac"},

@@ -1,0 +1,314 @@
+package bearer
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/asn1"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"math/big"
+	"reflect"
+	"sync"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/countersign-go/countersign/creds"
+)
+
+// ErrKey means that a key cannot be used: it does not fit its method, or it is too small. It is a
+// fault of whoever configured it, and not of a token.
+var ErrKey = errors.New("bearer: unusable key")
+
+// ErrUnknownKey is the error of a [KeySet] that has no key of that id.
+var ErrUnknownKey = errors.New("bearer: no key of that id")
+
+// A KeySet finds the key that a token was signed with. kid is the key id in the header of the
+// token, "" if there is none. It comes from a stranger, and is good for nothing but to be looked
+// up. A nil Key, or an error that wraps [ErrUnknownKey], refuses the token; any other error means
+// that nobody can tell, which is answered with 503. A KeySet is safe for concurrent use, and gives
+// the same *Key again for the same key.
+type KeySet interface {
+	VerificationKey(ctx context.Context, kid string) (*Key, error)
+}
+
+// A Key is a key and the one method it is used with, whatever a token says. It is a [KeySet] of its
+// own, which does not look at the key id. Its fields must not be changed once it is in use.
+type Key struct {
+	// Method is how tokens are signed with Key (RFC 7518, section 3.1; RFC 8037): HS256, HS384,
+	// HS512, RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512 or EdDSA. Required.
+	Method string
+
+	// Key is, for HS256 and its like, a creds.Secret or []byte with the secret. For the other
+	// methods it is a public key, or a private one, whose public half is taken: an *rsa.PublicKey,
+	// an *ecdsa.PublicKey, an ed25519.PublicKey, a crypto.Signer, or any of them in PEM, as a
+	// creds.Secret or []byte. Required.
+	Key any
+
+	// Weak allows a secret that is shorter than the hash of its method (RFC 7518, section 3.2), and
+	// an RSA key with less than 2048 bits. It is for peers that one cannot change.
+	Weak bool
+
+	once  sync.Once
+	ready *signingKey
+	err   error
+}
+
+// VerificationKey returns k.
+func (k *Key) VerificationKey(context.Context, string) (*Key, error) { return k, nil }
+
+// Format writes the Method and not the Key, whatever the verb.
+func (k *Key) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "{Method:%q}", k.Method) }
+
+// MarshalJSON returns an error, since a key in clear has no business in a log or a dump.
+func (k *Key) MarshalJSON() ([]byte, error) {
+	return nil, errors.New("bearer: a Key is not marshalled: it may be a secret")
+}
+
+// prepared returns what signs and verifies. It is made ready once.
+func (k *Key) prepared() (*signingKey, error) {
+	k.once.Do(func() { k.ready, k.err = newSigningKey(k.Method, k.Key, k.Weak) })
+	return k.ready, k.err
+}
+
+// A KeyMap is a [KeySet] with a key for each key id. A token without key id is verified by the key
+// of "", if there is one.
+type KeyMap map[string]*Key
+
+// VerificationKey returns the key of kid, or [ErrUnknownKey].
+func (m KeyMap) VerificationKey(_ context.Context, kid string) (*Key, error) {
+	if k := m[kid]; k != nil {
+		return k, nil
+	}
+	return nil, ErrUnknownKey
+}
+
+// A method is one way to sign.
+type method struct {
+	jwt.SigningMethod
+	hash crypto.Hash     // 0: EdDSA hashes by itself
+	salt *rsa.PSSOptions // nil: not PSS
+	bits int             // of the curve; 0: none
+}
+
+// methods has those that are supported, by name. None is not among them (RFC 8725, section 3.2).
+var methods = map[string]method{
+	"HS256": {jwt.SigningMethodHS256, crypto.SHA256, nil, 0},
+	"HS384": {jwt.SigningMethodHS384, crypto.SHA384, nil, 0},
+	"HS512": {jwt.SigningMethodHS512, crypto.SHA512, nil, 0},
+	"RS256": {jwt.SigningMethodRS256, crypto.SHA256, nil, 0},
+	"RS384": {jwt.SigningMethodRS384, crypto.SHA384, nil, 0},
+	"RS512": {jwt.SigningMethodRS512, crypto.SHA512, nil, 0},
+	"PS256": pss(jwt.SigningMethodPS256),
+	"PS384": pss(jwt.SigningMethodPS384),
+	"PS512": pss(jwt.SigningMethodPS512),
+	"ES256": {jwt.SigningMethodES256, crypto.SHA256, nil, 256},
+	"ES384": {jwt.SigningMethodES384, crypto.SHA384, nil, 384},
+	"ES512": {jwt.SigningMethodES512, crypto.SHA512, nil, 521},
+	"EdDSA": {jwt.SigningMethodEdDSA, 0, nil, 0},
+}
+
+// pss takes one length of salt only, that of the hash (RFC 7518, section 3.5).
+func pss(m *jwt.SigningMethodRSAPSS) method {
+	salt := &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: m.Hash}
+	own := &jwt.SigningMethodRSAPSS{
+		SigningMethodRSA: m.SigningMethodRSA, Options: salt, VerifyOptions: salt,
+	}
+	return method{own, m.Hash, salt, 0}
+}
+
+// minRSA and weakRSA are bits. Below the latter, crypto/rsa refuses.
+const (
+	minRSA  = 2048
+	weakRSA = 1024
+)
+
+// A signingKey is a key that fits its method.
+type signingKey struct {
+	method
+	verifies any           // what the SigningMethod verifies with
+	signs    crypto.Signer // nil: a secret, or a public key, which cannot sign
+}
+
+func newSigningKey(name string, key any, weak bool) (*signingKey, error) {
+	m, ok := methods[name]
+	if !ok {
+		return nil, fmt.Errorf("%w: its Method is none of HS256, HS384, HS512, RS256, RS384, "+
+			"RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA", ErrKey)
+	}
+	if _, ok := m.SigningMethod.(*jwt.SigningMethodHMAC); ok {
+		secret, err := secretOf(key, m, weak)
+		return &signingKey{method: m, verifies: secret}, err
+	}
+	key, err := parsed(key)
+	if err != nil {
+		return nil, err
+	}
+	k := &signingKey{method: m, verifies: key}
+	if s, ok := key.(crypto.Signer); ok {
+		if v := reflect.ValueOf(s); v.Kind() == reflect.Pointer && v.IsNil() {
+			return nil, fmt.Errorf("%w: it is a nil %T", ErrKey, key)
+		}
+		k.signs, k.verifies = s, s.Public()
+	}
+	return k, k.check(weak)
+}
+
+// secretOf returns the secret for an HMAC. A public key is known to everybody, so it is no secret,
+// however it came to be one (RFC 8725, section 2.1).
+func secretOf(key any, m method, weak bool) ([]byte, error) {
+	secret, ok := octets(key)
+	switch {
+	case !ok:
+		return nil, fmt.Errorf("%w: %s needs a creds.Secret or []byte", ErrKey, m.Alg())
+	case len(secret) == 0:
+		return nil, fmt.Errorf("%w: the secret is empty", ErrKey)
+	case isKeyFile(secret):
+		return nil, fmt.Errorf("%w: the secret for %s is a key file: choose the method of that key",
+			ErrKey, m.Alg())
+	case len(secret) < m.hash.Size() && !weak:
+		return nil, fmt.Errorf("%w: the secret has %d bytes, and %s needs %d: "+
+			"use a longer one, or allow this with Weak",
+			ErrKey, len(secret), m.Alg(), m.hash.Size())
+	}
+	return bytes.Clone(secret), nil
+}
+
+func octets(key any) ([]byte, bool) {
+	switch k := key.(type) {
+	case creds.Secret:
+		return k, true
+	case []byte:
+		return k, true
+	}
+	return nil, false
+}
+
+func isKeyFile(secret []byte) bool {
+	if bytes.Contains(secret, []byte("-----BEGIN ")) || bytes.HasPrefix(secret, []byte("ssh-")) {
+		return true
+	}
+	_, err := x509.ParsePKIXPublicKey(secret)
+	return err == nil
+}
+
+// parsed returns the key in a PEM file, and any other key as it is.
+func parsed(key any) (any, error) {
+	data, ok := octets(key)
+	if ed, isEd := key.(ed25519.PublicKey); isEd || !ok {
+		if isEd && len(ed) != ed25519.PublicKeySize {
+			return nil, fmt.Errorf("%w: an Ed25519 key of the wrong length", ErrKey)
+		}
+		return key, nil
+	}
+	block, rest := pem.Decode(data)
+	if block == nil {
+		return nil, fmt.Errorf("%w: it is not PEM", ErrKey)
+	}
+	if next, _ := pem.Decode(rest); next != nil {
+		return nil, fmt.Errorf("%w: the PEM file holds more than one block", ErrKey)
+	}
+	var err error
+	switch block.Type {
+	case "PUBLIC KEY":
+		key, err = x509.ParsePKIXPublicKey(block.Bytes)
+	case "RSA PUBLIC KEY":
+		key, err = x509.ParsePKCS1PublicKey(block.Bytes)
+	case "PRIVATE KEY":
+		key, err = x509.ParsePKCS8PrivateKey(block.Bytes)
+	case "RSA PRIVATE KEY":
+		key, err = x509.ParsePKCS1PrivateKey(block.Bytes)
+	case "EC PRIVATE KEY":
+		key, err = x509.ParseECPrivateKey(block.Bytes)
+	default:
+		err = errors.New("a PEM block that is no plain public or private key")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrKey, err)
+	}
+	return key, nil
+}
+
+// check refuses a key of another kind than the method's, so that no token can have it used for
+// something else (RFC 8725, section 3.1).
+func (k *signingKey) check(weak bool) error {
+	fits := false
+	switch k.SigningMethod.(type) {
+	case *jwt.SigningMethodRSA, *jwt.SigningMethodRSAPSS:
+		var key *rsa.PublicKey
+		key, fits = k.verifies.(*rsa.PublicKey)
+		if fits = fits && key != nil && key.N != nil; fits {
+			bits := key.N.BitLen()
+			if bits < weakRSA || bits < minRSA && !weak {
+				return fmt.Errorf("%w: an RSA key of %d bits, where %d are needed",
+					ErrKey, bits, minRSA)
+			}
+		}
+	case *jwt.SigningMethodECDSA:
+		var key *ecdsa.PublicKey
+		key, fits = k.verifies.(*ecdsa.PublicKey)
+		fits = fits && key != nil && key.Curve != nil && key.Curve.Params().BitSize == k.bits
+	case *jwt.SigningMethodEd25519:
+		_, fits = k.verifies.(ed25519.PublicKey)
+	}
+	if !fits {
+		return fmt.Errorf("%w: a %T does not fit %s", ErrKey, k.verifies, k.Alg())
+	}
+	return nil
+}
+
+// verify reports whether signature is that of text.
+func (k *signingKey) verify(text string, signature []byte) bool {
+	return k.Verify(text, signature, k.verifies) == nil
+}
+
+// sign signs text, with whatever holds the private key, be it a piece of hardware.
+func (k *signingKey) sign(text string) ([]byte, error) {
+	if k.signs == nil {
+		if secret, ok := k.verifies.([]byte); ok {
+			return k.Sign(text, secret)
+		}
+		return nil, fmt.Errorf("%w: a public key cannot sign", ErrKey)
+	}
+	digest, options := []byte(text), crypto.SignerOpts(k.hash)
+	if k.hash != 0 {
+		h := k.hash.New()
+		h.Write(digest)
+		digest = h.Sum(nil)
+	}
+	if k.salt != nil {
+		options = k.salt
+	}
+	signature, err := k.signs.Sign(rand.Reader, digest, options)
+	if err == nil && k.bits > 0 {
+		signature, err = fixedSize(signature, (k.bits+7)/8)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("bearer: the key does not sign: %w", err)
+	}
+	return signature, nil
+}
+
+// fixedSize turns the ASN.1 of an ECDSA signature into two numbers of that many bytes (RFC 7518,
+// section 3.4).
+func fixedSize(signature []byte, size int) ([]byte, error) {
+	var number struct{ R, S *big.Int }
+	rest, err := asn1.Unmarshal(signature, &number)
+	if err != nil {
+		return nil, err
+	}
+	if len(rest) > 0 || number.R.Sign() < 0 || number.S.Sign() < 0 ||
+		number.R.BitLen() > 8*size || number.S.BitLen() > 8*size {
+		return nil, errors.New("its signature is not one of ECDSA")
+	}
+	fixed := make([]byte, 2*size)
+	number.R.FillBytes(fixed[:size])
+	number.S.FillBytes(fixed[size:])
+	return fixed, nil
+}
