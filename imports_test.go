@@ -37,7 +37,7 @@ var scheme = []string{"auth", "creds", "portal"}
 // import them, except that auth and transport, which know no scheme, take only those named here.
 var leaves = map[string][]string{
 	"auth":      {"internal/authparam"},
-	"transport": {"internal/authparam", "internal/recovery"},
+	"transport": {"internal/authparam", "internal/recovery", "internal/rewind"},
 }
 
 // foreign names the only packages of other modules that standalone packages may import. Locks of

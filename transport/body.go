@@ -1,20 +1,18 @@
 package transport
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
 	"net/http"
-	"reflect"
-	"strings"
 	"sync"
 	"time"
+
+	"github.com/countersign-go/countersign/internal/rewind"
 )
 
 var (
 	errTakenBack = errors.New("transport: this attempt's body went to the next attempt")
-	errGetBody   = errors.New("transport: GetBody gave no reader, or the one it gave before")
 	errStillRead = errors.New("transport: the body is still being read for the last attempt")
 )
 
@@ -45,29 +43,9 @@ func newBody(req *http.Request) *body {
 	}
 	return &body{
 		src: req.Body, getBody: req.GetBody,
-		plain:   req.GetBody != nil && inMemory(req.Body),
+		plain:   req.GetBody != nil && rewind.InMemory(req.Body),
 		reading: make(chan struct{}, 1),
 	}
-}
-
-var nopClosers = [...]reflect.Type{
-	reflect.TypeOf(io.NopCloser(nil)),
-	reflect.TypeOf(io.NopCloser(new(bytes.Reader))), // the one for an io.WriterTo
-}
-
-// inMemory reports whether r is one of the readers that http.NewRequest makes a GetBody for. Those
-// share nothing with what GetBody gives, and net/http sends them together with the header, if it
-// sees them as they are.
-func inMemory(r io.ReadCloser) bool {
-	v := reflect.ValueOf(r)
-	if v.Type() != nopClosers[0] && v.Type() != nopClosers[1] {
-		return false
-	}
-	switch v.Field(0).Interface().(type) {
-	case *bytes.Reader, *bytes.Buffer, *strings.Reader:
-		return true
-	}
-	return false
 }
 
 // attach puts the body on an attempt's request.
@@ -104,15 +82,11 @@ func (b *body) rewind(signed *http.Request) error {
 	case <-signed.Context().Done():
 		return context.Cause(signed.Context())
 	}
-	r, err := b.getBody()
-	if err != nil {
-		return err
+	r, err := rewind.Body(b.getBody, b.src)
+	if err == nil {
+		signed.Body = r
 	}
-	if r == nil || reflect.TypeOf(r).Comparable() && r == b.src {
-		return errGetBody
-	}
-	signed.Body = r
-	return nil
+	return err
 }
 
 // expects reports whether the server should be asked before the body is sent: being told "no"
