@@ -26,11 +26,26 @@ type Config struct {
 	// Clock knows how far the servers' clocks are off. nil: a private one.
 	Clock *transport.Clock
 
+	// Retries is how many times a request is repeated that failed for a reason which may pass.
+	// 0: 2. Negative: none.
+	//
+	// Such reasons are status 429, 502, 503 or 504, a connection that could not be made, and one
+	// that ended before the answer began. A request is repeated only if executing it twice does no
+	// harm: its method is GET, HEAD, OPTIONS, TRACE, PUT or DELETE, or it has an Idempotency-Key
+	// or X-Idempotency-Key that is not empty. One with a body also needs GetBody; nothing is
+	// buffered. Each attempt is signed anew, and [transport.History] tells of the last one.
+	//
+	// The wait before the next attempt is what Retry-After asks for, but at most 30 s. Without it,
+	// it is a random time of up to 0.5 s, and of up to twice as much each time. If the context, or
+	// the Timeout of the client, would end first, nothing is waited for. The outcome of the last
+	// attempt is returned as it is: a response remains a response, whatever its status.
+	Retries int
+
 	// Refused reports whether an answer refuses the credentials. nil: status 401. Some services say
 	// 403 for a credential that has expired.
 	Refused func(*http.Response) bool
 
-	// Logger is told of recoveries. nil: silent.
+	// Logger is told of recoveries and, at level Debug, of what is repeated. nil: silent.
 	Logger *slog.Logger
 }
 
@@ -51,9 +66,14 @@ func Wrap(client *http.Client, c Config) *http.Client {
 	if c.Base == nil {
 		c.Base = wrapped.Transport
 	}
-	wrapped.Transport = &transport.Transport{
+	signed := &transport.Transport{
 		Signer: c.Signer, Base: c.Base, Origins: c.Origins,
 		Clock: c.Clock, Refused: c.Refused, Logger: c.Logger,
+	}
+	wrapped.Transport = signed
+	if c.Retries >= 0 {
+		signed.Base = &wire{c.Base}
+		wrapped.Transport = newRetrier(signed, c.Retries)
 	}
 	return &wrapped
 }

@@ -41,9 +41,11 @@ var leaves = map[string][]string{
 }
 
 // foreign names the only packages of other modules that standalone packages may import. Locks of
-// files differ between systems, and the standard library exports none. Package bearer is for the
-// tokens of two libraries that everybody has, and reads key sets with a third.
+// files differ between systems, and the standard library exports none. Requests are repeated by the
+// root alone. Package bearer is for the tokens of two libraries that everybody has, and reads key
+// sets with a third.
 var foreign = map[string][]string{
+	".":      {"github.com/hashicorp/go-retryablehttp"},
 	"creds":  {"github.com/gofrs/flock"},
 	"bearer": {"github.com/golang-jwt/jwt/v5", "golang.org/x/oauth2", "github.com/go-jose/go-jose/v4"},
 }
@@ -88,6 +90,13 @@ func TestImportFindings(t *testing.T) {
 		{"a part of it", "creds/x.go", "github.com/gofrs/flock/x", "creds must not import github"},
 		{"tokens of bearer", "bearer/x.go", "golang.org/x/oauth2", ""},
 		{"tokens elsewhere", "mac/x.go", "golang.org/x/oauth2", "mac must not import golang"},
+		{"retries of the root", "x.go", "github.com/hashicorp/go-retryablehttp", ""},
+		{"retries elsewhere", "transport/x.go", "github.com/hashicorp/go-retryablehttp",
+			"transport must not import github"},
+		{"retries in a leaf", "internal/x/x.go", "github.com/hashicorp/go-retryablehttp",
+			"internal/x must not import github"},
+		{"locks in the root", "x.go", "github.com/gofrs/flock", ". must not import github"},
+		{"what it is made of", "x.go", "github.com/hashicorp/go-cleanhttp", ". must not import"},
 		{"foreign by a detour", "internal/fetch/x.go", "example.org/json", "must not import"},
 		{"root imported", "provision/x.go", module, "provision must not import ."},
 		{"root names a scheme", "client.go", module + "/mac", ". must not import mac"},

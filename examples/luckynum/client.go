@@ -62,6 +62,8 @@ func (c *client) signBy(s transport.Signer) {
 		Signer: s,
 		Base:   c.steps.watchSigned(c.base),
 		Clock:  c.clock,
+		// Somebody looks on, and is told of a failure rather than made to wait.
+		Retries: -1,
 	})
 	c.http.Timeout = 30 * time.Second
 }

@@ -6,6 +6,8 @@ require github.com/countersign-go/countersign v0.0.0
 
 require (
 	github.com/gofrs/flock v0.13.1 // indirect
+	github.com/hashicorp/go-cleanhttp v0.5.2 // indirect
+	github.com/hashicorp/go-retryablehttp v0.7.8 // indirect
 	golang.org/x/sys v0.47.0 // indirect
 )
 

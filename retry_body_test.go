@@ -1,0 +1,298 @@
+package countersign_test
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/countersign-go/countersign"
+	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/mac"
+	"github.com/countersign-go/countersign/transport"
+)
+
+// The answer that is given up is read a little, and closed before the next attempt.
+func TestRetryDiscards_B7(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		body func() io.Reader
+		read int
+		took time.Duration
+	}{
+		{"short", func() io.Reader { return strings.NewReader("short") }, 5, 0},
+		{"endless", func() io.Reader { return zeros{} }, 64 << 10, 0},
+		{"silent", func() io.Reader { r, _ := io.Pipe(); return r }, 0, time.Second},
+		{"broken", func() io.Reader { return failure{io.ErrUnexpectedEOF} }, 0, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				body := &answer{Reader: tt.body()}
+				s := &stage{plan: []reply{
+					{status: 503, header: "Retry-After: 0", body: body}, {status: 200}}}
+				status, _, err := do(t, s.client(0), request(t, "GET", nil))
+				if status != 200 || err != nil || len(s.sent) != 2 {
+					t.Fatalf("status %d, %v after %d attempts", status, err, len(s.sent))
+				}
+				synctest.Wait() // until the reading has ended
+				if s.waits()[0] != tt.took || body.closed != 1 || body.read != tt.read {
+					t.Errorf("read %d bytes in %v, closed %d times",
+						body.read, s.waits()[0], body.closed)
+				}
+			})
+		})
+	}
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { return len(p), nil }
+
+// answer is a body that counts.
+type answer struct {
+	io.Reader
+	read, closed int
+}
+
+func (a *answer) Read(p []byte) (int, error) {
+	n, err := a.Reader.Read(p)
+	a.read += n
+	return n, err
+}
+
+func (a *answer) Close() error {
+	a.closed++
+	if c, ok := a.Reader.(io.Closer); ok {
+		return c.Close()
+	}
+	return nil
+}
+
+// A body is sent whole each time, and a request that has none left ends with what there is.
+func TestRetryBody_B2(t *testing.T) {
+	fresh := func() (io.ReadCloser, error) {
+		return &counted{Reader: strings.NewReader("whole")}, nil
+	}
+	for _, tt := range []struct {
+		name    string
+		getBody func(first io.ReadCloser) func() (io.ReadCloser, error)
+		sends   int
+	}{
+		{"a fresh one", func(io.ReadCloser) func() (io.ReadCloser, error) { return fresh }, 3},
+		{"no GetBody", func(io.ReadCloser) func() (io.ReadCloser, error) { return nil }, 1},
+		{"GetBody fails", func(io.ReadCloser) func() (io.ReadCloser, error) {
+			return func() (io.ReadCloser, error) { return nil, errors.New("no") }
+		}, 1},
+		{"the same again", func(first io.ReadCloser) func() (io.ReadCloser, error) {
+			return func() (io.ReadCloser, error) { return first, nil }
+		}, 1},
+		{"nothing", func(io.ReadCloser) func() (io.ReadCloser, error) {
+			return func() (io.ReadCloser, error) { return nil, nil }
+		}, 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &stage{plan: statuses(503)}
+				req := request(t, "PUT", nil)
+				req.Body, _ = fresh()
+				req.ContentLength = 5
+				req.GetBody = tt.getBody(req.Body)
+				status, body, err := do(t, s.client(0), req)
+				if status != 503 || body != "a reason" || err != nil || len(s.sent) != tt.sends {
+					t.Errorf("status %d, %q, %v after %d attempts, want %d",
+						status, body, err, len(s.sent), tt.sends)
+				}
+				for i, sent := range s.sent {
+					if s.bodies[i] != "whole" || sent.ContentLength != 5 {
+						t.Errorf("attempt %d: %q of %d", i, s.bodies[i], sent.ContentLength)
+					}
+				}
+				if first := req.Body.(*counted); first.closed != 1 {
+					t.Errorf("the caller's body was closed %d times", first.closed)
+				}
+			})
+		})
+	}
+}
+
+// Those who read a body before or after the first attempt each get it whole.
+func TestRetryBodyReread_B2(t *testing.T) {
+	key := &mac.Credentials{ID: "id", Key: creds.Secret("canary-b0d7")}
+	for name, tt := range map[string]struct {
+		signer transport.Signer
+		plan   []int
+	}{
+		"digest":  {&mac.Signer{Source: key, BodyDigest: true}, []int{503, 200}},
+		"refused": {&refuser{cause: transport.Credential}, []int{401, 503, 401, 200}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &stage{plan: statuses(tt.plan...)}
+				client := countersign.NewClient(countersign.Config{Signer: tt.signer, Base: s})
+				req := request(t, "PUT", nil)
+				var copies []*counted
+				open := func() (io.ReadCloser, error) {
+					copies = append(copies, &counted{Reader: strings.NewReader("whole")})
+					return copies[len(copies)-1], nil
+				}
+				req.Body, _ = open()
+				req.GetBody = open
+				status, _, err := do(t, client, req)
+				want := strings.TrimSpace(strings.Repeat("whole ", len(tt.plan)))
+				if status != 200 || err != nil || strings.Join(s.bodies, " ") != want {
+					t.Errorf("status %d, %v, sent %q", status, err, s.bodies)
+				}
+				for i, c := range copies {
+					if c.closed != 1 {
+						t.Errorf("body %d was closed %d times", i, c.closed)
+					}
+				}
+			})
+		})
+	}
+}
+
+// A body that is being read and does not end cannot be sent again.
+func TestRetryBodyStuck_B9(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, feed := io.Pipe()
+		defer feed.Close()
+		sends, copies, arrived := 0, 0, int64(0)
+		client := countersign.NewClient(countersign.Config{
+			Signer: &refuser{},
+			Base: roundTripper(func(req *http.Request) (*http.Response, error) {
+				sends++
+				go func() {
+					defer req.Body.Close()
+					arrived, _ = io.Copy(io.Discard, req.Body)
+				}()
+				synctest.Wait()
+				return &http.Response{StatusCode: 503, Header: http.Header{"Retry-After": {"2"}},
+					Body: io.NopCloser(strings.NewReader("a reason"))}, nil
+			}),
+		})
+		req := request(t, "PUT", nil)
+		req.Body, req.GetBody = source, func() (io.ReadCloser, error) {
+			copies++
+			return &counted{Reader: strings.NewReader("")}, nil
+		}
+		begun := time.Now()
+		status, body, err := do(t, client, req)
+		if status != 503 || body != "a reason" || err != nil || sends != 1 || copies != 0 {
+			t.Errorf("status %d, %q, %v after %d attempts", status, body, err, sends)
+		}
+		if took := time.Since(begun); took != time.Second {
+			t.Errorf("waited %v for the body", took)
+		}
+		_, _ = io.WriteString(feed, "late")
+		_, _ = io.WriteString(feed, "r")
+		_ = feed.Close()
+		if synctest.Wait(); arrived != 5 {
+			t.Errorf("%d bytes arrived after the answer, want all", arrived)
+		}
+	})
+}
+
+// A read that ends soon is waited for.
+func TestRetryBodySlow_B9(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var times []time.Time
+		client := countersign.NewClient(countersign.Config{
+			Signer: &refuser{},
+			Base: roundTripper(func(req *http.Request) (*http.Response, error) {
+				times = append(times, time.Now())
+				go func() {
+					defer req.Body.Close()
+					_, _ = req.Body.Read(make([]byte, 1))
+				}()
+				synctest.Wait()
+				header := http.Header{"Retry-After": {"0"}}
+				return &http.Response{StatusCode: 503, Header: header}, nil
+			}),
+			Retries: 1,
+		})
+		req := request(t, "PUT", nil)
+		req.GetBody = func() (io.ReadCloser, error) { return &counted{Reader: sleepy{}}, nil }
+		req.Body, _ = req.GetBody()
+		status, _, err := do(t, client, req)
+		if status != 503 || err != nil || len(times) != 2 {
+			t.Fatalf("status %d, %v after %d attempts", status, err, len(times))
+		}
+		if wait := times[1].Sub(times[0]); wait != time.Second/2 {
+			t.Errorf("the next attempt came after %v", wait)
+		}
+		time.Sleep(time.Second) // until the last read has ended
+	})
+}
+
+type sleepy struct{}
+
+func (sleepy) Read([]byte) (int, error) {
+	time.Sleep(time.Second / 2)
+	return 0, io.EOF
+}
+
+// A file is shared by all its readers, so the next attempt begins when the last one has let go: of
+// the caller's own reader, or of the one with which a refusal was mended.
+func TestRetryBodyShared_B9(t *testing.T) {
+	for name, early := range map[string]int{"first": 1, "mended": 2} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				file := strings.NewReader(strings.Repeat("0123456789", 10))
+				base := &lingerer{early: early}
+				client := countersign.NewClient(countersign.Config{
+					Signer: &refuser{cause: transport.Credential}, Base: base,
+				})
+				req := request(t, "PUT", nil)
+				req.GetBody = func() (io.ReadCloser, error) {
+					_, err := file.Seek(0, io.SeekStart)
+					return &counted{Reader: file}, err
+				}
+				req.Body, _ = req.GetBody()
+				req.ContentLength = file.Size()
+				status, body, err := do(t, client, req)
+				synctest.Wait()
+				if status != 200 || int64(len(body)) != file.Size() || err != nil {
+					t.Errorf("status %d, %v, %d bytes arrived", status, err, len(body))
+				}
+				if base.attempts != early+1 || base.late == nil {
+					t.Errorf("%d attempts, and the early one ended with %v", base.attempts,
+						base.late)
+				}
+			})
+		})
+	}
+}
+
+// A lingerer answers one attempt early, and reads on meanwhile. It refuses those before that, and
+// gives back the body of the one after it.
+type lingerer struct {
+	early, attempts int
+	late            error // how the reading on ended
+}
+
+func (l *lingerer) RoundTrip(req *http.Request) (*http.Response, error) {
+	l.attempts++
+	switch {
+	case l.attempts < l.early:
+		_ = req.Body.Close()
+		return &http.Response{StatusCode: 401}, nil
+	case l.attempts == l.early:
+		go func() {
+			defer req.Body.Close()
+			for l.late == nil {
+				time.Sleep(time.Second)
+				_, l.late = req.Body.Read(make([]byte, 1))
+			}
+		}()
+		return &http.Response{StatusCode: 503, Header: http.Header{"Retry-After": {"2"}}}, nil
+	}
+	time.Sleep(3 * time.Second)
+	body, err := io.ReadAll(req.Body)
+	_ = req.Body.Close()
+	return &http.Response{StatusCode: 200, Body: io.NopCloser(bytes.NewReader(body))}, err
+}

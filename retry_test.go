@@ -1,0 +1,327 @@
+package countersign_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/countersign-go/countersign"
+	"github.com/countersign-go/countersign/transport"
+)
+
+func TestRetries(t *testing.T) {
+	for _, tt := range []struct{ retries, sends int }{{0, 3}, {1, 2}, {5, 6}, {-1, 1}} {
+		synctest.Test(t, func(t *testing.T) {
+			s := &stage{plan: statuses(503)}
+			status, body, err := do(t, s.client(tt.retries), request(t, "GET", nil))
+			if status != 503 || body != "a reason" || err != nil || len(s.sent) != tt.sends {
+				t.Errorf("Retries %d: status %d, %q, %v after %d attempts, want %d",
+					tt.retries, status, body, err, len(s.sent), tt.sends)
+			}
+		})
+	}
+}
+
+// What does not come from the Base is no reason to repeat, though it looks the same.
+func TestRetrySignerError(t *testing.T) {
+	dial := &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
+	for name, err := range map[string]error{
+		"as it is": dial, "wrapped": fmt.Errorf("x: %w", dial),
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			calls := 0
+			client := countersign.NewClient(countersign.Config{
+				Signer: transport.SignerFunc(func(*http.Request, time.Time) error {
+					calls++
+					return err
+				}),
+				Base: &stage{plan: statuses(200)},
+			})
+			body := &counted{Reader: strings.NewReader("body")}
+			req := request(t, "PUT", strings.NewReader("body"))
+			req.Body = body
+			_, got := client.Transport.RoundTrip(req)
+			if got != err || calls != 1 || body.closed != 1 {
+				t.Errorf("%s: %v after %d calls, body closed %d times", name, got, calls,
+					body.closed)
+			}
+		})
+	}
+}
+
+// counted is a body that counts how often it is closed.
+type counted struct {
+	io.Reader
+	closed int
+}
+
+func (c *counted) Close() error { c.closed++; return nil }
+
+// Each attempt has a nonce and a time of its own.
+func TestSignedAnew_R18(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &stage{plan: []reply{{status: 503, header: "Retry-After: 7"}}}
+		if _, _, err := do(t, s.client(4), request(t, "GET", nil)); err != nil {
+			t.Fatal(err)
+		}
+		signatures := make(map[string]bool)
+		for i, req := range s.sent {
+			header := req.Header.Get("Authorization")
+			signatures[header] = true
+			ts := fmt.Sprintf(`ts="%d"`, s.times[i].Unix())
+			if !strings.Contains(header, ts) {
+				t.Errorf("attempt %d is not signed with %s", i, ts)
+			}
+		}
+		if len(s.sent) != 5 || len(signatures) != 5 {
+			t.Errorf("%d attempts with %d signatures, want 5", len(s.sent), len(signatures))
+		}
+	})
+}
+
+// What a RoundTripper may be given, and an http.Client may not, comes through as it is.
+func TestRetryAnyRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &stage{plan: statuses(503, 200)}
+		client := s.client(0)
+		req := request(t, "GET", nil)
+		req.RequestURI = "/path?query" // of a server, as a reverse proxy passes it on
+		req.Header = nil
+		req.Response = &http.Response{Request: request(t, "GET", nil)}
+		resp, err := client.Transport.RoundTrip(req)
+		if err != nil || resp.StatusCode != 200 {
+			t.Fatal(resp, err)
+		}
+		for i, sent := range s.sent {
+			if sent.RequestURI != req.RequestURI || sent.Response != req.Response ||
+				sent.URL != req.URL || sent.Header.Get("Authorization") == "" {
+				t.Errorf("attempt %d has lost something: %+v", i, sent)
+			}
+		}
+		if resp.Request != s.sent[1] {
+			t.Error("the answer does not name the request that was sent")
+		}
+		req.URL = &url.URL{Scheme: "https", Host: "api.example.com", User: url.User("canary-1a2b")}
+		if _, err := client.Transport.RoundTrip(req); !errors.Is(err, transport.ErrUserInfo) {
+			t.Errorf("user-info: %v", err)
+		}
+		if _, err := client.Transport.RoundTrip(&http.Request{}); err == nil {
+			t.Error("a request without a URL was sent")
+		}
+	})
+}
+
+// A refuser has a Signer that understands refusals and can have others.
+type refuser struct {
+	cause  string
+	fetchs int
+}
+
+func (r *refuser) Sign(req *http.Request, now time.Time) error {
+	req.Header.Set("Authorization", now.String())
+	return nil
+}
+
+func (r *refuser) Read(*http.Response) transport.Refusal {
+	return transport.Refusal{Cause: r.cause}
+}
+
+func (r *refuser) Refresh(*http.Response) (bool, error) {
+	r.fetchs++
+	return true, nil
+}
+
+// A server that always refuses gets one more request for each cause and hop, and no repetitions.
+func TestAlwaysRefused_F1(t *testing.T) {
+	for _, cause := range []string{
+		transport.Unknown, transport.Stale, transport.Nonce, transport.Credential,
+	} {
+		t.Run(cause, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				signer := &refuser{cause: cause}
+				sends := map[string]int{}
+				client := countersign.NewClient(countersign.Config{
+					Signer: signer,
+					Base: roundTripper(func(req *http.Request) (*http.Response, error) {
+						sends[req.URL.Path]++
+						resp := &http.Response{StatusCode: 401, Header: make(http.Header)}
+						if n := sends[req.URL.Path]; req.URL.Path != "/3" && n == 2 {
+							resp.StatusCode = 307
+							resp.Header.Set("Location", map[string]string{"/1": "/2",
+								"/2": "/3"}[req.URL.Path])
+						}
+						return resp, nil
+					}),
+				})
+				req := request(t, "GET", nil)
+				req.URL.Path = "/1"
+				status, _, err := do(t, client, req)
+				if status != 401 || err != nil {
+					t.Errorf("status %d, %v", status, err)
+				}
+				if sends["/1"] != 2 || sends["/2"] != 2 || sends["/3"] != 2 || signer.fetchs > 3 {
+					t.Errorf("sent %v with %d fetches", sends, signer.fetchs)
+				}
+			})
+		})
+	}
+}
+
+// What Refused calls a refusal is not repeated either.
+func TestRetryRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &stage{plan: statuses(503)}
+		client := countersign.NewClient(countersign.Config{
+			Signer: &refuser{cause: transport.Credential}, Base: s,
+			Refused: func(resp *http.Response) bool { return resp.StatusCode == 503 },
+		})
+		status, _, err := do(t, client, request(t, "GET", nil))
+		if status != 503 || err != nil || len(s.sent) != 2 {
+			t.Errorf("status %d, %v after %d requests, want 2", status, err, len(s.sent))
+		}
+	})
+}
+
+// A Base may leave out the body, and where nothing is signed even the answer.
+func TestRetryPoorBase(t *testing.T) {
+	for status, want := range map[int]int{503: 3, 0: 1} {
+		synctest.Test(t, func(t *testing.T) {
+			sends := 0
+			client := countersign.NewClient(countersign.Config{
+				Signer: &refuser{}, Origins: []string{"https://other.example.com"},
+				Base: roundTripper(func(*http.Request) (*http.Response, error) {
+					if sends++; status == 0 {
+						return nil, nil
+					}
+					return &http.Response{StatusCode: status}, nil
+				}),
+			})
+			got, _, err := do(t, client, request(t, "GET", nil))
+			if got != status || (err == nil) != (status != 0) || sends != want {
+				t.Errorf("status %d, %v after %d attempts", got, err, sends)
+			}
+		})
+	}
+}
+
+// History is that of the last attempt.
+func TestRetryHistory(t *testing.T) {
+	for _, tt := range []struct {
+		plan []int
+		want []int
+	}{
+		{[]int{503, 200}, nil},
+		{[]int{401, 503, 200}, nil},
+		{[]int{503, 401, 200}, []int{401, 200}},
+		{[]int{401, 503, 401, 401}, []int{401, 401}},
+		{[]int{401, 503, 503, 401, 503}, []int{401, 503}},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			s := &stage{plan: statuses(tt.plan...)}
+			client := countersign.NewClient(countersign.Config{
+				Signer: &refuser{cause: transport.Credential}, Base: s,
+			})
+			_, history := fetch(t, client, origin)
+			var got []int
+			for _, attempt := range history {
+				got = append(got, attempt.Status)
+			}
+			if len(s.sent) != len(tt.plan) || !slices.Equal(got, tt.want) {
+				t.Errorf("%v: history %v, want %v, after %d requests", tt.plan, got, tt.want,
+					len(s.sent))
+			}
+		})
+	}
+}
+
+// Repetitions are logged for those who look for them, without what a URL may hide.
+func TestRetryLog_K7(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		dial := &net.OpError{Op: "dial", Net: "tcp", Err: text("refused")}
+		s := &stage{plan: []reply{
+			{err: &url.Error{Op: "Get", URL: origin + "/path?canary-77aa", Err: dial}},
+			{status: 503, header: "Retry-After: 3"},
+			{status: 200},
+		}}
+		logger := slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+		client := countersign.NewClient(countersign.Config{
+			Signer: &refuser{}, Base: s, Logger: logger,
+		})
+		req := request(t, "GET", nil)
+		req.URL.RawQuery = "canary-77bb"
+		if _, _, err := do(t, client, req); err != nil {
+			t.Fatal(err)
+		}
+		got := log.String()
+		for _, want := range []string{
+			`level=DEBUG msg="request repeated" origin=` + origin + " path=/path method=GET ",
+			`err="dial tcp: refused"`, "attempt=1 ", "attempt=2 wait=3s status=503",
+		} {
+			if !strings.Contains(got, want) {
+				t.Errorf("the log has no %q", want)
+			}
+		}
+		if strings.Contains(got, "canary-") || strings.Count(got, "\n") != 2 {
+			t.Errorf("logged:\n%s", strings.ReplaceAll(got, "canary-", "C-"))
+		}
+	})
+}
+
+// Few functions of ours stand between the client and the wire.
+func TestFrames(t *testing.T) {
+	for retries, want := range map[int][]int{-1: {2}, 1: {4, 5}} {
+		synctest.Test(t, func(t *testing.T) {
+			var frames []int
+			client := countersign.NewClient(countersign.Config{
+				Signer: &refuser{}, Retries: retries,
+				Base: roundTripper(func(*http.Request) (*http.Response, error) {
+					frames = append(frames, ownFrames())
+					return &http.Response{StatusCode: 503}, nil
+				}),
+			})
+			if _, _, err := do(t, client, request(t, "GET", nil)); err != nil {
+				t.Fatal(err)
+			}
+			if !slices.Equal(frames, want) {
+				t.Errorf("Retries %d: %v, want %v", retries, frames, want)
+			}
+		})
+	}
+}
+
+func ownFrames() (own int) {
+	pcs := make([]uintptr, 100)
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(0, pcs)])
+	for {
+		frame, more := frames.Next()
+		if strings.HasPrefix(frame.Function, module) &&
+			!strings.HasPrefix(frame.Function, module+"_test") {
+			own++
+		}
+		if !more {
+			return own
+		}
+	}
+}
+
+func TestRetryCloseIdleConnections(t *testing.T) {
+	s := &stage{plan: statuses(200)}
+	s.client(0).CloseIdleConnections()
+	s.client(-1).CloseIdleConnections()
+	if s.closed != 2 {
+		t.Errorf("%d of 2 reached the Base", s.closed)
+	}
+}

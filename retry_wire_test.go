@@ -1,0 +1,103 @@
+package countersign_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"syscall"
+	"testing"
+	"testing/synctest"
+
+	"github.com/countersign-go/countersign"
+)
+
+// TestRetryOverNetHTTP has the errors of a connection pass through a real http.Transport, which
+// wraps them in its own ways. The second connection works, so a request that is repeated succeeds.
+func TestRetryOverNetHTTP(t *testing.T) {
+	reset := &net.OpError{Op: "read", Net: "tcp", Err: os.NewSyscallError("read",
+		syscall.ECONNRESET)}
+	pipe := &net.OpError{Op: "write", Net: "tcp", Err: os.NewSyscallError("write", syscall.EPIPE)}
+	refused := &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect",
+		syscall.ECONNREFUSED)}
+	for _, tt := range []struct {
+		name   string
+		first  connection
+		repeat bool
+	}{
+		{"refused", connection{dial: refused}, true},
+		{"closed", connection{}, true},
+		{"reset", connection{read: reset}, true},
+		{"broken pipe", connection{write: pipe}, true},
+		{"cut off in the first line", connection{answer: "HTTP/1.1 2"}, false},
+		{"cut off in the header", connection{answer: "HTTP/1.1 200 OK\r\nX-A: "}, false},
+		{"not HTTP", connection{answer: "220 mail.example.com ESMTP\r\n\r\n"}, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				connections := 0
+				base := &http.Transport{DialContext: func(context.Context, string,
+					string) (net.Conn, error) {
+					if connections++; connections == 1 {
+						return tt.first.open()
+					}
+					return connection{answer: "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"}.open()
+				}}
+				defer base.CloseIdleConnections()
+				client := countersign.NewClient(countersign.Config{Signer: &refuser{}, Base: base})
+				req := request(t, "GET", nil)
+				req.URL.Scheme, req.URL.Host = "http", "localhost"
+				status, _, err := do(t, client, req)
+				if tt.repeat != (err == nil && status == 200 && connections == 2) {
+					t.Errorf("status %d, %v with %d connections", status, err, connections)
+				}
+				if !tt.repeat && connections != 1 {
+					t.Errorf("%d connections after what may have been executed", connections)
+				}
+			})
+		})
+	}
+}
+
+// A connection answers one request, or fails, and ends.
+type connection struct {
+	dial, read, write error
+	answer            string
+}
+
+func (c connection) open() (net.Conn, error) {
+	if c.dial != nil {
+		return nil, c.dial
+	}
+	client, server := net.Pipe()
+	go func() {
+		defer server.Close()
+		if _, err := http.ReadRequest(bufio.NewReader(server)); err == nil {
+			_, _ = io.WriteString(server, c.answer)
+		}
+	}()
+	return brokenConn{client, c}, nil
+}
+
+type brokenConn struct {
+	net.Conn
+	c connection
+}
+
+func (b brokenConn) Read(p []byte) (int, error) {
+	n, err := b.Conn.Read(p)
+	if errors.Is(err, io.EOF) && b.c.read != nil {
+		err = b.c.read
+	}
+	return n, err
+}
+
+func (b brokenConn) Write(p []byte) (int, error) {
+	if b.c.write != nil {
+		return 0, b.c.write
+	}
+	return b.Conn.Write(p)
+}
