@@ -4,9 +4,11 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/countersign-go/countersign"
 	"github.com/countersign-go/countersign/creds"
 	"github.com/countersign-go/countersign/mac"
 	"github.com/countersign-go/countersign/transport"
@@ -56,6 +58,33 @@ func BenchmarkRoundTrip(b *testing.B) {
 	}
 	b.ReportMetric(float64(ours)/float64(b.N), "ns/op")
 	b.ReportMetric(float64(ours)/float64(theirs), "R")
+}
+
+// BenchmarkRetries is what it costs that a request could be repeated, where none has to be.
+func BenchmarkRetries(b *testing.B) {
+	for _, bb := range []struct {
+		name    string
+		retries int
+	}{{"none", -1}, {"default", 0}} {
+		b.Run(bb.name, func(b *testing.B) {
+			rt := countersign.NewClient(countersign.Config{
+				Signer:  transport.SignerFunc(func(*http.Request, time.Time) error { return nil }),
+				Base:    stub{&http.Response{StatusCode: 200, Body: http.NoBody}},
+				Retries: bb.retries,
+			}).Transport
+			body := strings.NewReader("body")
+			req, err := http.NewRequest("PUT", "https://api.example.com/v1/items", body)
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := rt.RoundTrip(req); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
 }
 
 func reference() func() {
