@@ -35,7 +35,8 @@ type Authenticator interface {
 
 // A Challenger is an [Authenticator] that can say how it wants to be asked. Challenge returns one
 // challenge for the WWW-Authenticate field (RFC 9110, section 11.6.1), or "" for none. The error is
-// what this very Authenticator answered to req, [ErrNone] where another one decided.
+// what this very Authenticator answered to req, [ErrNone] where something else decided: another
+// one, or Admit of a [Guard].
 type Challenger interface {
 	Challenge(req *http.Request, err error) string
 }
@@ -47,6 +48,14 @@ var (
 	// ErrUnavailable means that credentials could not be judged, because a store is down or full.
 	// It is wrapped by the errors that say which. It is neither a refusal nor an acceptance.
 	ErrUnavailable = errors.New("auth: credentials cannot be checked now")
+
+	// ErrLimited means that credentials were not looked at, because of how many wrong ones there
+	// were before. It is neither a refusal nor an acceptance. A [Guard] answers it with 429.
+	ErrLimited = errors.New("auth: too many attempts")
+
+	// ErrConflict means that a request carries right credentials of several people, so that nobody
+	// can tell which of them sent it. A [Guard] answers it with 400.
+	ErrConflict = errors.New("auth: credentials of several people")
 )
 
 type contextKey struct{}

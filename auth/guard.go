@@ -20,8 +20,14 @@ import (
 //
 //   - no credentials, or wrong ones: 401, with the challenges of all members of the Stack in its
 //     order, each in a line of its own (RFC 9110, section 11.6.1);
-//   - an error that wraps [ErrUnavailable] or that of a context: 503 with Retry-After, in seconds.
-//     An error with a method RetryAfter() time.Duration chooses how many, else it is one.
+//   - right ones of several people, [ErrConflict]: 400, as RFC 6750, section 3.1, has it for a
+//     request with more than one token. No other credentials would help, so none are asked for;
+//   - an error that wraps [ErrLimited]: 429, whether the credentials are right or not (RFC 6585,
+//     section 4);
+//   - an error that wraps [ErrUnavailable] or that of a context: 503.
+//
+// The last two have Retry-After, in seconds: as many as an error with a method RetryAfter()
+// time.Duration says, else one.
 //
 // A 401 needs a challenge. If no member has one (most of all, if the Stack is empty and so refuses
 // everybody), it is sent without, and logged as an error.
@@ -31,13 +37,22 @@ type Guard struct {
 	// Stack holds who is asked, in order.
 	Stack Stack
 
+	// Admit has the last word on whom the Stack knows: it returns the identity that the handler
+	// finds, which is id or a copy with changes, such as the groups that an application keeps
+	// itself; or those that follow from the address, since req is there. It must not change id. An
+	// error refuses, like one of a member: a person who is known and not welcome is never asked for
+	// by another name, nor let in by Optional as anonymous. Nil: everybody the Stack knows, as they
+	// are.
+	Admit func(req *http.Request, id *Identity) (*Identity, error)
+
 	// Optional also lets requests through that carry no credentials at all, as anonymous.
-	// Credentials that are there and wrong are refused all the same.
+	// Credentials that are there and wrong are refused all the same. Admit is not asked.
 	Optional bool
 
 	// Logger is told why a request was not let through: as information if it had no credentials or
-	// was given up, as a warning if they were wrong, as an error if they could not be checked. It
-	// gets the method, the path without query, the remote address and the scheme. nil: silent.
+	// was given up, as a warning if they were wrong, contradictory or too many, as an error if they
+	// could not be checked. It gets the method, the path without query, the remote address, the
+	// scheme and the error. nil: silent.
 	Logger *slog.Logger
 
 	// Denied writes the 401, for instance a page with a way to log in. The challenges are already
@@ -46,9 +61,13 @@ type Guard struct {
 	Denied http.Handler
 
 	// Decided is told of each decision before it is acted upon: which member of the Stack took it,
-	// and who is let in or why not. Where none found credentials, by and id are nil and err is
-	// [ErrNone], also if Optional lets the request pass. It is for counters and audit; it must be
-	// safe for concurrent use and must not read the body. nil: nobody is told.
+	// and who is let in or, if err is not nil, why not. Where none found credentials, by and id are
+	// nil and err is [ErrNone], also if Optional lets the request pass. With an error, id is nil
+	// unless by found its credentials to be right: then Admit refused, or by contradicts a member
+	// in front of it. To compare by with a member, have a pointer in the Stack.
+	//
+	// It is for counters and audit; it must be safe for concurrent use and must not read the body.
+	// nil: nobody is told.
 	Decided func(req *http.Request, by Authenticator, id *Identity, err error)
 }
 
@@ -87,29 +106,64 @@ func (g *Guard) serve(w http.ResponseWriter, req *http.Request, next http.Handle
 		defer func() { original.MultipartForm = inner.MultipartForm }()
 		next.ServeHTTP(w, inner)
 	}
-	by, id, err := g.Stack.ask(req)
+	d := g.decide(req)
 	if g.Decided != nil {
 		var member Authenticator
-		if by >= 0 {
-			member = g.Stack[by]
+		if d.by >= 0 {
+			member = g.Stack[d.by]
 		}
-		g.Decided(req, member, id, err)
+		g.Decided(req, member, d.id, d.err)
 	}
 	switch {
-	case err == nil:
-		pass(req.WithContext(NewContext(req.Context(), id)))
-	case by < 0 && g.Optional:
+	case d.err == nil:
+		pass(req.WithContext(NewContext(req.Context(), d.id)))
+	case d.by < 0 && g.Optional:
 		pass(req)
-	case isUndecided(err):
-		g.unavailable(w, req, by, err)
+	case errors.Is(d.err, ErrConflict):
+		g.log(req, slog.LevelWarn, "auth: credentials refused", g.name(req, d), d.err)
+		w.Header().Set("Cache-Control", "no-store")
+		http.Error(w, "credentials of several people", http.StatusBadRequest)
+	case errors.Is(d.err, ErrLimited):
+		g.log(req, slog.LevelWarn, "auth: credentials not checked", g.name(req, d), d.err)
+		postpone(w, http.StatusTooManyRequests, "too many requests", after(d.err))
+	case isUndecided(d.err):
+		level := slog.LevelError
+		if req.Context().Err() != nil { // who asked has gone, so nothing need be wrong here
+			level = slog.LevelInfo
+		}
+		g.log(req, level, "auth: credentials not checked", g.name(req, d), d.err)
+		const text = "credentials cannot be checked now"
+		postpone(w, http.StatusServiceUnavailable, text, after(d.err))
 	default:
-		g.deny(w, req, by, err)
+		g.deny(w, req, d)
 	}
+}
+
+// A decision is what a Guard makes of one request.
+type decision struct {
+	by  int       // the member that took it, or -1
+	id  *Identity // beside an err: the credentials are right, and it is not by that objects
+	err error
+}
+
+func (g *Guard) decide(req *http.Request) decision {
+	by, id, err := g.Stack.ask(req)
+	if err != nil || g.Admit == nil {
+		return decision{by, id, err}
+	}
+	changed, err := g.Admit(req, id)
+	if err == nil && (changed == nil || changed.Subject == "") {
+		err = fmt.Errorf("auth: Admit named no subject: %w", ErrUnavailable)
+	}
+	if err != nil {
+		return decision{by, id, err}
+	}
+	return decision{by, changed, nil}
 }
 
 // isUndecided reports whether err says that nobody could tell whether the credentials are right.
 func isUndecided(err error) bool {
-	return errors.Is(err, ErrUnavailable) ||
+	return errors.Is(err, ErrUnavailable) || errors.Is(err, ErrLimited) ||
 		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
@@ -119,64 +173,69 @@ type later interface {
 	RetryAfter() time.Duration
 }
 
-func (g *Guard) unavailable(w http.ResponseWriter, req *http.Request, by int, err error) {
-	level := slog.LevelError
-	if req.Context().Err() != nil { // who asked has gone, so nothing need be wrong here
-		level = slog.LevelInfo
-	}
-	scheme := g.name(by, g.challenge(req, by, by, err))
-	g.log(req, level, "auth: credentials not checked", scheme, err)
-	wait := time.Second
+func after(err error) time.Duration {
 	if e, ok := errors.AsType[later](err); ok {
-		wait = max(wait, e.RetryAfter())
+		return e.RetryAfter()
 	}
+	return 0
+}
+
+// postpone answers that the request is worth to be sent again after wait, and a second at least.
+func postpone(w http.ResponseWriter, status int, text string, wait time.Duration) {
+	wait = max(wait, time.Second)
 	seconds := int64(wait / time.Second)
 	if wait%time.Second > 0 {
 		seconds++
 	}
 	w.Header().Set("Retry-After", strconv.FormatInt(seconds, 10))
 	w.Header().Set("Cache-Control", "no-store")
-	http.Error(w, "credentials cannot be checked now", http.StatusServiceUnavailable)
+	http.Error(w, text, status)
 }
 
-func (g *Guard) deny(w http.ResponseWriter, req *http.Request, by int, err error) {
+func (g *Guard) deny(w http.ResponseWriter, req *http.Request, d decision) {
 	level, message, scheme := slog.LevelInfo, "auth: no credentials", "none"
 	challenged := false
 	for i := range g.Stack {
-		c := g.challenge(req, i, by, err)
+		c := g.challenge(req, i, d)
 		if c != "" {
 			w.Header().Add("WWW-Authenticate", c)
 			challenged = true
 		}
-		if i == by {
-			level, message, scheme = slog.LevelWarn, "auth: credentials refused", g.name(i, c)
+		if i == d.by {
+			level, message, scheme = slog.LevelWarn, "auth: credentials refused", g.named(i, c)
 		}
 	}
 	if !challenged {
 		level, message = slog.LevelError, message+", and no member of the Stack has a challenge"
 	}
-	g.log(req, level, message, scheme, err)
+	g.log(req, level, message, scheme, d.err)
 	w.Header().Set("Cache-Control", "no-store")
 	page := &deniedWriter{ResponseWriter: w}
 	g.Denied.ServeHTTP(page, req)
 	page.finish()
 }
 
-// challenge returns what member i asks for, given that member by decided with err.
-func (g *Guard) challenge(req *http.Request, i, by int, err error) string {
+// challenge returns what member i asks for. An error that is not its own would tell the client that
+// its credentials are wrong.
+func (g *Guard) challenge(req *http.Request, i int, d decision) string {
 	c, ok := g.Stack[i].(Challenger)
 	if !ok {
 		return ""
 	}
-	if i != by {
-		err = ErrNone
+	if i != d.by || d.id != nil {
+		return c.Challenge(req, ErrNone)
 	}
-	return c.Challenge(req, err)
+	return c.Challenge(req, d.err)
 }
 
-// name tells for the log which member decided: the scheme of its challenge, else its Go type. What
-// the request calls its scheme may be a password that a careless client put there.
-func (g *Guard) name(by int, challenge string) string {
+// name tells for the log which member decided.
+func (g *Guard) name(req *http.Request, d decision) string {
+	return g.named(d.by, g.challenge(req, d.by, d))
+}
+
+// named is the scheme of a member's challenge, else its Go type. What the request calls its scheme
+// may be a password that a careless client put there.
+func (g *Guard) named(by int, challenge string) string {
 	if scheme, _, _ := strings.Cut(challenge, " "); scheme != "" {
 		return scheme
 	}

@@ -3,6 +3,7 @@ package auth_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -19,6 +20,7 @@ import (
 
 const (
 	body401 = "authentication required\n"
+	body429 = "too many requests\n"
 	body503 = "credentials cannot be checked now\n"
 )
 
@@ -64,6 +66,9 @@ func TestGuard(t *testing.T) {
 			refuses(context.Canceled), 503, 503, body503},
 		{"nor does a store that is too slow, S9",
 			refuses(fmt.Errorf("x: %w", context.DeadlineExceeded)), 503, 503, body503},
+		{"too many attempts, whatever they were", refuses(auth.ErrLimited), 429, 429, body429},
+		{"too many attempts, while a store is down",
+			refuses(errors.Join(down, auth.ErrLimited)), 429, 429, body429},
 		{"a member with a bug lets nobody in", &member{}, 503, 503, body503},
 	} {
 		required := get(auth.Require(whoami, tt.member))
@@ -171,6 +176,10 @@ func TestRetryAfter(t *testing.T) {
 		w := get(auth.Require(whoami, refuses(tt.err)))
 		if got := w.Header().Get("Retry-After"); w.Code != 503 || got != tt.want {
 			t.Errorf("%s: %d, Retry-After %q, want 503, %q", tt.reason, w.Code, got, tt.want)
+		}
+		w = get(auth.Require(whoami, refuses(errors.Join(auth.ErrLimited, tt.err))))
+		if got := w.Header().Get("Retry-After"); w.Code != 429 || got != tt.want {
+			t.Errorf("%s: %d, Retry-After %q, want 429, %q", tt.reason, w.Code, got, tt.want)
 		}
 	}
 }

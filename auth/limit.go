@@ -6,7 +6,6 @@ import (
 	"math"
 	"net/http"
 	"net/netip"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -50,10 +49,10 @@ type Limiter struct {
 	Burst int           // how many there is room for at once; 0: 10
 
 	// Key names who sent a request; all requests of one name count together, also of the name "".
-	// It must not trust what the sender may choose, such as X-Forwarded-For as it comes, or a user
-	// name that is not verified yet, which would let anybody lock that user out. Nil: the address
-	// in RemoteAddr, of IPv6 the network (/64). Behind a proxy that is the proxy's: let a
-	// middleware in front set RemoteAddr to what the proxy says, or set a Key.
+	// It must not trust what the sender may choose, such as X-Forwarded-For as it comes. For the
+	// user name that is tried, see [Limiter.Attempt]. Nil: the address in RemoteAddr, of IPv6 the
+	// network (/64). Behind a proxy that is the proxy's: let a middleware in front set RemoteAddr
+	// to what the proxy says, or set a Key.
 	Key func(req *http.Request) string
 
 	// Limited is told of each request that is answered with 429. Nil: nobody is told.
@@ -89,25 +88,70 @@ func (l *Limiter) refuse(w http.ResponseWriter, req *http.Request, wait time.Dur
 	if l.Limited != nil {
 		l.Limited(req)
 	}
-	seconds := int64((wait + time.Second - 1) / time.Second)
-	w.Header().Set("Retry-After", strconv.FormatInt(seconds, 10))
-	w.Header().Set("Cache-Control", "no-store")
-	http.Error(w, "too many requests", http.StatusTooManyRequests)
+	postpone(w, http.StatusTooManyRequests, "too many requests", wait)
 }
 
 // Decided gives back what req cost at [Limiter.Handler], unless its credentials were wrong: it does
-// nothing where err is anything but nil, [ErrNone], [ErrUnavailable] or that of a context. It is
-// made for Decided of a [Guard] behind the Handler. While the decision is pending, a request
-// counts, so that guesses made at the same time are bounded too.
-func (l *Limiter) Decided(req *http.Request, _ Authenticator, _ *Identity, err error) {
-	if l == nil || err != nil && !isNone(err) && !isUndecided(err) {
+// nothing where id is nil and err is anything but nil, [ErrNone], [ErrLimited], [ErrUnavailable] or
+// that of a context. It is made for Decided of a [Guard] behind the Handler. While the decision is
+// pending, a request counts, so that guesses made at the same time are bounded too.
+func (l *Limiter) Decided(req *http.Request, _ Authenticator, id *Identity, err error) {
+	if l == nil {
 		return
 	}
-	one, ok := req.Context().Value(chargeKey{l}).(*charge)
-	if ok && one.returned.CompareAndSwap(false, true) {
+	if one, ok := req.Context().Value(chargeKey{l}).(*charge); ok {
+		if id != nil { // with right credentials, nobody is guessing
+			err = nil
+		}
+		l.settle(one, err)
+	}
+}
+
+// settle gives back what was not spent on wrong credentials.
+func (l *Limiter) settle(one *charge, err error) {
+	if err != nil && !isNone(err) && !isUndecided(err) {
+		return
+	}
+	if one.returned.CompareAndSwap(false, true) {
 		l.giveBack(one)
 	}
 }
+
+// Attempt counts one attempt to log in by the given name, before it is known whether that is right.
+// Where there were too many, it is not counted, and the error wraps [ErrLimited] and says in a
+// method RetryAfter() time.Duration when there is room. Else done is to be called with the outcome:
+// it gives back what the attempt cost, as [Limiter.Decided] does, unless the credentials were
+// wrong. Names are those of Key, which is not called; nor is Limited. It fits Attempt of a
+// basic.Verifier:
+//
+//	Attempt: func(_ *http.Request, user string) (func(error), error) {
+//		return perUser.Attempt(strings.ToLower(user))
+//	},
+//
+// This bounds the guesses at one password that come from many addresses, for a price: whoever
+// spends them locks that user out, from everywhere, for as long as the guessing goes on. So bound
+// what comes from one address tightly, by a Handler in front, and leave room here for far more
+// attempts than people need: with a Burst of 100 and one each minute, a day has 1540 guesses, which
+// find the most common passwords only. Sessions and other credentials of that user work as before.
+// Count names that are nobody's too, or a 429 tells who is a user, and count as one what the
+// Checker takes for one name, or each spelling has guesses of its own.
+func (l *Limiter) Attempt(name string) (done func(error), err error) {
+	if l == nil {
+		return func(error) {}, nil
+	}
+	one, wait := l.take(name)
+	if one == nil {
+		return nil, &limited{wait}
+	}
+	return func(err error) { l.settle(one, err) }, nil
+}
+
+// A limited is ErrLimited, for how long.
+type limited struct{ wait time.Duration }
+
+func (e *limited) Error() string             { return ErrLimited.Error() }
+func (e *limited) Unwrap() error             { return ErrLimited }
+func (e *limited) RetryAfter() time.Duration { return e.wait }
 
 // Allow counts one request of the given name, for use without a handler: in a login of another
 // protocol, say. Where that is too many, it is not counted, ok is false, and wait is how long it is

@@ -6,45 +6,92 @@ import (
 	"net/http"
 )
 
-// A Stack asks several Authenticators in order. The first that finds credentials of its scheme
-// decides, for good or ill: if it refuses, the ones behind it are not asked, so that a wrong
-// signature is never outweighed by, say, a valid cookie. If nobody finds any, the answer is
-// [ErrNone]; so it is for an empty Stack.
+// A Stack is several Authenticators that may all say who sent a request, and must not contradict
+// each other:
+//
+//   - Where one finds credentials of its scheme and refuses them, or cannot tell, that is the
+//     answer, and those behind it are not asked. So a wrong signature is never outweighed by, say,
+//     a valid cookie, in whatever order the two are asked.
+//   - Where several find theirs to be right, they must name one Subject: else the answer is
+//     [ErrConflict]. A request that is signed by one and carries the session of another is a
+//     mix-up, or hopes to cause one. If the Stack chose, the audit would name somebody who may know
+//     nothing of it.
+//   - Of those that agree, the first gives the identity; nothing of the others is added, neither
+//     groups nor claims. Where there is none, the answer is [ErrNone]; so it is for an empty Stack.
+//
+// All members are asked, but a stranger gains no more work by that than from the first: beyond
+// wrong credentials nothing is looked at, and who carries none of a scheme costs a look at a header
+// field. What a member uses up, such as a nonce, is used up also if a later one objects.
+//
+// Where something that a request may carry besides is not to count, have its member say ErrNone.
+// This session does not matter beside an Authorization field, and can object to none:
+//
+//	func (s session) Authenticate(req *http.Request) (*auth.Identity, error) {
+//		if req.Header["Authorization"] != nil {
+//			return nil, auth.ErrNone
+//		}
+//
+// Two members of one scheme are of no use, since each refuses what only the other one knows.
 //
 // A Stack may hold others. It is no [Challenger], since each member needs a line of its own: a
 // [Guard] asks the members one by one.
 type Stack []Authenticator
 
-// Authenticate returns what the member that decides returns. A member that accepts a request and
-// names nobody has a bug, which is reported as [ErrUnavailable].
+// Authenticate returns what the members agree on, or why they do not. A member that accepts a
+// request and names nobody has a bug, which is reported as [ErrUnavailable].
 func (s Stack) Authenticate(req *http.Request) (*Identity, error) {
 	_, id, err := s.ask(req)
+	if err != nil {
+		return nil, err
+	}
+	return id, nil
+}
+
+// ask returns the index of the member that decided too, and -1 if none did. If that contradicts one
+// in front of it, id is the identity that it named.
+func (s Stack) ask(req *http.Request) (by int, id *Identity, err error) {
+	by = -1
+	for i, a := range s {
+		next, err := ask(a, req)
+		switch {
+		case isNone(err):
+		case err != nil:
+			return i, nil, err
+		case id == nil:
+			by, id = i, next
+		case next.Subject != id.Subject:
+			return i, next, fmt.Errorf("%w: %q by %s and %q by %s", ErrConflict,
+				id.Subject, nameOf(id, s[by]), next.Subject, nameOf(next, a))
+		}
+	}
+	if id == nil {
+		return -1, nil, ErrNone
+	}
+	return by, id, nil
+}
+
+func ask(a Authenticator, req *http.Request) (*Identity, error) {
+	if a == nil {
+		return nil, fmt.Errorf("auth: a Stack with a nil member: %w", ErrUnavailable)
+	}
+	id, err := a.Authenticate(req)
+	if err == nil && (id == nil || id.Subject == "") {
+		return nil, fmt.Errorf("auth: %T named no subject: %w", a, ErrUnavailable)
+	}
 	return id, err
 }
 
-// ask returns the index of the member that decided too, and -1 if none did.
-func (s Stack) ask(req *http.Request) (by int, id *Identity, err error) {
-	for i, a := range s {
-		if a == nil {
-			return i, nil, fmt.Errorf("auth: a Stack with a nil member: %w", ErrUnavailable)
-		}
-		id, err := a.Authenticate(req)
-		switch {
-		case isNone(err):
-			continue
-		case err != nil:
-			return i, nil, err
-		case id == nil || id.Subject == "":
-			return i, nil, fmt.Errorf("auth: %T named no subject: %w", a, ErrUnavailable)
-		}
-		return i, id, nil
+// nameOf tells which member a named id.
+func nameOf(id *Identity, a Authenticator) string {
+	if id.Scheme != "" {
+		return id.Scheme
 	}
-	return -1, nil, ErrNone
+	return fmt.Sprintf("%T", a)
 }
 
 // isNone is not fooled by an error that joins what several others said.
 func isNone(err error) bool {
-	return errors.Is(err, ErrNone) && !errors.Is(err, ErrUnavailable)
+	return errors.Is(err, ErrNone) && !errors.Is(err, ErrUnavailable) && !errors.Is(err, ErrLimited)
 }
 
 // flat returns the members of s, with those of inner Stacks in their places.

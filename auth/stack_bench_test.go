@@ -15,7 +15,9 @@ import (
 // everFresh remembers nothing, so that one request can be sent again.
 type everFresh struct{}
 
-func (everFresh) Claim(context.Context, string, string, time.Time) (bool, error) { return true, nil }
+func (everFresh) Claim(context.Context, string, string, time.Time) (bool, error) {
+	return true, nil
+}
 
 // A blank is an answer that costs nothing.
 type blank struct{ header http.Header }

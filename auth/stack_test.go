@@ -46,7 +46,19 @@ func TestStack(t *testing.T) {
 		{"nobody is asked, nobody is there", nil, "", auth.ErrNone, nil},
 		{"nobody finds credentials",
 			[]*member{refuses(auth.ErrNone), refuses(auth.ErrNone)}, "", auth.ErrNone, []int{1, 1}},
-		{"the first decides", []*member{accepts("ann"), accepts("bob")}, "ann", nil, []int{1, 0}},
+		{"two people contradict each other",
+			[]*member{accepts("ann"), accepts("bob")}, "", auth.ErrConflict, []int{1, 1}},
+		{"also where it takes a while to find the second",
+			[]*member{accepts("ann"), refuses(auth.ErrNone), accepts("ann"), accepts("bob")},
+			"", auth.ErrConflict, []int{1, 1, 1, 1}},
+		{"and nobody behind is asked then",
+			[]*member{accepts("ann"), accepts("bob"), accepts("ann")},
+			"", auth.ErrConflict, []int{1, 1, 0}},
+		{"two that agree", []*member{accepts("ann"), accepts("ann")}, "ann", nil, []int{1, 1}},
+		{"subjects are compared to the byte",
+			[]*member{accepts("ann"), accepts("Ann")}, "", auth.ErrConflict, []int{1, 1}},
+		{"the first decides where the second finds nothing",
+			[]*member{accepts("ann"), refuses(auth.ErrNone)}, "ann", nil, []int{1, 1}},
 		{"the second decides where the first finds nothing",
 			[]*member{refuses(auth.ErrNone), accepts("bob")}, "bob", nil, []int{1, 1}},
 		{"absence may be explained",
@@ -54,6 +66,16 @@ func TestStack(t *testing.T) {
 			"bob", nil, []int{1, 1}},
 		{"wrong credentials stop the stack, S5",
 			[]*member{refuses(errWrong), accepts("bob")}, "", errWrong, []int{1, 0}},
+		{"also behind right ones, S5",
+			[]*member{accepts("ann"), refuses(errWrong), accepts("ann")},
+			"", errWrong, []int{1, 1, 0}},
+		{"too many stop the stack",
+			[]*member{refuses(auth.ErrLimited), accepts("bob")}, "", auth.ErrLimited, []int{1, 0}},
+		{"too many is no absence, whatever else the error says",
+			[]*member{refuses(errors.Join(auth.ErrNone, auth.ErrLimited)), accepts("bob")},
+			"", auth.ErrLimited, []int{1, 0}},
+		{"an outage stops the stack, also behind right credentials",
+			[]*member{accepts("ann"), refuses(down)}, "", auth.ErrUnavailable, []int{1, 1}},
 		{"an outage stops the stack",
 			[]*member{refuses(down), accepts("bob")}, "", auth.ErrUnavailable, []int{1, 0}},
 		{"an outage is no absence, whatever else the error says",
@@ -99,5 +121,42 @@ func TestNilMember(t *testing.T) {
 	id, err := auth.Stack{nil, accepts("bob")}.Authenticate(httptest.NewRequest("GET", "/", nil))
 	if id != nil || !errors.Is(err, auth.ErrUnavailable) {
 		t.Errorf("a nil member: %v, %v; want ErrUnavailable", id, err)
+	}
+}
+
+// Who agrees adds nothing: the first of them is the identity as it is.
+func TestFirstOfThoseThatAgree(t *testing.T) {
+	first := &auth.Identity{Subject: "ann", Scheme: "MAC", Groups: []string{"robots"}}
+	second := &auth.Identity{Subject: "ann", Scheme: "session", Groups: []string{"admins"}}
+	s := auth.Stack{&member{id: first}, &member{id: second}}
+	if id, err := s.Authenticate(httptest.NewRequest("GET", "/", nil)); id != first || err != nil {
+		t.Errorf("%+v, %v", id, err)
+	}
+	if len(first.Groups) != 1 {
+		t.Errorf("groups %q", first.Groups)
+	}
+}
+
+// The same credentials get the same answer in whatever order the members are asked.
+func TestOrderOfStack_S5(t *testing.T) {
+	kinds := map[string]func() *member{
+		"none":  func() *member { return refuses(auth.ErrNone) },
+		"ann":   func() *member { return accepts("ann") },
+		"bob":   func() *member { return accepts("bob") },
+		"wrong": func() *member { return refuses(errWrong) },
+	}
+	for one, first := range kinds {
+		for other, second := range kinds {
+			a := get(auth.Optional(whoami, first(), second()))
+			b := get(auth.Optional(whoami, second(), first()))
+			// Both wrong and contradictory: what is met first is the reason, and none lets in.
+			if a.Code != b.Code || a.Body.String() != b.Body.String() {
+				t.Errorf("%s and %s: %d %q, %d %q", one, other, a.Code, a.Body, b.Code, b.Body)
+			}
+			if good := one != "wrong" && other != "wrong" &&
+				(one == other || one == "none" || other == "none"); good != (a.Code == 200) {
+				t.Errorf("%s and %s: %d", one, other, a.Code)
+			}
+		}
 	}
 }
