@@ -89,35 +89,30 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 }
 
 func (h *Handler) authenticate(w http.ResponseWriter, req *http.Request) {
-	v := &visit{Handler: h}
+	var reason error
 	guard := auth.Guard{
-		Stack:  auth.Stack{v.fit(h.Auth)},
+		Stack:  auth.Stack{h.Auth},
+		Admit:  h.admit,
 		Logger: h.Logger,
-		Denied: http.HandlerFunc(v.denied),
 		Decided: func(req *http.Request, by auth.Authenticator, id *auth.Identity, err error) {
-			v.err = err
-			if v.refused == nil { // with right credentials, nobody is guessing
-				h.PerAddress.Decided(req, by, id, err)
-			} else {
-				h.PerAddress.Decided(req, by, v.refused, nil)
-			}
+			reason = err
+			h.PerAddress.Decided(req, by, id, err)
 			if err != nil {
-				h.audit(req, v.refused, "", err)
+				h.audit(req, id, "", err)
 			}
 		},
+		Denied: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			switch {
+			case errors.Is(reason, ErrScheme):
+				http.Error(w, "log in another way", http.StatusForbidden)
+			case errors.Is(reason, ErrLogin):
+				http.Error(w, "log in again", http.StatusUnauthorized)
+			default:
+				http.Error(w, "authentication required", http.StatusUnauthorized)
+			}
+		}),
 	}
 	guard.Handler(http.HandlerFunc(h.provision)).ServeHTTP(w, req)
-}
-
-func (v *visit) denied(w http.ResponseWriter, _ *http.Request) {
-	switch {
-	case errors.Is(v.err, ErrScheme):
-		http.Error(w, "log in another way", http.StatusForbidden)
-	case errors.Is(v.err, ErrLogin):
-		http.Error(w, "log in again", http.StatusUnauthorized)
-	default:
-		http.Error(w, "authentication required", http.StatusUnauthorized)
-	}
 }
 
 func (h *Handler) provision(w http.ResponseWriter, req *http.Request) {

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/countersign-go/countersign/auth"
-	"github.com/countersign-go/countersign/mac"
 )
 
 // Why a [Handler] refuses somebody whose credentials are right.
@@ -26,74 +25,26 @@ var (
 	ErrLimit = errors.New("provision: asked for too often")
 )
 
-// A visit is one request to a Handler.
-type visit struct {
-	*Handler
-
-	refused *auth.Identity // whose credentials are right and not enough
-	err     error          // why the request got nothing, for Denied
-}
-
-// fit returns a, or the members of the Stack that it is, each with the rules of the Handler added.
-func (v *visit) fit(a auth.Authenticator) auth.Authenticator {
-	switch a := a.(type) {
-	case nil:
-		return nil
-	case auth.Stack:
-		all := make(auth.Stack, 0, len(a))
-		for _, member := range a {
-			all = append(all, v.fit(member))
-		}
-		return all
-	}
-	return fitting{a, v}
-}
-
-// A fitting is an Authenticator that also asks whether who is known may have credentials.
-type fitting struct {
-	auth.Authenticator
-
-	visit *visit
-}
-
-func (f fitting) Authenticate(req *http.Request) (*auth.Identity, error) {
-	id, err := f.Authenticator.Authenticate(req)
-	if err != nil || id == nil { // nil is for the Stack to deal with
-		return id, err
-	}
-	// An identity may have a Scheme of the application's own, and the Authenticator may hide behind
-	// another one, so all that tells of MAC is asked.
-	_, verifier := f.Authenticator.(*mac.Verifier)
-	switch isMAC := verifier || strings.EqualFold(id.Scheme, "MAC") || showsMAC(req); {
-	case isMAC && !f.visit.AllowMAC:
-		err = ErrScheme
-	case f.visit.MaxLoginAge > 0 && !loggedIn(id, f.visit.MaxLoginAge, time.Now()):
-		err = ErrLogin
-	}
-	if err != nil {
-		f.visit.refused = id
-		return nil, err
+// admit asks whether somebody whose credentials are right may have others.
+func (h *Handler) admit(req *http.Request, id *auth.Identity) (*auth.Identity, error) {
+	// An identity may have a Scheme of the application's own, so what was sent counts too.
+	switch isMAC := strings.EqualFold(id.Scheme, "MAC") || showsMAC(req); {
+	case isMAC && !h.AllowMAC:
+		return nil, ErrScheme
+	case h.MaxLoginAge > 0 && !loggedIn(id, h.MaxLoginAge, time.Now()):
+		return nil, ErrLogin
 	}
 	return id, nil
 }
 
-// showsMAC reports whether any credentials of a request are of the scheme MAC.
+// showsMAC reports whether any credentials of a request are of the scheme MAC, however broken.
 func showsMAC(req *http.Request) bool {
 	return slices.ContainsFunc(req.Header.Values("Authorization"), func(line string) bool {
-		words := strings.Fields(line)
+		words := strings.FieldsFunc(line, func(c rune) bool {
+			return strings.ContainsRune(" \t,=;", c)
+		})
 		return len(words) > 0 && strings.EqualFold(words[0], "MAC")
 	})
-}
-
-func (f fitting) Challenge(req *http.Request, err error) string {
-	c, ok := f.Authenticator.(auth.Challenger)
-	if !ok {
-		return ""
-	}
-	if errors.Is(err, ErrScheme) || errors.Is(err, ErrLogin) {
-		err = auth.ErrNone // it would not know what these mean
-	}
-	return c.Challenge(req, err)
 }
 
 // loginSkew is how far the clock of who saw the login may be ahead.
