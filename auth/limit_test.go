@@ -136,26 +136,44 @@ func TestBruteForce_S12(t *testing.T) {
 		{"right ones", accepts("ann"), false},
 		{"none at all", refuses(auth.ErrNone), false},
 		{"an outage", refuses(retryError{}), false},
+		{"not looked at, by another limit", refuses(auth.ErrLimited), false},
 		{"an outage, joined with a refusal", refuses(errors.Join(errWrong, retryError{})), false},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			limiter := &auth.Limiter{Every: time.Minute, Burst: 3}
 			guard := &auth.Guard{Stack: auth.Stack{tt.member}, Decided: limiter.Decided}
 			h := limiter.Handler(guard.Handler(whoami))
-			limited := 0
 			for range 10 {
-				if serve(h, from(ann)).Code == 429 {
-					limited++
-				}
+				serve(h, from(ann))
 			}
-			if want := 10 - 3; (limited == want) != tt.costs || (limited == 0) == tt.costs {
-				t.Errorf("%s: %d of 10 were limited", tt.reason, limited)
+			want := 10
+			if tt.costs {
+				want = 3
 			}
-			if asked := tt.member.asked; asked != 10-limited {
-				t.Errorf("%s: %d reached the verifier, %d limited", tt.reason, asked, limited)
+			if asked := tt.member.asked; asked != want {
+				t.Errorf("%s: %d of 10 reached the verifier, want %d", tt.reason, asked, want)
 			}
 		})
 	}
+}
+
+// Who is known and not welcome is guessing nothing.
+func TestRightAndRefusedIsFree(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, stack := range []auth.Stack{{accepts("ann")}, {accepts("ann"), accepts("bob")}} {
+			limiter := &auth.Limiter{Every: time.Minute, Burst: 1}
+			guard := &auth.Guard{Stack: stack, Decided: limiter.Decided,
+				Admit: func(*http.Request, *auth.Identity) (*auth.Identity, error) {
+					return nil, errWrong
+				}}
+			h := limiter.Handler(guard.Handler(whoami))
+			for range 3 {
+				if code := serve(h, from(ann)).Code; code != 401 && code != 400 {
+					t.Errorf("%d members: %d", len(stack), code)
+				}
+			}
+		}
+	})
 }
 
 // Once all tries are spent, the right password does not help either: else the 429 of a wrong one
@@ -270,6 +288,11 @@ func TestNilLimiter(t *testing.T) {
 	if wait, ok := limiter.Allow("ann"); wait != 0 || !ok {
 		t.Errorf("%v, %t", wait, ok)
 	}
+	done, err := limiter.Attempt("ann")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done(errWrong)
 	if w := serve(limiter.Handler(whoami), from(ann)); w.Code != 200 {
 		t.Errorf("%d", w.Code)
 	}
