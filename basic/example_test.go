@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"time"
 
 	"github.com/countersign-go/countersign/auth"
 	"github.com/countersign-go/countersign/basic"
@@ -32,6 +33,30 @@ func ExampleVerifier() {
 	// Output:
 	// 200 [] hello, ann
 	// 401 ["Basic realm=\"the lab\", charset=\"UTF-8\""] authentication required
+}
+
+// Guesses at one password are bounded before a hash is computed, wherever they come from.
+func ExampleVerifier_attempt() {
+	perUser := &auth.Limiter{Every: time.Minute, Burst: 2}
+	v := &basic.Verifier{
+		Checker: portal.Memory{"ann": creds.Secret("correct horse")},
+		Attempt: func(_ *http.Request, user string) (func(error), error) {
+			return perUser.Attempt(user)
+		},
+	}
+	page := auth.Require(http.NotFoundHandler(), v)
+
+	for _, password := range []string{"123456", "password", "qwerty"} {
+		req := httptest.NewRequest("GET", "/", nil)
+		req.SetBasicAuth("ann", password)
+		w := httptest.NewRecorder()
+		page.ServeHTTP(w, req)
+		fmt.Println(w.Code, w.Header()["Retry-After"])
+	}
+	// Output:
+	// 401 []
+	// 401 []
+	// 429 [60]
 }
 
 // A client that sends a password with each request. Over plain http that works to a loopback

@@ -21,11 +21,24 @@ var ErrRefused = errors.New("basic: credentials refused")
 //
 // It takes one text for one pair: exact base64 of UTF-8 without control characters, user names up
 // to 255 bytes, passwords up to 1024, fields up to 8 KiB. A second Authorization field is refused.
-// The Checker has to see to empty user names and passwords, to a bound on the work for one address,
-// and to the limits of its hash (72 bytes for bcrypt).
+// The Checker has to see to empty user names and passwords, and to the limits of its hash (72 bytes
+// for bcrypt). Attempts are bounded by name with Attempt, and by address with an [auth.Limiter] in
+// front.
 type Verifier struct {
 	Realm   string         // what a browser shows to people who are to log in; "": "restricted"
 	Checker portal.Checker // is given a [portal.Password]; required
+
+	// Attempt is asked before the Checker is, so before a hash is computed, whether somebody may
+	// try a password for this user name. The name is as it was sent: nobody has verified it, it may
+	// be another spelling of a name, and some people type their password there, so do not write it
+	// down. The method Attempt of an [auth.Limiter] fits.
+	//
+	// An error means no, and counts like one of the Checker: one that wraps [auth.ErrLimited]
+	// becomes 429, [portal.ErrUnauthorized] looks like a wrong password, and others become 503. To
+	// be silent on who is a user, it must not depend on that. Otherwise done, if not nil, is called
+	// with the verdict: nil, or an error that wraps [ErrRefused] if the password is wrong. It must
+	// be safe for concurrent use. Nil: there is no bound.
+	Attempt func(req *http.Request, user string) (done func(error), err error)
 }
 
 // Format writes the Realm and the type of the Checker, which may hold passwords.
@@ -34,8 +47,9 @@ func (v Verifier) Format(f fmt.State, _ rune) {
 }
 
 // Authenticate returns the identity of the subject that the Checker names. Its errors are
-// [auth.ErrNone] for a request without Basic credentials, [ErrRefused], and [auth.ErrUnavailable]
-// where the Checker could not decide, or is nil.
+// [auth.ErrNone] for a request without Basic credentials, [ErrRefused], [auth.ErrLimited] where
+// Attempt or the Checker says so, and [auth.ErrUnavailable] where one of them could not decide, or
+// the Checker is nil.
 func (v Verifier) Authenticate(req *http.Request) (*auth.Identity, error) {
 	fields := req.Header.Values("Authorization")
 	ours := false
@@ -76,22 +90,40 @@ func isBasic(field string) bool {
 }
 
 func (v Verifier) check(req *http.Request, p portal.Password) (*auth.Identity, error) {
+	var done func(error)
+	if v.Attempt != nil {
+		var err error
+		if done, err = v.Attempt(req, p.User); err != nil {
+			return nil, verdict(err)
+		}
+	}
 	subject, err := v.Checker.Check(req.Context(), p)
 	switch {
-	case err == nil && subject != "":
-		return &auth.Identity{Subject: subject, Scheme: scheme}, nil
-	case err == nil:
-		return nil, fmt.Errorf("basic: the Checker named no subject: %w", auth.ErrUnavailable)
-	case errors.Is(err, auth.ErrUnavailable):
-		return nil, fmt.Errorf("basic: %w", err)
-	case errors.Is(err, portal.ErrUnauthorized), errors.Is(err, portal.ErrUnhandled):
-		reason := portal.ErrUnauthorized
-		if !errors.Is(err, reason) {
-			reason = portal.ErrUnhandled
-		}
-		return nil, &refusal{reason, err.Error()}
+	case err != nil:
+		err = verdict(err)
+	case subject == "":
+		err = fmt.Errorf("basic: the Checker named no subject: %w", auth.ErrUnavailable)
 	}
-	return nil, fmt.Errorf("basic: %w: %w", auth.ErrUnavailable, err)
+	if done != nil {
+		done(err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &auth.Identity{Subject: subject, Scheme: scheme}, nil
+}
+
+// verdict says what an error of a Checker, or of Attempt, means.
+func verdict(err error) error {
+	switch {
+	case errors.Is(err, auth.ErrUnavailable), errors.Is(err, auth.ErrLimited):
+		return fmt.Errorf("basic: %w", err)
+	case errors.Is(err, portal.ErrUnauthorized):
+		return &refusal{portal.ErrUnauthorized, err.Error()}
+	case errors.Is(err, portal.ErrUnhandled):
+		return &refusal{portal.ErrUnhandled, err.Error()}
+	}
+	return fmt.Errorf("basic: %w: %w", auth.ErrUnavailable, err)
 }
 
 // A refusal has the text of a Checker's error, and only that: what else it wraps must not make

@@ -1,0 +1,187 @@
+package basic_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/countersign-go/countersign/auth"
+	"github.com/countersign-go/countersign/basic"
+	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/portal"
+)
+
+func TestAttempt_S12(t *testing.T) {
+	broken := errors.New("test: connection reset")
+	for _, tt := range []struct {
+		reason  string
+		attempt error // what Attempt answers
+		check   error // what the Checker answers
+		asked   bool
+		want    error
+		never   error
+	}{
+		{"right", nil, nil, true, nil, auth.ErrNone},
+		{"wrong", nil, portal.ErrUnauthorized, true, basic.ErrRefused, auth.ErrUnavailable},
+		{"an outage", nil, broken, true, auth.ErrUnavailable, basic.ErrRefused},
+		{"too many", auth.ErrLimited, nil, false, auth.ErrLimited, basic.ErrRefused},
+		{"too many is no absence", errors.Join(auth.ErrNone, auth.ErrLimited), nil, false,
+			auth.ErrLimited, basic.ErrRefused},
+		{"too many, says the Checker", nil, fmt.Errorf("x: %w", auth.ErrLimited), true,
+			auth.ErrLimited, basic.ErrRefused},
+		{"locked out, and it looks like a wrong password", portal.ErrUnauthorized, nil, false,
+			basic.ErrRefused, auth.ErrLimited},
+		{"nobody can tell how many there were", broken, nil, false,
+			auth.ErrUnavailable, basic.ErrRefused},
+		{"absence is not for Attempt to say", auth.ErrNone, nil, false,
+			auth.ErrUnavailable, basic.ErrRefused},
+	} {
+		var calls []string
+		req := request("Basic " + encoded("ann:a:b"))
+		v := &basic.Verifier{
+			Attempt: func(r *http.Request, user string) (func(error), error) {
+				calls = append(calls, "attempt")
+				if r.Header.Get("Authorization") == "" || user != "ann" {
+					t.Errorf("%s: asked about %q", tt.reason, user)
+				}
+				return func(err error) {
+					calls = append(calls, "done")
+					if !errors.Is(err, tt.want) || tt.want == nil && err != nil {
+						t.Errorf("%s: done was told %v", tt.reason, err)
+					}
+				}, tt.attempt
+			},
+			Checker: checker(func(context.Context, portal.Credentials) (string, error) {
+				calls = append(calls, "check")
+				return "ann", tt.check
+			}),
+		}
+		id, err := v.Authenticate(req)
+		if !errors.Is(err, tt.want) || tt.want == nil && err != nil || errors.Is(err, tt.never) ||
+			(id == nil) == (err == nil) {
+			t.Errorf("%s: %v, %v; want %v", tt.reason, id, err, tt.want)
+		}
+		want := "[attempt]"
+		if tt.asked {
+			want = "[attempt check done]"
+		}
+		if fmt.Sprint(calls) != want {
+			t.Errorf("%s: %v, want %s", tt.reason, calls, want)
+		}
+		// A Guard takes none of these for a request without credentials.
+		answer := httptest.NewRecorder()
+		auth.Optional(http.NotFoundHandler(), v).ServeHTTP(answer, req.Clone(t.Context()))
+		if passed := answer.Code == 404; passed != (tt.want == nil) {
+			t.Errorf("%s: %d", tt.reason, answer.Code)
+		}
+	}
+}
+
+// What names nobody is no attempt, and what does nothing afterwards needs no function.
+func TestAttemptIsForNames(t *testing.T) {
+	asked := 0
+	v := basic.Verifier{Checker: users,
+		Attempt: func(*http.Request, string) (func(error), error) {
+			asked++
+			return nil, nil
+		}}
+	for _, field := range []string{"", "MAC x=1", "Basic ?", "Basic " + encoded("ann")} {
+		if id, err := v.Authenticate(request(field)); id != nil || asked != 0 {
+			t.Errorf("%q: %v, %v, asked %d times", field, id, err, asked)
+		}
+	}
+	if id, err := v.Authenticate(request("Basic " + encoded("ann:a:b"))); err != nil || asked != 1 {
+		t.Errorf("%v, %v, asked %d times", id, err, asked)
+	}
+}
+
+// limited is a page behind a Verifier that lets each name have three guesses. Its Checker counts
+// what it is asked, as each time may be a hash.
+func limited(hashes *int) http.Handler {
+	perUser := &auth.Limiter{Every: time.Minute, Burst: 3}
+	return auth.Require(http.NotFoundHandler(), &basic.Verifier{
+		Checker: checker(func(ctx context.Context, c portal.Credentials) (string, error) {
+			*hashes++
+			return users.Check(ctx, c)
+		}),
+		Attempt: func(_ *http.Request, user string) (func(error), error) {
+			return perUser.Attempt(strings.ToLower(user))
+		},
+	})
+}
+
+// From however many addresses somebody guesses, and in whatever case he writes the name, no more
+// than a few guesses cost a hash. Who is a user, and whether a guess is right, the 429 does not
+// tell.
+func TestBruteForce_S12(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hashes := 0
+		page := limited(&hashes)
+		try := func(i int, user, password string) string {
+			req := request("Basic " + encoded(user+":"+password))
+			req.RemoteAddr = fmt.Sprintf("192.0.2.%d:1234", i)
+			w := httptest.NewRecorder()
+			page.ServeHTTP(w, req)
+			return fmt.Sprint(w.Code, w.Header(), w.Body)
+		}
+		for i := range 10 {
+			known := try(i, []string{"ann", "Ann", "ANN"}[i%3], "wrong")
+			unknown := try(i, "nobody", "wrong")
+			if known != unknown {
+				t.Errorf("guess %d:\n%s\n%s", i, known, unknown)
+			}
+			want := "429 "
+			if i < 3 {
+				want = "401 "
+			}
+			if !strings.HasPrefix(known, want) {
+				t.Errorf("guess %d: %s, want %s", i, known, want)
+			}
+		}
+		if hashes != 6 {
+			t.Errorf("%d hashes for two names, want 6", hashes)
+		}
+		if right, wrong := try(99, "ann", "a:b"), try(99, "ann", "wrong"); right != wrong {
+			t.Errorf("the right password:\n%s\nwant\n%s", right, wrong)
+		}
+		time.Sleep(time.Minute)
+		for range 5 { // right ones cost nothing
+			if got := try(99, "ann", "a:b"); !strings.HasPrefix(got, "404 ") {
+				t.Errorf("a minute later: %s", got)
+			}
+		}
+	})
+}
+
+// People type passwords where names belong, so no reason has the name.
+func TestReasonsNameNobody_S12(t *testing.T) {
+	for _, check := range []portal.Checker{
+		portal.Memory{},
+		checker(func(context.Context, portal.Credentials) (string, error) {
+			return "", errors.New("test: down")
+		}),
+	} {
+		limiter := &auth.Limiter{Burst: 1}
+		v := basic.Verifier{Checker: check,
+			Attempt: func(_ *http.Request, user string) (func(error), error) {
+				return limiter.Attempt(user)
+			}}
+		for range 2 {
+			req := newRequest(t)
+			signer := basic.Signer{User: "canary-5ec7e1", Password: creds.Secret("canary-5ec7e2")}
+			if err := signer.Sign(req, time.Time{}); err != nil {
+				t.Fatal(err)
+			}
+			_, err := v.Authenticate(req)
+			if err == nil || strings.Contains(fmt.Sprintf("%v %+v %#v", err, err, v), "5ec7e") {
+				t.Error("let in, or a name or a password in the reason")
+			}
+		}
+	}
+}
