@@ -198,6 +198,31 @@ func TestStackOfHandler(t *testing.T) {
 	}
 }
 
+// An old session beside the password is no reason to refuse the password, and somebody else's is.
+func TestSessionBesidePassword(t *testing.T) {
+	old := logged("Session", time.Now().Add(-2*time.Hour))
+	elses := session{auth.Identity{Subject: "bob", Scheme: "Session"}}
+	var got []string
+	for _, tt := range []struct {
+		reason string
+		stack  auth.Stack
+		status int
+		told   string
+	}{
+		{"her own", auth.Stack{users(), old}, 200, "Audit: ann has some"},
+		{"somebody else's", auth.Stack{users(), elses}, 400, "Audit: bob: " +
+			auth.ErrConflict.Error() + `: "ann" by Basic and "bob" by Session`},
+	} {
+		got = nil
+		h := &provision.Handler{Auth: tt.stack, Issue: testIssuer().Issue,
+			MaxLoginAge: time.Hour, Audit: audit(&got)}
+		resp := post(t, h, "ann", password)
+		if resp.StatusCode != tt.status || len(got) != 1 || got[0] != tt.told {
+			t.Errorf("%s: %d, %q", tt.reason, resp.StatusCode, got)
+		}
+	}
+}
+
 // nobody is an Authenticator with a bug.
 type nobody struct{}
 

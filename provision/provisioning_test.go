@@ -64,8 +64,9 @@ func TestProvisioningVectors(t *testing.T) {
 			continue
 		}
 		accepted++
-		if end, err := c.Want.Data.Expires.Int64(); err != nil || string(key.Secret) != c.Want.Key ||
-			key.Identity.Subject != c.Want.Data.Userid || key.Identity.Expires.Unix() != end {
+		end, err := c.Want.Data.Expires.Int64()
+		if err != nil || key.Identity.Expires.Unix() != end ||
+			key.Identity.Subject != c.Want.Data.Userid || string(key.Secret) != c.Want.Key {
 			t.Errorf("%s: %+v", c.Name, key.Identity)
 		}
 	}
