@@ -44,7 +44,9 @@ func TestTwoPeople_S5(t *testing.T) {
 			Stack:    auth.Stack{first, second},
 			Optional: optional,
 			Logger:   slog.New(slog.NewTextHandler(&log, nil)),
-			Denied:   http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("called") }),
+			Denied: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+				t.Error("Denied was called")
+			}),
 			Admit: func(*http.Request, *auth.Identity) (*auth.Identity, error) {
 				t.Error("Admit was asked")
 				return nil, errWrong
@@ -85,7 +87,7 @@ func TestAdmit(t *testing.T) {
 		body   string
 	}{
 		{"as it is", &auth.Identity{Subject: "ann"}, nil, 200, "ann"},
-		{"by another name", &auth.Identity{Subject: "ann@example.org"}, nil, 200, "ann@example.org"},
+		{"by another name", &auth.Identity{Subject: "Ann Other"}, nil, 200, "Ann Other"},
 		{"not welcome", nil, closed, 401, body401},
 		{"an identity beside an error does not count",
 			&auth.Identity{Subject: "eve"}, closed, 401, body401},
@@ -118,7 +120,8 @@ func TestAdmit(t *testing.T) {
 			who = tt.id.Subject
 		}
 		if len(all) != 1 || all[0].by != m || all[0].subject != who ||
-			(all[0].err == nil) != (tt.status == 200) || tt.err != nil && !errors.Is(all[0].err, tt.err) {
+			(all[0].err == nil) != (tt.status == 200) ||
+			tt.err != nil && !errors.Is(all[0].err, tt.err) {
 			t.Errorf("%s: Decided was told %v", tt.reason, all)
 		}
 		for _, heard := range m.heard {

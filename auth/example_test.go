@@ -1,14 +1,17 @@
 package auth_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
 
 	"github.com/countersign-go/countersign/auth"
 	"github.com/countersign-go/countersign/basic"
 	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/mac"
 	"github.com/countersign-go/countersign/portal"
 )
 
@@ -117,6 +120,42 @@ func ExampleGuard() {
 	// nobody tried
 	// 401 <a href="/login">Log in</a>
 }
+
+// People get a page with a way to log in, and programs a line of text. The status and the
+// challenges are the same for both, so it does no harm to take one for the other.
+func ExampleGuard_denied() {
+	guard := &auth.Guard{
+		Stack: auth.Stack{
+			sessions{"c0ffee": "bob"},
+			&mac.Verifier{Keys: noKeys},
+		},
+		Denied: http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			if !strings.Contains(req.Header.Get("Accept"), "text/html") {
+				http.Error(w, "sign the request", http.StatusUnauthorized)
+				return
+			}
+			w.Header().Set("Content-Type", "text/html; charset=utf-8")
+			fmt.Fprintln(w, `<a href="/login">Log in</a>`)
+		}),
+	}
+	page := guard.Handler(http.HandlerFunc(greet))
+
+	for _, accept := range []string{"text/html,*/*;q=0.8", "application/json"} {
+		req := httptest.NewRequest("GET", "/", nil)
+		req.Header.Set("Accept", accept)
+		w := httptest.NewRecorder()
+		page.ServeHTTP(w, req)
+		fmt.Println(w.Code, w.Header().Get("Content-Type"), w.Header()["Www-Authenticate"])
+		fmt.Print(w.Body)
+	}
+	// Output:
+	// 401 text/html; charset=utf-8 [MAC]
+	// <a href="/login">Log in</a>
+	// 401 text/plain; charset=utf-8 [MAC]
+	// sign the request
+}
+
+func noKeys(context.Context, string) (*mac.Key, error) { return nil, mac.ErrUnknownID }
 
 // Wrong credentials of one scheme are not forgotten because another one has the right ones.
 func ExampleStack() {

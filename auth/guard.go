@@ -56,8 +56,9 @@ type Guard struct {
 	Logger *slog.Logger
 
 	// Denied writes the 401, for instance a page with a way to log in. The challenges are already
-	// among the header fields. Success as a status, written or implied, becomes 401; it may
-	// redirect instead. nil: one constant line of text.
+	// among the header fields; that of Basic has browsers open a dialog of their own, so a site
+	// with a page to log in on is better off without that scheme. Success as a status, written or
+	// implied, becomes 401; it may redirect instead. nil: one constant line of text.
 	Denied http.Handler
 
 	// Decided is told of each decision before it is acted upon: which member of the Stack took it,

@@ -33,7 +33,8 @@ func (p policy) known() bool { return p.Authenticated != nil }
 // attributes are the principals besides those that any user has.
 func (p policy) attributes() []string {
 	return slices.DeleteFunc(slices.Clone(p.Principals), func(name string) bool {
-		return name == "Everyone" || name == "Authenticated" || p.known() && name == *p.Authenticated
+		return name == "Everyone" || name == "Authenticated" ||
+			p.known() && name == *p.Authenticated
 	})
 }
 
