@@ -175,6 +175,14 @@ func TestMACGetsNoMore(t *testing.T) {
 	}
 }
 
+// What the identity says of its scheme counts, wherever in the request it was found.
+func TestMACElsewhereGetsNoMore(t *testing.T) {
+	h := &provision.Handler{Auth: logged("mac", nil), Issue: testIssuer().Issue}
+	if resp := post(t, h, "", ""); resp.StatusCode != 403 {
+		t.Errorf("%d, want 403", resp.StatusCode)
+	}
+}
+
 // In the same stack, a password is still good enough, and a wrong one is refused as ever.
 func TestStackOfHandler(t *testing.T) {
 	h := &provision.Handler{
