@@ -37,12 +37,11 @@ type Guard struct {
 	// Stack holds who is asked, in order.
 	Stack Stack
 
-	// Admit has the last word on whom the Stack knows: it returns the identity that the handler
-	// finds, which is id or a copy with changes, such as the groups that an application keeps
-	// itself; or those that follow from the address, since req is there. It must not change id. An
-	// error refuses, like one of a member: a person who is known and not welcome is never asked for
-	// by another name, nor let in by Optional as anonymous. Nil: everybody the Stack knows, as they
-	// are.
+	// Admit has the last word on who is let in. It is asked about the identity that the Stack
+	// agrees on, and returns the one that the handler finds: the same, or a changed copy, for
+	// instance with the groups that an application keeps itself, or that follow from the address.
+	// An error refuses, as that of a member would; then neither other credentials nor Optional
+	// help. The challenges do not tell of it, since the credentials are right. Nil: all are let in.
 	Admit func(req *http.Request, id *Identity) (*Identity, error)
 
 	// Optional also lets requests through that carry no credentials at all, as anonymous.
@@ -63,9 +62,10 @@ type Guard struct {
 
 	// Decided is told of each decision before it is acted upon: which member of the Stack took it,
 	// and who is let in or, if err is not nil, why not. Where none found credentials, by and id are
-	// nil and err is [ErrNone], also if Optional lets the request pass. With an error, id is nil
-	// unless by found its credentials to be right: then Admit refused, or by contradicts a member
-	// in front of it. To compare by with a member, have a pointer in the Stack.
+	// nil and err is [ErrNone], also if Optional lets the request pass. Beside an error, id is nil
+	// unless by found its credentials to be right: then it was Admit that refused, or by
+	// contradicts a member in front of it. To compare by with a member, have a pointer in the
+	// Stack.
 	//
 	// It is for counters and audit; it must be safe for concurrent use and must not read the body.
 	// nil: nobody is told.
