@@ -1,0 +1,154 @@
+package bearer
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"strconv"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/countersign-go/countersign/internal/fetch"
+)
+
+const (
+	errExpired    problem = "it has expired"
+	errNoExpiry   problem = "it has no exp"
+	errNotYet     problem = "its nbf lies ahead"
+	errFromAhead  problem = "its iat lies ahead"
+	errDate       problem = "its exp, nbf or iat is not a number of seconds from 0 to 2^53"
+	errAudience   problem = "its aud is for somebody else"
+	errNoAudience problem = "it has no aud"
+	errIssuer     problem = "its iss is not the one expected"
+	errSubject    problem = "its sub is neither text nor a number"
+	errNobody     problem = "its sub names nobody"
+)
+
+// claimNames are those of RFC 7519, section 4.1.
+var claimNames = []string{"iss", "sub", "aud", "exp", "nbf", "iat", "jti"}
+
+// readClaims reads a genuine payload.
+func readClaims(payload []byte) (jwt.MapClaims, error) {
+	claims, err := fetch.Object(payload)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errClaimsJSON, err)
+	}
+	if similar(claims, claimNames) {
+		return nil, errSimilar
+	}
+	for _, name := range []string{"iss", "jti"} {
+		if v, ok := claims[name]; ok {
+			if _, ok := v.(string); !ok {
+				return nil, errNotText
+			}
+		}
+	}
+	switch claims["sub"].(type) {
+	case nil, string, json.Number:
+		return claims, nil
+	}
+	return nil, errSubject
+}
+
+// checkTimes judges exp, nbf and iat (RFC 7519, sections 4.1.4 to 4.1.6). In the very second of exp
+// a token is dead.
+func (v *Verifier) checkTimes(claims jwt.MapClaims, now time.Time) error {
+	exp, hasExp, err := date(claims, "exp")
+	if err != nil {
+		return err
+	}
+	nbf, hasNBF, err := date(claims, "nbf")
+	if err != nil {
+		return err
+	}
+	iat, hasIAT, err := date(claims, "iat")
+	latest := now.Add(v.Leeway)
+	switch {
+	case err != nil:
+		return err
+	case !hasExp && !v.NoExpiry:
+		return errNoExpiry
+	case hasExp && !now.Before(exp.Add(v.Leeway)):
+		return errExpired
+	case hasNBF && nbf.After(latest):
+		return errNotYet
+	case hasIAT && iat.After(latest):
+		return errFromAhead
+	}
+	return nil
+}
+
+// date returns a claim that is a NumericDate (RFC 7519, section 2). Beyond 2^53 seconds a float64
+// is not exact, and other readers see other times.
+func date(claims jwt.MapClaims, name string) (t time.Time, present bool, err error) {
+	value, present := claims[name]
+	if !present {
+		return time.Time{}, false, nil
+	}
+	number, ok := value.(json.Number)
+	if !ok {
+		return time.Time{}, true, errDate
+	}
+	seconds, err := strconv.ParseFloat(number.String(), 64)
+	if err != nil || math.Signbit(seconds) || seconds >= 1<<53 {
+		return time.Time{}, true, errDate
+	}
+	whole, fraction := math.Modf(seconds)
+	return time.Unix(int64(whole), int64(fraction*1e9)), true, nil
+}
+
+// checkAudience judges aud (RFC 7519, section 4.1.3), which is a text or a list of them.
+func (v *Verifier) checkAudience(claims jwt.MapClaims) error {
+	var named []string
+	switch aud := claims["aud"].(type) {
+	case string:
+		if aud != "" {
+			named = []string{aud}
+		}
+	case []any:
+		for _, a := range aud {
+			text, ok := a.(string)
+			if !ok {
+				return errAudience
+			}
+			named = append(named, text)
+		}
+	default:
+		if _, present := claims["aud"]; present {
+			return errAudience
+		}
+	}
+	if len(named) == 0 {
+		if len(v.Audience) > 0 {
+			return errNoAudience
+		}
+		return nil
+	}
+	for _, a := range named {
+		for _, ours := range v.Audience {
+			if a == ours {
+				return nil
+			}
+		}
+	}
+	return errAudience
+}
+
+// subject returns who a token is about: sub if it is text, or a whole number as it is written.
+func subject(claims jwt.MapClaims) (string, error) {
+	switch sub := claims["sub"].(type) {
+	case string:
+		if sub != "" {
+			return sub, nil
+		}
+	case json.Number:
+		for i := range len(sub) {
+			if sub[i] < '0' || sub[i] > '9' {
+				return "", errNobody
+			}
+		}
+		return sub.String(), nil
+	}
+	return "", errNobody
+}

@@ -1,0 +1,288 @@
+package bearer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/countersign-go/countersign/auth"
+	"github.com/countersign-go/countersign/internal/authparam"
+)
+
+var (
+	// ErrRefused means that there is a token and it is not accepted. The text says why, for a log;
+	// the answer to the client does not.
+	ErrRefused = errors.New("bearer: token refused")
+
+	// ErrExpired means a genuine token that has ended. It wraps [ErrRefused].
+	ErrExpired = fmt.Errorf("%w: %w", ErrRefused, errExpired)
+)
+
+// maxLeeway is the largest Leeway.
+const maxLeeway = 5 * time.Minute
+
+// A Verifier checks JSON Web Tokens (RFC 7519) that are signed (RFC 7515). It is an
+// [auth.Authenticator] and an [auth.Challenger].
+//
+// Its fields must not be changed after the first use. It must not be copied then, and is safe for
+// concurrent use.
+type Verifier struct {
+	// Keys finds the key that a token was signed with: a [*Key], a [KeyMap], a [*JWKS] or one of
+	// your own. Required.
+	Keys KeySet
+
+	// Audience holds the names that this service goes by. A token has to have one of them in its
+	// aud, letter for letter. Nil: a token that names an audience is refused, since it was made for
+	// somebody else; an aud that is "" or an empty list names none.
+	Audience []string
+
+	// Issuer is the iss that a token has to have, letter for letter. "": it is not looked at.
+	Issuer string
+
+	// Leeway is how far the clocks of issuer and verifier may differ, for exp, nbf and iat: at most
+	// 5 minutes.
+	Leeway time.Duration
+
+	// Type is the typ that the header of a token has to have, compared without case and without
+	// "application/". "": it has none, "JWT" or "at+jwt".
+	Type string
+
+	// Scheme, Header and Cookie say where the token sits. Scheme is the word in front of it in the
+	// Authorization field, compared without case; "": Bearer. Header is another field, which has
+	// the token alone; "": Authorization. Cookie is the name of a cookie, and goes without the
+	// other two; "": not in a cookie.
+	Scheme, Header, Cookie string
+
+	// PyramidCookie says that the cookie is in the encoding of pyramid_jwt.
+	PyramidCookie bool
+
+	// NoExpiry also accepts tokens without exp. They end only with their key.
+	NoExpiry bool
+
+	// Realm is shown in the challenge. "": none.
+	Realm string
+
+	// Groups returns what the user that a token is about belongs to. An error refuses the user; one
+	// that wraps [auth.ErrUnavailable], or is that of a context, is answered with 503. Nil: no
+	// groups are known.
+	Groups func(context.Context, jwt.MapClaims) ([]string, error)
+
+	// Revoked tells whether a token was withdrawn before its time, like [DenyList.Revoked]. An
+	// error means that nobody can tell, which is answered with 503. Nil: none ever is.
+	Revoked func(context.Context, jwt.MapClaims) (bool, error)
+}
+
+// Verify checks that a token is genuine, meant for this service and in time, and returns its
+// claims, whose numbers are each a json.Number. It does not say who is let in: neither Revoked nor
+// Groups are asked, and there may be no sub. The error wraps [ErrRefused], or
+// [auth.ErrUnavailable] where Keys cannot tell or the Verifier is set up wrongly.
+func (v *Verifier) Verify(ctx context.Context, token string) (jwt.MapClaims, error) {
+	if _, err := v.place(); err != nil {
+		return nil, err
+	}
+	return v.verify(ctx, token)
+}
+
+// Authenticate returns who the token in req is about: its Subject is sub, be it text or a whole
+// number; its Claims are all claims, with numbers as json.Number; Expires is exp. The error is
+// [auth.ErrNone] if there is no token; else it is like that of [Verifier.Verify].
+//
+// A cookie is sent by browsers unasked, so one with a token that is refused makes a request
+// anonymous: the error wraps [auth.ErrNone] too.
+func (v *Verifier) Authenticate(req *http.Request) (*auth.Identity, error) {
+	p, err := v.place()
+	if err != nil {
+		return nil, err
+	}
+	token, err := p.get(req.Header)
+	switch {
+	case err != nil:
+		err = refused(err)
+	case token == "":
+		return nil, auth.ErrNone
+	default:
+		var id *auth.Identity
+		if id, err = v.identify(req.Context(), token); err == nil {
+			id.Scheme = p.challenge()
+			return id, nil
+		}
+	}
+	if p.header == "" && errors.Is(err, ErrRefused) && !errors.Is(err, auth.ErrUnavailable) {
+		err = fmt.Errorf("%w: %w", auth.ErrNone, err)
+	}
+	return nil, err
+}
+
+// place checks how the Verifier is set up.
+func (v *Verifier) place() (place, error) {
+	p, err := placeOf(v.Scheme, v.Header, v.Cookie)
+	p.pyramid = v.PyramidCookie
+	switch {
+	case err != nil:
+	case v.Keys == nil:
+		err = errors.New("it has no Keys")
+	case v.Leeway < 0 || v.Leeway > maxLeeway:
+		err = fmt.Errorf("the Leeway is not from 0 to %v", maxLeeway)
+	case slices.Contains(v.Audience, ""):
+		err = errors.New("the Audience holds an empty name")
+	case v.PyramidCookie && v.Cookie == "":
+		err = errors.New("PyramidCookie is set, but no Cookie")
+	default:
+		return p, nil
+	}
+	return place{}, unavailable("the Verifier cannot work", err)
+}
+
+func (v *Verifier) verify(ctx context.Context, token string) (jwt.MapClaims, error) {
+	t, err := parseJWS(token)
+	if err != nil {
+		return nil, refused(err)
+	}
+	if err := v.prove(ctx, t); err != nil {
+		return nil, err
+	}
+	// From here on the token is genuine. Whoever sends a forged one is told nothing of what the
+	// claims should be.
+	if !isKind(t.typ, v.Type) {
+		return nil, refused(errKind)
+	}
+	claims, err := readClaims(t.payload)
+	if err == nil {
+		err = v.checkTimes(claims, time.Now())
+	}
+	if err == nil {
+		err = v.checkAudience(claims)
+	}
+	if err == nil && v.Issuer != "" && claims["iss"] != v.Issuer {
+		err = errIssuer
+	}
+	if err != nil {
+		return nil, refused(err)
+	}
+	return claims, nil
+}
+
+// prove checks the signature, with the one method of the key (RFC 8725, section 3.1).
+func (v *Verifier) prove(ctx context.Context, t *jws) error {
+	key, err := v.Keys.VerificationKey(ctx, t.kid)
+	switch {
+	case errors.Is(err, ErrUnknownKey) && !errors.Is(err, auth.ErrUnavailable),
+		err == nil && key == nil:
+		return refused(fmt.Errorf("%w (kid %q)", ErrUnknownKey, t.kid))
+	case err != nil:
+		return unavailable("looking up the key", err)
+	}
+	ready, err := key.prepared()
+	if err != nil {
+		return unavailable("using the key", err)
+	}
+	if t.alg != ready.Alg() {
+		return refused(errAlg)
+	}
+	if !ready.verify(t.text, t.signature) {
+		return refused(errSignature)
+	}
+	return nil
+}
+
+// identify returns who a token is about, but for the Scheme.
+func (v *Verifier) identify(ctx context.Context, token string) (*auth.Identity, error) {
+	claims, err := v.verify(ctx, token)
+	if err != nil {
+		return nil, err
+	}
+	if v.Revoked != nil {
+		switch revoked, err := v.Revoked(ctx, claims); {
+		case err != nil:
+			return nil, unavailable("asking whether the token is revoked", err)
+		case revoked:
+			return nil, refused(errRevoked)
+		}
+	}
+	id := &auth.Identity{Claims: claims}
+	if id.Subject, err = subject(claims); err != nil {
+		return nil, refused(err)
+	}
+	id.Expires, _, _ = date(claims, "exp") // which is zero if there is none
+	if v.Groups == nil {
+		return id, nil
+	}
+	id.Groups, err = v.Groups(ctx, claims)
+	switch {
+	case err == nil:
+		return id, nil
+	case errors.Is(err, auth.ErrUnavailable), isEnd(err):
+		return nil, unavailable("asking for the groups", err)
+	}
+	// The text, and only that: what else it wraps must not make another decision of this one.
+	return nil, refused(problem("the groups: " + err.Error()))
+}
+
+const errRevoked problem = "it was revoked"
+
+// isEnd reports whether err comes from a context that ended.
+func isEnd(err error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// refused says why a token is refused.
+func refused(why error) error {
+	if why == errExpired {
+		return ErrExpired
+	}
+	return fmt.Errorf("%w: %w", ErrRefused, why)
+}
+
+// unavailable turns an outage into what answers 503.
+func unavailable(what string, cause error) error {
+	if errors.Is(cause, auth.ErrUnavailable) {
+		return fmt.Errorf("bearer: %s: %w", what, cause)
+	}
+	return fmt.Errorf("bearer: %s: %w: %w", what, auth.ErrUnavailable, cause)
+}
+
+// challenge is the scheme that a place is challenged for, and named by in an identity.
+func (p place) challenge() string {
+	switch {
+	case p.header == "":
+		return "Cookie"
+	case p.scheme == "":
+		return bearerScheme
+	}
+	return p.scheme
+}
+
+// Challenge returns the challenge (RFC 6750, section 3) that answers err, an error of
+// [Verifier.Authenticate]:
+//
+//	Bearer                         there was no token
+//	Bearer error="invalid_token"   anything else, whatever the reason is
+//
+// The scheme is that of the Verifier. If the token is looked for in another field or in a cookie, a
+// parameter names that: Bearer header="X-Token", Cookie cookie-name="session".
+func (v *Verifier) Challenge(_ *http.Request, err error) string {
+	p, faulty := v.place()
+	if faulty != nil {
+		return bearerScheme
+	}
+	c := authparam.Challenge{Scheme: p.challenge()}
+	add := func(name, value string) {
+		if value != "" {
+			c.Params = append(c.Params, authparam.Param{Name: name, Value: value})
+		}
+	}
+	add("realm", v.Realm)
+	if p.header != authorization {
+		add("header", p.header)
+	}
+	add("cookie-name", p.cookie)
+	if err != nil && !errors.Is(err, auth.ErrNone) {
+		add("error", "invalid_token")
+	}
+	return c.String()
+}
