@@ -1,0 +1,170 @@
+package bearer_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/countersign-go/countersign/auth"
+	"github.com/countersign-go/countersign/bearer"
+)
+
+// claimsOf are those of a token as a Verifier returns them.
+func claimsOf(jti string, life time.Duration) jwt.MapClaims {
+	exp := strconv.FormatInt(time.Now().Add(life).Unix(), 10)
+	return jwt.MapClaims{"jti": jti, "iss": "us", "sub": "ann", "exp": json.Number(exp)}
+}
+
+func isRevoked(t *testing.T, d *bearer.DenyList, claims jwt.MapClaims) bool {
+	t.Helper()
+	revoked, err := d.Revoked(context.Background(), claims)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return revoked
+}
+
+func TestDenyList(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := new(bearer.DenyList)
+		claims := claimsOf("1", time.Hour)
+		if isRevoked(t, d, claims) {
+			t.Error("an empty list has a token")
+		}
+		for range 2 {
+			if err := d.Revoke(claims); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if !isRevoked(t, d, claims) {
+			t.Error("the token is not on the list")
+		}
+		for name, change := range map[string]jwt.MapClaims{
+			"another token":       {"jti": "2", "iss": "us"},
+			"of another issuer":   {"jti": "1", "iss": "them"},
+			"without issuer":      {"jti": "1"},
+			"split another way":   {"jti": "s1", "iss": "u"},
+			"without jti":         {"iss": "us"},
+			"with a number as id": {"jti": json.Number("1"), "iss": "us"},
+		} {
+			if isRevoked(t, d, change) {
+				t.Errorf("a token %s is on the list", name)
+			}
+		}
+		if d.Held() != 1 {
+			t.Errorf("%d entries, want 1", d.Held())
+		}
+	})
+}
+
+func TestDenyListCannotRevoke(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for name, claims := range map[string]jwt.MapClaims{
+			"no jti":       {"sub": "ann"},
+			"empty jti":    {"jti": ""},
+			"jti a number": {"jti": json.Number("1")},
+			"exp a text":   {"jti": "1", "exp": "soon"},
+		} {
+			d := new(bearer.DenyList)
+			err := d.Revoke(claims)
+			if err == nil || errors.Is(err, auth.ErrUnavailable) || d.Held() != 0 {
+				t.Errorf("%s: %v, and %d entries", name, err, d.Held())
+			}
+		}
+	})
+}
+
+// TestDenyListOutlivesLeeway keeps a token on the list for as long as any Verifier accepts it.
+func TestDenyListOutlivesLeeway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := new(bearer.DenyList)
+		v := &bearer.Verifier{Keys: hmacKey, Leeway: 5 * time.Minute, Revoked: d.Revoked}
+		token := mint(t, hmacKey, nil, claimsOf("1", time.Minute))
+		claims, err := v.Verify(context.Background(), token)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := d.Revoke(claims); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(6*time.Minute - time.Nanosecond)
+		d.Sweep()
+		if _, err := v.Verify(context.Background(), token); err != nil {
+			t.Fatalf("the token does not last as long as this test believes: %v", err)
+		}
+		if _, err := v.Authenticate(withToken(token)); !errors.Is(err, bearer.ErrRefused) {
+			t.Errorf("a revoked token came back to life: %v", err)
+		}
+		time.Sleep(time.Nanosecond)
+		if d.Sweep(); d.Held() != 0 {
+			t.Error("a token that has ended is still on the list")
+		}
+		if err := d.Revoke(claims); err != nil || d.Held() != 0 {
+			t.Errorf("a token that has ended was put on the list: %v", err)
+		}
+	})
+}
+
+// TestDenyListBounded_S3 fills the list: it refuses what it cannot keep, drops nothing that is
+// alive, and has room again once tokens end.
+func TestDenyListBounded_S3(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := new(bearer.DenyList)
+		first := claimsOf("first", time.Minute)
+		endless := jwt.MapClaims{"jti": "endless"}
+		for _, claims := range []jwt.MapClaims{first, endless} {
+			if err := d.Revoke(claims); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for i := range 99_998 {
+			if err := d.Revoke(claimsOf(fmt.Sprint(i), time.Hour)); err != nil {
+				t.Fatal(i, err)
+			}
+		}
+		last := claimsOf("last", time.Hour)
+		err := d.Revoke(last)
+		if !errors.Is(err, auth.ErrUnavailable) || isRevoked(t, d, last) {
+			t.Errorf("the list is full: %v", err)
+		}
+		if err := d.Revoke(first); err != nil || !isRevoked(t, d, first) {
+			t.Errorf("what a full list has already: %v", err)
+		}
+		time.Sleep(6 * time.Minute)
+		if err := d.Revoke(last); err != nil || d.Held() != 100_000 || isRevoked(t, d, first) {
+			t.Errorf("one has ended: %v, and %d entries", err, d.Held())
+		}
+		time.Sleep(2 * time.Hour)
+		if err := d.Revoke(claimsOf("new", time.Hour)); err != nil || d.Held() != 2 {
+			t.Errorf("all but one have ended: %v, and %d entries", err, d.Held())
+		}
+		if !isRevoked(t, d, endless) {
+			t.Error("a token without end was dropped")
+		}
+	})
+}
+
+// TestDenyListForgets puts tokens of a short life on the list, again and again.
+func TestDenyListForgets(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := new(bearer.DenyList)
+		most := 0
+		for i := range 20_000 {
+			if err := d.Revoke(claimsOf(fmt.Sprint(i), time.Minute)); err != nil {
+				t.Fatal(err)
+			}
+			most = max(most, d.Held())
+			time.Sleep(time.Second)
+		}
+		if most > 1100 {
+			t.Errorf("up to %d entries, of which at most 360 are needed", most)
+		}
+	})
+}

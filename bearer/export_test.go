@@ -1,0 +1,35 @@
+package bearer
+
+import "time"
+
+// Held is how many tokens d holds.
+func (d *DenyList) Held() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.until)
+}
+
+// Sweep has d forget what has ended, as it does by itself from time to time.
+func (d *DenyList) Sweep() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.drop(time.Now())
+}
+
+// SignedBy makes the signature of text, and VerifiedBy checks one.
+func SignedBy(k *Key, text string) ([]byte, error) {
+	ready, err := k.prepared()
+	if err != nil {
+		return nil, err
+	}
+	return ready.sign(text)
+}
+
+// VerifiedBy reports whether signature is that of text, as the Verifier does.
+func VerifiedBy(k *Key, text string, signature []byte) (bool, error) {
+	ready, err := k.prepared()
+	if err != nil {
+		return false, err
+	}
+	return ready.verify(text, signature), nil
+}

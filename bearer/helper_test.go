@@ -1,0 +1,80 @@
+package bearer_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"sync"
+	"testing"
+
+	"github.com/countersign-go/countersign/bearer"
+	"github.com/countersign-go/countersign/creds"
+)
+
+var hmacKey = &bearer.Key{
+	Method: "HS256", Key: creds.Secret("0123456789abcdef0123456789abcdef"),
+}
+
+// rsaKey, ecKey and edKey are made once.
+var (
+	rsaKey = sync.OnceValue(func() *rsa.PrivateKey {
+		return made(rsa.GenerateKey(rand.Reader, 2048))
+	})
+	ecKey = sync.OnceValue(func() *ecdsa.PrivateKey {
+		return made(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
+	})
+	edKey = sync.OnceValue(func() ed25519.PrivateKey {
+		_, key, err := ed25519.GenerateKey(rand.Reader)
+		return made(key, err)
+	})
+)
+
+func made[K any](key K, err error) K {
+	if err != nil {
+		panic(err)
+	}
+	return key
+}
+
+// part is a part of a token: of a string, its text, of anything else its JSON.
+func part(t testing.TB, v any) string {
+	t.Helper()
+	text, ok := v.(string)
+	if !ok {
+		data, err := json.Marshal(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text = string(data)
+	}
+	return base64.RawURLEncoding.EncodeToString([]byte(text))
+}
+
+// sign puts the signature of key behind text.
+func sign(t testing.TB, key *bearer.Key, text string) string {
+	t.Helper()
+	signature, err := bearer.SignedBy(key, text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text + "." + base64.RawURLEncoding.EncodeToString(signature)
+}
+
+// mint makes a token. header nil: one that only has the alg of key. Either can be a string, which
+// is taken as it is.
+func mint(t testing.TB, key *bearer.Key, header, claims any) string {
+	t.Helper()
+	if header == nil {
+		header = map[string]string{"alg": key.Method}
+	}
+	return sign(t, key, part(t, header)+"."+part(t, claims))
+}
+
+func withToken(token string) *http.Request {
+	return &http.Request{Header: http.Header{"Authorization": {"Bearer " + token}}}
+}
