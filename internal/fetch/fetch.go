@@ -17,7 +17,7 @@ import (
 const (
 	// Timeout is how long a call may take in all, its redirects and the body included.
 	Timeout = 30 * time.Second
-	// MaxBody is the largest answer that is read, in bytes.
+	// MaxBody is the largest answer that Do reads, in bytes.
 	MaxBody = 64 << 10
 
 	maxHops = 3
@@ -79,6 +79,11 @@ func (a *Answer) Wait() time.Duration {
 // and 308 are followed, and only within the origin of req, so that method and body stay as they are
 // and go nowhere else. Each error is an [*Error].
 func Do(client *http.Client, req *http.Request) (*Answer, error) {
+	return DoUpTo(client, req, MaxBody)
+}
+
+// DoUpTo is [Do] for an answer of up to maxBody bytes.
+func DoUpTo(client *http.Client, req *http.Request, maxBody int) (*Answer, error) {
 	ctx, cancel := context.WithTimeout(req.Context(), Timeout)
 	defer cancel()
 	c := *client
@@ -104,11 +109,11 @@ func Do(client *http.Client, req *http.Request) (*Answer, error) {
 	if isPage(resp.Header.Get("Content-Type")) {
 		return nil, a.Useless(errPage)
 	}
-	body, err := io.ReadAll(io.LimitReader(timely{ctx, resp.Body}, MaxBody+1))
+	body, err := io.ReadAll(io.LimitReader(timely{ctx, resp.Body}, int64(maxBody)+1))
 	if err != nil {
 		return nil, a.Useless(plain(err))
 	}
-	if a.Object, err = Object(body); err != nil {
+	if a.Object, err = objectUpTo(body, maxBody); err != nil {
 		return nil, a.Useless(err)
 	}
 	return a, nil

@@ -269,6 +269,26 @@ func TestLargestAnswer(t *testing.T) {
 	}
 }
 
+func TestDoUpTo(t *testing.T) {
+	const limit = 1 << 20
+	for size, want := range map[int]string{
+		fetch.MaxBody + 1: "",
+		limit:             "",
+		limit + 1:         "status 200 with more than 1024 KiB",
+	} {
+		client := &http.Client{Transport: roundTrip(func(req *http.Request) (*http.Response, error) {
+			return answer(req, 200, "{}"+strings.Repeat(" ", size-2)), nil
+		})}
+		req, err := http.NewRequest("GET", "https://example.com/", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err = fetch.DoUpTo(client, req, limit); text(err) != want {
+			t.Errorf("%d bytes: %v", size, err)
+		}
+	}
+}
+
 func TestBodyIsClosed(t *testing.T) {
 	for _, status := range []int{200, 204, 401, 500} {
 		closed := false

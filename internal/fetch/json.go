@@ -16,10 +16,12 @@ const MaxDepth = 16
 // two readers could understand differently: a name that occurs twice in one object, at any level,
 // text that is not UTF-8, half a surrogate pair, anything but white space after the object. Names
 // are compared as they are, never without case. Numbers stay a [json.Number], digit for digit.
-func Object(data []byte) (map[string]any, error) {
+func Object(data []byte) (map[string]any, error) { return objectUpTo(data, MaxBody) }
+
+func objectUpTo(data []byte, maxBody int) (map[string]any, error) {
 	switch {
-	case len(data) > MaxBody:
-		return nil, errors.New("more than 64 KiB")
+	case len(data) > maxBody:
+		return nil, fmt.Errorf("more than %d KiB", maxBody>>10)
 	case !utf8.Valid(data):
 		return nil, errors.New("not UTF-8")
 	case !json.Valid(data):
