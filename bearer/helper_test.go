@@ -23,18 +23,18 @@ var hmacKey = &bearer.Key{
 // rsaKey, ecKey and edKey are made once.
 var (
 	rsaKey = sync.OnceValue(func() *rsa.PrivateKey {
-		return made(rsa.GenerateKey(rand.Reader, 2048))
+		return must(rsa.GenerateKey(rand.Reader, 2048))
 	})
 	ecKey = sync.OnceValue(func() *ecdsa.PrivateKey {
-		return made(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
+		return must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
 	})
 	edKey = sync.OnceValue(func() ed25519.PrivateKey {
 		_, key, err := ed25519.GenerateKey(rand.Reader)
-		return made(key, err)
+		return must(key, err)
 	})
 )
 
-func made[K any](key K, err error) K {
+func must[K any](key K, err error) K {
 	if err != nil {
 		panic(err)
 	}

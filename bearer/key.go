@@ -123,10 +123,12 @@ func pss(m *jwt.SigningMethodRSAPSS) method {
 	return method{own, m.Hash, salt, 0}
 }
 
-// minRSA and weakRSA are bits. Below the latter, crypto/rsa refuses.
+// The sizes of RSA keys are in bits. Below weakRSA, crypto/rsa refuses; with one over maxRSA, which
+// may come in a [JWKS], each token would cost too much time.
 const (
 	minRSA  = 2048
 	weakRSA = 1024
+	maxRSA  = 16384
 )
 
 // A signingKey is a key that fits its method.
@@ -190,11 +192,20 @@ func octets(key any) ([]byte, bool) {
 	return nil, false
 }
 
+// isKeyFile recognises PEM, the public key of SSH, a JWK, and the DER of a certificate or a public
+// key.
 func isKeyFile(secret []byte) bool {
-	if bytes.Contains(secret, []byte("-----BEGIN ")) || bytes.HasPrefix(secret, []byte("ssh-")) {
+	if bytes.Contains(secret, []byte("-----BEGIN ")) || bytes.HasPrefix(secret, []byte("ssh-")) ||
+		bytes.HasPrefix(secret, []byte("{")) && bytes.Contains(secret, []byte(`"kty"`)) {
 		return true
 	}
 	_, err := x509.ParsePKIXPublicKey(secret)
+	if err != nil {
+		_, err = x509.ParsePKCS1PublicKey(secret)
+	}
+	if err != nil {
+		_, err = x509.ParseCertificate(secret)
+	}
 	return err == nil
 }
 
@@ -244,10 +255,12 @@ func (k *signingKey) check(weak bool) error {
 		var key *rsa.PublicKey
 		key, fits = k.verifies.(*rsa.PublicKey)
 		if fits = fits && key != nil && key.N != nil; fits {
-			bits := key.N.BitLen()
-			if bits < weakRSA || bits < minRSA && !weak {
+			switch bits := key.N.BitLen(); {
+			case bits < weakRSA, bits < minRSA && !weak:
 				return fmt.Errorf("%w: an RSA key of %d bits, where %d are needed",
 					ErrKey, bits, minRSA)
+			case bits > maxRSA:
+				return fmt.Errorf("%w: an RSA key of over %d bits", ErrKey, maxRSA)
 			}
 		}
 	case *jwt.SigningMethodECDSA:

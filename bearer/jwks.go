@@ -1,0 +1,297 @@
+package bearer
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"github.com/countersign-go/countersign/internal/fetch"
+)
+
+const (
+	// maxKeySet is the largest set that is read, in bytes.
+	maxKeySet = 1 << 20
+	// keySetTime is how long one fetch may take.
+	keySetTime = 10 * time.Second
+	// keySetPause is the least time from the start of one fetch to that of the next.
+	keySetPause = time.Minute
+	// keySetFresh is how old a copy becomes before it is replaced.
+	keySetFresh = time.Hour
+	// keySetEnd is how old a copy becomes if it cannot be replaced.
+	keySetEnd = 24 * time.Hour
+)
+
+// A JWKS is a [KeySet] that an issuer publishes at a URL (RFC 7517, section 5).
+//
+// It is fetched when the first token comes, and then served from a copy in memory. A copy that is
+// an hour old is replaced while it is used; so is one without the key that a token names, which
+// waits for that. There is one fetch a minute at most, whatever tokens name and however the fetches
+// end. A set that cannot be had, or that holds nothing usable, leaves the copy as it was, for 24
+// hours since the last success. Without a copy, or if a token names a key that is not in it and the
+// last fetch failed, the error wraps [auth.ErrUnavailable].
+//
+// So an issuer should publish a key some minutes before it signs with it. A key that it took back
+// is accepted for up to an hour, and for 24 hours if nobody asked in between or the set cannot be
+// had.
+//
+// Each key has one method: its alg, else the one of its curve, else Method. A key is left out if it
+// is private or symmetric, meant for something else than signatures (use, key_ops), of a kind that
+// is not supported, too small, or if its kid has over 64 characters or is that of another one too.
+// A token without kid is verified with the only key of a set that has one.
+//
+// A JWKS must not be copied after first use. It is safe for concurrent use, and has no goroutine
+// but for a fetch.
+type JWKS struct {
+	// URL is the address of the set. It has to be https, unless the host is a loopback one.
+	// Redirects are followed within its origin only. Required.
+	URL string
+
+	// HTTP is what fetches the set. Nil: [http.DefaultClient].
+	HTTP *http.Client
+
+	// Method is that of RSA keys without alg: RS256 or another one of RSA. "": RS256.
+	Method string
+
+	mu      sync.Mutex // guards what follows; it is not held during a fetch
+	keys    keyCopy
+	tried   time.Time     // when the last fetch began
+	flight  chan struct{} // closed when the fetch that is under way has ended; nil: there is none
+	failure error         // why the last fetch failed; nil: it did not, or is the first
+}
+
+// A keyCopy is what a set was when it was fetched.
+type keyCopy struct {
+	byID    map[string]*Key // "": for tokens without kid; nil: there is no copy
+	fetched time.Time
+}
+
+// Format writes the URL without its query, whatever the verb.
+func (s *JWKS) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "{URL:%q Method:%q}", s.address(), s.Method)
+}
+
+func (s *JWKS) address() string {
+	u, err := url.Parse(s.URL)
+	if err != nil {
+		return ""
+	}
+	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
+}
+
+// Err returns why the last fetch failed, and nil if it did not. It is for those who watch a
+// service: the copy hides for 24 hours that the set cannot be had.
+func (s *JWKS) Err() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.failure
+}
+
+// VerificationKey returns the key of kid. It waits for a fetch only if there is no such key in the
+// copy, and not beyond the end of ctx.
+func (s *JWKS) VerificationKey(ctx context.Context, kid string) (*Key, error) {
+	s.mu.Lock()
+	now := time.Now()
+	key, err := s.lookup(kid, now)
+	wait := s.flight
+	if s.due(key == nil, now) {
+		wait = make(chan struct{})
+		s.flight, s.tried = wait, now
+		go s.fly(ctx, wait)
+	}
+	s.mu.Unlock()
+	if key != nil || wait == nil {
+		return key, err
+	}
+	select {
+	case <-wait:
+	case <-ctx.Done():
+		return nil, unavailable("waiting for the key set", ctx.Err())
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.lookup(kid, time.Now())
+}
+
+// due reports whether it is time for a fetch. The caller holds s.mu.
+func (s *JWKS) due(missing bool, now time.Time) bool {
+	return (missing || now.Sub(s.keys.fetched) >= keySetFresh) && s.flight == nil &&
+		(s.tried.IsZero() || now.Sub(s.tried) >= keySetPause)
+}
+
+// lookup finds a key in the copy. The caller holds s.mu.
+func (s *JWKS) lookup(kid string, now time.Time) (*Key, error) {
+	if now.Sub(s.keys.fetched) >= keySetEnd {
+		s.keys = keyCopy{}
+	}
+	if key := s.keys.byID[kid]; key != nil {
+		return key, nil
+	}
+	if s.keys.byID != nil && s.failure == nil {
+		return nil, ErrUnknownKey
+	}
+	err := s.failure
+	if err == nil {
+		err = errors.New("it was not fetched yet")
+	}
+	wait := max(0, keySetPause-now.Sub(s.tried))
+	return nil, &outage{unavailable("fetching the key set of "+s.address(), err), wait}
+}
+
+// An outage knows when the next fetch may start.
+type outage struct {
+	error
+	wait time.Duration
+}
+
+func (o *outage) Unwrap() error { return o.error }
+
+// RetryAfter is how long it makes no sense to ask again.
+func (o *outage) RetryAfter() time.Duration { return o.wait }
+
+// fly runs one fetch, for all who wait, whatever becomes of the first of them.
+func (s *JWKS) fly(first context.Context, landed chan struct{}) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(first), keySetTime)
+	defer cancel()
+	var keys map[string]*Key
+	// What remains if the HTTP client does not return, but ends this goroutine.
+	err := errors.New("the HTTP client panicked, or called runtime.Goexit")
+	defer func() {
+		_ = recover() // whose value may hold a secret of the HTTP client
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.failure = err; err == nil {
+			s.keys = keyCopy{keys, time.Now()}
+		}
+		s.flight = nil
+		close(landed)
+	}()
+	keys, err = s.fetch(ctx)
+}
+
+func (s *JWKS) fetch(ctx context.Context) (map[string]*Key, error) {
+	method := s.Method
+	if method == "" {
+		method = "RS256"
+	}
+	if !strings.HasPrefix(method, "RS") && !strings.HasPrefix(method, "PS") ||
+		methods[method].SigningMethod == nil {
+		return nil, errors.New("its Method is not one of RSA: set it to that of keys without alg")
+	}
+	u, err := url.Parse(s.URL)
+	if err != nil || u.User != nil || u.Hostname() == "" ||
+		u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(u.Hostname())) {
+		return nil, errors.New("its URL is not like https://issuer.example/keys")
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL, nil)
+	if err != nil {
+		return nil, errors.New("its URL cannot be asked")
+	}
+	req.Header.Set("Accept", "application/jwk-set+json, application/json")
+	client := s.HTTP
+	if client == nil {
+		client = http.DefaultClient
+	}
+	answer, err := fetch.DoUpTo(client, req, maxKeySet)
+	if err != nil {
+		return nil, err
+	}
+	return readKeySet(answer.Object, method)
+}
+
+// isLoopback reports whether a request stays on this machine. A name below localhost does not
+// count, since not every resolver keeps those local.
+func isLoopback(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return strings.EqualFold(host, "localhost") || err == nil && addr.Unmap().IsLoopback()
+}
+
+func readKeySet(object map[string]any, rsaMethod string) (map[string]*Key, error) {
+	list, ok := object["keys"].([]any)
+	if !ok {
+		return nil, errors.New("it has no list of keys")
+	}
+	byID := make(map[string]*Key)
+	var usable []*Key
+	for _, entry := range list {
+		kid, key := readJWK(entry, rsaMethod)
+		if key == nil {
+			continue
+		}
+		usable = append(usable, key)
+		if _, twice := byID[kid]; twice {
+			key = nil // which of them is meant, nobody knows
+		}
+		byID[kid] = key
+	}
+	if delete(byID, ""); len(usable) == 1 {
+		byID[""] = usable[0]
+	}
+	maps.DeleteFunc(byID, func(_ string, key *Key) bool { return key == nil })
+	if len(byID) == 0 {
+		return nil, fmt.Errorf("none of its %d keys can be used", len(list))
+	}
+	return byID, nil
+}
+
+// readJWK reads one key (RFC 7517, section 4), and returns nil for one to leave out.
+func readJWK(entry any, rsaMethod string) (kid string, _ *Key) {
+	object, ok := entry.(map[string]any)
+	if !ok {
+		return "", nil
+	}
+	if uses, limited := object["key_ops"]; limited {
+		list, _ := uses.([]any)
+		if !slices.Contains(list, any("verify")) {
+			return "", nil
+		}
+	}
+	// Written again, it has a single meaning: the original was read strictly.
+	text, err := json.Marshal(object)
+	if err != nil {
+		return "", nil
+	}
+	var jwk jose.JSONWebKey
+	if err := jwk.UnmarshalJSON(text); err != nil || !jwk.IsPublic() ||
+		jwk.Use != "" && jwk.Use != "sig" || jwk.KeyID != "" && !isKeyID(jwk.KeyID) {
+		return "", nil
+	}
+	key := &Key{Method: jwk.Algorithm, Key: jwk.Key}
+	if key.Method == "" {
+		key.Method = usualMethod(jwk.Key, rsaMethod)
+	}
+	if _, err := key.prepared(); err != nil {
+		return "", nil
+	}
+	return jwk.KeyID, key
+}
+
+// usualMethod is the method of a key that does not name one.
+func usualMethod(key any, rsaMethod string) string {
+	switch k := key.(type) {
+	case *rsa.PublicKey:
+		return rsaMethod
+	case ed25519.PublicKey:
+		return "EdDSA"
+	case *ecdsa.PublicKey:
+		for _, name := range []string{"ES256", "ES384", "ES512"} {
+			if methods[name].bits == k.Curve.Params().BitSize {
+				return name
+			}
+		}
+	}
+	return ""
+}

@@ -1,0 +1,522 @@
+package bearer_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/big"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/countersign-go/countersign/auth"
+	"github.com/countersign-go/countersign/bearer"
+)
+
+const keysURL = "https://issuer.example/keys"
+
+// An issuer publishes a set, or what it likes.
+type issuer struct {
+	calls atomic.Int32
+	takes time.Duration // how long an answer takes
+
+	mu sync.Mutex // guards what follows
+	publication
+}
+
+// A publication is what an issuer has to show.
+type publication struct {
+	status int
+	set    string
+	answer func(*http.Request) (*http.Response, error) // nil: status and set
+}
+
+func (i *issuer) publish(p publication) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.publication = p
+}
+
+func (i *issuer) RoundTrip(req *http.Request) (*http.Response, error) {
+	i.calls.Add(1)
+	select {
+	case <-time.After(i.takes):
+	case <-req.Context().Done():
+		return nil, req.Context().Err()
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.answer != nil {
+		return i.answer(req)
+	}
+	return response(req, i.status, strings.NewReader(i.set)), nil
+}
+
+func response(req *http.Request, status int, body io.Reader) *http.Response {
+	return &http.Response{
+		StatusCode: status, Header: make(http.Header), Body: io.NopCloser(body), Request: req,
+	}
+}
+
+func newIssuer(set string) *issuer {
+	return &issuer{publication: publication{status: 200, set: set}}
+}
+
+// keys is a JWKS that asks i.
+func (i *issuer) keys() *bearer.JWKS {
+	return &bearer.JWKS{URL: keysURL, HTTP: &http.Client{Transport: i}}
+}
+
+// jwk describes the public half of an EC key, changed as told.
+func jwk(key *ecdsa.PrivateKey, kid string, change map[string]any) map[string]any {
+	size := (key.Curve.Params().BitSize + 7) / 8
+	number := func(n *big.Int) string {
+		return base64.RawURLEncoding.EncodeToString(n.FillBytes(make([]byte, size)))
+	}
+	point := must(key.PublicKey.Bytes())
+	x, y := new(big.Int).SetBytes(point[1:1+size]), new(big.Int).SetBytes(point[1+size:])
+	m := map[string]any{
+		"kty": "EC", "crv": key.Curve.Params().Name, "x": number(x), "y": number(y),
+	}
+	if kid != "" {
+		m["kid"] = kid
+	}
+	for name, value := range change {
+		m[name] = value
+	}
+	return m
+}
+
+func rsaJWK(kid string, change map[string]any) map[string]any {
+	n := rsaKey().N
+	m := map[string]any{
+		"kty": "RSA", "kid": kid, "n": base64.RawURLEncoding.EncodeToString(n.Bytes()), "e": "AQAB",
+	}
+	for name, value := range change {
+		m[name] = value
+	}
+	return m
+}
+
+func setOf(keys ...map[string]any) string {
+	if keys == nil {
+		keys = []map[string]any{}
+	}
+	return string(must(json.Marshal(map[string]any{"keys": keys})))
+}
+
+func newEC() *ecdsa.PrivateKey { return must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader)) }
+
+// tokenBy is a token that is good for an hour.
+func tokenBy(t testing.TB, key any, method, kid string) string {
+	t.Helper()
+	header := map[string]any{"alg": method}
+	if kid != "" {
+		header["kid"] = kid
+	}
+	return mint(t, &bearer.Key{Method: method, Key: key}, header, claimsOf("1", time.Hour))
+}
+
+func verdict(keys bearer.KeySet, token string) error {
+	_, err := (&bearer.Verifier{Keys: keys}).Authenticate(withToken(token))
+	return err
+}
+
+// expect has a token judged, and counts the calls of the issuer so far.
+func (i *issuer) expect(t *testing.T, what string, err, want error, calls int32) {
+	t.Helper()
+	if !errors.Is(err, want) || err != nil && errors.Is(err, auth.ErrUnavailable) &&
+		!errors.Is(want, auth.ErrUnavailable) {
+		t.Errorf("%s: %v, want %v", what, err, want)
+	}
+	if n := i.calls.Load(); n != calls {
+		t.Errorf("%s: %d calls, want %d", what, n, calls)
+	}
+}
+
+func TestJWKSRotation_J14(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		old, next := newEC(), newEC()
+		i := newIssuer(setOf(jwk(old, "a", nil)))
+		keys := i.keys()
+		ofOld := func() string { return tokenBy(t, old, "ES256", "a") }
+		ofNext := func() string { return tokenBy(t, next, "ES256", "b") }
+
+		i.expect(t, "first", verdict(keys, ofOld()), nil, 1)
+		i.expect(t, "from the copy", verdict(keys, ofOld()), nil, 1)
+		i.publish(publication{status: 200, set: setOf(jwk(old, "a", nil), jwk(next, "b", nil))})
+		i.expect(t, "new key, at once", verdict(keys, ofNext()), bearer.ErrRefused, 1)
+		time.Sleep(time.Minute)
+		i.expect(t, "new key, later", verdict(keys, ofNext()), nil, 2)
+		i.expect(t, "old key", verdict(keys, ofOld()), nil, 2)
+
+		i.publish(publication{status: 200, set: setOf(jwk(next, "b", nil))})
+		time.Sleep(time.Hour - time.Nanosecond)
+		i.expect(t, "taken back, and not noticed yet", verdict(keys, ofOld()), nil, 2)
+		time.Sleep(time.Nanosecond)
+		if err := verdict(keys, ofNext()); err != nil {
+			t.Errorf("known key of an old copy: %v", err)
+		}
+		synctest.Wait() // for the fetch in the background
+		i.expect(t, "taken back", verdict(keys, ofOld()), bearer.ErrRefused, 3)
+		i.expect(t, "kept", verdict(keys, ofNext()), nil, 3)
+	})
+}
+
+// TestJWKSBackground answers at once from an old copy while another one is fetched.
+func TestJWKSBackground_J14(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		key := newEC()
+		i := newIssuer(setOf(jwk(key, "a", nil)))
+		i.takes = time.Second
+		keys := i.keys()
+		verdict(keys, tokenBy(t, key, "ES256", "a"))
+		time.Sleep(2 * time.Hour)
+		start := time.Now()
+		if err := verdict(keys, tokenBy(t, key, "ES256", "a")); err != nil {
+			t.Errorf("old copy: %v", err)
+		}
+		if time.Since(start) != 0 {
+			t.Error("a known key had to wait for a fetch")
+		}
+		// One who names an unknown key waits for the fetch that is under way.
+		err := verdict(keys, tokenBy(t, key, "ES256", "b"))
+		i.expect(t, "unknown", err, bearer.ErrRefused, 2)
+		if time.Since(start) != time.Second {
+			t.Errorf("waited %v, want 1 s", time.Since(start))
+		}
+	})
+}
+
+// TestJWKSFailure_J14 has the set fail in many ways: the old copy serves for 24 hours, with one
+// call a minute, and heals.
+func TestJWKSFailure_J14(t *testing.T) {
+	key := newEC()
+	good := setOf(jwk(key, "a", nil))
+	read := 0
+	for name, bad := range map[string]publication{
+		"down":           {status: 503},
+		"no connection":  {answer: func(*http.Request) (*http.Response, error) { return nil, io.EOF }},
+		"gone":           {status: 404, set: good},
+		"garbage":        {status: 200, set: "garbage"},
+		"cut":            {status: 200, set: good[:len(good)-1]},
+		"doubled":        {status: 200, set: good + good},
+		"name twice":     {status: 200, set: `{"keys":[],` + good[1:]},
+		"other case":     {status: 200, set: strings.Replace(good, "keys", "KEYS", 1)},
+		"empty":          {status: 200, set: setOf()},
+		"no list":        {status: 200, set: `{"keys":{}}`},
+		"list of texts":  {status: 200, set: `{"keys":["a"]}`},
+		"nothing usable": {status: 200, set: setOf(jwk(key, "a", map[string]any{"use": "enc"}))},
+		"1 MiB and more": {status: 200, set: good + strings.Repeat(" ", 1<<20)},
+		"1 GiB": {answer: func(req *http.Request) (*http.Response, error) {
+			return response(req, 200, io.LimitReader(blanks{&read}, 1<<30)), nil
+		}},
+		"slow drip": {answer: func(req *http.Request) (*http.Response, error) {
+			return response(req, 200, drip{}), nil
+		}},
+		"elsewhere": {answer: func(req *http.Request) (*http.Response, error) {
+			if req.URL.Host != "issuer.example" {
+				return response(req, 200, strings.NewReader(good)), nil
+			}
+			resp := response(req, 307, strings.NewReader(""))
+			resp.Header.Set("Location", "https://evil.example/keys")
+			return resp, nil
+		}},
+		"panic": {answer: func(*http.Request) (*http.Response, error) { panic("oops") }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				i := newIssuer(good)
+				keys := i.keys()
+				token := func() string { return tokenBy(t, key, "ES256", "a") }
+				i.expect(t, "first", verdict(keys, token()), nil, 1)
+				start := time.Now()
+				i.publish(bad)
+				for time.Since(start) < 2*time.Hour {
+					time.Sleep(20 * time.Second)
+					if k, err := keys.VerificationKey(t.Context(), "a"); k == nil {
+						t.Fatalf("after %v: %v", time.Since(start), err)
+					}
+				}
+				if n := i.calls.Load(); n < 60 || n > 62 {
+					t.Errorf("%d calls, want 1, and then one a minute for an hour", n)
+				}
+				time.Sleep(time.Until(start.Add(24*time.Hour - time.Second)))
+				if err := verdict(keys, token()); err != nil {
+					t.Errorf("on the last second of the copy: %v", err)
+				}
+				synctest.Wait()
+				// A key that is not in the copy may be a new one: nobody can tell.
+				before := i.calls.Load()
+				err := verdict(keys, tokenBy(t, key, "ES256", "b"))
+				i.expect(t, "unknown", err, auth.ErrUnavailable, before)
+				if keys.Err() == nil {
+					t.Error("Err tells nothing")
+				}
+				time.Sleep(time.Until(start.Add(24 * time.Hour)))
+				err = verdict(keys, token())
+				i.expect(t, "too old", err, auth.ErrUnavailable, before)
+				var later interface{ RetryAfter() time.Duration }
+				if !errors.As(err, &later) || later.RetryAfter() <= 0 ||
+					later.RetryAfter() > time.Minute {
+					t.Errorf("no time to ask again in %v", err)
+				}
+				i.publish(publication{status: 200, set: good})
+				time.Sleep(time.Minute)
+				i.expect(t, "healed", verdict(keys, token()), nil, before+1)
+				if keys.Err() != nil {
+					t.Errorf("healed, and Err says %v", keys.Err())
+				}
+			})
+		})
+	}
+	if calls := 65; read > calls*2<<20 {
+		t.Errorf("%d MiB read of an endless answer", read>>20)
+	}
+}
+
+type blanks struct{ read *int }
+
+func (b blanks) Read(p []byte) (int, error) {
+	*b.read += len(p)
+	return copy(p, bytes.Repeat([]byte(" "), len(p))), nil
+}
+
+// drip is a body that has a byte every 5 seconds.
+type drip struct{}
+
+func (drip) Read(p []byte) (int, error) {
+	time.Sleep(5 * time.Second)
+	p[0] = ' '
+	return 1, nil
+}
+
+// TestJWKSFlood_J14 names 10,000 keys at once that nobody has, for some minutes.
+func TestJWKSFlood_J14(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		key := newEC()
+		i := newIssuer(setOf(jwk(key, "a", nil)))
+		i.takes = 3 * time.Second
+		keys := i.keys()
+		for minute := range int32(5) {
+			var flood sync.WaitGroup
+			for n := range 10_000 {
+				flood.Go(func() {
+					_, err := keys.VerificationKey(t.Context(), fmt.Sprint("unknown-", n))
+					if !errors.Is(err, bearer.ErrUnknownKey) {
+						t.Errorf("unknown key: %v", err)
+					}
+				})
+			}
+			flood.Go(func() {
+				k, err := keys.VerificationKey(t.Context(), "a")
+				if k == nil || err != nil {
+					t.Errorf("known key: %v", err)
+				}
+			})
+			flood.Wait()
+			if n := i.calls.Load(); n != minute+1 {
+				t.Errorf("%d calls in minute %d", n, minute)
+			}
+			time.Sleep(57 * time.Second)
+		}
+	})
+}
+
+// TestJWKSWaiters_X6 gives up with the context of the one who asks; the others are served.
+func TestJWKSWaiters_X6(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		key := newEC()
+		i := newIssuer(setOf(jwk(key, "a", nil)))
+		i.takes = 5 * time.Second
+		keys := i.keys()
+		first, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		start := time.Now()
+		var others sync.WaitGroup
+		others.Go(func() {
+			_, err := keys.VerificationKey(first, "a")
+			if !errors.Is(err, auth.ErrUnavailable) || !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("the first: %v", err)
+			}
+			if time.Since(start) != time.Second {
+				t.Errorf("the first waited for %v", time.Since(start))
+			}
+		})
+		synctest.Wait()
+		for range 99 {
+			others.Go(func() {
+				if k, err := keys.VerificationKey(t.Context(), "a"); k == nil || err != nil {
+					t.Errorf("another: %v", err)
+				}
+			})
+		}
+		others.Wait()
+		i.expect(t, "all", nil, nil, 1)
+	})
+}
+
+// TestJWKSHangs_F5 has a fetch end after 10 s.
+func TestJWKSHangs_F5(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		i := &issuer{takes: time.Hour}
+		keys := i.keys()
+		start := time.Now()
+		_, err := keys.VerificationKey(t.Context(), "a")
+		if !errors.Is(err, auth.ErrUnavailable) || time.Since(start) != 10*time.Second {
+			t.Errorf("after %v: %v", time.Since(start), err)
+		}
+		_, err = keys.VerificationKey(t.Context(), "a")
+		i.expect(t, "at once", err, auth.ErrUnavailable, 1)
+		if time.Since(start) != 10*time.Second {
+			t.Error("a failure was waited for again")
+		}
+	})
+}
+
+// TestJWKSSetup_F9 asks nobody where the fields are wrong, and says which.
+func TestJWKSSetup_F9(t *testing.T) {
+	for _, c := range []struct{ url, method, want string }{
+		{"", "", "URL"},
+		{"keys", "", "URL"},
+		{"http://issuer.example/keys", "", "URL"},
+		{"http://localhost.evil.example/keys", "", "URL"},
+		{"http://127.0.0.1.example/keys", "", "URL"},
+		{"ftp://issuer.example/keys", "", "URL"},
+		{"https://ann:secret@issuer.example/keys", "", "URL"},
+		{"https:///keys", "", "URL"},
+		{"https://issuer.example/\x00", "", "URL"},
+		{keysURL, "HS256", "Method"},
+		{keysURL, "ES256", "Method"},
+		{keysURL, "RS1", "Method"},
+		{keysURL, "rs256", "Method"},
+		{"https://issuer.example/keys?x=1", "PS512", ""},
+		{"http://127.0.0.1:8080/keys", "", ""},
+		{"http://[::1]/keys", "", ""},
+		{"http://LOCALHOST/keys", "", ""},
+	} {
+		i := newIssuer(setOf(jwk(ecKey(), "a", nil)))
+		keys := i.keys()
+		keys.URL, keys.Method = c.url, c.method
+		_, err := keys.VerificationKey(context.Background(), "a")
+		switch {
+		case c.want == "":
+			i.expect(t, c.url+c.method, err, nil, 1)
+		case err == nil || !strings.Contains(err.Error(), "its "+c.want+" ") ||
+			strings.Contains(err.Error(), "secret"):
+			t.Errorf("%s %s: %v", c.url, c.method, err)
+		default:
+			i.expect(t, c.url+c.method, err, auth.ErrUnavailable, 0)
+		}
+	}
+}
+
+// TestJWKSKeys says which keys of a set are used, and how.
+func TestJWKSKeys(t *testing.T) {
+	ec, longID := ecKey(), strings.Repeat("k", 65)
+	with := func(name string, value any) map[string]any { return map[string]any{name: value} }
+	other := jwk(newEC(), "other", nil) // so that a token without kid has no key
+	p384 := must(ecdsa.GenerateKey(elliptic.P384(), rand.Reader))
+	p521 := must(ecdsa.GenerateKey(elliptic.P521(), rand.Reader))
+	d := base64.RawURLEncoding.EncodeToString(must(ec.Bytes()))
+	weak := base64.RawURLEncoding.EncodeToString(bytes.Repeat([]byte{0xff}, 128))
+	huge := base64.RawURLEncoding.EncodeToString(bytes.Repeat([]byte{0xff}, 2049))
+	ed := map[string]any{"kty": "OKP", "crv": "Ed25519", "kid": "a",
+		"x": base64.RawURLEncoding.EncodeToString(edKey()[32:])}
+	for _, c := range []struct {
+		name string
+		set  []map[string]any
+		kid  string
+		want string // the method of the key; "": there is none
+	}{
+		{"EC", []map[string]any{jwk(ec, "a", nil), other}, "a", "ES256"},
+		{"EC with alg", []map[string]any{jwk(ec, "a", with("alg", "ES256")), other}, "a", "ES256"},
+		{"EC of P-384", []map[string]any{jwk(p384, "a", nil), other}, "a", "ES384"},
+		{"EC of P-521", []map[string]any{jwk(p521, "a", nil), other}, "a", "ES512"},
+		{"Ed25519", []map[string]any{ed, other}, "a", "EdDSA"},
+		{"RSA", []map[string]any{rsaJWK("a", nil), other}, "a", "RS256"},
+		{"RSA with alg", []map[string]any{rsaJWK("a", with("alg", "PS384")), other}, "a", "PS384"},
+		{"for signatures", []map[string]any{jwk(ec, "a", with("use", "sig")), other}, "a", "ES256"},
+		{"key_ops verify",
+			[]map[string]any{jwk(ec, "a", with("key_ops", []string{"verify"})), other}, "a", "ES256"},
+		{"kid of 64", []map[string]any{jwk(ec, longID[1:], nil), other}, longID[1:], "ES256"},
+		{"a member nobody knows", []map[string]any{jwk(ec, "a", with("x-y", 1)), other}, "a", "ES256"},
+		{"no kid, one key", []map[string]any{jwk(ec, "", nil)}, "", "ES256"},
+		{"no kid, one key with kid", []map[string]any{jwk(ec, "a", nil)}, "", "ES256"},
+		{"no kid, one key is usable",
+			[]map[string]any{jwk(ec, "a", nil), rsaJWK("b", with("use", "enc"))}, "", "ES256"},
+
+		{"no kid, two keys", []map[string]any{jwk(ec, "a", nil), other}, "", ""},
+		{"no kid, two without", []map[string]any{jwk(ec, "", nil), jwk(ec, "", nil), other}, "", ""},
+		{"kid of a key without", []map[string]any{jwk(ec, "", nil)}, "a", ""},
+		{"other case", []map[string]any{jwk(ec, "a", nil), other}, "A", ""},
+		{"two of one kid", []map[string]any{jwk(ec, "a", nil), rsaJWK("a", nil), other}, "a", ""},
+		{"three of one kid", []map[string]any{
+			jwk(ec, "a", nil), rsaJWK("a", nil), jwk(ec, "a", nil), other}, "a", ""},
+		{"for encryption", []map[string]any{jwk(ec, "a", with("use", "enc")), other}, "a", ""},
+		{"for signing only",
+			[]map[string]any{jwk(ec, "a", with("key_ops", []string{"sign"})), other}, "a", ""},
+		{"key_ops no list", []map[string]any{jwk(ec, "a", with("key_ops", "verify")), other}, "a", ""},
+		{"private", []map[string]any{jwk(ec, "a", with("d", d)), other}, "a", ""},
+		{"symmetric", []map[string]any{{
+			"kty": "oct", "kid": "a", "alg": "HS256", "k": weak}, other}, "a", ""},
+		{"alg of another kind", []map[string]any{jwk(ec, "a", with("alg", "RS256")), other}, "a", ""},
+		{"alg of another curve", []map[string]any{jwk(ec, "a", with("alg", "ES384")), other}, "a", ""},
+		{"alg of a secret", []map[string]any{jwk(ec, "a", with("alg", "HS256")), other}, "a", ""},
+		{"alg none", []map[string]any{jwk(ec, "a", with("alg", "none")), other}, "a", ""},
+		{"alg a number", []map[string]any{jwk(ec, "a", with("alg", 1)), other}, "a", ""},
+		{"RSA of 1024 bits", []map[string]any{rsaJWK("a", with("n", weak)), other}, "a", ""},
+		{"RSA of 16392 bits", []map[string]any{rsaJWK("a", with("n", huge)), other}, "a", ""},
+		{"point off the curve", []map[string]any{jwk(ec, "a", with("x", weak[:43])), other}, "a", ""},
+		{"unknown kind", []map[string]any{jwk(ec, "a", with("kty", "XX")), other}, "a", ""},
+		{"unknown curve", []map[string]any{jwk(ec, "a", with("crv", "secp256k1")), other}, "a", ""},
+		{"kid of 65", []map[string]any{jwk(ec, longID, nil), other}, longID, ""},
+		{"kid a number", []map[string]any{jwk(ec, "a", with("kid", 1)), other}, "1", ""},
+		{"kid not ASCII", []map[string]any{jwk(ec, "ä", nil), other}, "ä", ""},
+	} {
+		i := newIssuer(setOf(c.set...))
+		key, err := i.keys().VerificationKey(context.Background(), c.kid)
+		switch {
+		case c.want == "" && (key != nil || !errors.Is(err, bearer.ErrUnknownKey)):
+			t.Errorf("%s: %v, %v", c.name, key, err)
+		case c.want != "" && (err != nil || key.Method != c.want):
+			t.Errorf("%s: %v, %v, want %s", c.name, key, err, c.want)
+		}
+	}
+}
+
+// TestJWKSVerifies has a token of each kind of key verified, and the method of RSA keys chosen.
+func TestJWKSVerifies(t *testing.T) {
+	set := setOf(jwk(ecKey(), "ec", nil), rsaJWK("rsa", nil), map[string]any{
+		"kty": "OKP", "crv": "Ed25519", "kid": "ed",
+		"x": base64.RawURLEncoding.EncodeToString(edKey()[32:])})
+	i := newIssuer(set)
+	keys := i.keys()
+	keys.Method = "PS256"
+	for _, c := range []struct {
+		kid, method string
+		key         any
+		want        error
+	}{
+		{"ec", "ES256", ecKey(), nil},
+		{"ed", "EdDSA", edKey(), nil},
+		{"rsa", "PS256", rsaKey(), nil},
+		{"rsa", "RS256", rsaKey(), bearer.ErrRefused},
+		{"ec", "EdDSA", edKey(), bearer.ErrRefused},
+		{"ec", "ES256", newEC(), bearer.ErrRefused},
+	} {
+		err := verdict(keys, tokenBy(t, c.key, c.method, c.kid))
+		i.expect(t, c.kid+" "+c.method, err, c.want, 1)
+	}
+}
