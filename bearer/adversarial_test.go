@@ -148,7 +148,10 @@ func forgeries() []struct {
 	asJWK := must(json.Marshal(rsaJWK("", nil)))
 	attacker := string(must(json.Marshal(jwk(newEC(), "", nil))))
 	ps := &bearer.Key{Method: "PS256", Key: rsaKey()}
-	const alg, kid, sig = "its alg is not that of the key", "its kid is not", "signature is wrong"
+	const (
+		alg, kid, sig = "its alg is not that of the key", "its kid is not", "signature is wrong"
+		unknown       = "no key of that id"
+	)
 	return []struct {
 		row, name, base string
 		change          func(*draft)
@@ -189,10 +192,10 @@ func forgeries() []struct {
 			return make([]byte, 64)
 		}), sig},
 
-		{"J3", "kid a path", "map", foreignKey(`"../../../dev/null"`, ""), "no key of that id"},
-		{"J3", "kid SQL", "map", foreignKey(`"x' UNION SELECT 'a'--"`, "a"), "no key of that id"},
-		{"J3", "kid a URL", "map", foreignKey(`"https://evil.example/k"`, "a"), "no key of that id"},
-		{"J3", "kid of another case", "map", header("kid", `"K1"`), "no key of that id"},
+		{"J3", "kid a path", "map", foreignKey(`"../../../dev/null"`, ""), unknown},
+		{"J3", "kid SQL", "map", foreignKey(`"x' UNION SELECT 'a'--"`, "a"), unknown},
+		{"J3", "kid a URL", "map", foreignKey(`"https://evil.example/k"`, "a"), unknown},
+		{"J3", "kid of another case", "map", header("kid", `"K1"`), unknown},
 		{"J3", "kid too long", "map", header("kid", `"`+strings.Repeat("k", 65)+`"`), kid},
 		{"J3", "kid not ASCII", "map", header("kid", `"k\u00e4"`), kid},
 		{"J3", "kid with a line break", "map", header("kid", `"k1\n"`), kid},
@@ -220,7 +223,8 @@ func forgeries() []struct {
 		{"J8", "many dots", "", finish(func(s string) string {
 			return s + strings.Repeat(".", 4000)
 		}), "three parts"},
-		{"J8", "deep", "", claim("more", strings.Repeat("[", 16)+strings.Repeat("]", 16)), "deeper"},
+		{"J8", "deep", "", claim("more", strings.Repeat("[", 16)+strings.Repeat("]", 16)),
+			"deeper"},
 		{"J9", "crit", "", moreHeader(`"crit":["x"],"x":1`), "change its meaning"},
 		{"J9", "b64 without crit", "", moreHeader(`"b64":false`), "change its meaning"},
 		{"J10", "nested", "", moreHeader(`"cty":"application/jwt"`), "names another token"},
@@ -234,7 +238,8 @@ func forgeries() []struct {
 		{"J12", "spare bits", "", part(2, func(s string) string {
 			return s[:len(s)-1] + string(s[len(s)-1]+1)
 		}), "base64url"},
-		{"S10", "byte order mark", "", func(d *draft) { d.header = "\ufeff" + d.header }, "not JSON"},
+		{"S10", "byte order mark", "", func(d *draft) { d.header = "\ufeff" + d.header },
+			"not JSON"},
 		{"S10", "trailing bytes", "", func(d *draft) { d.claims += "{}" }, "not JSON"},
 	}
 }

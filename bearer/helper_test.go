@@ -78,3 +78,8 @@ func mint(t testing.TB, key *bearer.Key, header, claims any) string {
 func withToken(token string) *http.Request {
 	return &http.Request{Header: http.Header{"Authorization": {"Bearer " + token}}}
 }
+
+// pyramidCookie writes a token as pyramid_jwt has it in its cookies.
+func pyramidCookie(token string) string {
+	return base64.URLEncoding.EncodeToString([]byte(`"` + token + `"`))
+}

@@ -206,8 +206,10 @@ func TestJWKSFailure_J14(t *testing.T) {
 	good := setOf(jwk(key, "a", nil))
 	read := 0
 	for name, bad := range map[string]publication{
-		"down":           {status: 503},
-		"no connection":  {answer: func(*http.Request) (*http.Response, error) { return nil, io.EOF }},
+		"down": {status: 503},
+		"no connection": {answer: func(*http.Request) (*http.Response, error) {
+			return nil, io.EOF
+		}},
 		"gone":           {status: 404, set: good},
 		"garbage":        {status: 200, set: "garbage"},
 		"cut":            {status: 200, set: good[:len(good)-1]},
@@ -419,104 +421,5 @@ func TestJWKSSetup_F9(t *testing.T) {
 		default:
 			i.expect(t, c.url+c.method, err, auth.ErrUnavailable, 0)
 		}
-	}
-}
-
-// TestJWKSKeys says which keys of a set are used, and how.
-func TestJWKSKeys(t *testing.T) {
-	ec, longID := ecKey(), strings.Repeat("k", 65)
-	with := func(name string, value any) map[string]any { return map[string]any{name: value} }
-	other := jwk(newEC(), "other", nil) // so that a token without kid has no key
-	p384 := must(ecdsa.GenerateKey(elliptic.P384(), rand.Reader))
-	p521 := must(ecdsa.GenerateKey(elliptic.P521(), rand.Reader))
-	d := base64.RawURLEncoding.EncodeToString(must(ec.Bytes()))
-	weak := base64.RawURLEncoding.EncodeToString(bytes.Repeat([]byte{0xff}, 128))
-	huge := base64.RawURLEncoding.EncodeToString(bytes.Repeat([]byte{0xff}, 2049))
-	ed := map[string]any{"kty": "OKP", "crv": "Ed25519", "kid": "a",
-		"x": base64.RawURLEncoding.EncodeToString(edKey()[32:])}
-	for _, c := range []struct {
-		name string
-		set  []map[string]any
-		kid  string
-		want string // the method of the key; "": there is none
-	}{
-		{"EC", []map[string]any{jwk(ec, "a", nil), other}, "a", "ES256"},
-		{"EC with alg", []map[string]any{jwk(ec, "a", with("alg", "ES256")), other}, "a", "ES256"},
-		{"EC of P-384", []map[string]any{jwk(p384, "a", nil), other}, "a", "ES384"},
-		{"EC of P-521", []map[string]any{jwk(p521, "a", nil), other}, "a", "ES512"},
-		{"Ed25519", []map[string]any{ed, other}, "a", "EdDSA"},
-		{"RSA", []map[string]any{rsaJWK("a", nil), other}, "a", "RS256"},
-		{"RSA with alg", []map[string]any{rsaJWK("a", with("alg", "PS384")), other}, "a", "PS384"},
-		{"for signatures", []map[string]any{jwk(ec, "a", with("use", "sig")), other}, "a", "ES256"},
-		{"key_ops verify",
-			[]map[string]any{jwk(ec, "a", with("key_ops", []string{"verify"})), other}, "a", "ES256"},
-		{"kid of 64", []map[string]any{jwk(ec, longID[1:], nil), other}, longID[1:], "ES256"},
-		{"a member nobody knows", []map[string]any{jwk(ec, "a", with("x-y", 1)), other}, "a", "ES256"},
-		{"no kid, one key", []map[string]any{jwk(ec, "", nil)}, "", "ES256"},
-		{"no kid, one key with kid", []map[string]any{jwk(ec, "a", nil)}, "", "ES256"},
-		{"no kid, one key is usable",
-			[]map[string]any{jwk(ec, "a", nil), rsaJWK("b", with("use", "enc"))}, "", "ES256"},
-
-		{"no kid, two keys", []map[string]any{jwk(ec, "a", nil), other}, "", ""},
-		{"no kid, two without", []map[string]any{jwk(ec, "", nil), jwk(ec, "", nil), other}, "", ""},
-		{"kid of a key without", []map[string]any{jwk(ec, "", nil)}, "a", ""},
-		{"other case", []map[string]any{jwk(ec, "a", nil), other}, "A", ""},
-		{"two of one kid", []map[string]any{jwk(ec, "a", nil), rsaJWK("a", nil), other}, "a", ""},
-		{"three of one kid", []map[string]any{
-			jwk(ec, "a", nil), rsaJWK("a", nil), jwk(ec, "a", nil), other}, "a", ""},
-		{"for encryption", []map[string]any{jwk(ec, "a", with("use", "enc")), other}, "a", ""},
-		{"for signing only",
-			[]map[string]any{jwk(ec, "a", with("key_ops", []string{"sign"})), other}, "a", ""},
-		{"key_ops no list", []map[string]any{jwk(ec, "a", with("key_ops", "verify")), other}, "a", ""},
-		{"private", []map[string]any{jwk(ec, "a", with("d", d)), other}, "a", ""},
-		{"symmetric", []map[string]any{{
-			"kty": "oct", "kid": "a", "alg": "HS256", "k": weak}, other}, "a", ""},
-		{"alg of another kind", []map[string]any{jwk(ec, "a", with("alg", "RS256")), other}, "a", ""},
-		{"alg of another curve", []map[string]any{jwk(ec, "a", with("alg", "ES384")), other}, "a", ""},
-		{"alg of a secret", []map[string]any{jwk(ec, "a", with("alg", "HS256")), other}, "a", ""},
-		{"alg none", []map[string]any{jwk(ec, "a", with("alg", "none")), other}, "a", ""},
-		{"alg a number", []map[string]any{jwk(ec, "a", with("alg", 1)), other}, "a", ""},
-		{"RSA of 1024 bits", []map[string]any{rsaJWK("a", with("n", weak)), other}, "a", ""},
-		{"RSA of 16392 bits", []map[string]any{rsaJWK("a", with("n", huge)), other}, "a", ""},
-		{"point off the curve", []map[string]any{jwk(ec, "a", with("x", weak[:43])), other}, "a", ""},
-		{"unknown kind", []map[string]any{jwk(ec, "a", with("kty", "XX")), other}, "a", ""},
-		{"unknown curve", []map[string]any{jwk(ec, "a", with("crv", "secp256k1")), other}, "a", ""},
-		{"kid of 65", []map[string]any{jwk(ec, longID, nil), other}, longID, ""},
-		{"kid a number", []map[string]any{jwk(ec, "a", with("kid", 1)), other}, "1", ""},
-		{"kid not ASCII", []map[string]any{jwk(ec, "ä", nil), other}, "ä", ""},
-	} {
-		i := newIssuer(setOf(c.set...))
-		key, err := i.keys().VerificationKey(context.Background(), c.kid)
-		switch {
-		case c.want == "" && (key != nil || !errors.Is(err, bearer.ErrUnknownKey)):
-			t.Errorf("%s: %v, %v", c.name, key, err)
-		case c.want != "" && (err != nil || key.Method != c.want):
-			t.Errorf("%s: %v, %v, want %s", c.name, key, err, c.want)
-		}
-	}
-}
-
-// TestJWKSVerifies has a token of each kind of key verified, and the method of RSA keys chosen.
-func TestJWKSVerifies(t *testing.T) {
-	set := setOf(jwk(ecKey(), "ec", nil), rsaJWK("rsa", nil), map[string]any{
-		"kty": "OKP", "crv": "Ed25519", "kid": "ed",
-		"x": base64.RawURLEncoding.EncodeToString(edKey()[32:])})
-	i := newIssuer(set)
-	keys := i.keys()
-	keys.Method = "PS256"
-	for _, c := range []struct {
-		kid, method string
-		key         any
-		want        error
-	}{
-		{"ec", "ES256", ecKey(), nil},
-		{"ed", "EdDSA", edKey(), nil},
-		{"rsa", "PS256", rsaKey(), nil},
-		{"rsa", "RS256", rsaKey(), bearer.ErrRefused},
-		{"ec", "EdDSA", edKey(), bearer.ErrRefused},
-		{"ec", "ES256", newEC(), bearer.ErrRefused},
-	} {
-		err := verdict(keys, tokenBy(t, c.key, c.method, c.kid))
-		i.expect(t, c.kid+" "+c.method, err, c.want, 1)
 	}
 }

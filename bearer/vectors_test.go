@@ -191,7 +191,8 @@ func TestVerifyVectors(t *testing.T) {
 		})
 	}
 	for name := range decisions {
-		if !slices.ContainsFunc(file.VerifyCases, func(c verifyCase) bool { return c.Name == name }) {
+		isIt := func(c verifyCase) bool { return c.Name == name }
+		if !slices.ContainsFunc(file.VerifyCases, isIt) {
 			t.Errorf("a decision on %q, which is not there", name)
 		}
 	}

@@ -1,0 +1,115 @@
+package bearer_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/countersign-go/countersign/bearer"
+)
+
+// TestJWKSKeys says which keys of a set are used, and how.
+func TestJWKSKeys(t *testing.T) {
+	type set = []map[string]any
+	ec, longID := ecKey(), strings.Repeat("k", 65)
+	with := func(name string, value any) map[string]any { return map[string]any{name: value} }
+	other := jwk(newEC(), "other", nil) // so that a token without kid has no key
+	p384 := must(ecdsa.GenerateKey(elliptic.P384(), rand.Reader))
+	p521 := must(ecdsa.GenerateKey(elliptic.P521(), rand.Reader))
+	d := base64.RawURLEncoding.EncodeToString(must(ec.Bytes()))
+	weak := base64.RawURLEncoding.EncodeToString(bytes.Repeat([]byte{0xff}, 128))
+	huge := base64.RawURLEncoding.EncodeToString(bytes.Repeat([]byte{0xff}, 2049))
+	ed := map[string]any{"kty": "OKP", "crv": "Ed25519", "kid": "a",
+		"x": base64.RawURLEncoding.EncodeToString(edKey()[32:])}
+	for _, c := range []struct {
+		name string
+		keys set
+		kid  string
+		want string // the method of the key; "": there is none
+	}{
+		{"EC", set{jwk(ec, "a", nil), other}, "a", "ES256"},
+		{"EC with alg", set{jwk(ec, "a", with("alg", "ES256")), other}, "a", "ES256"},
+		{"EC of P-384", set{jwk(p384, "a", nil), other}, "a", "ES384"},
+		{"EC of P-521", set{jwk(p521, "a", nil), other}, "a", "ES512"},
+		{"Ed25519", set{ed, other}, "a", "EdDSA"},
+		{"RSA", set{rsaJWK("a", nil), other}, "a", "RS256"},
+		{"RSA with alg", set{rsaJWK("a", with("alg", "PS384")), other}, "a", "PS384"},
+		{"for signatures", set{jwk(ec, "a", with("use", "sig")), other}, "a", "ES256"},
+		{"key_ops verify",
+			set{jwk(ec, "a", with("key_ops", []string{"verify"})), other}, "a", "ES256"},
+		{"kid of 64", set{jwk(ec, longID[1:], nil), other}, longID[1:], "ES256"},
+		{"a member nobody knows", set{jwk(ec, "a", with("x-y", 1)), other}, "a", "ES256"},
+		{"no kid, one key", set{jwk(ec, "", nil)}, "", "ES256"},
+		{"no kid, one key with kid", set{jwk(ec, "a", nil)}, "", "ES256"},
+		{"no kid, one key is usable",
+			set{jwk(ec, "a", nil), rsaJWK("b", with("use", "enc"))}, "", "ES256"},
+
+		{"no kid, two keys", set{jwk(ec, "a", nil), other}, "", ""},
+		{"no kid, two without", set{jwk(ec, "", nil), jwk(ec, "", nil), other}, "", ""},
+		{"kid of a key without", set{jwk(ec, "", nil)}, "a", ""},
+		{"other case", set{jwk(ec, "a", nil), other}, "A", ""},
+		{"two of one kid", set{jwk(ec, "a", nil), rsaJWK("a", nil), other}, "a", ""},
+		{"three of one kid", set{
+			jwk(ec, "a", nil), rsaJWK("a", nil), jwk(ec, "a", nil), other}, "a", ""},
+		{"for encryption", set{jwk(ec, "a", with("use", "enc")), other}, "a", ""},
+		{"for signing only",
+			set{jwk(ec, "a", with("key_ops", []string{"sign"})), other}, "a", ""},
+		{"key_ops no list", set{jwk(ec, "a", with("key_ops", "verify")), other}, "a", ""},
+		{"private", set{jwk(ec, "a", with("d", d)), other}, "a", ""},
+		{"symmetric", set{{
+			"kty": "oct", "kid": "a", "alg": "HS256", "k": weak}, other}, "a", ""},
+		{"alg of another kind", set{jwk(ec, "a", with("alg", "RS256")), other}, "a", ""},
+		{"alg of another curve", set{jwk(ec, "a", with("alg", "ES384")), other}, "a", ""},
+		{"alg of a secret", set{jwk(ec, "a", with("alg", "HS256")), other}, "a", ""},
+		{"alg none", set{jwk(ec, "a", with("alg", "none")), other}, "a", ""},
+		{"alg a number", set{jwk(ec, "a", with("alg", 1)), other}, "a", ""},
+		{"RSA of 1024 bits", set{rsaJWK("a", with("n", weak)), other}, "a", ""},
+		{"RSA of 16392 bits", set{rsaJWK("a", with("n", huge)), other}, "a", ""},
+		{"point off the curve", set{jwk(ec, "a", with("x", weak[:43])), other}, "a", ""},
+		{"unknown kind", set{jwk(ec, "a", with("kty", "XX")), other}, "a", ""},
+		{"unknown curve", set{jwk(ec, "a", with("crv", "secp256k1")), other}, "a", ""},
+		{"kid of 65", set{jwk(ec, longID, nil), other}, longID, ""},
+		{"kid a number", set{jwk(ec, "a", with("kid", 1)), other}, "1", ""},
+		{"kid not ASCII", set{jwk(ec, "ä", nil), other}, "ä", ""},
+	} {
+		i := newIssuer(setOf(c.keys...))
+		key, err := i.keys().VerificationKey(context.Background(), c.kid)
+		switch {
+		case c.want == "" && (key != nil || !errors.Is(err, bearer.ErrUnknownKey)):
+			t.Errorf("%s: %v, %v", c.name, key, err)
+		case c.want != "" && (err != nil || key.Method != c.want):
+			t.Errorf("%s: %v, %v, want %s", c.name, key, err, c.want)
+		}
+	}
+}
+
+// TestJWKSVerifies has a token of each kind of key verified, and the method of RSA keys chosen.
+func TestJWKSVerifies(t *testing.T) {
+	set := setOf(jwk(ecKey(), "ec", nil), rsaJWK("rsa", nil), map[string]any{
+		"kty": "OKP", "crv": "Ed25519", "kid": "ed",
+		"x": base64.RawURLEncoding.EncodeToString(edKey()[32:])})
+	i := newIssuer(set)
+	keys := i.keys()
+	keys.Method = "PS256"
+	for _, c := range []struct {
+		kid, method string
+		key         any
+		want        error
+	}{
+		{"ec", "ES256", ecKey(), nil},
+		{"ed", "EdDSA", edKey(), nil},
+		{"rsa", "PS256", rsaKey(), nil},
+		{"rsa", "RS256", rsaKey(), bearer.ErrRefused},
+		{"ec", "EdDSA", edKey(), bearer.ErrRefused},
+		{"ec", "ES256", newEC(), bearer.ErrRefused},
+	} {
+		err := verdict(keys, tokenBy(t, c.key, c.method, c.kid))
+		i.expect(t, c.kid+" "+c.method, err, c.want, 1)
+	}
+}

@@ -1,0 +1,330 @@
+package bearer_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/countersign-go/countersign/auth"
+	"github.com/countersign-go/countersign/bearer"
+)
+
+var (
+	_ auth.Authenticator = (*bearer.Verifier)(nil)
+	_ auth.Challenger    = (*bearer.Verifier)(nil)
+)
+
+// A keyFunc is a KeySet.
+type keyFunc func(ctx context.Context, kid string) (*bearer.Key, error)
+
+func (f keyFunc) VerificationKey(ctx context.Context, kid string) (*bearer.Key, error) {
+	return f(ctx, kid)
+}
+
+// annToken is a token about ann that is good for an hour, with claims changed as told.
+func annToken(t testing.TB, change jwt.MapClaims) string {
+	t.Helper()
+	claims := claimsOf("1", time.Hour)
+	maps.Copy(claims, change)
+	return mint(t, hmacKey, nil, claims)
+}
+
+func TestAuthenticate(t *testing.T) {
+	v := &bearer.Verifier{
+		Keys: hmacKey,
+		Groups: func(_ context.Context, claims jwt.MapClaims) ([]string, error) {
+			return []string{fmt.Sprint("of ", claims["sub"])}, nil
+		},
+	}
+	end := time.Now().Add(time.Hour).Truncate(time.Second)
+	header := `{"alg":"HS256","typ":"JWT"}`
+	token := mint(t, hmacKey, header,
+		fmt.Sprintf(`{"sub":"ann","exp":%d,"big":12345678901234567890.10}`, end.Unix()))
+	id, err := v.Authenticate(withToken(token))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if id.Subject != "ann" || id.Scheme != "Bearer" || !id.Expires.Equal(end) ||
+		!slices.Equal(id.Groups, []string{"of ann"}) ||
+		fmt.Sprint(id.Claims["big"]) != "12345678901234567890.10" || len(id.Claims) != 3 {
+		t.Errorf("%+v", id)
+	}
+}
+
+// TestPlaces says where a token is found, and under which scheme.
+func TestPlaces(t *testing.T) {
+	token := annToken(t, nil)
+	for x := "x"; len(token)%3 == 1; x += "x" { // so that its cookie has padding
+		token = annToken(t, jwt.MapClaims{"x": x})
+	}
+	pyramid := pyramidCookie(token)
+	long := strings.Repeat("x", 8<<10)
+	type fields = http.Header
+	type verifier = bearer.Verifier
+	for _, c := range []struct {
+		name string
+		v    verifier
+		sent fields
+		want string // a scheme, "none", "refused", or "anonymous": none, with a reason
+	}{
+		{"default", verifier{}, fields{"Authorization": {"Bearer " + token}}, "Bearer"},
+		{"other case", verifier{}, fields{"Authorization": {"bEARER " + token}}, "Bearer"},
+		{"blanks", verifier{}, fields{"Authorization": {"Bearer   " + token}}, "Bearer"},
+		{"own scheme", verifier{Scheme: "JWT"}, fields{"Authorization": {"jwt " + token}}, "JWT"},
+		{"other scheme", verifier{}, fields{"Authorization": {"JWT " + token}}, "none"},
+		{"longer scheme", verifier{}, fields{"Authorization": {"Bearers " + token}}, "none"},
+		{"no field", verifier{}, nil, "none"},
+		{"no token", verifier{}, fields{"Authorization": {"Bearer"}}, "refused"},
+		{"words behind", verifier{}, fields{"Authorization": {"Bearer " + token + " x"}},
+			"refused"},
+		{"comma behind", verifier{}, fields{"Authorization": {"Bearer " + token + ","}},
+			"refused"},
+		{"tab", verifier{}, fields{"Authorization": {"Bearer\t" + token}}, "refused"},
+		{"two fields, C15", verifier{}, fields{
+			"Authorization": {"Bearer " + token, "Bearer " + token}}, "refused"},
+		{"two schemes, C15", verifier{}, fields{
+			"Authorization": {"Basic eDp5", "Bearer " + token}}, "refused"},
+		{"8 KiB, S4", verifier{}, fields{"Authorization": {"Bearer " + long}}, "refused"},
+
+		{"own field", verifier{Header: "x-token"}, fields{"X-Token": {token}}, "Bearer"},
+		{"own field, and a scheme", verifier{Header: "X-Token"},
+			fields{"X-Token": {"Bearer " + token}}, "refused"},
+		{"own field twice", verifier{Header: "X-Token"},
+			fields{"X-Token": {token, token}}, "refused"},
+		{"own field empty", verifier{Header: "X-Token"}, fields{"X-Token": {""}}, "none"},
+		{"own field, 8 KiB", verifier{Header: "X-Token"}, fields{"X-Token": {long + "x"}},
+			"refused"},
+		{"Authorization in lower case", verifier{Header: "authorization"},
+			fields{"Authorization": {"Bearer " + token}}, "Bearer"},
+		{"own field, sent in another", verifier{Header: "X-Token"},
+			fields{"Authorization": {"Bearer " + token}}, "none"},
+
+		{"cookie", verifier{Cookie: "s"}, fields{"Cookie": {"a=b; s=" + token}}, "Cookie"},
+		{"cookie in the second field", verifier{Cookie: "s"},
+			fields{"Cookie": {"a=b", "s=" + token}}, "Cookie"},
+		{"no cookie", verifier{Cookie: "s"}, fields{"Cookie": {"a=b"}}, "none"},
+		{"cookie of another case", verifier{Cookie: "s"}, fields{"Cookie": {"S=" + token}}, "none"},
+		{"cookie empty", verifier{Cookie: "s"}, fields{"Cookie": {"s="}}, "none"},
+		{"cookie, and a field", verifier{Cookie: "s"},
+			fields{"Authorization": {"Bearer " + token}}, "none"},
+		{"cookie garbage, J16", verifier{Cookie: "s"}, fields{"Cookie": {"s=garbage"}},
+			"anonymous"},
+		{"cookie in quotes", verifier{Cookie: "s"},
+			fields{"Cookie": {`s="` + token + `"`}}, "anonymous"},
+		{"cookie twice", verifier{Cookie: "s"},
+			fields{"Cookie": {"s=" + token + "; s=" + token}}, "anonymous"},
+		{"cookie too long", verifier{Cookie: "s"}, fields{"Cookie": {"s=" + long + "x"}},
+			"anonymous"},
+		{"pyramid", verifier{Cookie: "s", PyramidCookie: true},
+			fields{"Cookie": {"s=" + pyramid}}, "Cookie"},
+		{"pyramid without padding", verifier{Cookie: "s", PyramidCookie: true},
+			fields{"Cookie": {"s=" + strings.TrimRight(pyramid, "=")}}, "anonymous"},
+		{"pyramid, sent bare", verifier{Cookie: "s", PyramidCookie: true},
+			fields{"Cookie": {"s=" + token}}, "anonymous"},
+		{"bare, sent as pyramid", verifier{Cookie: "s"}, fields{"Cookie": {"s=" + pyramid}},
+			"anonymous"},
+	} {
+		c.v.Keys = hmacKey
+		id, err := c.v.Authenticate(&http.Request{Header: c.sent})
+		got := kindOf(err)
+		if err == nil {
+			got = id.Scheme
+		}
+		if got != c.want {
+			t.Errorf("%s: %s (%v), want %s", c.name, got, err, c.want)
+		}
+	}
+}
+
+// kindOf sorts what Authenticate returns.
+func kindOf(err error) string {
+	none, refused := errors.Is(err, auth.ErrNone), errors.Is(err, bearer.ErrRefused)
+	switch {
+	case err == nil:
+		return "accepted"
+	case errors.Is(err, auth.ErrUnavailable): // also if it is another one as well
+		return "unavailable"
+	case none && refused:
+		return "anonymous"
+	case err == auth.ErrNone:
+		return "none"
+	case refused:
+		return "refused"
+	}
+	return "other"
+}
+
+var errDown = errors.New("the database is down")
+
+// TestHooks says what becomes of the answers of Keys, Revoked and Groups, with the token in a field
+// and in a cookie.
+func TestHooks(t *testing.T) {
+	keys := func(key *bearer.Key, err error) bearer.KeySet {
+		return keyFunc(func(context.Context, string) (*bearer.Key, error) { return key, err })
+	}
+	groups := func(err error) bearer.Verifier {
+		return bearer.Verifier{Keys: hmacKey,
+			Groups: func(context.Context, jwt.MapClaims) ([]string, error) { return nil, err }}
+	}
+	revoked := func(yes bool, err error) bearer.Verifier {
+		return bearer.Verifier{Keys: hmacKey,
+			Revoked: func(context.Context, jwt.MapClaims) (bool, error) { return yes, err }}
+	}
+	wrap := func(err error) error { return fmt.Errorf("wrapped: %w", err) }
+	lookup := func(keys bearer.KeySet) bearer.Verifier { return bearer.Verifier{Keys: keys} }
+	unknown := wrap(bearer.ErrUnknownKey)
+	both := errors.Join(bearer.ErrUnknownKey, auth.ErrUnavailable)
+	other := &bearer.Key{Method: "HS256", Key: []byte(strings.Repeat("k", 32))}
+	for name, c := range map[string]struct {
+		v              bearer.Verifier
+		header, cookie string
+	}{
+		"no key":            {lookup(keys(nil, nil)), "refused", "anonymous"},
+		"unknown key":       {lookup(keys(nil, unknown)), "refused", "anonymous"},
+		"no map":            {lookup(bearer.KeyMap(nil)), "refused", "anonymous"},
+		"another key":       {lookup(other), "refused", "anonymous"},
+		"keys down, S9":     {lookup(keys(nil, errDown)), "unavailable", "unavailable"},
+		"keys in no time":   {lookup(keys(nil, context.Canceled)), "unavailable", "unavailable"},
+		"unknown, and down": {lookup(keys(nil, both)), "unavailable", "unavailable"},
+		"unusable key":      {lookup(&bearer.Key{Method: "HS256"}), "unavailable", "unavailable"},
+
+		"revoked":                {revoked(true, nil), "refused", "anonymous"},
+		"not revoked":            {revoked(false, nil), "accepted", "accepted"},
+		"revoked or not, S9":     {revoked(true, errDown), "unavailable", "unavailable"},
+		"revoked or not, unsure": {revoked(false, auth.ErrNone), "unavailable", "unavailable"},
+
+		"groups":            {groups(nil), "accepted", "accepted"},
+		"groups refuse":     {groups(errDown), "refused", "anonymous"},
+		"groups down, S9":   {groups(wrap(auth.ErrUnavailable)), "unavailable", "unavailable"},
+		"groups in no time": {groups(wrap(context.DeadlineExceeded)), "unavailable", "unavailable"},
+		"groups say none":   {groups(wrap(auth.ErrNone)), "refused", "anonymous"},
+		"groups say denied": {groups(wrap(bearer.ErrExpired)), "refused", "anonymous"},
+	} {
+		token := annToken(t, nil)
+		_, err := c.v.Authenticate(withToken(token))
+		if got := kindOf(err); got != c.header {
+			t.Errorf("%s: %s (%v), want %s", name, got, err, c.header)
+		}
+		if errors.Is(err, bearer.ErrExpired) {
+			t.Errorf("%s: another decision was made of the error: %v", name, err)
+		}
+		c.v.Cookie = "s"
+		_, err = c.v.Authenticate(&http.Request{Header: http.Header{"Cookie": {"s=" + token}}})
+		if got := kindOf(err); got != c.cookie {
+			t.Errorf("%s, cookie: %s (%v), want %s", name, got, err, c.cookie)
+		}
+	}
+}
+
+// TestHooksAreAskedLast_S10 hands nothing to a hook that is not genuine, in time and meant for us.
+func TestHooksAreAskedLast_S10(t *testing.T) {
+	asked := 0
+	v := &bearer.Verifier{
+		Keys: hmacKey, Audience: []string{"api"},
+		Revoked: func(context.Context, jwt.MapClaims) (bool, error) {
+			asked++
+			return false, nil
+		},
+		Groups: func(context.Context, jwt.MapClaims) ([]string, error) {
+			asked++
+			return nil, nil
+		},
+	}
+	good := annToken(t, jwt.MapClaims{"aud": "api"})
+	for _, token := range []string{
+		good[:len(good)-4], "x", annToken(t, nil),
+		annToken(t, jwt.MapClaims{"aud": "api", "exp": 1}),
+	} {
+		if _, err := v.Authenticate(withToken(token)); err == nil || asked != 0 {
+			t.Errorf("%v, and %d hooks were asked", err, asked)
+		}
+	}
+	if _, err := v.Authenticate(withToken(good)); err != nil || asked != 2 {
+		t.Errorf("%v, and %d hooks were asked", err, asked)
+	}
+}
+
+// TestSetup answers 503 where the Verifier is set up wrongly, whatever the token is.
+func TestSetup(t *testing.T) {
+	for want, v := range map[string]*bearer.Verifier{
+		"no Keys":          {},
+		"Leeway is not":    {Keys: hmacKey, Leeway: 5*time.Minute + 1},
+		"Leeway is not f":  {Keys: hmacKey, Leeway: -1},
+		"empty name":       {Keys: hmacKey, Audience: []string{"api", ""}},
+		"but no Cookie":    {Keys: hmacKey, PyramidCookie: true},
+		"choose one":       {Keys: hmacKey, Cookie: "s", Header: "X"},
+		"RFC 9110":         {Keys: hmacKey, Scheme: "Be arer"},
+		"Header is Cookie": {Keys: hmacKey, Header: "cookie"},
+	} {
+		for _, token := range []string{annToken(t, nil), "x"} {
+			_, err := v.Authenticate(withToken(token))
+			_, err2 := v.Verify(context.Background(), token)
+			for _, err := range []error{err, err2} {
+				if kindOf(err) != "unavailable" || !strings.Contains(err.Error(), want) {
+					t.Errorf("%s: %v", want, err)
+				}
+			}
+		}
+	}
+}
+
+// TestChallenge_J15 answers all that is wrong with a token in the same way.
+func TestChallenge_J15(t *testing.T) {
+	v := &bearer.Verifier{Keys: bearer.KeyMap{"": hmacKey}}
+	good := annToken(t, nil)
+	for name, token := range map[string]string{
+		"expired":     annToken(t, jwt.MapClaims{"exp": 1}),
+		"forged":      good[:len(good)-2] + "AA",
+		"garbage":     "x",
+		"unknown key": mint(t, hmacKey, `{"alg":"HS256","kid":"x"}`, `{}`),
+		"for another": annToken(t, jwt.MapClaims{"aud": "x"}),
+	} {
+		_, err := v.Authenticate(withToken(token))
+		if c := v.Challenge(nil, err); c != `Bearer error="invalid_token"` {
+			t.Errorf("%s: %s for %v", name, c, err)
+		}
+	}
+	// A forged token is not told from an expired one before it is known to be genuine.
+	old := annToken(t, jwt.MapClaims{"exp": 1})
+	_, err := v.Authenticate(withToken(old[:len(old)-2] + "AA"))
+	if err == nil || errors.Is(err, bearer.ErrExpired) {
+		t.Errorf("forged and expired: %v", err)
+	}
+}
+
+func TestChallenge(t *testing.T) {
+	refused := fmt.Errorf("wrapped: %w", bearer.ErrRefused)
+	anonymous := fmt.Errorf("%w: %w", auth.ErrNone, bearer.ErrRefused)
+	for _, c := range []struct {
+		v    bearer.Verifier
+		err  error
+		want string
+	}{
+		{bearer.Verifier{}, auth.ErrNone, `Bearer`},
+		{bearer.Verifier{}, nil, `Bearer`},
+		{bearer.Verifier{}, refused, `Bearer error="invalid_token"`},
+		{bearer.Verifier{Realm: `the "api"`}, auth.ErrNone, `Bearer realm="the \"api\""`},
+		{bearer.Verifier{Realm: "api"}, refused, `Bearer realm="api", error="invalid_token"`},
+		{bearer.Verifier{Scheme: "JWT"}, refused, `JWT error="invalid_token"`},
+		{bearer.Verifier{Header: "x-token"}, auth.ErrNone, `Bearer header="X-Token"`},
+		{bearer.Verifier{Header: "X-Token", Realm: "api"}, refused,
+			`Bearer realm="api", header="X-Token", error="invalid_token"`},
+		{bearer.Verifier{Cookie: "s"}, anonymous, `Cookie cookie-name="s"`},
+		{bearer.Verifier{Cookie: "s", Realm: "api"}, auth.ErrNone,
+			`Cookie realm="api", cookie-name="s"`},
+		{bearer.Verifier{Cookie: "s p"}, refused, `Bearer`},
+	} {
+		c.v.Keys = hmacKey
+		if got := c.v.Challenge(nil, c.err); got != c.want {
+			t.Errorf("%+v, %v: %s, want %s", c.v, c.err, got, c.want)
+		}
+	}
+}
