@@ -16,6 +16,8 @@ import (
 	"github.com/countersign-go/countersign/creds"
 )
 
+var base64url, base64std = base64.RawURLEncoding, base64.StdEncoding
+
 var hmacKey = &bearer.Key{
 	Method: "HS256", Key: creds.Secret("0123456789abcdef0123456789abcdef"),
 }

@@ -211,11 +211,14 @@ func isKeyFile(secret []byte) bool {
 
 // parsed returns the key in a PEM file, and any other key as it is.
 func parsed(key any) (any, error) {
+	public, isPublic := key.(ed25519.PublicKey)
+	private, isPrivate := key.(ed25519.PrivateKey)
+	if isPublic && len(public) != ed25519.PublicKeySize ||
+		isPrivate && len(private) != ed25519.PrivateKeySize {
+		return nil, fmt.Errorf("%w: an Ed25519 key of the wrong length", ErrKey)
+	}
 	data, ok := octets(key)
-	if ed, isEd := key.(ed25519.PublicKey); isEd || !ok {
-		if isEd && len(ed) != ed25519.PublicKeySize {
-			return nil, fmt.Errorf("%w: an Ed25519 key of the wrong length", ErrKey)
-		}
+	if !ok {
 		return key, nil
 	}
 	block, rest := pem.Decode(data)
@@ -266,7 +269,12 @@ func (k *signingKey) check(weak bool) error {
 	case *jwt.SigningMethodECDSA:
 		var key *ecdsa.PublicKey
 		key, fits = k.verifies.(*ecdsa.PublicKey)
-		fits = fits && key != nil && key.Curve != nil && key.Curve.Params().BitSize == k.bits
+		if fits = fits && key != nil && key.Curve != nil &&
+			key.Curve.Params().BitSize == k.bits; fits {
+			if _, err := key.Bytes(); err != nil {
+				return fmt.Errorf("%w: %w", ErrKey, err)
+			}
+		}
 	case *jwt.SigningMethodEd25519:
 		_, fits = k.verifies.(ed25519.PublicKey)
 	}

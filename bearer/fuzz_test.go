@@ -1,0 +1,88 @@
+package bearer_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/countersign-go/countersign/bearer"
+)
+
+// FuzzToken reads tokens. What can be read is written in no other way; what is accepted was signed
+// with the key, and holds claims with a single meaning.
+func FuzzToken(f *testing.F) {
+	for _, c := range readVectors(f).VerifyCases {
+		for _, value := range c.Headers {
+			f.Add(value[strings.LastIndexByte(value, ' ')+1:])
+		}
+	}
+	f.Add(mint(f, hmacKey, nil, `{"sub":"ann"}`))
+	f.Add(mint(f, hmacKey, `{"alg":"HS256","kid":"k"}`, `{"sub":1,"aud":["a"],"x":[{}]}`))
+	vector := readVectors(f).key("hs")
+	v := &bearer.Verifier{NoExpiry: true, Keys: keyFunc(
+		func(_ context.Context, kid string) (*bearer.Key, error) {
+			if len(kid) > 64 {
+				f.Errorf("a kid of %d bytes is looked up", len(kid))
+			}
+			return &bearer.Key{Method: "HS256", Key: vector}, nil
+		})}
+	f.Fuzz(func(t *testing.T, token string) {
+		if again, err := bearer.Rewritten(token); err == nil && again != token {
+			t.Errorf("%q is also written %q", token, again)
+		}
+		claims, err := v.Verify(context.Background(), token)
+		id, err2 := v.Authenticate(&http.Request{
+			Header: http.Header{"Authorization": {"Bearer " + token}}})
+		if err == nil {
+			i := strings.LastIndexByte(token, '.')
+			signed := signHMAC(vector)(token[:i])
+			if base64url.EncodeToString(signed) != token[i+1:] {
+				t.Errorf("accepted, and not signed: %q", token)
+			}
+			if _, err := json.Marshal(claims); err != nil {
+				t.Error(err)
+			}
+		} else if !errors.Is(err, bearer.ErrRefused) {
+			t.Errorf("%q: %v", token, err)
+		}
+		switch {
+		case err2 == nil && (err != nil || id.Subject == ""):
+			t.Errorf("%q is about %q, and Verify says %v", token, id.Subject, err)
+		case err2 != nil && !errors.Is(err2, bearer.ErrRefused):
+			t.Errorf("%q: %v", token, err2)
+		}
+	})
+}
+
+// FuzzClaims has claims judged that are genuine, whatever they are.
+func FuzzClaims(f *testing.F) {
+	for _, c := range readVectors(f).VerifyCases {
+		if text, err := json.Marshal(c.Claims); err == nil {
+			f.Add(string(text))
+		}
+	}
+	for _, c := range forgeries() {
+		d := bases()[""].draft
+		c.change(&d)
+		f.Add(d.claims)
+	}
+	v := &bearer.Verifier{Keys: hmacKey, NoExpiry: true, Audience: []string{"api"}}
+	denied := new(bearer.DenyList)
+	f.Fuzz(func(t *testing.T, claims string) {
+		token := mint(t, hmacKey, nil, claims)
+		id, err := v.Authenticate(withToken(token))
+		if err != nil {
+			if !errors.Is(err, bearer.ErrRefused) {
+				t.Errorf("%q: %v", claims, err)
+			}
+			return
+		}
+		jti, _ := id.Claims["jti"].(string)
+		if err := denied.Revoke(id.Claims); (err == nil) != (jti != "") && denied.Held() < 100_000 {
+			t.Errorf("%q cannot be revoked: %v", claims, err)
+		}
+	})
+}

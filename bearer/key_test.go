@@ -1,0 +1,259 @@
+package bearer_test
+
+import (
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"io"
+	"math/big"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/countersign-go/countersign/bearer"
+	"github.com/countersign-go/countersign/creds"
+)
+
+func inPEM(kind string, der []byte) []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})
+}
+
+// hardware is a crypto.Signer that does not show its key.
+type hardware struct{ signer crypto.Signer }
+
+func (h *hardware) Public() crypto.PublicKey { return h.signer.Public() }
+
+func (h *hardware) Sign(r io.Reader, digest []byte, o crypto.SignerOpts) ([]byte, error) {
+	return h.signer.Sign(r, digest, o)
+}
+
+// A broken signer makes no signature of use.
+type broken struct {
+	hardware
+	signature string // "": an error
+}
+
+func (b *broken) Sign(io.Reader, []byte, crypto.SignerOpts) ([]byte, error) {
+	if b.signature == "" {
+		return nil, errDown
+	}
+	return []byte(b.signature), nil
+}
+
+// TestKeyForms takes a key in all forms that it comes in, for each method.
+func TestKeyForms(t *testing.T) {
+	p384 := must(ecdsa.GenerateKey(elliptic.P384(), rand.Reader))
+	p521 := must(ecdsa.GenerateKey(elliptic.P521(), rand.Reader))
+	spki := func(key any) []byte {
+		return inPEM("PUBLIC KEY", must(x509.MarshalPKIXPublicKey(key)))
+	}
+	pkcs8 := func(key any) []byte {
+		return inPEM("PRIVATE KEY", must(x509.MarshalPKCS8PrivateKey(key)))
+	}
+	secret := []byte(strings.Repeat("k", 64))
+	r, e, ed := rsaKey(), ecKey(), edKey()
+	rsaForms := []any{r, &r.PublicKey, &hardware{r}, spki(&r.PublicKey), creds.Secret(pkcs8(r)),
+		inPEM("RSA PUBLIC KEY", x509.MarshalPKCS1PublicKey(&r.PublicKey)),
+		inPEM("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(r))}
+	for method, forms := range map[string][]any{
+		"HS256": {secret, creds.Secret(secret)}, "HS384": {secret}, "HS512": {secret},
+		"RS256": rsaForms, "RS384": {r}, "RS512": {r},
+		"PS256": rsaForms, "PS384": {r}, "PS512": {r},
+		"ES256": {e, &e.PublicKey, &hardware{e}, spki(&e.PublicKey), pkcs8(e),
+			inPEM("EC PRIVATE KEY", must(x509.MarshalECPrivateKey(e)))},
+		"ES384": {p384, &hardware{p384}, &p384.PublicKey}, "ES512": {p521, &hardware{p521}},
+		"EdDSA": {ed, ed.Public(), &hardware{ed}, spki(ed.Public()), pkcs8(ed)},
+	} {
+		token := tokenBy(t, forms[0], method, "")
+		for _, form := range forms {
+			key := &bearer.Key{Method: method, Key: form}
+			if err := verdict(key, token); err != nil {
+				t.Errorf("%s, %T: %v", method, form, err)
+			}
+			forged := token[:len(token)-4] + "AAAA"
+			if err := verdict(key, forged); !errors.Is(err, bearer.ErrRefused) {
+				t.Errorf("%s, %T: a forged token: %v", method, form, err)
+			}
+			signature, err := bearer.SignedBy(key, "text")
+			if isPublic(form) {
+				if !errors.Is(err, bearer.ErrKey) {
+					t.Errorf("%s, %T signs: %v", method, form, err)
+				}
+				continue
+			}
+			if ok, err2 := bearer.VerifiedBy(key, "text", signature); !ok {
+				t.Errorf("%s, %T does not verify what it signs: %v, %v", method, form, err, err2)
+			}
+		}
+	}
+}
+
+func isPublic(key any) bool {
+	switch k := key.(type) {
+	case *rsa.PublicKey, *ecdsa.PublicKey, ed25519.PublicKey:
+		return true
+	case []byte:
+		return strings.Contains(string(k), "PUBLIC KEY-----")
+	}
+	return false
+}
+
+// TestKeyRefused_J13 has keys that must not be used, and a word of what the error says.
+func TestKeyRefused_J13(t *testing.T) {
+	r, e, ed := rsaKey(), ecKey(), edKey()
+	spki := must(x509.MarshalPKIXPublicKey(&r.PublicKey))
+	public, pkcs1 := inPEM("PUBLIC KEY", spki), x509.MarshalPKCS1PublicKey(&r.PublicKey)
+	weakRSA := &rsa.PublicKey{N: new(big.Int).Rsh(r.N, 1024), E: 65537}
+	tiny := &rsa.PublicKey{N: new(big.Int).Rsh(r.N, 1025), E: 65537}
+	huge := &rsa.PublicKey{N: new(big.Int).Lsh(r.N, 16384), E: 65537}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Unix(1<<32, 0)}
+	cert := must(x509.CreateCertificate(rand.Reader, template, template, e.Public(), e))
+	off := must(ecdsa.ParseUncompressedPublicKey(elliptic.P256(), must(e.PublicKey.Bytes())))
+	off.Curve = elliptic.P384()
+	jwkText := must(json.Marshal(rsaJWK("", nil)))
+	var noRSA *rsa.PrivateKey
+	for _, c := range []struct {
+		name, method string
+		key          any
+		weak         bool
+		want         string // "": it is fit for use
+	}{
+		{"31 bytes", "HS256", make([]byte, 31), false, "31 bytes, and HS256 needs 32"},
+		{"31 bytes, weak", "HS256", make([]byte, 31), true, ""},
+		{"63 bytes", "HS512", make([]byte, 63), false, "or allow this with Weak"},
+		{"empty", "HS256", []byte{}, true, "the secret is empty"},
+		{"nil", "HS256", nil, true, "needs a creds.Secret or []byte"},
+		{"a text", "HS256", strings.Repeat("k", 64), true, "needs a creds.Secret or []byte"},
+		{"PEM as secret, J2", "HS256", public, true, "a key file"},
+		{"PEM behind something", "HS256", append([]byte("\n#\n"), public...), true, "a key file"},
+		{"DER as secret", "HS256", spki, true, "a key file"},
+		{"PKCS #1 as secret", "HS256", pkcs1, true, "a key file"},
+		{"certificate as secret", "HS256", cert, true, "a key file"},
+		{"key of SSH as secret", "HS256", []byte("ssh-ed25519 AAAA"), true, "a key file"},
+		{"JWK as secret", "HS256", jwkText, true, "a key file"},
+		{"public key as secret", "HS256", &r.PublicKey, true, "needs a creds.Secret or []byte"},
+
+		{"RSA of 1024 bits", "RS256", weakRSA, false, "1024 bits, where 2048"},
+		{"RSA of 1024 bits, weak", "RS256", weakRSA, true, ""},
+		{"RSA of 1023 bits, weak", "RS256", tiny, true, "1023 bits"},
+		{"RSA of 18432 bits", "RS256", huge, true, "over 16384 bits"},
+		{"RSA without number", "RS256", &rsa.PublicKey{}, false, "does not fit"},
+		{"no RSA key", "RS256", noRSA, false, "nil *rsa.PrivateKey"},
+		{"no public RSA key", "RS256", (*rsa.PublicKey)(nil), false, "does not fit"},
+		{"EC for RSA", "RS256", e, false, "does not fit RS256"},
+		{"RSA for EC", "ES256", r, false, "does not fit ES256"},
+		{"another curve", "ES384", e, false, "does not fit ES384"},
+		{"off the curve", "ES384", off, false, "unusable key: "},
+		{"no curve", "ES256", &ecdsa.PublicKey{}, false, "does not fit"},
+		{"RSA for EdDSA", "EdDSA", r, false, "does not fit EdDSA"},
+		{"short Ed25519", "EdDSA", ed25519.PublicKey{1}, false, "wrong length"},
+		{"short private Ed25519", "EdDSA", ed25519.PrivateKey{1}, false, "wrong length"},
+		{"secret for RSA", "RS256", []byte("secret"), false, "not PEM"},
+		{"nil for RSA", "RS256", nil, false, "does not fit"},
+		{"certificate", "ES256", inPEM("CERTIFICATE", cert), false, "no plain public or"},
+		{"two blocks", "RS256", append(public, public...), false, "more than one block"},
+		{"PEM of garbage", "RS256", inPEM("PUBLIC KEY", []byte("x")), false, "asn1"},
+
+		{"no method", "", ed, false, "Method is none of"},
+		{"none, J1", "none", ed, false, "Method is none of"},
+		{"lower case", "hs256", make([]byte, 64), false, "Method is none of"},
+		{"ES256K", "ES256K", e, false, "Method is none of"},
+	} {
+		key := &bearer.Key{Method: c.method, Key: c.key, Weak: c.weak}
+		for range 2 { // the second time, from memory
+			_, err := bearer.VerifiedBy(key, "text", nil)
+			switch {
+			case c.want == "" && err != nil:
+				t.Errorf("%s: %v", c.name, err)
+			case c.want != "" && !(errors.Is(err, bearer.ErrKey) &&
+				strings.Contains(err.Error(), c.want)):
+				t.Errorf("%s: %v, want %q", c.name, err, c.want)
+			}
+		}
+	}
+}
+
+// TestKeyKeepsItsSecret changes the bytes that a Key was made of.
+func TestKeyKeepsItsSecret(t *testing.T) {
+	secret := []byte(strings.Repeat("k", 32))
+	key := &bearer.Key{Method: "HS256", Key: secret}
+	token := tokenBy(t, secret, "HS256", "")
+	if err := verdict(key, token); err != nil {
+		t.Fatal(err)
+	}
+	clear(secret)
+	if err := verdict(key, token); err != nil {
+		t.Errorf("the key changed with the bytes it was made of: %v", err)
+	}
+}
+
+// TestBrokenSigner has a signer that makes what is no signature of ECDSA.
+func TestBrokenSigner(t *testing.T) {
+	for _, signature := range []string{
+		"", "x", "\x30\x06\x02\x01\x01\x02\x01\x01x", "\x30\x06\x02\x01\xff\x02\x01\x01",
+		"\x30\x26\x02\x21\x01" + strings.Repeat("1", 32) + "\x02\x01\x01",
+	} {
+		key := &bearer.Key{Method: "ES256", Key: &broken{hardware{ecKey()}, signature}}
+		if s, err := bearer.SignedBy(key, "text"); err == nil {
+			t.Errorf("%q became %q", signature, s)
+		}
+	}
+}
+
+func TestKeyMap(t *testing.T) {
+	m := bearer.KeyMap{"a": hmacKey, "nil": nil}
+	for kid, want := range map[string]*bearer.Key{"a": hmacKey, "A": nil, "": nil, "nil": nil} {
+		key, err := m.VerificationKey(context.Background(), kid)
+		if key != want || errors.Is(err, bearer.ErrUnknownKey) != (want == nil) {
+			t.Errorf("%q: %v, %v", kid, key, err)
+		}
+	}
+	token := mint(t, hmacKey, nil, claimsOf("1", time.Hour))
+	if err := verdict(m, token); !errors.Is(err, bearer.ErrRefused) {
+		t.Errorf("a token without kid: %v", err)
+	}
+	m[""] = hmacKey
+	if err := verdict(m, token); err != nil {
+		t.Errorf("a token without kid: %v", err)
+	}
+}
+
+// TestSecondSignature_J12 makes another signature of a token that is signed with ECDSA, without its
+// key. Both are genuine, so a DenyList must know both as one.
+func TestSecondSignature_J12(t *testing.T) {
+	token := tokenBy(t, ecKey(), "ES256", "")
+	d := new(bearer.DenyList)
+	v := &bearer.Verifier{
+		Keys: &bearer.Key{Method: "ES256", Key: ecKey()}, Revoked: d.Revoked,
+	}
+	text, signature := token[:len(token)-86], must(base64url.DecodeString(token[len(token)-86:]))
+	s := new(big.Int).SetBytes(signature[32:])
+	s.Sub(elliptic.P256().Params().N, s).FillBytes(signature[32:])
+	second := text + base64url.EncodeToString(signature)
+	var claims jwt.MapClaims
+	for _, token := range []string{token, second} {
+		id, err := v.Authenticate(withToken(token))
+		if err != nil {
+			t.Fatal(err)
+		}
+		claims = id.Claims
+	}
+	if err := d.Revoke(claims); err != nil {
+		t.Fatal(err)
+	}
+	for _, token := range []string{token, second} {
+		if _, err := v.Authenticate(withToken(token)); !errors.Is(err, bearer.ErrRefused) {
+			t.Errorf("revoked: %v", err)
+		}
+	}
+}

@@ -1,0 +1,103 @@
+package bearer_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/countersign-go/countersign/bearer"
+	"github.com/countersign-go/countersign/creds"
+)
+
+// TestRedaction_K6 prints all types that hold a key, after use, in all ways, and looks for it. It
+// also looks for the token in errors and challenges.
+func TestRedaction_K6(t *testing.T) {
+	const planted = "canary-5d2e8b-secret-of-32-bytes"
+	secret := &bearer.Key{Method: "HS256", Key: []byte(planted)}
+	typed := &bearer.Key{Method: "HS256", Key: creds.Secret(planted)}
+	private := &bearer.Key{Method: "ES256", Key: ecKey()}
+	set := newIssuer("").keys()
+	set.URL = keysURL + "?key=" + planted
+	verifiers := []*bearer.Verifier{
+		{Keys: secret}, {Keys: typed}, {Keys: private}, {Keys: set},
+		{Keys: bearer.KeyMap{"a": secret}},
+	}
+	var out bytes.Buffer
+	for _, v := range verifiers {
+		// The token holds the secret too, since it must not be repeated any more than that.
+		for _, token := range []string{
+			mint(t, secret, nil, claimsOf(planted, time.Hour)), planted, planted + ".a.b",
+			mint(t, secret, nil, claimsOf(planted, -time.Hour)),
+			mint(t, secret, nil, `{"`+planted+`":1,"`+planted+`":1}`),
+			mint(t, secret, `{"alg":"`+planted+`"}`, `{}`),
+			mint(t, secret, `{"alg":"HS256","typ":"`+planted+`"}`, `{}`),
+		} {
+			_, err := v.Verify(context.Background(), token)
+			fmt.Fprintln(&out, err, v.Challenge(nil, err))
+			_, err = v.Authenticate(&http.Request{
+				Header: http.Header{"Authorization": {"Bearer " + token, token}}})
+			fmt.Fprintln(&out, err)
+		}
+	}
+	_, err := set.VerificationKey(context.Background(), "a")
+	fmt.Fprintln(&out, err, set.Err())
+	handlers := []slog.Handler{slog.NewTextHandler(&out, nil), slog.NewJSONHandler(&out, nil)}
+	for _, value := range []any{
+		secret, typed, private, verifiers, verifiers[0], *verifiers[4], bearer.KeyMap{"a": secret},
+		struct{ K *bearer.Key }{secret}, map[string]any{"k": secret}, []any{set, secret},
+	} {
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d"} {
+			fmt.Fprintf(&out, verb+"\n", value)
+		}
+		if text, err := json.Marshal(value); err == nil {
+			out.Write(text)
+		}
+		for _, h := range handlers {
+			slog.New(h).Info("value", "value", value)
+		}
+	}
+	d := must(ecKey().Bytes())
+	for _, secret := range []string{planted, string(d)} {
+		if leaks := printed(out.String(), secret); leaks != nil {
+			t.Errorf("a secret is printed as %v", leaks)
+		}
+	}
+	if !strings.Contains(out.String(), `{Method:"HS256"}`) ||
+		!strings.Contains(out.String(), `{URL:"`+keysURL+`"`) {
+		t.Error("nothing was printed at all")
+	}
+	var control bytes.Buffer
+	raw := []byte(planted)
+	fmt.Fprintf(&control, "%s %x %X %v %#v ", raw, raw, raw, raw, raw)
+	if err := json.NewEncoder(&control).Encode(raw); err != nil {
+		t.Fatal(err)
+	}
+	if leaks := printed(control.String(), planted); len(leaks) != 6 {
+		t.Errorf("of 6 planted leaks, found %v", leaks)
+	}
+}
+
+// printed lists the forms in which text holds key.
+func printed(text, key string) (found []string) {
+	raw := []byte(key)
+	for name, form := range map[string]string{
+		"text":    key,
+		"hex":     hex.EncodeToString(raw),
+		"HEX":     strings.ToUpper(hex.EncodeToString(raw)),
+		"base64":  strings.TrimRight(base64std.EncodeToString(raw), "="),
+		"numbers": strings.Trim(fmt.Sprint(raw), "[]"),
+		"go":      strings.Trim(strings.TrimPrefix(fmt.Sprintf("%#v", raw), "[]byte"), "{}"),
+	} {
+		if strings.Contains(text, form) {
+			found = append(found, name)
+		}
+	}
+	return found
+}
