@@ -1,0 +1,203 @@
+package bearer_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/countersign-go/countersign/auth"
+	"github.com/countersign-go/countersign/bearer"
+	"github.com/countersign-go/countersign/creds"
+)
+
+// exampleSecret is what issuer and service share. Keep yours in a file, not in a program.
+var exampleSecret = creds.Secret("an example of 32 bytes or longer")
+
+// exampleToken is a token that the issuer made for subject.
+func exampleToken(claims jwt.MapClaims) string {
+	claims["exp"] = time.Now().Add(time.Hour).Unix()
+	token := jwt.NewWithClaims(jwt.SigningMethodHS256, claims)
+	text, err := token.SignedString([]byte(exampleSecret))
+	if err != nil {
+		panic(err)
+	}
+	return text
+}
+
+// get shows how a handler answers a request with this token.
+func get(handler http.Handler, path, token string) int {
+	req := httptest.NewRequest("GET", path, nil)
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	w := httptest.NewRecorder()
+	handler.ServeHTTP(w, req)
+	return w.Code
+}
+
+// The permissions that exist, and what each role may do.
+var (
+	permissions = []string{"users:edit", "reports:read"}
+	roles       = map[string][]string{
+		"admin":   {"users:edit", "reports:read"},
+		"reports": {"reports:read"},
+	}
+)
+
+// allow lets those users through to next that have a permission. Others are known, and still not
+// allowed: 403. A permission that does not exist is a mistake in the program.
+func allow(permission string, next http.Handler) http.Handler {
+	if !slices.Contains(permissions, permission) {
+		panic("no such permission: " + permission)
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		id, _ := auth.FromContext(req.Context())
+		if id == nil || !slices.Contains(id.Groups, permission) {
+			http.Error(w, "not allowed", http.StatusForbidden)
+			return
+		}
+		next.ServeHTTP(w, req)
+	})
+}
+
+// Roles in a token become permissions. Who is unknown gets 401; who is known and not allowed, 403.
+func ExampleVerifier_Authenticate() {
+	v := &bearer.Verifier{
+		Keys: &bearer.Key{Method: "HS256", Key: exampleSecret},
+		Groups: func(_ context.Context, claims jwt.MapClaims) (may []string, err error) {
+			named, _ := claims["roles"].([]any)
+			for _, role := range named {
+				name, _ := role.(string)
+				may = append(may, roles[name]...)
+			}
+			return may, nil
+		},
+	}
+	page := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
+	mux := http.NewServeMux()
+	mux.Handle("/users", allow("users:edit", page))
+	mux.Handle("/reports", allow("reports:read", page))
+	handler := auth.Require(mux, v)
+
+	fmt.Println("roles             users reports")
+	for _, named := range [][]string{{"admin"}, {"reports"}, {"admin", "reports"}, {}} {
+		token := exampleToken(jwt.MapClaims{"sub": "ann", "roles": named})
+		fmt.Printf("%-17s %d   %d\n", fmt.Sprint(named),
+			get(handler, "/users", token), get(handler, "/reports", token))
+	}
+	for name, token := range map[string]string{"no token": "", "wrong token": "x"} {
+		fmt.Printf("%-17s %d   %d\n", name,
+			get(handler, "/users", token), get(handler, "/reports", token))
+	}
+	// Unordered output:
+	// roles             users reports
+	// [admin]           200   200
+	// [reports]         403   200
+	// [admin reports]   200   200
+	// []                403   403
+	// no token          401   401
+	// wrong token       401   401
+}
+
+// A token that came by another way than a request, such as a message queue.
+func ExampleVerifier_Verify() {
+	v := &bearer.Verifier{
+		Keys:     &bearer.Key{Method: "HS256", Key: exampleSecret},
+		Audience: []string{"worker"},
+	}
+	token := exampleToken(jwt.MapClaims{"sub": "ann", "aud": "worker", "job": 7})
+	claims, err := v.Verify(context.Background(), token)
+	fmt.Println(claims["sub"], claims["job"], err)
+
+	_, err = v.Verify(context.Background(), exampleToken(jwt.MapClaims{"aud": "mailer"}))
+	fmt.Println(err)
+	// Output:
+	// ann 7 <nil>
+	// bearer: token refused: its aud is for somebody else
+}
+
+// The answer does not say what is wrong with a token. The log does.
+func ExampleVerifier_Challenge() {
+	v := &bearer.Verifier{
+		Keys:  &bearer.Key{Method: "HS256", Key: exampleSecret},
+		Realm: "example",
+	}
+	req := httptest.NewRequest("GET", "/", nil)
+	_, err := v.Authenticate(req)
+	fmt.Println(v.Challenge(req, err))
+
+	req.Header.Set("Authorization", "Bearer x")
+	_, err = v.Authenticate(req)
+	fmt.Println(v.Challenge(req, err))
+	fmt.Println(err)
+	// Output:
+	// Bearer realm="example"
+	// Bearer realm="example", error="invalid_token"
+	// bearer: token refused: it has not three parts
+}
+
+// A token can be withdrawn before it ends, for instance when its user logs out.
+func ExampleDenyList_Revoke() {
+	var denied bearer.DenyList
+	v := &bearer.Verifier{
+		Keys:    &bearer.Key{Method: "HS256", Key: exampleSecret},
+		Revoked: denied.Revoked,
+	}
+	logout := func(w http.ResponseWriter, req *http.Request) {
+		id, _ := auth.FromContext(req.Context())
+		if err := denied.Revoke(id.Claims); err != nil {
+			http.Error(w, "not logged out", http.StatusServiceUnavailable)
+		}
+	}
+	handler := auth.Require(http.HandlerFunc(logout), v)
+	token := exampleToken(jwt.MapClaims{"sub": "ann", "jti": "6f1d"})
+	fmt.Println(get(handler, "/logout", token))
+	fmt.Println(get(handler, "/logout", token))
+	// Output:
+	// 200
+	// 401
+}
+
+// While a secret is replaced, tokens that were made with the old one still work.
+func ExampleKeyMap_VerificationKey() {
+	keys := bearer.KeyMap{
+		"2026-10": {Method: "HS256", Key: creds.Secret("the secret of October, long enough")},
+		"2026-11": {Method: "HS256", Key: creds.Secret("the secret of November, long enough")},
+	}
+	for _, kid := range []string{"2026-10", "2026-11", "2026-12"} {
+		_, err := keys.VerificationKey(context.Background(), kid)
+		fmt.Println(kid, err)
+	}
+	// Output:
+	// 2026-10 <nil>
+	// 2026-11 <nil>
+	// 2026-12 bearer: no key of that id
+}
+
+// An issuer publishes its keys, so that it can change them whenever it likes.
+func ExampleJWKS() {
+	set := os.DirFS("testdata")
+	server := httptest.NewServer(http.FileServerFS(set))
+	defer server.Close()
+	v := &bearer.Verifier{
+		Keys:     &bearer.JWKS{URL: server.URL + "/keys.json"},
+		Issuer:   "https://issuer.example",
+		Audience: []string{"https://api.example.com"},
+	}
+	// This token was signed with the key in the set, and has ended since.
+	token, err := os.ReadFile("testdata/token.txt")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	_, err = v.Verify(context.Background(), string(token))
+	fmt.Println(err)
+	// Output:
+	// bearer: token refused: it has expired
+}
