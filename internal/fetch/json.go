@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -29,67 +30,119 @@ func objectUpTo(data []byte, maxBody int) (map[string]any, error) {
 	case halfPair(data):
 		return nil, errors.New("a \\u escape that is half a surrogate pair")
 	}
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.UseNumber()
-	if t, err := d.Token(); err != nil || t != json.Delim('{') {
+	r := reader{data: data}
+	if r.next() != '{' {
 		return nil, errors.New("not a JSON object")
 	}
-	return object(d, 1)
+	return r.object(1)
 }
 
-// object reads up to the closing brace. The data is known to be valid JSON, so every name is a
-// string and every opening delimiter has its closing one.
-func object(d *json.Decoder, depth int) (map[string]any, error) {
+// A reader reads values from valid JSON, so it always finds what the grammar asks for.
+type reader struct {
+	data []byte
+	at   int
+}
+
+// next returns the first byte of what follows, behind white space.
+func (r *reader) next() byte {
+	for {
+		switch c := r.data[r.at]; c {
+		case ' ', '\t', '\r', '\n':
+			r.at++
+		default:
+			return c
+		}
+	}
+}
+
+// more reports whether there is another member in an object or array that ends with end. It steps
+// over the comma, or over the end.
+func (r *reader) more(end byte) bool {
+	c := r.next()
+	if c == ',' || c == end {
+		r.at++
+	}
+	return c != end
+}
+
+func (r *reader) object(depth int) (map[string]any, error) {
 	m := make(map[string]any)
-	for d.More() {
-		t, err := d.Token()
+	r.at++
+	for r.more('}') {
+		r.next()
+		name, err := r.text()
 		if err != nil {
 			return nil, err
-		}
-		name, ok := t.(string)
-		if !ok {
-			return nil, errors.New("a name that is no string")
 		}
 		if _, ok := m[name]; ok {
 			return nil, errors.New("a name occurs twice in one object")
 		}
-		if m[name], err = value(d, depth); err != nil {
+		r.next()
+		r.at++ // the colon
+		if m[name], err = r.value(depth); err != nil {
 			return nil, err
 		}
 	}
-	_, err := d.Token()
-	return m, err
+	return m, nil
 }
 
-func array(d *json.Decoder, depth int) ([]any, error) {
+func (r *reader) array(depth int) ([]any, error) {
 	a := []any{}
-	for d.More() {
-		v, err := value(d, depth)
+	r.at++
+	for r.more(']') {
+		v, err := r.value(depth)
 		if err != nil {
 			return nil, err
 		}
 		a = append(a, v)
 	}
-	_, err := d.Token()
-	return a, err
+	return a, nil
 }
 
-func value(d *json.Decoder, depth int) (any, error) {
-	t, err := d.Token()
-	if err != nil {
-		return nil, err
-	}
-	delim, ok := t.(json.Delim)
-	switch {
-	case !ok:
-		return t, nil
-	case depth >= MaxDepth:
+func (r *reader) value(depth int) (any, error) {
+	c := r.next()
+	if (c == '{' || c == '[') && depth >= MaxDepth {
 		return nil, fmt.Errorf("nested deeper than %d", MaxDepth)
-	case delim == '{':
-		return object(d, depth+1)
-	default:
-		return array(d, depth+1)
 	}
+	switch c {
+	case '{':
+		return r.object(depth + 1)
+	case '[':
+		return r.array(depth + 1)
+	case '"':
+		return r.text()
+	case 't':
+		r.at += len("true")
+		return true, nil
+	case 'f':
+		r.at += len("false")
+		return false, nil
+	case 'n':
+		r.at += len("null")
+		return nil, nil
+	}
+	start := r.at
+	for strings.IndexByte("+-.0123456789Ee", r.data[r.at]) >= 0 {
+		r.at++
+	}
+	return json.Number(r.data[start:r.at]), nil
+}
+
+// text reads a string. What escapes mean, encoding/json knows.
+func (r *reader) text() (text string, err error) {
+	start, escapes := r.at, false
+	for r.at++; r.data[r.at] != '"'; r.at++ {
+		if r.data[r.at] == '\\' {
+			escapes = true
+			r.at++
+		}
+	}
+	r.at++
+	if !escapes {
+		return string(r.data[start+1 : r.at-1]), nil
+	}
+	err = json.Unmarshal(r.data[start:r.at], &text)
+	return text, err
 }
 
 // halfPair reports whether a \u escape in valid JSON stands for half a surrogate pair.
