@@ -108,11 +108,12 @@ func (t *jws) readHeader(data []byte) error {
 		}
 	}
 	var cty string
-	for name, value := range map[string]*string{
-		"alg": &t.alg, "kid": &t.kid, "typ": &t.typ, "cty": &cty,
-	} {
-		if v, ok := header[name]; ok {
-			if *value, ok = v.(string); !ok {
+	for _, text := range []struct {
+		name  string
+		value *string
+	}{{"alg", &t.alg}, {"kid", &t.kid}, {"typ", &t.typ}, {"cty", &cty}} {
+		if v, ok := header[text.name]; ok {
+			if *text.value, ok = v.(string); !ok {
 				return errNotText
 			}
 		}
