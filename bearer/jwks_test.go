@@ -311,7 +311,7 @@ func TestJWKSFlood_J14(t *testing.T) {
 		i := newIssuer(setOf(jwk(key, "a", nil)))
 		i.takes = 3 * time.Second
 		keys := i.keys()
-		for minute := range int32(5) {
+		for minute := range int32(3) {
 			var flood sync.WaitGroup
 			for n := range 10_000 {
 				flood.Go(func() {
