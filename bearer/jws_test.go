@@ -1,0 +1,106 @@
+package bearer_test
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/countersign-go/countersign/bearer"
+)
+
+// TestHeader_J9 adds to the header of a genuine token.
+func TestHeader_J9(t *testing.T) {
+	for _, c := range []struct {
+		member string
+		ok     bool
+	}{
+		{`"crit":["exp"]`, false}, {`"crit":[]`, false}, {`"crit":null`, false},
+		{`"crit":"b64"`, false}, {`"b64":true`, false}, {`"b64":false`, false},
+		{`"enc":"A128GCM"`, false}, {`"zip":"DEF"`, false}, {`"zip":null`, false},
+		{`"cty":"JWT"`, false}, {`"cty":"jwt"`, false}, {`"cty":"application/JWT"`, false},
+		{`"cty":1`, false}, {`"cty":"json"`, true}, {`"cty":""`, true},
+		{`"typ":null`, false}, {`"typ":["JWT"]`, false}, {`"typ":""`, true},
+		{`"kid":null`, false}, {`"kid":"` + strings.Repeat("k", 64) + `"`, true},
+		{`"kid":"` + strings.Repeat("k", 65) + `"`, false}, {`"kid":"\u007f"`, false},
+		{`"kid":"a b"`, true}, {`"kid":"\u001f"`, false},
+		{`"ALG":"HS256"`, false}, {`"Crit":[]`, false}, {`"B64":true`, false},
+		{`"JWK":1`, false}, {`"X5T#s256":"x"`, false}, {`"Cty":"x"`, false}, {`"x5T":"x"`, false},
+		// A key that comes along is not looked at, whatever it is (J3).
+		{`"jwk":1`, true}, {`"jku":{}`, true}, {`"x5c":[1]`, true}, {`"x5u":"\u0000"`, true},
+		{`"x5t":null`, true}, {`"x":{"alg":"none"}`, true}, {`"b65":1,"B65":2`, true},
+	} {
+		header := `{"alg":"HS256",` + c.member + `}`
+		token := mint(t, hmacKey, header, claimsOf("1", time.Hour))
+		if err := verdict(hmacKey, token); (err == nil) != c.ok ||
+			err != nil && !errors.Is(err, bearer.ErrRefused) {
+			t.Errorf("%s: %v", c.member, err)
+		}
+	}
+}
+
+// TestSpelling_J12 signs parts that are not spelled as they should be, so that nothing but the
+// spelling is wrong, and then misspells the signature, which nobody signs.
+func TestSpelling_J12(t *testing.T) {
+	header := `{"alg":"HS256"} `                            // not a multiple of three bytes
+	claims := `{"sub":"ann","exp":9999999999,"x":"???>>>"}` // with - or _ in base64url
+	v := &bearer.Verifier{Keys: hmacKey}
+	check := func(name, token string, want bool) {
+		t.Helper()
+		if _, err := v.Verify(context.Background(), token); (err == nil) != want {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	part := func(s string) string { return base64url.EncodeToString([]byte(s)) }
+	padded := func(s string) string { return base64.URLEncoding.EncodeToString([]byte(s)) }
+	usual := func(s string) string { return base64.RawStdEncoding.EncodeToString([]byte(s)) }
+	spare := func(s string) string { // the last character of two or three has bits to spare
+		e := part(s)
+		return e[:len(e)-1] + string(e[len(e)-1]+1)
+	}
+	if part(claims) == usual(claims) || part(header) == padded(header) {
+		t.Fatal("the claims do not show what they should")
+	}
+	good := part(header) + "." + part(claims)
+	check("as it should be", sign(t, hmacKey, good), true)
+	check("padded header", sign(t, hmacKey, padded(header)+"."+part(claims)), false)
+	check("spare bits in the header", sign(t, hmacKey, spare(header)+"."+part(claims)), false)
+	check("usual alphabet", sign(t, hmacKey, part(header)+"."+usual(claims)), false)
+	check("line break in the claims", sign(t, hmacKey, part(header)+".\n"+part(claims)), false)
+	check("CR in the header", sign(t, hmacKey, part(header)+"\r."+part(claims)), false)
+	check("a blank", sign(t, hmacKey, good+" "), false)
+	check("fourth part in front", sign(t, hmacKey, "e30."+good), false)
+	check("empty header", sign(t, hmacKey, "."+part(claims)), false)
+	check("empty claims", sign(t, hmacKey, part(header)+"."), false)
+	token := sign(t, hmacKey, good)
+	for i := range 256 {
+		check("another byte behind", token+string([]byte{byte(i)}), false)
+		check("another byte in front", string([]byte{byte(i)})+token, false)
+	}
+	last := strings.LastIndexByte(token, '.')
+	for i := range token[last+1:] {
+		check("a line break", token[:last+1+i]+"\n"+token[last+1+i:], false)
+	}
+}
+
+// TestTokenLength_J8 takes 8 KiB and no byte more.
+func TestTokenLength_J8(t *testing.T) {
+	v := &bearer.Verifier{Keys: hmacKey}
+	of := func(filler int) string {
+		claims := claimsOf("1", time.Hour)
+		claims["x"] = strings.Repeat("x", filler)
+		return mint(t, hmacKey, nil, claims)
+	}
+	n := (8<<10-len(of(0)))*3/4 - 4
+	for len(of(n)) < 8<<10 {
+		n++
+	}
+	for _, token := range []string{of(n), of(n + 1), of(n + 4)} {
+		_, err := v.Verify(context.Background(), token)
+		if (err == nil) != (len(token) <= 8<<10) {
+			t.Errorf("%d bytes: %v", len(token), err)
+		}
+	}
+}
