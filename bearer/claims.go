@@ -23,6 +23,7 @@ const (
 	errIssuer     problem = "its iss is not the one expected"
 	errSubject    problem = "its sub is neither text nor a number"
 	errNobody     problem = "its sub names nobody"
+	errRevoked    problem = "it was revoked"
 )
 
 // claimNames are those of RFC 7519, section 4.1.

@@ -223,8 +223,6 @@ func (v *Verifier) identify(ctx context.Context, token string) (*auth.Identity, 
 	return nil, refused(problem("the groups: " + err.Error()))
 }
 
-const errRevoked problem = "it was revoked"
-
 // isEnd reports whether err comes from a context that ended.
 func isEnd(err error) bool {
 	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
