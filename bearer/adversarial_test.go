@@ -256,7 +256,7 @@ func TestAdversarial_J1toJ12(t *testing.T) {
 		}
 		bad := base.draft
 		f.change(&bad)
-		forged, twin := bad.token(t), base.draft.token(t)
+		forged, twin := bad.token(t), base.token(t)
 		if forged == twin {
 			t.Errorf("%s %s: nothing was changed", f.row, f.name)
 		}

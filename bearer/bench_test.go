@@ -62,7 +62,9 @@ func BenchmarkLinear_S7(b *testing.B) {
 		{"audiences", func(n int) func() {
 			return claims(`{"aud":[` + strings.Repeat(`"a",`, n*5/32) + `"b"]}`)
 		}},
-		{"digits", func(n int) func() { return claims(`{"exp":` + strings.Repeat("1", n*5/8) + `}`) }},
+		{"digits", func(n int) func() {
+			return claims(`{"exp":` + strings.Repeat("1", n*5/8) + `}`)
+		}},
 		{"cookies", func(n int) func() {
 			v := &bearer.Verifier{Keys: hmacKey, Cookie: "s"}
 			req := withToken("x")

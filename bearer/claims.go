@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"time"
 
@@ -126,14 +127,11 @@ func (v *Verifier) checkAudience(claims jwt.MapClaims) error {
 		}
 		return nil
 	}
-	for _, a := range named {
-		for _, ours := range v.Audience {
-			if a == ours {
-				return nil
-			}
-		}
+	isOurs := func(name string) bool { return slices.Contains(v.Audience, name) }
+	if !slices.ContainsFunc(named, isOurs) {
+		return errAudience
 	}
-	return errAudience
+	return nil
 }
 
 // subject returns who a token is about: sub if it is text, or a whole number as it is written.

@@ -18,8 +18,8 @@ const maxDenied = 100_000
 
 // A DenyList remembers in memory which tokens were withdrawn, each until it would have ended
 // anyway. It goes by jti and iss, and not by how a token is written: whoever has a token that is
-// signed with ECDSA can give its signature a second form. A token without jti cannot be on the list,
-// and passes. One without exp stays on it for good.
+// signed with ECDSA can give its signature a second form. A token without jti cannot be on the
+// list, and passes. One without exp stays on it for good.
 //
 // It knows only of what it was told since this process began. The zero value is empty, and ready
 // for use. It must not be copied after first use, and is safe for concurrent use.

@@ -60,7 +60,7 @@ type JWKS struct {
 	// Redirects are followed within its origin only. Required.
 	URL string
 
-	// HTTP is what fetches the set. Nil: [http.DefaultClient].
+	// HTTP is what fetches the set. Nil: a client of its own, as the zero value of http.Client is.
 	HTTP *http.Client
 
 	// Method is that of RSA keys without alg: RS256 or another one of RSA. "": RS256.
@@ -203,7 +203,7 @@ func (s *JWKS) fetch(ctx context.Context) (map[string]*Key, error) {
 	req.Header.Set("Accept", "application/jwk-set+json, application/json")
 	client := s.HTTP
 	if client == nil {
-		client = http.DefaultClient
+		client = new(http.Client)
 	}
 	answer, err := fetch.DoUpTo(client, req, maxKeySet)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/big"
 	"net/http"
 	"strings"
@@ -92,9 +93,7 @@ func jwk(key *ecdsa.PrivateKey, kid string, change map[string]any) map[string]an
 	if kid != "" {
 		m["kid"] = kid
 	}
-	for name, value := range change {
-		m[name] = value
-	}
+	maps.Copy(m, change)
 	return m
 }
 
@@ -103,9 +102,7 @@ func rsaJWK(kid string, change map[string]any) map[string]any {
 	m := map[string]any{
 		"kty": "RSA", "kid": kid, "n": base64.RawURLEncoding.EncodeToString(n.Bytes()), "e": "AQAB",
 	}
-	for name, value := range change {
-		m[name] = value
-	}
+	maps.Copy(m, change)
 	return m
 }
 

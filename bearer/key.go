@@ -258,13 +258,7 @@ func (k *signingKey) check(weak bool) error {
 		var key *rsa.PublicKey
 		key, fits = k.verifies.(*rsa.PublicKey)
 		if fits = fits && key != nil && key.N != nil; fits {
-			switch bits := key.N.BitLen(); {
-			case bits < weakRSA, bits < minRSA && !weak:
-				return fmt.Errorf("%w: an RSA key of %d bits, where %d are needed",
-					ErrKey, bits, minRSA)
-			case bits > maxRSA:
-				return fmt.Errorf("%w: an RSA key of over %d bits", ErrKey, maxRSA)
-			}
+			return checkSize(key.N.BitLen(), weak)
 		}
 	case *jwt.SigningMethodECDSA:
 		var key *ecdsa.PublicKey
@@ -280,6 +274,17 @@ func (k *signingKey) check(weak bool) error {
 	}
 	if !fits {
 		return fmt.Errorf("%w: a %T does not fit %s", ErrKey, k.verifies, k.Alg())
+	}
+	return nil
+}
+
+// checkSize judges an RSA key.
+func checkSize(bits int, weak bool) error {
+	switch {
+	case bits < weakRSA, bits < minRSA && !weak:
+		return fmt.Errorf("%w: an RSA key of %d bits, where %d are needed", ErrKey, bits, minRSA)
+	case bits > maxRSA:
+		return fmt.Errorf("%w: an RSA key of over %d bits", ErrKey, maxRSA)
 	}
 	return nil
 }

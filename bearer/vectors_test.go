@@ -11,6 +11,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -209,7 +210,7 @@ func outcome(t *testing.T, v *bearer.Verifier, c *verifyCase) string {
 	for name, value := range c.Headers {
 		req.Header.Set(name, value)
 		token = value
-		if i := bytes.LastIndexByte([]byte(value), ' '); i >= 0 {
+		if i := strings.LastIndexByte(value, ' '); i >= 0 {
 			token = value[i+1:]
 		}
 	}

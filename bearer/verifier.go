@@ -230,7 +230,7 @@ func isEnd(err error) bool {
 
 // refused says why a token is refused.
 func refused(why error) error {
-	if why == errExpired {
+	if errors.Is(why, errExpired) {
 		return ErrExpired
 	}
 	return fmt.Errorf("%w: %w", ErrRefused, why)

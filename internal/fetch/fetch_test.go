@@ -276,9 +276,10 @@ func TestDoUpTo(t *testing.T) {
 		limit:             "",
 		limit + 1:         "status 200 with more than 1024 KiB",
 	} {
-		client := &http.Client{Transport: roundTrip(func(req *http.Request) (*http.Response, error) {
-			return answer(req, 200, "{}"+strings.Repeat(" ", size-2)), nil
-		})}
+		client := &http.Client{Transport: roundTrip(
+			func(req *http.Request) (*http.Response, error) {
+				return answer(req, 200, "{}"+strings.Repeat(" ", size-2)), nil
+			})}
 		req, err := http.NewRequest("GET", "https://example.com/", nil)
 		if err != nil {
 			t.Fatal(err)
