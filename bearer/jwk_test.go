@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/countersign-go/countersign/auth"
 	"github.com/countersign-go/countersign/bearer"
 )
 
@@ -111,5 +112,42 @@ func TestJWKSVerifies(t *testing.T) {
 	} {
 		err := verdict(keys, tokenBy(t, c.key, c.method, c.kid))
 		i.expect(t, c.kid+" "+c.method, err, c.want, 1)
+	}
+}
+
+// TestJWKSSetup_F9 asks nobody where the fields are wrong, and says which.
+func TestJWKSSetup_F9(t *testing.T) {
+	for _, c := range []struct{ url, method, want string }{
+		{"", "", "URL"},
+		{"keys", "", "URL"},
+		{"http://issuer.example/keys", "", "URL"},
+		{"http://localhost.evil.example/keys", "", "URL"},
+		{"http://127.0.0.1.example/keys", "", "URL"},
+		{"ftp://issuer.example/keys", "", "URL"},
+		{"https://ann:secret@issuer.example/keys", "", "URL"},
+		{"https:///keys", "", "URL"},
+		{"https://issuer.example/\x00", "", "URL"},
+		{keysURL, "HS256", "Method"},
+		{keysURL, "ES256", "Method"},
+		{keysURL, "RS1", "Method"},
+		{keysURL, "rs256", "Method"},
+		{"https://issuer.example/keys?x=1", "PS512", ""},
+		{"http://127.0.0.1:8080/keys", "", ""},
+		{"http://[::1]/keys", "", ""},
+		{"http://LOCALHOST/keys", "", ""},
+	} {
+		i := newIssuer(setOf(jwk(ecKey(), "a", nil)))
+		keys := i.keys()
+		keys.URL, keys.Method = c.url, c.method
+		_, err := keys.VerificationKey(context.Background(), "a")
+		switch {
+		case c.want == "":
+			i.expect(t, c.url+c.method, err, nil, 1)
+		case err == nil || !strings.Contains(err.Error(), "its "+c.want+" ") ||
+			strings.Contains(err.Error(), "secret"):
+			t.Errorf("%s %s: %v", c.url, c.method, err)
+		default:
+			i.expect(t, c.url+c.method, err, auth.ErrUnavailable, 0)
+		}
 	}
 }
