@@ -27,6 +27,8 @@ func TestHeader_J9(t *testing.T) {
 		{`"kid":"` + strings.Repeat("k", 65) + `"`, false}, {`"kid":"\u007f"`, false},
 		{`"kid":"a b"`, true}, {`"kid":"\u001f"`, false},
 		{`"ALG":"HS256"`, false}, {`"Crit":[]`, false}, {`"B64":true`, false},
+		{`"Enc":1`, false}, {`"ZIP":1`, false}, {`"Kid":1`, false}, {`"TYP":1`, false},
+		{`"jKu":1`, false}, {`"x5U":1`, false}, {`"X5C":1`, false},
 		{`"JWK":1`, false}, {`"X5T#s256":"x"`, false}, {`"Cty":"x"`, false}, {`"x5T":"x"`, false},
 		// A key that comes along is not looked at, whatever it is (J3).
 		{`"jwk":1`, true}, {`"jku":{}`, true}, {`"x5c":[1]`, true}, {`"x5u":"\u0000"`, true},
