@@ -16,6 +16,7 @@ import (
 
 	"github.com/countersign-go/countersign/creds"
 	"github.com/countersign-go/countersign/internal/fetch"
+	"github.com/countersign-go/countersign/internal/keep"
 	"github.com/countersign-go/countersign/mac"
 	"github.com/countersign-go/countersign/transport"
 )
@@ -63,10 +64,11 @@ type fetcher struct {
 	cache  creds.Cache[*grant]
 	last   atomic.Pointer[grant] // what the cache has accepted last
 
-	setup func() error // prepare, once
-	url   *url.URL     // these three are set by setup
-	http  *http.Client
-	place place
+	setup  func() error // prepare, once
+	url    *url.URL     // these four are set by setup
+	http   *http.Client
+	place  place
+	record *keep.Record // of the store
 
 	judging sync.Mutex // held while a refusal is told to cache; no function of the user runs then
 
@@ -77,7 +79,6 @@ type fetcher struct {
 	unsaved  bool                     // offsets has some that are in no record
 	writers  int                      // updates under way
 	noted    chan struct{}            // closed when moved's update is over; nil: none is under way
-	hung     int                      // calls of the Store that nobody waits for any more
 	refused  [][sha256.Size]byte      // what servers have refused, the latest at the end
 }
 
@@ -110,6 +111,8 @@ func (f *fetcher) prepare() error {
 		return nil
 	}
 	f.place = placeOf(u, account, c.Name)
+	f.record = &keep.Record{Store: f.store, Name: f.place.name, Trouble: f.trouble,
+		Began: f.begin, Ended: f.end}
 	f.clock.Watch(f.moved)
 	return nil
 }

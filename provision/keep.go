@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/internal/keep"
 )
 
 // lockTime is how long a fetch waits for the Store and for other processes before it goes on alone.
@@ -19,7 +20,7 @@ func (f *fetcher) obtain(ctx context.Context) (*grant, error) {
 	if err := f.setup(); err != nil {
 		return nil, err
 	}
-	if f.store == nil || f.isHung() {
+	if f.store == nil || f.record.Hung() {
 		return f.alone(ctx)
 	}
 	turn := time.Now().Add(lockTime)
@@ -27,7 +28,7 @@ func (f *fetcher) obtain(ctx context.Context) (*grant, error) {
 	switch {
 	case g != nil:
 		return g, nil
-	case errors.Is(err, errSlow):
+	case errors.Is(err, keep.ErrSlow):
 		return f.alone(ctx) // and not for long, as the Store has had its time
 	}
 	if err := f.paused(); err != nil {
@@ -47,7 +48,7 @@ func (f *fetcher) alone(ctx context.Context) (*grant, error) {
 // load looks into the Store without its lock, and without a write: that is how a process starts
 // where another one has left off. An error has been logged.
 func (f *fetcher) load(ctx context.Context) (*grant, error) {
-	data, err := f.loaded(ctx)
+	data, err := f.record.Load(ctx)
 	if errors.Is(err, creds.ErrNotFound) {
 		return nil, nil
 	}
@@ -64,58 +65,36 @@ func (f *fetcher) load(ctx context.Context) (*grant, error) {
 
 // update makes a call within the lock of the record, unless a look at the record shows that another
 // process has made it. So of those that start at once, one calls. It waits for the lock until turn.
-func (f *fetcher) update(ctx context.Context, turn time.Time) (*grant, error) {
-	e := f.edit(ctx)
-	late := time.NewTimer(time.Until(turn))
-	defer late.Stop()
-	select {
-	case old := <-e.old: // it is our turn
-		return f.decide(ctx, e, old)
-	case <-e.ended:
-	case <-late.C:
-		f.trouble("update", errHeld)
-		f.forsake(e)
-		e.cancel(errHeld)
-	}
-	return f.call(ctx)
-}
-
-// decide tells e what to write, having made a call if need be, and waits for that for a moment.
-func (f *fetcher) decide(ctx context.Context, e *edit, old []byte) (*grant, error) {
-	next := verdict{err: errKeep}
-	defer func() { // also if a function of the user panics
-		stop := time.AfterFunc(finishTime, func() { e.cancel(errSlow) })
-		e.next <- next
-		wait := time.NewTimer(saveTime)
-		defer wait.Stop()
-		select {
-		case <-e.ended:
-			stop.Stop()
-		case <-wait.C:
-			f.forsake(e)
+func (f *fetcher) update(ctx context.Context, turn time.Time) (g *grant, err error) {
+	called := f.record.Update(ctx, turn, func(old []byte) ([]byte, error) {
+		r, unread := f.read(old)
+		if unread != nil {
+			g, err = f.call(ctx)
+			return nil, unread
 		}
-	}()
-	r, err := f.read(old)
-	if err != nil {
-		next.err = err
+		f.restore(r)
+		if g = f.pick(r); g != nil {
+			return nil, keep.ErrStays
+		}
+		if g, err = f.call(ctx); err != nil || f.useless(g) {
+			return nil, keep.ErrStays
+		}
+		return f.recordOf(g, r).encode()
+	})
+	if !called {
 		return f.call(ctx)
 	}
-	f.restore(r)
-	if g := f.pick(r); g != nil {
-		return g, nil
+	return g, err
+}
+
+// useless reports whether the Cache is going to find that what a call brought is of no use: the
+// answer was slow, or brought what had been refused.
+func (f *fetcher) useless(g *grant) bool {
+	if !g.valid() {
+		return true
 	}
-	g, err := f.call(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if end := g.creds.Expires; !end.IsZero() && !time.Now().Before(end) {
-		return g, nil // a slow answer: the Cache will find that it is of no use
-	}
-	if last := f.last.Load(); last.valid() && last.is(g) && f.wasRefused(g) {
-		return g, nil // so will it here
-	}
-	next.data, next.err = f.recordOf(g, r).encode()
-	return g, nil
+	last := f.last.Load()
+	return last.valid() && last.is(g) && f.wasRefused(g)
 }
 
 // read decodes a record. Nil data is none, and so is what was stored for somebody else: the name

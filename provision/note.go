@@ -8,10 +8,14 @@ import (
 	"time"
 
 	"github.com/countersign-go/countersign/internal/fetch"
+	"github.com/countersign-go/countersign/internal/keep"
 )
 
 // noteTime is how long a call that has succeeded may wait for its clock offset to be stored.
 const noteTime = 100 * time.Millisecond
+
+// finishTime is what the Store has to write it in the background.
+const finishTime = 10 * time.Second
 
 // moved is told of each new offset that a server has accepted. It gives it a moment to be stored
 // before the answer reaches the caller: a script may end with that. Where an update is under way,
@@ -41,7 +45,7 @@ func (f *fetcher) moved(u *url.URL, offset time.Duration) {
 
 func (f *fetcher) noteApart(noted chan struct{}) {
 	defer close(noted)
-	slow := time.AfterFunc(finishTime, func() { f.forsake(&edit{ended: noted}) })
+	slow := time.AfterFunc(finishTime, func() { f.record.Forsake(noted) })
 	defer slow.Stop()
 	f.end()
 	f.mu.Lock()
@@ -86,21 +90,21 @@ func (f *fetcher) known() map[string]time.Duration {
 // note adds the offsets to the record. If there is none, they wait for one.
 func (f *fetcher) note() {
 	offsets := f.known()
-	ctx, cancel := context.WithTimeoutCause(context.Background(), finishTime, errSlow)
+	ctx, cancel := context.WithTimeoutCause(context.Background(), finishTime, keep.ErrSlow)
 	defer cancel()
-	err := guarded(func() error {
+	err := keep.Guarded(func() error {
 		return f.store.Update(ctx, f.place.name, func(old []byte) ([]byte, error) {
 			r, err := f.read(old)
 			if err != nil {
 				return nil, err
 			}
 			if r == nil {
-				return nil, errKeep
+				return nil, keep.ErrStays
 			}
 			return r.with(offsets).encode()
 		})
 	})
-	if err != nil && !errors.Is(err, errKeep) {
+	if err != nil && !errors.Is(err, keep.ErrStays) {
 		f.trouble("update", err)
 	}
 }
