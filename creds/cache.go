@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -189,9 +190,14 @@ func (c *Cache[C]) board(ctx context.Context) (*flight[C], error) {
 	if e != nil {
 		e.setDue(0) // nobody else needs to come here for a renewal
 	}
+	return c.depart(ctx, c.Fetch), nil
+}
+
+// depart starts a flight. The caller holds c.mu.
+func (c *Cache[C]) depart(ctx context.Context, get func(context.Context) (C, error)) *flight[C] {
 	c.flight = &flight[C]{began: time.Now(), done: make(chan struct{}), flying: true}
-	go c.fly(ctx, c.flight)
-	return c.flight, nil
+	go c.fly(ctx, c.flight, get)
+	return c.flight
 }
 
 // left is the error of a caller whose context has ended.
@@ -235,6 +241,32 @@ func (c *Cache[C]) Confirm(good func(C) bool) {
 	defer c.mu.Unlock()
 	if c.current.Load() == e {
 		c.shield, c.step = time.Time{}, 0
+	}
+}
+
+// Replace puts what next returns in the place of the current credentials, if it reports true: a
+// service has sent others without being asked. next is given the current ones, and returns their
+// replacement. That goes the way of what was fetched: Fetched is told of it first, and those who
+// have good credentials meanwhile do not wait for it. Nothing happens if it has expired, or is what
+// was rejected, or if a fetch is under way, which is going to bring others. Replace does not block.
+// next is called at most once; its panics are the caller's, and so are those of Expires and ID.
+func (c *Cache[C]) Replace(next func(current C) (C, bool)) {
+	old := c.current.Load()
+	if old == nil {
+		return
+	}
+	value, ok := next(old.value)
+	if !ok || isNil(reflect.ValueOf(&value).Elem()) {
+		return
+	}
+	e := c.enter(value)
+	if !e.valid() || c.ID != nil && old.suspect.Load() && old.id == e.id {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.current.Load() == old && !c.flight.flying {
+		c.depart(context.Background(), func(context.Context) (C, error) { return value, nil })
 	}
 }
 

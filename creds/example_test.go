@@ -174,3 +174,24 @@ func ExampleCache_Err() {
 	// token 1 <nil>
 	// true
 }
+
+// A service that sends the next session with an answer to a request that carried this one.
+func ExampleCache_Replace() {
+	ctx := context.Background()
+	sessions := &creds.Cache[token]{
+		Fetch:   func(context.Context) (token, error) { return token{ID: "session 1"}, nil },
+		Fetched: func(t token) { fmt.Println("store", t.ID) },
+	}
+	_, _ = sessions.Credentials(ctx)
+
+	sessions.Replace(func(current token) (next token, ok bool) {
+		return token{ID: "session 2"}, current.ID == "session 1"
+	})
+	sessions.Reject(func(t token) bool { return t.ID == "session 1" }) // who cannot use it waits
+	t, err := sessions.Credentials(ctx)
+	fmt.Println(t.ID, err)
+	// Output:
+	// store session 1
+	// store session 2
+	// session 2 <nil>
+}

@@ -63,8 +63,10 @@ func (f *failure) Error() string {
 
 func (f *failure) Unwrap() error { return f.err }
 
-// fly runs one fetch, in its own goroutine. Whatever Fetch does, the flight lands.
-func (c *Cache[C]) fly(first context.Context, f *flight[C]) {
+// fly runs one fetch, in its own goroutine. Whatever get does, the flight lands.
+func (c *Cache[C]) fly(
+	first context.Context, f *flight[C], get func(context.Context) (C, error),
+) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(first), fetchTime)
 	defer cancel()
 	// Without this, a Fetch that does not heed its context would block all callers for ever.
@@ -79,18 +81,20 @@ func (c *Cache[C]) fly(first context.Context, f *flight[C]) {
 	// What remains if Fetch does not return, but ends this goroutine.
 	failed := &failure{err: errors.New("runtime.Goexit was called in Fetch or Fetched")}
 	defer func() { c.land(f, e, failed) }()
-	e, failed = c.fetch(context.WithValue(ctx, within[C]{c}, f), f)
+	e, failed = c.fetch(context.WithValue(ctx, within[C]{c}, f), f, get)
 }
 
 // fetch calls the functions of the user and judges what they gave.
-func (c *Cache[C]) fetch(ctx context.Context, f *flight[C]) (e *entry[C], failed *failure) {
+func (c *Cache[C]) fetch(
+	ctx context.Context, f *flight[C], get func(context.Context) (C, error),
+) (e *entry[C], failed *failure) {
 	old := c.current.Load() // only a landing replaces it, and that is ours
 	defer func() {
 		if v := recover(); v != nil {
 			e, failed = nil, &failure{err: panicked(v)}
 		}
 	}()
-	value, err := c.Fetch(ctx)
+	value, err := get(ctx)
 	if err != nil {
 		return nil, &failure{err: err, pause: pause(err)}
 	}
