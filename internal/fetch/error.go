@@ -78,16 +78,16 @@ func retryAfter(field string, now time.Time) time.Duration {
 // failure is the error for a call that http.Client ended. resp is not nil if that was at a
 // redirect, and its body is closed then.
 func failure(resp *http.Response, err error) *Error {
-	e := &Error{Err: plain(err)}
+	e := &Error{Err: Plain(err)}
 	if resp != nil {
 		e.Status = resp.StatusCode
 	}
 	return e
 }
 
-// plain takes off the *url.Error, which shows the query, and what a server may have written into
+// Plain takes off the *url.Error, which shows the query, and what a server may have written into
 // the text of the error below it, which errors.Is and errors.As still find.
-func plain(err error) error {
+func Plain(err error) error {
 	var u *url.Error
 	for errors.As(err, &u) {
 		err = u.Err
