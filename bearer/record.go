@@ -1,0 +1,168 @@
+package bearer
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"strconv"
+	"time"
+
+	"golang.org/x/oauth2"
+
+	"github.com/countersign-go/countersign/internal/fetch"
+)
+
+const (
+	recordPrefix  = "bearer-"
+	recordVersion = 1
+	recordKind    = "bearer"
+)
+
+// A tokenRecord is what Tokens keep in their Store.
+type tokenRecord struct {
+	grant *tokenGrant
+
+	// seed tells which Tokens.Token all began with, without telling that. "": there was none.
+	seed string
+}
+
+func (r *tokenRecord) grantOrNil() *tokenGrant {
+	if r == nil {
+		return nil
+	}
+	return r.grant
+}
+
+// seedOf returns a name for a token and those that are bought with its refresh token. Nobody can
+// guess a token, so a hash of it gives nothing away.
+func seedOf(t *oauth2.Token) string {
+	text := t.RefreshToken
+	if text == "" {
+		text = t.AccessToken
+	}
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:16])
+}
+
+// sameToken reports whether one of two tokens is as good as the other to go on with.
+func sameToken(a, b *oauth2.Token) bool {
+	if a.RefreshToken != "" || b.RefreshToken != "" {
+		return a.RefreshToken == b.RefreshToken
+	}
+	return a.AccessToken == b.AccessToken
+}
+
+// errForeign means that a record is not one of ours, and errNewer that another version of this
+// package wrote it.
+var (
+	errForeign = errors.New("the record is none of bearer.Tokens: remove it, or choose another Name")
+	errNewer   = errors.New("the record was written by a newer version: update this program")
+)
+
+// tokenRecordForm is a record as JSON. Times are in milliseconds since 1970, by the wall clock.
+type tokenRecordForm struct {
+	Version      int    `json:"version"`
+	Kind         string `json:"kind"`
+	Serial       int64  `json:"serial"`
+	Seed         string `json:"seed,omitempty"`
+	AccessToken  string `json:"access_token"`
+	TokenType    string `json:"token_type,omitempty"`
+	RefreshToken string `json:"refresh_token,omitempty"`
+	Saved        int64  `json:"saved"`
+	Expires      int64  `json:"expires,omitempty"`
+}
+
+// encode writes r with the tokens in clear: it is the Store's business to guard them.
+func (r *tokenRecord) encode() ([]byte, error) {
+	t, now := r.grant.token, time.Now()
+	f := tokenRecordForm{
+		Version: recordVersion, Kind: recordKind, Serial: r.grant.serial, Seed: r.seed,
+		AccessToken: t.AccessToken, TokenType: t.TokenType, RefreshToken: t.RefreshToken,
+		Saved: now.UnixMilli(),
+	}
+	if !t.Expiry.IsZero() {
+		// What is left counts, also if the clock of this machine was set meanwhile.
+		f.Expires = max(f.Saved+t.Expiry.Sub(now).Milliseconds(), 1)
+	}
+	data, err := json.Marshal(f)
+	if err != nil {
+		return nil, err
+	}
+	if again, err := decodeTokenRecord(data); err != nil || !sameText(again.grant.token, t) {
+		return nil, errors.New("the record could not be read again") // and would be in the way
+	}
+	return data, nil
+}
+
+func sameText(a, b *oauth2.Token) bool {
+	return a.AccessToken == b.AccessToken && a.RefreshToken == b.RefreshToken &&
+		a.TokenType == b.TokenType
+}
+
+// decodeTokenRecord reads a record as encode writes it, and nothing else. The end of the token is by
+// the clock of this machine as it is now. Nobody knows how long a clock that shows less than when
+// the record was saved has been wrong; then the token is thought to last as long as it did at
+// first, at most.
+func decodeTokenRecord(data []byte) (*tokenRecord, error) {
+	object, err := fetch.Object(data)
+	if err != nil {
+		return nil, errForeign
+	}
+	f := fieldsOf(object)
+	version := f.number("version")
+	switch {
+	case f.text("kind") != recordKind || version < 1:
+		return nil, errForeign
+	case version > recordVersion:
+		return nil, errNewer
+	}
+	token := &oauth2.Token{
+		AccessToken:  f.text("access_token"),
+		TokenType:    f.text("token_type"),
+		RefreshToken: f.text("refresh_token"),
+	}
+	saved, expires := f.number("saved"), f.number("expires")
+	r := &tokenRecord{
+		grant: &tokenGrant{token: token, serial: f.number("serial")},
+		seed:  f.text("seed"),
+	}
+	if f.bad || len(f.object) > 0 || r.grant.serial < 1 || saved < 1 || checkToken(token) != nil {
+		return nil, errForeign
+	}
+	if expires > 0 {
+		now := time.Now()
+		left := min(expires-now.UnixMilli(), expires-saved, longest.Milliseconds())
+		token.Expiry = now.Add(time.Duration(left) * time.Millisecond)
+	}
+	return r, nil
+}
+
+// recordFields takes the members out of an object, one by one.
+type recordFields struct {
+	object map[string]any
+	bad    bool // one was of another type
+}
+
+func fieldsOf(object map[string]any) *recordFields { return &recordFields{object: object} }
+
+func (f *recordFields) text(name string) string {
+	v, found := f.object[name]
+	delete(f.object, name)
+	text, ok := v.(string)
+	f.bad = f.bad || found && !ok
+	return text
+}
+
+// number reads a whole number, of milliseconds up to the year 9999.
+func (f *recordFields) number(name string) int64 {
+	v, found := f.object[name]
+	delete(f.object, name)
+	n, ok := v.(json.Number)
+	i, err := strconv.ParseInt(n.String(), 10, 64)
+	if !found {
+		return 0
+	}
+	f.bad = f.bad || !ok || err != nil || i < 0 || i >= endOfTime*1000
+	return i
+}

@@ -1,0 +1,144 @@
+package bearer
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"time"
+
+	"golang.org/x/oauth2"
+
+	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/internal/fetch"
+)
+
+// replacer is a Source that takes up a token which came without being asked for.
+type replacer interface {
+	Replace(old func(*oauth2.Token) bool, new *oauth2.Token)
+}
+
+// observeCookie takes up what an answer to a request with sent says about the cookie.
+func (s *Signer) observeCookie(resp *http.Response, sent sentToken) {
+	c := takeCookie(resp, s.Cookie)
+	if c == nil {
+		return
+	}
+	token, alive := cookieToken(c, receivedNow(resp))
+	if !alive {
+		if r, ok := s.Source.(creds.Rejecter[*oauth2.Token]); ok {
+			r.Reject(sent.is)
+		}
+		return
+	}
+	if r, ok := s.Source.(replacer); ok && isToken(c.Value) && len(c.Value) <= maxToken {
+		r.Replace(sent.is, token)
+	}
+}
+
+// takeCookie returns the last Set-Cookie of that name, which is the one that counts (RFC 6265,
+// section 5.3), and takes all of them out of resp.
+func takeCookie(resp *http.Response, name string) (found *http.Cookie) {
+	lines := resp.Header["Set-Cookie"]
+	for _, line := range lines {
+		if c := namedCookie(line, name); c != nil {
+			found = c
+		}
+	}
+	if found == nil {
+		return nil
+	}
+	var rest []string
+	for _, line := range lines {
+		if namedCookie(line, name) == nil {
+			rest = append(rest, line)
+		}
+	}
+	// A Base that answers from memory may share the map among its answers.
+	resp.Header = resp.Header.Clone()
+	delete(resp.Header, "Set-Cookie")
+	if rest != nil {
+		resp.Header["Set-Cookie"] = rest
+	}
+	return found
+}
+
+// namedCookie reads one Set-Cookie, and returns nil if that is about another cookie.
+func namedCookie(line, name string) *http.Cookie {
+	c, err := http.ParseSetCookie(line)
+	if err != nil || c.Name != name {
+		return nil
+	}
+	return c
+}
+
+// cookieToken returns the value of a cookie as a token, with its end by the clock of this machine.
+// It reports false if the cookie has none, or has ended.
+func cookieToken(c *http.Cookie, a *fetch.Answer) (t *oauth2.Token, alive bool) {
+	t = &oauth2.Token{AccessToken: c.Value}
+	switch {
+	case c.Value == "", c.MaxAge < 0:
+		return nil, false
+	case c.MaxAge > 0:
+		t.Expiry = a.Received.Add(seconds(int64(c.MaxAge)))
+	case !c.Expires.IsZero():
+		t.Expiry = localTime(a, c.Expires)
+	default:
+		if end, ok := endInside(c.Value); ok {
+			t.Expiry = localTime(a, end)
+		}
+		return t, true // what is inside is a hint, and clears nothing
+	}
+	return t, a.Received.Before(t.Expiry)
+}
+
+// receivedNow is the part of an answer that tells the time.
+func receivedNow(resp *http.Response) *fetch.Answer {
+	return &fetch.Answer{Status: resp.StatusCode, Header: resp.Header, Received: time.Now()}
+}
+
+// localTime turns a time by the clock of the server into one of this machine, if the answer tells
+// the time there.
+func localTime(a *fetch.Answer, t time.Time) time.Time {
+	now, ok := a.Date()
+	if !ok {
+		now = a.Received
+	}
+	return a.Received.Add(t.Sub(now.Round(0)))
+}
+
+// longest is a life of a token that nobody sees the end of, and that a Duration can hold.
+const longest = 100 * 366 * 24 * time.Hour
+
+func seconds(n int64) time.Duration {
+	return time.Duration(min(n, int64(longest/time.Second))) * time.Second
+}
+
+// endInside returns when a JWT ends, by its own word. Nobody has verified it: it is good for nothing
+// but to ask for another one in time. A cookie of pyramid_jwt is read too.
+func endInside(token string) (time.Time, bool) {
+	if plain, err := pyramidDecode(token); err == nil {
+		token = plain
+	}
+	parts := strings.Split(token, ".")
+	if len(parts) != 3 {
+		return time.Time{}, false
+	}
+	text, err := base64.RawURLEncoding.DecodeString(parts[1])
+	if err != nil {
+		return time.Time{}, false
+	}
+	claims, err := fetch.Object(text)
+	if err != nil {
+		return time.Time{}, false
+	}
+	number, _ := claims["exp"].(json.Number)
+	exp, err := number.Float64()
+	if err != nil || exp <= 0 || exp > endOfTime {
+		return time.Time{}, false
+	}
+	return time.Unix(int64(exp), 0), true
+}
+
+// endOfTime is the first second of the year 10000, which RFC 3339 cannot write any more.
+const endOfTime = 253402300800

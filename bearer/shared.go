@@ -1,0 +1,155 @@
+package bearer
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/internal/keep"
+)
+
+// lockTime is how long a fetch waits for the Store and for other processes before it goes on alone.
+// What is left of the 30 s that a creds.Cache gives is enough for a call of its own.
+const lockTime = 20 * time.Second
+
+// shared takes what another process has stored meanwhile, or else makes a call. Trouble with the
+// Store is no reason to fail.
+func (k *tokenKeeper) shared(ctx context.Context) (*tokenGrant, error) {
+	if k.record == nil || k.record.Hung() {
+		return k.alone(ctx)
+	}
+	turn := time.Now().Add(lockTime)
+	data, err := k.record.Load(ctx)
+	switch {
+	case errors.Is(err, keep.ErrSlow):
+		k.trouble("read", err)
+		return k.alone(ctx) // and not for long, as the Store has had its time
+	case err == nil:
+		stored, err := k.read(data)
+		if err != nil {
+			k.trouble("read", err)
+		}
+		if g := k.pick(stored); g != nil {
+			return g, nil
+		}
+	case !errors.Is(err, creds.ErrNotFound):
+		k.trouble("read", err)
+	}
+	return k.update(ctx, turn)
+}
+
+// update makes a call within the lock of the record, unless a look at the record shows that another
+// process has made it. So of those that start at once, one calls, and nobody uses a refresh token
+// that another one is about to use up. It waits for the lock until turn.
+func (k *tokenKeeper) update(ctx context.Context, turn time.Time) (g *tokenGrant, err error) {
+	called := k.record.Update(ctx, turn, func(old []byte) ([]byte, error) {
+		stored, unread := k.read(old)
+		if unread != nil {
+			g, err = k.alone(ctx)
+			return nil, unread
+		}
+		if g = k.pick(stored); g != nil {
+			return nil, keep.ErrStays
+		}
+		if g = k.first(); g != nil && stored == nil {
+			return nil, keep.ErrStays // what all processes begin with need not be stored
+		}
+		last := k.last()
+		if last.before(stored.grantOrNil()) {
+			last = stored.grant
+		}
+		if g, err = k.call(ctx, last); err != nil {
+			return nil, keep.ErrStays
+		}
+		return k.recordOf(g, stored).encode()
+	})
+	if !called {
+		return k.alone(ctx)
+	}
+	return g, err
+}
+
+// read decodes a record. Nil data is none. So is one that came of another token than this program
+// was given to begin with: somebody has logged in anew.
+func (k *tokenKeeper) read(data []byte) (*tokenRecord, error) {
+	if data == nil {
+		return nil, nil
+	}
+	r, err := decodeTokenRecord(data)
+	if err != nil {
+		return nil, err
+	}
+	if k.begin != nil && r.seed != k.seed && !sameToken(r.grant.token, k.begin.token) {
+		return nil, nil
+	}
+	return r, nil
+}
+
+// pick returns the token of r if it is good, and newer than what there is.
+func (k *tokenKeeper) pick(r *tokenRecord) *tokenGrant {
+	g, latest := r.grantOrNil(), k.latest.Load()
+	switch {
+	case !g.valid():
+		return nil
+	case latest != nil && (!latest.before(g) || latest.token.AccessToken == g.token.AccessToken):
+		return nil
+	}
+	return g
+}
+
+// recordOf returns the record for g. It keeps the seed of the old one, if nothing else is known.
+func (k *tokenKeeper) recordOf(g *tokenGrant, old *tokenRecord) *tokenRecord {
+	r := &tokenRecord{grant: g, seed: k.seed}
+	if k.begin == nil && old != nil {
+		r.seed = old.seed
+	}
+	return r
+}
+
+// saveLater stores the latest token in the background. While it does so, newer ones only have it go
+// on, so that a server that sends a new token with each answer does not have them pile up.
+func (k *tokenKeeper) saveLater() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.unsaid = true
+	if k.saving {
+		return
+	}
+	k.saving = true
+	go func() {
+		for k.more() {
+			k.save()
+		}
+	}()
+}
+
+func (k *tokenKeeper) more() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.saving, k.unsaid = k.unsaid, false
+	return k.saving
+}
+
+func (k *tokenKeeper) save() {
+	if k.record.Hung() {
+		return
+	}
+	turn := time.Now().Add(lockTime)
+	k.record.Update(context.Background(), turn, func(old []byte) ([]byte, error) {
+		stored, err := k.read(old)
+		if err != nil {
+			return nil, err
+		}
+		g := k.last()
+		if !stored.grantOrNil().before(g) {
+			return nil, keep.ErrStays
+		}
+		return k.recordOf(g, stored).encode()
+	})
+}
+
+func (k *tokenKeeper) trouble(verb string, err error) {
+	k.logger.Warn("bearer: tokens are kept in memory only: the store is of no use",
+		"name", k.record.Name, "operation", verb, "err", err)
+}

@@ -1,0 +1,128 @@
+package bearer
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/oauth2"
+
+	"github.com/countersign-go/countersign/creds"
+)
+
+// A Signer puts a token on each request (RFC 6750, section 2.1). It is a transport.Signer, and
+// understands refusals: it is a Reader, a Refresher and an Observer of that package too.
+//
+// A token goes out as "Authorization: Bearer ...", unless Scheme, Header or Cookie say otherwise.
+// Only if none of them is set, the TokenType of a token counts: one that is neither "" nor
+// "bearer", in whatever case, is not sent (RFC 6749, section 7.1), since a token of type DPoP, say,
+// is of no use without a proof. Where such a token can be sent as it is, say so with a Scheme.
+//
+// With a Cookie, the Signer is also a jar of one cookie: if an answer to a request with the current
+// token sets that cookie anew, and Source has a method
+//
+//	Replace(old func(*oauth2.Token) bool, new *oauth2.Token)
+//
+// as [Tokens] does, the new value takes the place of the old one. Its end is what Max-Age or Expires
+// say, or else the exp inside, if it is a JWT. An answer that clears the cookie rejects the token.
+// Domain, Path and Secure are not heeded: the cookie goes to the origins that are signed for, and
+// nowhere else. So that it does not go elsewhere by a cookie jar, which knows no ports, such a
+// Set-Cookie is taken out of the answer.
+//
+// The fields must not be changed after the first request. A Signer must not be copied then; it is
+// safe for concurrent use, and so must Source be.
+type Signer struct {
+	// Source gives the token for each request: [StaticToken], a *[Tokens], or [FromTokenSource].
+	// Required.
+	Source creds.Source[*oauth2.Token]
+
+	// Scheme is the word in front of the token in Authorization, for instance JWT. "": Bearer. It
+	// is not used in another Header.
+	Scheme string
+
+	// Header is the field that the token goes into. "": Authorization. Any other holds the bare
+	// token.
+	Header string
+
+	// Cookie is the name of the cookie that holds the token; other cookies stay. It excludes Header
+	// and Scheme. "": the token is in a field.
+	Cookie string
+
+	once  sync.Once
+	where place
+	err   error // why there is no such place
+}
+
+// place returns where the token goes. The fields are read once.
+func (s *Signer) place() (place, error) {
+	s.once.Do(func() { s.where, s.err = placeOf(s.Scheme, s.Header, s.Cookie) })
+	return s.where, s.err
+}
+
+// Sign puts the token of Source in its place in req, and replaces what is there. It waits as long as
+// Source does.
+func (s *Signer) Sign(req *http.Request, _ time.Time) error {
+	p, err := s.place()
+	if err != nil {
+		return err
+	}
+	t, err := s.token(req.Context())
+	if err != nil {
+		return err
+	}
+	if err := s.checkType(t.TokenType); err != nil {
+		return err
+	}
+	if req.Header == nil {
+		req.Header = make(http.Header, 1)
+	}
+	return p.put(req.Header, t.AccessToken)
+}
+
+func (s *Signer) token(ctx context.Context) (*oauth2.Token, error) {
+	if s.Source == nil {
+		return nil, errors.New("bearer: the Signer has no Source: set it to a StaticToken, or to " +
+			"Tokens that are fetched")
+	}
+	t, err := s.Source.Credentials(ctx)
+	if err == nil && t == nil {
+		err = errors.New("bearer: the Source gave nil and no error")
+	}
+	return t, err
+}
+
+func (s *Signer) checkType(name string) error {
+	if name == "" || s.Scheme != "" || s.Header != "" || s.Cookie != "" ||
+		strings.EqualFold(name, bearerScheme) {
+		return nil
+	}
+	if len(name) > 32 || !isWord(name) {
+		name = "another type"
+	}
+	return fmt.Errorf("bearer: the token is not of type Bearer but %s: if it can be sent as it is, "+
+		"set the Scheme of the Signer", name)
+}
+
+// Account returns whose tokens Source gives, if it has such a method, as [Tokens] does, and else "".
+// A provision.Client asks for it.
+func (s *Signer) Account() string {
+	if a, ok := s.Source.(interface{ Account() string }); ok {
+		return a.Account()
+	}
+	return ""
+}
+
+// Format writes where the token goes, and not the token, whatever the verb.
+func (s *Signer) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "{Scheme:%q Header:%q Cookie:%q}", s.Scheme, s.Header, s.Cookie)
+}
+
+// MarshalJSON writes where the token goes, and not the token.
+func (s *Signer) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct{ Scheme, Header, Cookie string }{s.Scheme, s.Header, s.Cookie})
+}

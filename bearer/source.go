@@ -1,0 +1,110 @@
+package bearer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"golang.org/x/oauth2"
+
+	"github.com/countersign-go/countersign/creds"
+)
+
+// StaticToken returns a source of a token that does not change, such as a personal access token or
+// an API key. Nothing can replace it, so a refusal of it goes to the caller. It prints as
+// [redacted].
+func StaticToken(token creds.Secret) creds.Source[*oauth2.Token] {
+	return &staticToken{&oauth2.Token{AccessToken: string(token)}}
+}
+
+type staticToken struct{ token *oauth2.Token }
+
+func (s *staticToken) Credentials(context.Context) (*oauth2.Token, error) {
+	if s.token.AccessToken == "" {
+		return nil, errors.New("bearer: the StaticToken is empty")
+	}
+	return s.token, nil
+}
+
+// Format writes [redacted], whatever the verb.
+func (*staticToken) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "[redacted]") }
+
+// FromTokenSource returns [Tokens] from a source that knows no context. A call of it that takes over
+// 30 s is no longer waited for, and none is made before it returns; see [creds.Cache] for the rest.
+//
+// ts must bring a new token each time. What keeps a token and gives it again, as
+// oauth2.ReuseTokenSource does, and what the method TokenSource of the Configs of package oauth2
+// and the packages below it returns, cannot replace a token that was refused, which is then
+// [creds.ErrSame]. Instead of those, write [Tokens] with a Fetch of
+//
+//	conf.Token(ctx)                // clientcredentials.Config
+//	conf.TokenSource(ctx).Token()  // jwt.Config
+//	conf.TokenSource(ctx, &oauth2.Token{RefreshToken: old.RefreshToken}).Token() // oauth2.Config
+func FromTokenSource(ts oauth2.TokenSource) creds.Source[*oauth2.Token] {
+	c := &contextless{source: ts}
+	return &Tokens{Fetch: c.fetch}
+}
+
+// A contextless is a TokenSource that is asked once at a time.
+type contextless struct {
+	source oauth2.TokenSource
+
+	mu   sync.Mutex // guards call
+	call *sourceCall
+}
+
+// A sourceCall is one call of a TokenSource. Its result may be read once done is closed.
+type sourceCall struct {
+	done  chan struct{}
+	token *oauth2.Token
+	err   error
+}
+
+// fetch waits for a new call, or for the one that an earlier fetch has given up: if it hangs, there
+// is one goroutine that does, and not one more each time.
+func (c *contextless) fetch(ctx context.Context, _ *oauth2.Token) (*oauth2.Token, error) {
+	if c.source == nil {
+		return nil, errors.New("bearer: FromTokenSource was given nil")
+	}
+	c.mu.Lock()
+	call := c.call
+	if call == nil || call.stale() {
+		call = &sourceCall{done: make(chan struct{})}
+		c.call = call
+		go call.run(c.source)
+	}
+	c.mu.Unlock()
+	select {
+	case <-call.done:
+	case <-ctx.Done():
+		return nil, fmt.Errorf("the TokenSource did not return in time: %w", ctx.Err())
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.call = nil
+	return call.token, call.err
+}
+
+// stale reports whether the result came too late to be of use.
+func (call *sourceCall) stale() bool {
+	select {
+	case <-call.done:
+		return call.err != nil || !(&tokenGrant{token: call.token}).valid()
+	default:
+		return false
+	}
+}
+
+func (call *sourceCall) run(source oauth2.TokenSource) {
+	defer close(call.done)
+	// What remains if Token does not return, but ends this goroutine.
+	call.err = errors.New("runtime.Goexit was called in the TokenSource")
+	defer func() {
+		if v := recover(); v != nil { // its value may hold a secret
+			call.token, call.err = nil, fmt.Errorf("the TokenSource panicked with a %T", v)
+		}
+	}()
+	call.token, call.err = source.Token()
+}

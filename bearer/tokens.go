@@ -1,0 +1,117 @@
+package bearer
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"golang.org/x/oauth2"
+
+	"github.com/countersign-go/countersign/creds"
+)
+
+// Tokens are a source of tokens that are fetched. A [creds.Cache], whose rules they follow, shares
+// them among all callers, renews them before they expire, and replaces them when they were refused,
+// with one call of Fetch for all.
+//
+// A token counts as good until its Expiry, by the clock of this machine, but for 5 s at least; if
+// that is zero, from its ExpiresIn; if both are, until it is refused. A token without a RefreshToken
+// keeps that of the one before. An error of package oauth2 becomes an [*Error], which repeats
+// nothing of the answer.
+//
+// With a Store, tokens outlive the process, and all processes that share the Store share one call:
+// it is made within an update of the record, by the one who finds there that nobody else has made
+// it, with the refresh token that it finds there. So a refresh token that is good for one use only
+// is used once, and the next one is stored before the new token is used. Trouble with the Store is
+// told to the Logger and fails no call: then the tokens in memory count. It waits 5 s for a record
+// to be read, 20 s in all for its turn to write it, and 2 s for the write, which then goes on in
+// the background. What is stored are the fields of the token, and nothing that its Extra gives.
+//
+// The fields must not be changed once Tokens are in use, and Tokens must not be copied. They are
+// safe for concurrent use.
+type Tokens struct {
+	// Fetch gets a new token. old is the latest one there is, expired or refused maybe, whose
+	// RefreshToken may buy the next one; nil if there was none. It must not be changed. The rules
+	// are those of Fetch in a [creds.Cache]. Under ctx, package oauth2 sends with a client that
+	// follows no redirect, since a redirect could take a secret elsewhere, unless Fetch sets
+	// another one (oauth2.HTTPClient). Required, unless Token is all there ever is.
+	Fetch func(ctx context.Context, old *oauth2.Token) (*oauth2.Token, error)
+
+	// Token is what to begin with: a token, or just a RefreshToken. A stored token that came of it
+	// counts more; one that came of another Token is not used. Nil: nothing, or what is stored.
+	Token *oauth2.Token
+
+	// Store keeps the tokens for the next process, and for others. Nil: in memory only.
+	Store creds.Store
+
+	// Name is what the record in the Store is called, after a prefix of "bearer-". Give each account
+	// at each service its own. Required with a Store.
+	Name string
+
+	// Fetched is told of new tokens before they are used; see [creds.Cache]. Those that another
+	// process has stored are new too. It must not ask the Tokens. Nil: nobody is told.
+	Fetched func(*oauth2.Token)
+
+	// Logger is told of trouble with the Store, at level Warn. Nil: silent.
+	Logger *slog.Logger
+
+	once    sync.Once
+	private *tokenKeeper // what follows from the fields; a pointer, so that fmt does not read it
+}
+
+// Credentials returns the current token. It waits where another must be fetched first, but not
+// beyond the end of ctx. The token must not be changed.
+func (t *Tokens) Credentials(ctx context.Context) (*oauth2.Token, error) {
+	g, err := t.cache().Credentials(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return g.token, nil
+}
+
+// Reject has the current token replaced if bad reports true for it; see [creds.Cache].
+func (t *Tokens) Reject(bad func(*oauth2.Token) bool) {
+	t.cache().Reject(func(g *tokenGrant) bool { return bad(g.token) })
+}
+
+// Confirm tells that the current token mended a call if good reports true for it; see [creds.Cache].
+func (t *Tokens) Confirm(good func(*oauth2.Token) bool) {
+	t.cache().Confirm(func(g *tokenGrant) bool { return good(g.token) })
+}
+
+// Replace puts a token that the service sent without being asked in the place of the current one,
+// if old reports true for that; see [creds.Cache]. It is stored in the background. The same token
+// again counts only if it ends a good deal later. Replace does not block.
+func (t *Tokens) Replace(old func(*oauth2.Token) bool, with *oauth2.Token) {
+	if with == nil || checkToken(with) != nil {
+		return
+	}
+	t.cache().Replace(func(current *tokenGrant) (*tokenGrant, bool) {
+		if !old(current.token) {
+			return nil, false
+		}
+		return t.private.reissue(current, with)
+	})
+}
+
+// Err returns why the latest fetch failed, nil if it did not: with it, one who is still given a
+// token that was refused learns why there is no other. See [creds.Cache].
+func (t *Tokens) Err() error { return t.cache().Err() }
+
+// Account returns the Name.
+func (t *Tokens) Account() string { return t.Name }
+
+// Format writes the Name, and no token, whatever the verb.
+func (t *Tokens) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "{Name:%q}", t.Name) }
+
+// MarshalJSON writes the Name, and no token.
+func (t *Tokens) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct{ Name string }{t.Name})
+}
+
+func (t *Tokens) cache() *creds.Cache[*tokenGrant] {
+	t.once.Do(func() { t.private = newTokenKeeper(t) })
+	return &t.private.cache
+}
