@@ -25,9 +25,10 @@ type Error struct {
 	// consent must give it again. "": there is none, or it is no plain word.
 	Code string
 
-	text string
-	wait time.Duration
-	err  error // unexported, so that nothing that walks over fields prints it
+	text  string
+	wait  time.Duration
+	final bool
+	err   error // unexported, so that nothing that walks over fields prints it
 }
 
 func (e *Error) Error() string { return "bearer: no token: " + e.text }
@@ -47,7 +48,7 @@ func (e *Error) Final() bool {
 	case "temporarily_unavailable", "server_error", "slow_down", "authorization_pending":
 		return false
 	}
-	return (&fetch.Error{Status: e.Status}).Final()
+	return e.final || (&fetch.Error{Status: e.Status}).Final()
 }
 
 // Format writes the text, whatever the verb.

@@ -1,0 +1,266 @@
+package bearer
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"golang.org/x/oauth2"
+
+	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/internal/fetch"
+)
+
+// A Login gets a token for a user and a password from the login view of a service. Its method Token
+// fits the Fetch field of [Tokens].
+//
+// The request is a POST to an https URL, or to a loopback host. It follows no redirect, but for 307
+// and 308 within the origin where a token is awaited. It takes 30 s at most, and reads 64 KiB at
+// most. What goes wrong with it is an [*Error].
+//
+// The answer is a JSON object that holds the token as text, and, where the service tells, expires_in
+// (seconds, as a number or its text) and refresh_token. Without expires_in, the token ends at the
+// exp inside, if it is a JWT and that lies ahead: it is not verified, and just tells when to log in
+// again. Other members are ignored; names are exact.
+//
+// With a Cookie, the token is the value of that cookie instead, and of an answer with a 2xx or 3xx
+// status, only the Set-Cookie is read; see [Signer] for its end. No cookie jar gets it.
+//
+// A Login is safe for concurrent use, as long as nobody changes its fields.
+type Login struct {
+	// URL is the address of the login view. Required.
+	URL string
+
+	// User and Password are who logs in.
+	User     string
+	Password creds.Secret
+
+	// UserField and PasswordField are what the service calls them. "": username and password.
+	UserField, PasswordField string
+
+	// TokenField is the member of the answer that holds the token. "": access_token, or else token.
+	TokenField string
+
+	// JSON has both sent as a JSON object, and not as a form.
+	JSON bool
+
+	// Cookie is the name of the cookie that is the token. "": the token is in the answer itself.
+	Cookie string
+
+	// HTTP sends the request. Its Transport, Jar and Timeout hold; it is not changed. Nil: a client
+	// of its own.
+	HTTP *http.Client
+}
+
+// Token logs in. The old token is not used.
+func (l *Login) Token(ctx context.Context, _ *oauth2.Token) (*oauth2.Token, error) {
+	req, err := l.request(ctx)
+	if err != nil {
+		return nil, err
+	}
+	client := new(http.Client)
+	if l.HTTP != nil {
+		*client = *l.HTTP
+	}
+	if l.Cookie != "" {
+		return l.fromCookie(client, req)
+	}
+	return l.fromObject(client, req)
+}
+
+func (l *Login) request(ctx context.Context) (*http.Request, error) {
+	u, err := url.Parse(l.URL)
+	switch {
+	case err != nil || u.Hostname() == "" || u.Scheme != "https" && u.Scheme != "http":
+		// The text of err repeats the URL, where a password may be.
+		return nil, errors.New("bearer: Login.URL is no address: set it to the https URL of the " +
+			"login view")
+	case u.User != nil:
+		return nil, errors.New("bearer: Login.URL holds a user or password: set User and Password")
+	case u.Scheme == "http" && !isLoopback(u.Hostname()):
+		return nil, errors.New("bearer: plain http would show the password on the way: use https " +
+			"for Login.URL")
+	}
+	user, password := l.UserField, l.PasswordField
+	if user == "" {
+		user = "username"
+	}
+	if password == "" {
+		password = "password"
+	}
+	form := url.Values{user: {l.User}, password: {string(l.Password)}}
+	body, kind := form.Encode(), "application/x-www-form-urlencoded"
+	if l.JSON {
+		data, err := json.Marshal(map[string]string{user: l.User, password: string(l.Password)})
+		if err != nil {
+			return nil, err
+		}
+		body, kind = string(data), "application/json"
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, u.String(), strings.NewReader(body))
+	if err != nil {
+		return nil, errors.New("bearer: Login.URL is no address")
+	}
+	req.Header.Set("Content-Type", kind)
+	if l.Cookie == "" {
+		req.Header.Set("Accept", "application/json")
+	}
+	return req, nil
+}
+
+// isLoopback reports whether a request for host stays on this machine.
+func isLoopback(host string) bool {
+	return strings.EqualFold(host, "localhost") || net.ParseIP(host).IsLoopback()
+}
+
+// fromObject reads the token from the body of the answer.
+func (l *Login) fromObject(client *http.Client, req *http.Request) (*oauth2.Token, error) {
+	a, err := fetch.Do(client, req)
+	if err != nil {
+		e, _ := errors.AsType[*fetch.Error](err) // which it always is
+		return nil, loginFailed(e)
+	}
+	names := []string{"access_token", "token"}
+	if l.TokenField != "" {
+		names = []string{l.TokenField}
+	}
+	t := new(oauth2.Token)
+	for _, name := range names {
+		if v, found := a.Object[name]; found {
+			t.AccessToken, _ = v.(string)
+			break
+		}
+	}
+	if t.AccessToken == "" {
+		return nil, noToken(a, "an answer that holds no token: check user and password, and "+
+			"TokenField")
+	}
+	t.RefreshToken, _ = a.Object["refresh_token"].(string)
+	left, err := lifeOf(a.Object["expires_in"])
+	if err != nil {
+		return nil, loginFailed(a.Useless(err))
+	}
+	if left > 0 {
+		t.Expiry = a.Received.Add(seconds(left))
+	} else if end, ok := endInside(t.AccessToken); ok {
+		if end = localTime(a, end); end.After(a.Received) {
+			t.Expiry = end
+		}
+	}
+	return t, nil
+}
+
+// lifeOf reads expires_in (RFC 6749, section 5.1), which some services write as text. 0: there is
+// none.
+func lifeOf(v any) (int64, error) {
+	var text string
+	switch v := v.(type) {
+	case nil:
+		return 0, nil
+	case json.Number:
+		text = v.String()
+	case string:
+		text = v
+	}
+	f, err := strconv.ParseFloat(text, 64)
+	if err != nil || !(f >= 0) {
+		return 0, errors.New("an expires_in that is no number of seconds")
+	}
+	return int64(min(f, longest.Seconds())), nil
+}
+
+// fromCookie reads the token from a Set-Cookie of the answer, which may well be a redirect to the
+// page after the login: that is left alone.
+func (l *Login) fromCookie(client *http.Client, req *http.Request) (*oauth2.Token, error) {
+	ctx, cancel := context.WithTimeout(req.Context(), fetch.Timeout)
+	defer cancel()
+	taker := &cookieTaker{base: client.Transport, name: l.Cookie}
+	client.Transport = taker
+	client.CheckRedirect = func(*http.Request, []*http.Request) error {
+		return http.ErrUseLastResponse
+	}
+	resp, err := client.Do(req.WithContext(ctx))
+	if err != nil {
+		return nil, loginFailed(&fetch.Error{Err: fetch.Plain(err)})
+	}
+	_, _ = io.CopyN(io.Discard, resp.Body, fetch.MaxBody) // so that the connection can be kept
+	_ = resp.Body.Close()
+	a := receivedNow(resp)
+	switch {
+	case a.Status < 200 || a.Status > 399:
+		return nil, loginFailed(a.Useless(nil))
+	case taker.found == nil:
+		return nil, noToken(a, "an answer that does not set the cookie: check user and password, "+
+			"and the name of the Cookie")
+	}
+	t, alive := cookieToken(taker.found, a)
+	if !alive {
+		return nil, noToken(a, "an answer that clears the cookie: check user and password")
+	}
+	return t, nil
+}
+
+// A cookieTaker takes a cookie out of an answer before a cookie jar sees it.
+type cookieTaker struct {
+	base  http.RoundTripper
+	name  string
+	found *http.Cookie
+}
+
+func (c *cookieTaker) RoundTrip(req *http.Request) (*http.Response, error) {
+	base := c.base
+	if base == nil {
+		base = http.DefaultTransport
+	}
+	resp, err := base.RoundTrip(req)
+	if err == nil {
+		c.found = takeCookie(resp, c.name)
+	}
+	return resp, err
+}
+
+// noToken returns the error for an answer that says yes and brings nothing: with the same user and
+// password, the next one will be the same.
+func noToken(a *fetch.Answer, text string) error {
+	e := loginFailed(a.Useless(errors.New(text)))
+	e.final = true
+	return e
+}
+
+// loginFailed tells an error of a call in the words of this package.
+func loginFailed(err *fetch.Error) *Error {
+	e := &Error{Status: err.Status, wait: err.RetryAfter(), text: err.Error(), err: err}
+	switch {
+	case err.Status == http.StatusUnauthorized || err.Status == http.StatusForbidden:
+		e.text += ": check user and password"
+	case err.Status == 0:
+		e.text = "no answer: " + quoteless(err.Err.Error())
+	}
+	return e
+}
+
+// Format writes where and who logs in, whatever the verb.
+func (l *Login) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "{URL:%q User:%q}", l.address(), l.User)
+}
+
+// MarshalJSON writes where and who logs in.
+func (l *Login) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct{ URL, User string }{l.address(), l.User})
+}
+
+// address returns the URL without user and query.
+func (l *Login) address() string {
+	u, err := url.Parse(l.URL)
+	if err != nil {
+		return ""
+	}
+	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
+}
