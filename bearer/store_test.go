@@ -1,0 +1,344 @@
+package bearer_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"golang.org/x/oauth2"
+
+	"github.com/countersign-go/countersign/bearer"
+	"github.com/countersign-go/countersign/creds"
+)
+
+// Eight processes share a refresh token that is good for one use: one call each time for all.
+func TestProcessesShareRefreshToken_K13(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server, store := newRotation(), newMemory()
+		var processes []*bearer.Tokens
+		for range 8 {
+			processes = append(processes, server.tokens(store))
+		}
+		for round := 1; round <= 5; round++ {
+			var all sync.WaitGroup
+			for _, p := range processes {
+				all.Go(func() { wantToken(t, p, fmt.Sprint("token", round)) })
+			}
+			all.Wait()
+			if got := server.called(); got != round {
+				t.Errorf("round %d: %d calls", round, got)
+			}
+			time.Sleep(time.Hour)
+		}
+		if store.writes != 5 {
+			t.Errorf("%d writes", store.writes)
+		}
+	})
+}
+
+// They renew before the end too, one for all.
+func TestProcessesRenew_K13(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server, store := newRotation(), newMemory()
+		var all sync.WaitGroup
+		for range 8 {
+			p := server.tokens(store)
+			all.Go(func() {
+				for range 3 * 60 * 60 {
+					if _, err := p.Credentials(t.Context()); err != nil {
+						t.Error(err)
+						return
+					}
+					time.Sleep(time.Second)
+				}
+			})
+		}
+		all.Wait()
+		if got := server.called(); got != 4 {
+			t.Errorf("%d calls in three hours, want 4", got)
+		}
+	})
+}
+
+// A token that one process was refused is replaced for all, and the next process starts warm.
+func TestProcessesRefused_K13(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server, store := newRotation(), newMemory()
+		a, b := server.tokens(store), server.tokens(store)
+		wantToken(t, a, "token1")
+		wantToken(t, b, "token1")
+		a.Reject(is("token1"))
+		wantToken(t, a, "token2")
+		b.Reject(is("token1"))
+		start := time.Now()
+		wantToken(t, b, "token2")
+		wantToken(t, server.tokens(store), "token2")
+		if server.called() != 2 || time.Since(start) != 0 {
+			t.Errorf("%d calls, want 2", server.called())
+		}
+	})
+}
+
+// A new refresh token is stored before the token that came with it is given to anybody.
+func TestRotatedTokenStoredFirst_K11(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server, store := newRotation(), newMemory()
+		p := server.tokens(store)
+		p.Fetched = func(*oauth2.Token) {
+			if !strings.Contains(store.text(), `"refresh1"`) {
+				t.Error("it is not stored yet")
+			}
+		}
+		wantToken(t, p, "token1")
+		if store.name != "bearer-ann" {
+			t.Errorf("the record is called %q", store.name)
+		}
+		want := fmt.Sprintf(`{"version":1,"kind":"bearer","serial":%d,`+
+			`"seed":"951ebf2a6d6ecaed5e0f5becb06d1028","access_token":"token1",`+
+			`"refresh_token":"refresh1","saved":%[1]d,"expires":%d}`,
+			time.Now().UnixMilli(), time.Now().Add(time.Hour).UnixMilli())
+		if got := store.text(); got != want {
+			t.Errorf("the record is\n%s, want\n%s", got, want)
+		}
+	})
+}
+
+// It is not lost either where the token has expired on arrival, or Fetched panics.
+func TestRotatedTokenStoredThoughUseless(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server, store := newRotation(), newMemory()
+		server.lifetime = -time.Second
+		if _, err := server.tokens(store).Credentials(t.Context()); !errors.Is(err,
+			creds.ErrExpired) {
+			t.Fatalf("got %v", err)
+		}
+		server.lifetime = time.Hour
+		p := server.tokens(store)
+		p.Fetched = func(*oauth2.Token) { panic("the disk is full") }
+		if _, err := p.Credentials(t.Context()); err == nil {
+			t.Fatal("a panic is no failure")
+		}
+		p.Fetched = nil
+		time.Sleep(time.Hour)
+		wantToken(t, p, "token3")
+		if server.theft {
+			t.Error("a refresh token was used twice")
+		}
+	})
+}
+
+// Who logs in anew, and so begins with another token, is not given what came of the old one; who
+// begins with nothing takes what is there.
+func TestStoredOfAnotherLogin_K16(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server, store := newRotation(), newMemory()
+		wantToken(t, server.tokens(store), "token1")
+
+		later := server.tokens(store)
+		later.Token = nil
+		wantToken(t, later, "token1")
+		time.Sleep(time.Hour)
+		wantToken(t, later, "token2")
+		wantToken(t, server.tokens(store), "token2") // it is still known what it began with
+
+		again := &oauth2.Token{RefreshToken: "refresh2"} // the same as in the record
+		same := server.tokens(store)
+		same.Token = again
+		wantToken(t, same, "token2")
+
+		anew := server.tokens(store)
+		anew.Token = &oauth2.Token{RefreshToken: "new login"}
+		server.next = "new login"
+		wantToken(t, anew, "token3")
+		later = server.tokens(store)
+		later.Token = nil
+		wantToken(t, later, "token3")
+		if server.theft {
+			t.Error("a refresh token was used twice")
+		}
+	})
+}
+
+// A clock that was set back does not make an old token look newer.
+func TestStoredWithClockSetBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server, store := newRotation(), newMemory()
+		future := time.Now().Add(24 * time.Hour).UnixMilli()
+		store.set(fmt.Sprintf(`{"version":1,"kind":"bearer","serial":%d,"access_token":"token9",`+
+			`"refresh_token":"refresh0","saved":%[1]d,"expires":%d}`, future, future+3600_000))
+		a, b := server.tokens(store), server.tokens(store)
+		wantToken(t, a, "token9")
+		wantToken(t, b, "token9")
+		time.Sleep(time.Hour) // it is not thought to last longer than it did when it was stored
+		wantToken(t, a, "token1")
+		wantToken(t, b, "token1")
+		if server.called() != 1 {
+			t.Errorf("%d calls", server.called())
+		}
+	})
+}
+
+// Trouble with the Store fails no call, and is told.
+func TestStoreTrouble(t *testing.T) {
+	const foreign = "is none of bearer.Tokens"
+	for _, test := range []struct {
+		name  string
+		spoil func(*memory)
+		say   string
+	}{
+		{"no read", func(m *memory) { m.noLoad = errors.New("bad disk") }, "bad disk"},
+		{"no update", func(m *memory) { m.noUpdate = errors.New("bad disk") }, "bad disk"},
+		{"no write", func(m *memory) { m.noWrite = errors.New("bad disk") }, "bad disk"},
+		{"no JSON", func(m *memory) { m.set("canary-garbage") }, foreign},
+		{"another's", func(m *memory) { m.set(`{"version":1,"owner":"a"}`) }, foreign},
+		{"no token", func(m *memory) { m.set(`{"version":1,"kind":"bearer"}`) }, foreign},
+		{"newer", func(m *memory) { m.set(`{"version":2,"kind":"bearer"}`) }, "newer version"},
+		{"locked", func(m *memory) { m.lock <- struct{}{} }, "others held it for too long"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				server, store := newRotation(), newMemory()
+				test.spoil(store)
+				log := new(journal)
+				p := server.tokens(store)
+				p.Logger = log.logger()
+				wantToken(t, p, "token1")
+				time.Sleep(time.Hour)
+				wantToken(t, p, "token2")
+				if text := log.String(); !strings.Contains(text, test.say) ||
+					strings.Contains(text, "refresh0") || strings.Contains(text, "garbage") {
+					t.Errorf("the log says %q, want %q", text, test.say)
+				}
+				if test.name == "locked" {
+					<-store.lock
+				}
+			})
+		})
+	}
+}
+
+// A record that another one has overwritten with an older token does not bring that back.
+func TestStoredOlder_F12(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server, store := newRotation(), newMemory()
+		p := server.tokens(store)
+		wantToken(t, p, "token1")
+		old := store.text()
+		p.Reject(is("token1"))
+		wantToken(t, p, "token2")
+		store.set(old)
+		p.Confirm(is("token2"))
+		p.Reject(is("token2"))
+		wantToken(t, p, "token3")
+		if server.theft {
+			t.Error("the old refresh token was used")
+		}
+	})
+}
+
+func TestStoreNeedsName(t *testing.T) {
+	p := newRotation().tokens(newMemory())
+	p.Name = ""
+	if _, err := p.Credentials(t.Context()); err == nil ||
+		!strings.Contains(err.Error(), "need a Name") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// What was sent unasked is stored without anybody waiting for it, the last of many at the end.
+func TestReissuedIsStored(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server, store := newRotation(), newMemory()
+		p := server.tokens(store)
+		wantToken(t, p, "token1")
+		store.lock <- struct{}{} // another process is at work
+		start := time.Now()
+		for n := range 100 {
+			last := fmt.Sprint("sent", n-1)
+			if n == 0 {
+				last = "token1"
+			}
+			p.Replace(is(last), &oauth2.Token{AccessToken: fmt.Sprint("sent", n)})
+			synctest.Wait()
+			wantToken(t, p, fmt.Sprint("sent", n))
+		}
+		if time.Since(start) != 0 {
+			t.Error("somebody waited")
+		}
+		<-store.lock
+		synctest.Wait()
+		if store.writes > 3 || !strings.Contains(store.text(), `"sent99","refresh_token":"refresh1"`) {
+			t.Errorf("after %d writes, the record is %s", store.writes, store.text())
+		}
+		wantToken(t, server.tokens(store), "sent99")
+	})
+}
+
+// The same token again is taken up only for an end that is a good deal later.
+func TestReissuedSame(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server, store := newRotation(), newMemory()
+		p := server.tokens(store)
+		first := wantToken(t, p, "token1")
+		again := func(d time.Duration) {
+			p.Replace(is("token1"), &oauth2.Token{AccessToken: "token1",
+				Expiry: first.Expiry.Add(d)})
+			synctest.Wait()
+		}
+		again(30 * time.Second)
+		again(-30 * time.Second)
+		p.Replace(is("token1"), &oauth2.Token{AccessToken: "token1"})
+		p.Replace(is("token1"), &oauth2.Token{AccessToken: "two words"})
+		p.Replace(is("token1"), nil)
+		synctest.Wait()
+		if got := wantToken(t, p, "token1"); got != first || store.writes != 1 {
+			t.Errorf("it ends at %v after %d writes", got.Expiry, store.writes)
+		}
+		again(time.Hour)
+		if got := wantToken(t, p, "token1"); got.Expiry.Sub(first.Expiry) != time.Hour ||
+			store.writes != 2 {
+			t.Errorf("it ends at %v after %d writes", got.Expiry, store.writes)
+		}
+	})
+}
+
+// hanging is a Store that never answers, whatever becomes of the context.
+type hanging struct{ done chan struct{} }
+
+func (h hanging) Load(context.Context, string) ([]byte, error) {
+	<-h.done
+	return nil, creds.ErrNotFound
+}
+
+func (h hanging) Update(context.Context, string, func([]byte) ([]byte, error)) error {
+	<-h.done
+	return nil
+}
+
+func TestStoreHangs_F5(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server, store := newRotation(), hanging{make(chan struct{})}
+		p := server.tokens(store)
+		start := time.Now()
+		wantToken(t, p, "token1")
+		if took := time.Since(start); took != 6*time.Second {
+			t.Errorf("it took %v, want 5s for the Store and 1s for the call", took)
+		}
+		time.Sleep(time.Hour)
+		start = time.Now()
+		wantToken(t, p, "token2")
+		if took := time.Since(start); took != time.Second {
+			t.Errorf("it took %v, want that of the call alone", took)
+		}
+		p.Replace(is("token2"), &oauth2.Token{AccessToken: "sent"})
+		synctest.Wait()
+		wantToken(t, p, "sent")
+		close(store.done)
+		synctest.Wait()
+	})
+}
