@@ -5,12 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/oauth2"
 
@@ -190,7 +190,6 @@ func (l *Login) fromCookie(client *http.Client, req *http.Request) (*oauth2.Toke
 	if err != nil {
 		return nil, loginFailed(&fetch.Error{Err: fetch.Plain(err)})
 	}
-	_, _ = io.CopyN(io.Discard, resp.Body, fetch.MaxBody) // so that the connection can be kept
 	_ = resp.Body.Close()
 	a := receivedNow(resp)
 	switch {
@@ -203,6 +202,9 @@ func (l *Login) fromCookie(client *http.Client, req *http.Request) (*oauth2.Toke
 	t, alive := cookieToken(taker.found, a)
 	if !alive {
 		return nil, noToken(a, "an answer that clears the cookie: check user and password")
+	}
+	if !t.Expiry.After(a.Received) {
+		t.Expiry = time.Time{} // the hint is wrong
 	}
 	return t, nil
 }
