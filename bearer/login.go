@@ -25,10 +25,10 @@ import (
 // and 308 within the origin where a token is awaited. It takes 30 s at most, and reads 64 KiB at
 // most. What goes wrong with it is an [*Error].
 //
-// The answer is a JSON object that holds the token as text, and, where the service tells, expires_in
-// (seconds, as a number or its text) and refresh_token. Without expires_in, the token ends at the
-// exp inside, if it is a JWT and that lies ahead: it is not verified, and just tells when to log in
-// again. Other members are ignored; names are exact.
+// The answer is a JSON object that holds the token as text, and, where the service tells,
+// expires_in (seconds, as a number or its text) and refresh_token. Without expires_in, the token
+// ends at the exp inside, if it is a JWT and that lies ahead: it is not verified, and just tells
+// when to log in again. Other members are ignored; names are exact.
 //
 // With a Cookie, the token is the value of that cookie instead, and of an answer with a 2xx or 3xx
 // status, only the Set-Cookie is read; see [Signer] for its end. No cookie jar gets it.
@@ -104,7 +104,8 @@ func (l *Login) request(ctx context.Context) (*http.Request, error) {
 		}
 		body, kind = string(data), "application/json"
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, u.String(), strings.NewReader(body))
+	content := strings.NewReader(body)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, u.String(), content)
 	if err != nil {
 		return nil, errors.New("bearer: Login.URL is no address")
 	}

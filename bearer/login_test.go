@@ -114,7 +114,7 @@ func TestLoginAnswer(t *testing.T) {
 		{"seconds count more", func() string {
 			return `{"expires_in":30,"token":"` + exp(time.Minute) + `"}`
 		}, "", "ey", 30 * time.Second},
-		{"a hint that is wrong", func() string { return `{"token":"` + exp(-time.Minute) + `"}` }, "",
+		{"a wrong hint", func() string { return `{"token":"` + exp(-time.Minute) + `"}` }, "",
 			"ey", ever},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -175,12 +175,12 @@ func TestLoginErrors_F7_K7(t *testing.T) {
 		{"wrong password", view{status: 401, body: "canary-b0dy"}, "",
 			"status 401 (Unauthorized): check user and password", true},
 		{"forbidden", view{status: 403}, "session", "check user and password", true},
-		{"the seed's way to say so", view{body: `{"result":"error","canary-n4me":"canary-v4lue"}`}, "",
+		{"the seed's way", view{body: `{"result":"error","canary-n4me":"canary-v4lue"}`}, "",
 			"status 200 with an answer that holds no token: check user and password", true},
-		{"a token that is no text", view{body: `{"token":{"canary-a":1}}`}, "", "holds no token", true},
+		{"no text", view{body: `{"token":{"canary-a":1}}`}, "", "holds no token", true},
 		{"an empty token", view{body: `{"token":""}`}, "", "holds no token", true},
 		{"no object", view{body: `["canary-a"]`}, "", "not a JSON object", false},
-		{"two tokens", view{body: `{"token":"canary-a","token":"canary-b"}`}, "", "occurs twice", false},
+		{"twice", view{body: `{"token":"canary-a","token":"canary-b"}`}, "", "occurs twice", false},
 		{"something behind it", view{body: `{"token":"canary-a"} x`}, "", "not JSON", false},
 		{"a page", view{body: `<html>`, fields: []string{"Content-Type", "text/html"}}, "",
 			"a web page instead of JSON", false},
@@ -274,12 +274,14 @@ func TestLoginHangs_F5(t *testing.T) {
 			_, err := l.Token(context.Background(), nil)
 			if !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != 30*time.Second ||
 				strings.Contains(err.Error(), "canary") {
-				t.Errorf("an error after %v, want that it was not in time after 30s", time.Since(start))
+				t.Errorf("after %v: want that it was not in time after 30s", time.Since(start))
 			}
 		})
 	}
 	l := &bearer.Login{URL: "https://a.example/", HTTP: &http.Client{Transport: network(
-		func(*http.Request) (*http.Response, error) { return nil, errors.New("connection refused") })}}
+		func(*http.Request) (*http.Response, error) {
+			return nil, errors.New("connection refused")
+		})}}
 	_, err := l.Token(t.Context(), nil)
 	if err == nil || err.Error() != "bearer: no token: no answer: connection refused" {
 		t.Errorf("got %v", err)

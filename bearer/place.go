@@ -80,13 +80,14 @@ func isToken(s string) bool {
 
 // put sets token in a request, in place of what is there. header must not be nil.
 func (p place) put(header http.Header, token string) error {
+	if !isToken(token) {
+		return errors.New("bearer: the token holds what cannot be sent: a blank, a quote, " +
+			"a comma, a semicolon, a backslash or what is not printable ASCII")
+	}
 	if p.pyramid {
 		token = pyramidEncode(token)
 	}
 	switch {
-	case !isToken(token):
-		return errors.New("bearer: the token holds what cannot be sent: a blank, a quote, " +
-			"a comma, a semicolon, a backslash or what is not printable ASCII")
 	case len(token) > maxToken-len(p.scheme)-1:
 		return fmt.Errorf("bearer: the token is over %d bytes, which servers refuse", maxToken)
 	case p.header == "":

@@ -56,7 +56,7 @@ func sameToken(a, b *oauth2.Token) bool {
 // errForeign means that a record is not one of ours, and errNewer that another version of this
 // package wrote it.
 var (
-	errForeign = errors.New("the record is none of bearer.Tokens: remove it, or choose another Name")
+	errForeign = errors.New("the record is none of bearer.Tokens: remove it, or change Name")
 	errNewer   = errors.New("the record was written by a newer version: update this program")
 )
 
@@ -100,9 +100,9 @@ func sameText(a, b *oauth2.Token) bool {
 		a.TokenType == b.TokenType
 }
 
-// decodeTokenRecord reads a record as encode writes it, and nothing else. The end of the token is by
-// the clock of this machine as it is now. Nobody knows how long a clock that shows less than when
-// the record was saved has been wrong; then the token is thought to last as long as it did at
+// decodeTokenRecord reads a record as encode writes it, and nothing else. The end of the token is
+// by the clock of this machine as it is now. Nobody knows how long a clock that shows less than
+// when the record was saved has been wrong; then the token is thought to last as long as it did at
 // first, at most.
 func decodeTokenRecord(data []byte) (*tokenRecord, error) {
 	object, err := fetch.Object(data)

@@ -60,8 +60,8 @@ type confirmer interface {
 	Confirm(good func(*oauth2.Token) bool)
 }
 
-// A sentToken is what a request carried when it was sent. It answers for exactly that token, so that
-// a late refusal never hurts a newer one.
+// A sentToken is what a request carried when it was sent. It answers for exactly that token, so
+// that a late refusal never hurts a newer one.
 type sentToken string
 
 func (s sentToken) is(t *oauth2.Token) bool { return t != nil && t.AccessToken == string(s) }

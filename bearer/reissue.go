@@ -114,8 +114,8 @@ func seconds(n int64) time.Duration {
 	return time.Duration(min(n, int64(longest/time.Second))) * time.Second
 }
 
-// endInside returns when a JWT ends, by its own word. Nobody has verified it: it is good for nothing
-// but to ask for another one in time. A cookie of pyramid_jwt is read too.
+// endInside returns when a JWT ends, by its own word. Nobody has verified it: it is good for
+// nothing but to ask for another one in time. A cookie of pyramid_jwt is read too.
 func endInside(token string) (time.Time, bool) {
 	if plain, err := pyramidDecode(token); err == nil {
 		token = plain

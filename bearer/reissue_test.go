@@ -62,13 +62,15 @@ func TestReissuedCookie(t *testing.T) {
 		{"a new value", func() []string { return []string{"session=next; Path=/"} }, "next", ever},
 		{"for so long", func() []string { return []string{"session=next; Max-Age=60"} }, "next",
 			time.Minute},
-		{"until then", func() []string { return []string{"session=next; Expires=" + date(time.Minute)} },
-			"next", time.Minute},
+		{"until then", func() []string {
+			return []string{"session=next; Expires=" + date(time.Minute)}
+		}, "next", time.Minute},
 		{"Max-Age counts more", func() []string {
 			return []string{"session=next; Max-Age=60; Expires=" + date(-time.Hour)}
 		}, "next", time.Minute},
 		{"by the clock of the server", func() []string {
-			return []string{"session=next; Expires=" + date(25*time.Hour), "Date: " + date(24*time.Hour)}
+			return []string{"session=next; Expires=" + date(25*time.Hour),
+				"Date: " + date(24*time.Hour)}
 		}, "next", time.Hour - time.Second/2},
 		{"a JWT", func() []string { return []string{"session=" + exp(time.Minute)} }, "ey",
 			time.Minute},
@@ -89,8 +91,9 @@ func TestReissuedCookie(t *testing.T) {
 		{"none", func() []string { return nil }, "first", time.Hour},
 		{"a value that cannot be sent", func() []string { return []string{`session="a b"`} },
 			"first", time.Hour},
-		{"one too long", func() []string { return []string{"session=" + strings.Repeat("a", 9000)} },
-			"first", time.Hour},
+		{"one too long", func() []string {
+			return []string{"session=" + strings.Repeat("a", 9000)}
+		}, "first", time.Hour},
 		{"a JWT that has ended", func() []string { return []string{"session=" + exp(-time.Hour)} },
 			"first", time.Hour},
 		{"cleared", func() []string { return []string{"session=; Max-Age=0"} }, "token1", ever},
@@ -224,7 +227,8 @@ func TestReissuedFetchedSlow(t *testing.T) {
 // Whatever looks like a JWT is a hint, and no more.
 func FuzzExpiryInside(f *testing.F) {
 	for _, claims := range []string{
-		`{"exp":1e9}`, `{"exp":1.5}`, `{"exp":"1"}`, `{"exp":-1}`, `{"exp":1e400}`, `{}`, `[]`, `{"exp":null}`,
+		`{"exp":1e9}`, `{"exp":1.5}`, `{"exp":"1"}`, `{"exp":-1}`, `{"exp":1e400}`, `{}`, `[]`,
+		`{"exp":null}`,
 		`{"exp":1,"exp":2}`, `{"exp":9999999999999}`, `{"exp":253402300799}`,
 	} {
 		f.Add(unsignedJWT(claims))
@@ -241,8 +245,9 @@ func FuzzExpiryInside(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if !token.Expiry.IsZero() && (token.Expiry.Before(time.Now()) || token.Expiry.Year() > 9999) {
-			t.Errorf("%q ends at %v", text, token.Expiry)
+		end := token.Expiry
+		if !end.IsZero() && (end.Before(time.Now()) || end.Year() > 9999) {
+			t.Errorf("%q ends at %v", text, end)
 		}
 	})
 }

@@ -16,8 +16,8 @@ import (
 	"github.com/countersign-go/countersign/internal/keep"
 )
 
-// minTokenLife is how long a token counts as good at least, so that one which is said to end at once
-// does not cost a fetch for each call. It is replaced when it is refused.
+// minTokenLife is how long a token counts as good at least, so that one which is said to end at
+// once does not cost a fetch for each call. It is replaced when it is refused.
 const minTokenLife = 5 * time.Second
 
 // A tokenGrant is a token, and which one of the row it is. Neither is ever changed.

@@ -28,11 +28,11 @@ import (
 //
 //	Replace(old func(*oauth2.Token) bool, new *oauth2.Token)
 //
-// as [Tokens] does, the new value takes the place of the old one. Its end is what Max-Age or Expires
-// say, or else the exp inside, if it is a JWT. An answer that clears the cookie rejects the token.
-// Domain, Path and Secure are not heeded: the cookie goes to the origins that are signed for, and
-// nowhere else. So that it does not go elsewhere by a cookie jar, which knows no ports, such a
-// Set-Cookie is taken out of the answer.
+// as [Tokens] does, the new value takes the place of the old one. Its end is what Max-Age or
+// Expires say, or else the exp inside, if it is a JWT. An answer that clears the cookie rejects the
+// token. Domain, Path and Secure are not heeded: the cookie goes to the origins that are signed
+// for, and nowhere else. So that it does not go elsewhere by a cookie jar, which knows no ports,
+// such a Set-Cookie is taken out of the answer.
 //
 // The fields must not be changed after the first request. A Signer must not be copied then; it is
 // safe for concurrent use, and so must Source be.
@@ -64,8 +64,8 @@ func (s *Signer) place() (place, error) {
 	return s.where, s.err
 }
 
-// Sign puts the token of Source in its place in req, and replaces what is there. It waits as long as
-// Source does.
+// Sign puts the token of Source in its place in req, and replaces what is there. It waits as long
+// as Source does.
 func (s *Signer) Sign(req *http.Request, _ time.Time) error {
 	p, err := s.place()
 	if err != nil {
@@ -104,12 +104,12 @@ func (s *Signer) checkType(name string) error {
 	if len(name) > 32 || !isWord(name) {
 		name = "another type"
 	}
-	return fmt.Errorf("bearer: the token is not of type Bearer but %s: if it can be sent as it is, "+
-		"set the Scheme of the Signer", name)
+	return fmt.Errorf("bearer: the token is not of type Bearer but %s: "+
+		"if it can be sent as it is, set the Scheme of the Signer", name)
 }
 
-// Account returns whose tokens Source gives, if it has such a method, as [Tokens] does, and else "".
-// A provision.Client asks for it.
+// Account returns whose tokens Source gives, if it has such a method, as [Tokens] does, and else
+// "". A provision.Client asks for it.
 func (s *Signer) Account() string {
 	if a, ok := s.Source.(interface{ Account() string }); ok {
 		return a.Account()

@@ -31,8 +31,9 @@ func (s *staticToken) Credentials(context.Context) (*oauth2.Token, error) {
 // Format writes [redacted], whatever the verb.
 func (*staticToken) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "[redacted]") }
 
-// FromTokenSource returns [Tokens] from a source that knows no context. A call of it that takes over
-// 30 s is no longer waited for, and none is made before it returns; see [creds.Cache] for the rest.
+// FromTokenSource returns [Tokens] from a source that knows no context. A call of it that takes
+// over 30 s is no longer waited for, and none is made before it returns; see [creds.Cache] for the
+// rest.
 //
 // ts must bring a new token each time. What keeps a token and gives it again, as
 // oauth2.ReuseTokenSource does, and what the method TokenSource of the Configs of package oauth2

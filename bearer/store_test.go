@@ -272,7 +272,8 @@ func TestReissuedIsStored(t *testing.T) {
 		}
 		<-store.lock
 		synctest.Wait()
-		if store.writes > 3 || !strings.Contains(store.text(), `"sent99","refresh_token":"refresh1"`) {
+		const last = `"sent99","refresh_token":"refresh1"`
+		if store.writes > 3 || !strings.Contains(store.text(), last) {
 			t.Errorf("after %d writes, the record is %s", store.writes, store.text())
 		}
 		wantToken(t, server.tokens(store), "sent99")

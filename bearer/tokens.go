@@ -17,9 +17,9 @@ import (
 // with one call of Fetch for all.
 //
 // A token counts as good until its Expiry, by the clock of this machine, but for 5 s at least; if
-// that is zero, from its ExpiresIn; if both are, until it is refused. A token without a RefreshToken
-// keeps that of the one before. An error of package oauth2 becomes an [*Error], which repeats
-// nothing of the answer.
+// that is zero, from its ExpiresIn; if both are, until it is refused. A token without a
+// RefreshToken keeps that of the one before. An error of package oauth2 becomes an [*Error], which
+// repeats nothing of the answer.
 //
 // With a Store, tokens outlive the process, and all processes that share the Store share one call:
 // it is made within an update of the record, by the one who finds there that nobody else has made
@@ -46,8 +46,8 @@ type Tokens struct {
 	// Store keeps the tokens for the next process, and for others. Nil: in memory only.
 	Store creds.Store
 
-	// Name is what the record in the Store is called, after a prefix of "bearer-". Give each account
-	// at each service its own. Required with a Store.
+	// Name is what the record in the Store is called, after a prefix of "bearer-". Give each
+	// account at each service its own. Required with a Store.
 	Name string
 
 	// Fetched is told of new tokens before they are used; see [creds.Cache]. Those that another
@@ -76,7 +76,8 @@ func (t *Tokens) Reject(bad func(*oauth2.Token) bool) {
 	t.cache().Reject(func(g *tokenGrant) bool { return bad(g.token) })
 }
 
-// Confirm tells that the current token mended a call if good reports true for it; see [creds.Cache].
+// Confirm tells that the current token mended a call if good reports true for it; see
+// [creds.Cache].
 func (t *Tokens) Confirm(good func(*oauth2.Token) bool) {
 	t.cache().Confirm(func(g *tokenGrant) bool { return good(g.token) })
 }

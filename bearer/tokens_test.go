@@ -231,7 +231,9 @@ func TestTokensUnsendable(t *testing.T) {
 		"long":    {AccessToken: strings.Repeat("canary-0", 1025)},
 	} {
 		tokens := &bearer.Tokens{
-			Fetch: func(context.Context, *oauth2.Token) (*oauth2.Token, error) { return token, nil },
+			Fetch: func(context.Context, *oauth2.Token) (*oauth2.Token, error) {
+				return token, nil
+			},
 		}
 		got, err := tokens.Credentials(t.Context())
 		if got != nil || err == nil || strings.Contains(err.Error(), "canary") {

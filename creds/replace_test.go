@@ -134,7 +134,8 @@ func TestReplaceTellsFirst(t *testing.T) {
 		wantAtOnce(t, c, "key 1")
 		c.Reject(is(k)) // who now has none waits for what is on its way
 		want(t, c, "sent")
-		if took := time.Since(start); took != 3*time.Second || !slices.Equal(told, []string{"sent"}) {
+		took := time.Since(start)
+		if took != 3*time.Second || !slices.Equal(told, []string{"sent"}) {
 			t.Errorf("after %v, told of %q", took, told)
 		}
 		e.wantCalls(t, 1, "in all")

@@ -77,8 +77,9 @@ func (r *Record) Load(ctx context.Context) ([]byte, error) {
 
 // Update lets f decide on the record, within its lock, and writes what f returns. It waits for its
 // turn until then, and reports whether that came and f was called. f runs in the goroutine of the
-// caller, and may take long. Update waits 2 s for the writing, which then goes on in the background.
-// If f returns an error or panics, the record stays; an error that wraps [ErrStays] is no trouble.
+// caller, and may take long. Update waits 2 s for the writing, which then goes on in the
+// background. If f returns an error or panics, the record stays; an error that wraps [ErrStays] is
+// no trouble.
 func (r *Record) Update(
 	ctx context.Context, turn time.Time, f func(old []byte) ([]byte, error),
 ) (called bool) {
@@ -179,8 +180,8 @@ func (r *Record) Forsake(ended <-chan struct{}) {
 	}()
 }
 
-// Hung reports whether the Store still has a call that nobody waits for any more, and should be left
-// alone.
+// Hung reports whether the Store still has a call that nobody waits for any more, and should be
+// left alone.
 func (r *Record) Hung() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -1,0 +1,147 @@
+package bearer_test
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/oauth2"
+
+	"github.com/countersign-go/countersign/auth"
+	"github.com/countersign-go/countersign/authtest"
+	"github.com/countersign-go/countersign/bearer"
+	"github.com/countersign-go/countersign/transport"
+)
+
+// A guard accepts one token, read from where a Signer puts it. It says in its own words what package
+// bearer says in others.
+type guard struct{ scheme, header, cookie, token string }
+
+func (g guard) Authenticate(req *http.Request) (*auth.Identity, error) {
+	text := req.Header.Get(g.header)
+	if g.cookie != "" {
+		c, err := req.Cookie(g.cookie)
+		if err != nil {
+			return nil, auth.ErrNone
+		}
+		text = c.Value
+	}
+	text, ours := strings.CutPrefix(text, g.scheme)
+	switch {
+	case !ours || text == "":
+		return nil, auth.ErrNone
+	case subtle.ConstantTimeCompare([]byte(text), []byte(g.token)) == 0:
+		return nil, errors.New("a wrong token")
+	}
+	return &auth.Identity{Subject: "ann", Scheme: "bearer"}, nil
+}
+
+func TestKit(t *testing.T) {
+	const secret = "canary-k1tt0k3n"
+	for name, g := range map[string]guard{
+		"Authorization": {scheme: "Bearer ", header: "Authorization"},
+		"scheme":        {scheme: "JWT ", header: "Authorization"},
+		"header":        {header: "X-Token"},
+		"cookie":        {cookie: "session"},
+	} {
+		g.token = secret
+		t.Run(name, func(t *testing.T) {
+			authtest.Run(t, authtest.Pair{
+				New: func(*testing.T) (transport.Signer, auth.Authenticator) {
+					s := &bearer.Signer{Source: static(secret), Cookie: g.cookie}
+					if name == "scheme" {
+						s.Scheme = "JWT"
+					}
+					if name == "header" {
+						s.Header = g.header
+					}
+					return s, g
+				},
+				Fixed: true,
+				// Only what the Signer prints is looked at: guard is not part of the package.
+			})
+		})
+	}
+}
+
+// One client has a token for one service and a cookie for another, and each keeps to itself.
+func TestByOrigin_K16(t *testing.T) {
+	e := &endpoint{}
+	m := transport.ByOrigin{
+		"https://a.example": &bearer.Signer{Source: static("for-a")},
+		"https://b.example": &bearer.Signer{Source: &bearer.Tokens{Fetch: e.fetch}, Cookie: "s"},
+	}
+	var got []string
+	rt := &transport.Transport{Signer: m, Base: network(
+		func(req *http.Request) (*http.Response, error) {
+			text := req.Header.Get("Authorization") + req.Header.Get("Cookie")
+			got = append(got, req.URL.Host+" "+text)
+			if text == "s=token1" {
+				return answer(req, 401, "WWW-Authenticate", `Cookie error="invalid_token"`), nil
+			}
+			return answer(req, 200), nil
+		})}
+	for _, url := range []string{"https://a.example/", "https://b.example/", "https://c.example/"} {
+		if _, err := rt.RoundTrip(newRequest(t, url)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := "a.example Bearer for-a,b.example s=token1,b.example s=token2,c.example "
+	if strings.Join(got, ",") != want {
+		t.Errorf("sent %q, want %q", got, want)
+	}
+}
+
+// named is a Source that knows whose tokens it has.
+type named struct{ failing }
+
+func (named) Account() string { return "ann" }
+
+func TestAccount(t *testing.T) {
+	for want, s := range map[string]*bearer.Signer{
+		"":      {Source: static("a")},
+		"ann":   {Source: named{}},
+		"ann-2": {Source: &bearer.Tokens{Name: "ann-2"}},
+	} {
+		if got := s.Account(); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+	if got := new(bearer.Signer).Account(); got != "" {
+		t.Errorf("without a source: %q", got)
+	}
+}
+
+// Sign costs a request little: the field, and a map entry.
+func TestSignAllocations(t *testing.T) {
+	tokens := &bearer.Tokens{Token: &oauth2.Token{
+		AccessToken: "abc", Expiry: time.Now().Add(time.Hour)}}
+	s := &bearer.Signer{Source: tokens}
+	req, _ := http.NewRequestWithContext(context.Background(), "GET", "https://a.example/", nil)
+	now := time.Now()
+	got := testing.AllocsPerRun(100, func() {
+		delete(req.Header, "Authorization")
+		if err := s.Sign(req, now); err != nil {
+			t.Error(err)
+		}
+	})
+	if got > 2 {
+		t.Errorf("%v allocations, want 2", got)
+	}
+}
+
+func BenchmarkSign(b *testing.B) {
+	s := &bearer.Signer{Source: static(strings.Repeat("x", 500))}
+	req, _ := http.NewRequestWithContext(b.Context(), "GET", "https://a.example/", nil)
+	now := time.Now()
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := s.Sign(req, now); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
