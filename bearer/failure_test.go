@@ -100,8 +100,7 @@ func TestErrorOfEndpoint_K7(t *testing.T) {
 			if e.Code != test.code || e.Final() != test.final {
 				t.Errorf("code %q, final %v", e.Code, e.Final())
 			}
-			var cause *oauth2.RetrieveError
-			if !errors.As(err, &cause) {
+			if _, ok := errors.AsType[*oauth2.RetrieveError](err); !ok {
 				if e.Status != 0 {
 					t.Errorf("status %d", e.Status)
 				}
@@ -224,7 +223,7 @@ func TestNothingPrinted_K6(t *testing.T) {
 		endpointSays(t, 500, secret),
 	}
 	for _, s := range []interface {
-		Credentials(context.Context) (*oauth2.Token, error)
+		Credentials(ctx context.Context) (*oauth2.Token, error)
 	}{tokens, source} {
 		if _, err := s.Credentials(t.Context()); err != nil {
 			t.Fatal(err)

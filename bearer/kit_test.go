@@ -17,8 +17,8 @@ import (
 	"github.com/countersign-go/countersign/transport"
 )
 
-// A guard accepts one token, read from where a Signer puts it. It says in its own words what package
-// bearer says in others.
+// A guard accepts one token, read from where a Signer puts it by other code than that of package
+// bearer.
 type guard struct{ scheme, header, cookie, token string }
 
 func (g guard) Authenticate(req *http.Request) (*auth.Identity, error) {

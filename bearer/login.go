@@ -240,10 +240,10 @@ func noToken(a *fetch.Answer, text string) error {
 // loginFailed tells an error of a call in the words of this package.
 func loginFailed(err *fetch.Error) *Error {
 	e := &Error{Status: err.Status, wait: err.RetryAfter(), text: err.Error(), err: err}
-	switch {
-	case err.Status == http.StatusUnauthorized || err.Status == http.StatusForbidden:
+	switch err.Status {
+	case http.StatusUnauthorized, http.StatusForbidden:
 		e.text += ": check user and password"
-	case err.Status == 0:
+	case 0:
 		e.text = "no answer: " + quoteless(err.Err.Error())
 	}
 	return e
@@ -254,10 +254,8 @@ func (l *Login) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "{URL:%q User:%q}", l.address(), l.User)
 }
 
-// MarshalJSON writes where and who logs in.
-func (l *Login) MarshalJSON() ([]byte, error) {
-	return json.Marshal(struct{ URL, User string }{l.address(), l.User})
-}
+// MarshalText writes the same, also for encoding/json.
+func (l *Login) MarshalText() ([]byte, error) { return []byte(fmt.Sprint(l)), nil }
 
 // address returns the URL without user and query.
 func (l *Login) address() string {

@@ -213,10 +213,10 @@ func (p place) getCookie(header http.Header) (string, error) {
 	return value, nil
 }
 
-// pyramidEncode writes a token as pyramid_jwt has it in its cookies: the base64 of its JSON text.
+// pyramidEncode writes a token as pyramid_jwt has it in its cookies: the base64 of its JSON text. A
+// token holds nothing that JSON would have to escape.
 func pyramidEncode(token string) string {
-	text, _ := json.Marshal(token) // of a string there is always one
-	return base64.URLEncoding.EncodeToString(text)
+	return base64.URLEncoding.EncodeToString([]byte(`"` + token + `"`))
 }
 
 func pyramidDecode(value string) (string, error) {

@@ -85,7 +85,7 @@ func (r *tokenRecord) encode() ([]byte, error) {
 		// What is left counts, also if the clock of this machine was set meanwhile.
 		f.Expires = max(f.Saved+t.Expiry.Sub(now).Milliseconds(), 1)
 	}
-	data, err := json.Marshal(f)
+	data, err := json.Marshal(f) //nolint:gosec // a Store is where the tokens belong
 	if err != nil {
 		return nil, err
 	}

@@ -15,7 +15,7 @@ import (
 
 // replacer is a Source that takes up a token which came without being asked for.
 type replacer interface {
-	Replace(old func(*oauth2.Token) bool, new *oauth2.Token)
+	Replace(old func(*oauth2.Token) bool, next *oauth2.Token)
 }
 
 // observeCookie takes up what an answer to a request with sent says about the cookie.

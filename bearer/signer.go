@@ -2,7 +2,6 @@ package bearer
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -26,7 +25,7 @@ import (
 // With a Cookie, the Signer is also a jar of one cookie: if an answer to a request with the current
 // token sets that cookie anew, and Source has a method
 //
-//	Replace(old func(*oauth2.Token) bool, new *oauth2.Token)
+//	Replace(old func(*oauth2.Token) bool, next *oauth2.Token)
 //
 // as [Tokens] does, the new value takes the place of the old one. Its end is what Max-Age or
 // Expires say, or else the exp inside, if it is a JWT. An answer that clears the cookie rejects the
@@ -122,7 +121,5 @@ func (s *Signer) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "{Scheme:%q Header:%q Cookie:%q}", s.Scheme, s.Header, s.Cookie)
 }
 
-// MarshalJSON writes where the token goes, and not the token.
-func (s *Signer) MarshalJSON() ([]byte, error) {
-	return json.Marshal(struct{ Scheme, Header, Cookie string }{s.Scheme, s.Header, s.Cookie})
-}
+// MarshalText writes the same, also for encoding/json, which would otherwise write out the Source.
+func (s *Signer) MarshalText() ([]byte, error) { return []byte(fmt.Sprint(s)), nil }

@@ -2,7 +2,6 @@ package bearer
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -64,7 +63,7 @@ type Tokens struct {
 // Credentials returns the current token. It waits where another must be fetched first, but not
 // beyond the end of ctx. The token must not be changed.
 func (t *Tokens) Credentials(ctx context.Context) (*oauth2.Token, error) {
-	g, err := t.cache().Credentials(ctx)
+	g, err := t.cache().Credentials(ctx) //nolint:contextcheck // what it stores unasked outlives ctx
 	if err != nil {
 		return nil, err
 	}
@@ -85,15 +84,15 @@ func (t *Tokens) Confirm(good func(*oauth2.Token) bool) {
 // Replace puts a token that the service sent without being asked in the place of the current one,
 // if old reports true for that; see [creds.Cache]. It is stored in the background. The same token
 // again counts only if it ends a good deal later. Replace does not block.
-func (t *Tokens) Replace(old func(*oauth2.Token) bool, with *oauth2.Token) {
-	if with == nil || checkToken(with) != nil {
+func (t *Tokens) Replace(old func(*oauth2.Token) bool, next *oauth2.Token) {
+	if checkToken(next) != nil {
 		return
 	}
 	t.cache().Replace(func(current *tokenGrant) (*tokenGrant, bool) {
 		if !old(current.token) {
 			return nil, false
 		}
-		return t.private.reissue(current, with)
+		return t.private.reissue(current, next)
 	})
 }
 
@@ -107,10 +106,8 @@ func (t *Tokens) Account() string { return t.Name }
 // Format writes the Name, and no token, whatever the verb.
 func (t *Tokens) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "{Name:%q}", t.Name) }
 
-// MarshalJSON writes the Name, and no token.
-func (t *Tokens) MarshalJSON() ([]byte, error) {
-	return json.Marshal(struct{ Name string }{t.Name})
-}
+// MarshalText writes the same, also for encoding/json.
+func (t *Tokens) MarshalText() ([]byte, error) { return []byte(fmt.Sprint(t)), nil }
 
 func (t *Tokens) cache() *creds.Cache[*tokenGrant] {
 	t.once.Do(func() { t.private = newTokenKeeper(t) })
