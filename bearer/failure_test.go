@@ -147,6 +147,9 @@ func TestErrorOfNetwork_K7(t *testing.T) {
 		{"beyond ASCII", func() (*oauth2.Token, error) {
 			return nil, errors.New("oauth2: \x1b[31m\u202e" + strings.Repeat("x", 1000))
 		}, "bearer: no token: oauth2: ?[31m?" + strings.Repeat("x", 242)},
+		{"with a body", func() (*oauth2.Token, error) {
+			return nil, errors.New("oauth2: cannot fetch token: 500\nResponse: canary-b0dy")
+		}, "bearer: no token: oauth2: cannot fetch token: 500"},
 		{"anybody else's", func() (*oauth2.Token, error) {
 			return nil, errors.New(`the file "a" is gone`)
 		}, `the file "a" is gone`},

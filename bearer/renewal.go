@@ -128,7 +128,7 @@ func (k *tokenKeeper) obtain(ctx context.Context) (*tokenGrant, error) {
 	if err != nil {
 		return nil, err
 	}
-	k.advance(g)
+	k.advance(g) // whatever becomes of the token, its refresh token is not lost
 	return g, nil
 }
 
@@ -149,15 +149,13 @@ func (k *tokenKeeper) alone(ctx context.Context) (*tokenGrant, error) {
 	return k.call(ctx, k.last())
 }
 
-// call makes one call of Fetch. Whatever becomes of the token, its refresh token is not lost.
+// call makes one call of Fetch.
 func (k *tokenKeeper) call(ctx context.Context, old *tokenGrant) (*tokenGrant, error) {
 	t, err := k.fetch(ctx, old)
 	if err != nil {
 		return nil, err
 	}
-	g := &tokenGrant{token: t, serial: after(old, k.latest.Load())}
-	k.advance(g)
-	return g, nil
+	return &tokenGrant{token: t, serial: after(old, k.latest.Load())}, nil
 }
 
 func (k *tokenKeeper) fetch(ctx context.Context, old *tokenGrant) (*oauth2.Token, error) {
@@ -168,8 +166,8 @@ func (k *tokenKeeper) fetch(ctx context.Context, old *tokenGrant) (*oauth2.Token
 	var given *oauth2.Token
 	if old != nil {
 		before = *old.token
-		given = &oauth2.Token{}
-		*given = before
+		clone := before
+		given = &clone
 	}
 	fetched, err := k.tokens.Fetch(guarded(ctx), given)
 	if err != nil {

@@ -197,6 +197,12 @@ func TestStoreTrouble(t *testing.T) {
 		{"no JSON", func(m *memory) { m.set("canary-garbage") }, foreign},
 		{"another's", func(m *memory) { m.set(`{"version":1,"owner":"a"}`) }, foreign},
 		{"no token", func(m *memory) { m.set(`{"version":1,"kind":"bearer"}`) }, foreign},
+		{"one member more", func(m *memory) {
+			m.set(`{"version":1,"kind":"bearer","serial":1,"access_token":"a","saved":1,"b":1}`)
+		}, foreign},
+		{"a member of another type", func(m *memory) {
+			m.set(`{"version":1,"kind":"bearer","serial":1,"access_token":"a","saved":"1"}`)
+		}, foreign},
 		{"newer", func(m *memory) { m.set(`{"version":2,"kind":"bearer"}`) }, "newer version"},
 		{"locked", func(m *memory) { m.lock <- struct{}{} }, "others held it for too long"},
 	} {
@@ -238,6 +244,46 @@ func TestStoredOlder_F12(t *testing.T) {
 		if server.theft {
 			t.Error("the old refresh token was used")
 		}
+	})
+}
+
+// A record of another process with the very token that was refused is no way out.
+func TestStoredSame_F2(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server, store := newRotation(), newMemory()
+		a, b := server.tokens(store), server.tokens(store)
+		wantToken(t, a, "token1")
+		wantToken(t, b, "token1")
+		b.Replace(is("token1"), &oauth2.Token{
+			AccessToken: "token1", Expiry: time.Now().Add(24 * time.Hour)})
+		synctest.Wait()
+		if store.writes != 2 {
+			t.Fatalf("%d writes", store.writes)
+		}
+		a.Reject(is("token1"))
+		wantToken(t, a, "token2")
+	})
+}
+
+// What was sent unasked does not take the place of a newer record of another process.
+func TestReissuedLateToStore_F12(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server, store := newRotation(), newMemory()
+		p := server.tokens(store)
+		wantToken(t, p, "token1")
+		store.lock <- struct{}{} // another process is at work
+		p.Replace(is("token1"), &oauth2.Token{AccessToken: "sent"})
+		synctest.Wait()
+		newer := fmt.Sprintf(`{"version":1,"kind":"bearer","serial":%d,"access_token":"token9",`+
+			`"refresh_token":"refresh0","saved":1}`, time.Now().UnixMilli()+1000)
+		store.set(newer)
+		<-store.lock
+		synctest.Wait()
+		if store.text() != newer {
+			t.Errorf("the record is %s", store.text())
+		}
+		p.Reject(is("sent"))
+		wantToken(t, p, "token9")
 	})
 }
 

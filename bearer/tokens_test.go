@@ -249,6 +249,9 @@ func TestTokensOwnCopies(t *testing.T) {
 		Token: shared,
 		Fetch: func(_ context.Context, old *oauth2.Token) (*oauth2.Token, error) {
 			old.AccessToken, old.RefreshToken = "changed", "changed"
+			if shared.AccessToken == "none" {
+				return nil, errors.New("no more")
+			}
 			return shared, nil
 		},
 	}
@@ -259,7 +262,10 @@ func TestTokensOwnCopies(t *testing.T) {
 	if got := wantToken(t, tokens, "b"); got.RefreshToken != "refresh" {
 		t.Errorf("the refresh token is %q", got.RefreshToken)
 	}
-	shared.AccessToken = "c"
+	shared.AccessToken = "none"
+	wantToken(t, tokens, "b")
+	tokens.Confirm(is("b"))
+	tokens.Reject(is("b"))
 	wantToken(t, tokens, "b")
 }
 

@@ -178,6 +178,10 @@ func TestUpdate(t *testing.T) {
 				if called != test.called || time.Since(start) != test.took {
 					t.Errorf("called %v after %v", called, time.Since(start))
 				}
+				synctest.Wait()
+				if hung := test.store.write > 0 || test.store.heedless; r.Hung() != hung {
+					t.Errorf("hung: %v", r.Hung())
+				}
 				time.Sleep(time.Hour)
 				test.store.want(t, test.record)
 				got := told.String()
