@@ -80,7 +80,7 @@ func (c *contextless) fetch(ctx context.Context, _ *oauth2.Token) (*oauth2.Token
 	select {
 	case <-call.done:
 	case <-ctx.Done():
-		return nil, fmt.Errorf("the TokenSource did not return in time: %w", ctx.Err())
+		return nil, fmt.Errorf("bearer: the TokenSource did not return in time: %w", ctx.Err())
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -101,10 +101,10 @@ func (call *sourceCall) stale() bool {
 func (call *sourceCall) run(source oauth2.TokenSource) {
 	defer close(call.done)
 	// What remains if Token does not return, but ends this goroutine.
-	call.err = errors.New("runtime.Goexit was called in the TokenSource")
+	call.err = errors.New("bearer: runtime.Goexit was called in the TokenSource")
 	defer func() {
 		if v := recover(); v != nil { // its value may hold a secret
-			call.token, call.err = nil, fmt.Errorf("the TokenSource panicked with a %T", v)
+			call.token, call.err = nil, fmt.Errorf("bearer: the TokenSource panicked with a %T", v)
 		}
 	}()
 	call.token, call.err = source.Token()
