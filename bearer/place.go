@@ -71,7 +71,8 @@ func isWord(s string) bool {
 // are part.
 func isToken(s string) bool {
 	for i := range len(s) {
-		if c := s[i]; c <= ' ' || c >= 0x7f || strings.IndexByte("\",;\\", c) >= 0 {
+		switch c := s[i]; {
+		case c <= ' ', c >= 0x7f, c == '"', c == ',', c == ';', c == '\\':
 			return false
 		}
 	}

@@ -63,7 +63,7 @@ type Tokens struct {
 // Credentials returns the current token. It waits where another must be fetched first, but not
 // beyond the end of ctx. The token must not be changed.
 func (t *Tokens) Credentials(ctx context.Context) (*oauth2.Token, error) {
-	g, err := t.cache().Credentials(ctx) //nolint:contextcheck // what it stores unasked outlives ctx
+	g, err := t.cache().Credentials(ctx) //nolint:contextcheck // a late write outlives ctx
 	if err != nil {
 		return nil, err
 	}
