@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -114,11 +113,6 @@ func (l *Login) request(ctx context.Context) (*http.Request, error) {
 		req.Header.Set("Accept", "application/json")
 	}
 	return req, nil
-}
-
-// isLoopback reports whether a request for host stays on this machine.
-func isLoopback(host string) bool {
-	return strings.EqualFold(host, "localhost") || net.ParseIP(host).IsLoopback()
 }
 
 // fromObject reads the token from the body of the answer.

@@ -30,8 +30,8 @@ func exampleToken(claims jwt.MapClaims) string {
 	return text
 }
 
-// get shows how a handler answers a request with this token.
-func get(handler http.Handler, path, token string) int {
+// status shows how a handler answers a request with this token.
+func status(handler http.Handler, path, token string) int {
 	req := httptest.NewRequest("GET", path, nil)
 	if token != "" {
 		req.Header.Set("Authorization", "Bearer "+token)
@@ -89,11 +89,11 @@ func ExampleVerifier_Authenticate() {
 	for _, named := range [][]string{{"admin"}, {"reports"}, {"admin", "reports"}, {}} {
 		token := exampleToken(jwt.MapClaims{"sub": "ann", "roles": named})
 		fmt.Printf("%-17s %d   %d\n", fmt.Sprint(named),
-			get(handler, "/users", token), get(handler, "/reports", token))
+			status(handler, "/users", token), status(handler, "/reports", token))
 	}
 	for name, token := range map[string]string{"no token": "", "wrong token": "x"} {
 		fmt.Printf("%-17s %d   %d\n", name,
-			get(handler, "/users", token), get(handler, "/reports", token))
+			status(handler, "/users", token), status(handler, "/reports", token))
 	}
 	// Unordered output:
 	// roles             users reports
@@ -157,8 +157,8 @@ func ExampleDenyList_Revoke() {
 	}
 	handler := auth.Require(http.HandlerFunc(logout), v)
 	token := exampleToken(jwt.MapClaims{"sub": "ann", "jti": "6f1d"})
-	fmt.Println(get(handler, "/logout", token))
-	fmt.Println(get(handler, "/logout", token))
+	fmt.Println(status(handler, "/logout", token))
+	fmt.Println(status(handler, "/logout", token))
 	// Output:
 	// 200
 	// 401
