@@ -1,18 +1,25 @@
-// Package portal is login without a protocol: who may come in, given what was shown at the door.
 package portal
 
 import (
 	"context"
 	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
 )
 
 // Credentials are what somebody shows to prove who they are. A [Checker] looks at the Go type:
-// [Password] is the one this package defines, and an application may use any type of its own.
+// [Password], [Response], [Bearer] and [Anonymous] are those that this package defines, and an
+// application may use any type of its own.
 type Credentials any
 
 // A Checker decides whether credentials are right and whose they are. It returns [ErrUnauthorized]
 // when they are wrong and [ErrUnhandled] when it cannot judge their type; any other error means
 // that it could not decide. Implementations are safe for concurrent use.
+//
+// A Checker may have a method Kinds() []reflect.Type, which lists the types that it judges. It is
+// for messages and for help; what counts is what Check does.
 type Checker interface {
 	Check(ctx context.Context, c Credentials) (subject string, err error)
 }
@@ -21,6 +28,79 @@ var (
 	// ErrUnauthorized means that the credentials are wrong. It does not tell whether the user
 	// exists.
 	ErrUnauthorized = errors.New("portal: wrong user or password")
-	// ErrUnhandled means that a [Checker] does not judge credentials of this type.
+	// ErrUnhandled means that a [Checker] does not judge credentials of this type. From a [Portal]
+	// it is a fault of how the service is set up, not of who logs in.
 	ErrUnhandled = errors.New("portal: no checker for credentials of this type")
 )
+
+// Checkers are asked in order. One that cannot judge the type of the credentials is passed over, and
+// one that finds them wrong leaves it to the next.
+//
+// One that could not decide ends it, with its error: had it answered, the subject might have been
+// another one than the next Checker names, and "wrong password" would be untrue where nobody knows.
+//
+// Where all find a user wrong, all have done their work, so the time tells nothing about which of
+// them knows the name.
+type Checkers []Checker
+
+// Check returns the subject that the first Checker names. If none judges the type of c, the error
+// wraps [ErrUnhandled] and lists the types that are judged.
+func (cs Checkers) Check(ctx context.Context, c Credentials) (subject string, err error) {
+	var wrong error
+	for i, checker := range cs {
+		if checker == nil {
+			return "", fmt.Errorf("portal: checker %d of %d is nil", i+1, len(cs))
+		}
+		subject, err := checker.Check(ctx, c)
+		switch {
+		case err == nil && subject == "":
+			return "", fmt.Errorf("portal: a %T named no subject", checker)
+		case err == nil:
+			return subject, nil
+		case errors.Is(err, ErrUnauthorized):
+			// The first reason that says more than that it is wrong is kept for the log.
+			if wrong == nil || wrong == ErrUnauthorized { //nolint:errorlint // exactly that one
+				wrong = err
+			}
+		case !errors.Is(err, ErrUnhandled):
+			return "", err
+		}
+	}
+	if wrong != nil {
+		return "", wrong
+	}
+	return "", unhandled(c, cs.Kinds())
+}
+
+// Kinds returns the types that the Checkers judge, each once. Those of a Checker without a method
+// Kinds are not in it.
+func (cs Checkers) Kinds() []reflect.Type {
+	var kinds []reflect.Type
+	for _, checker := range cs {
+		if lists, ok := checker.(interface{ Kinds() []reflect.Type }); ok {
+			for _, kind := range lists.Kinds() {
+				if !slices.Contains(kinds, kind) {
+					kinds = append(kinds, kind)
+				}
+			}
+		}
+	}
+	return kinds
+}
+
+// unhandled names types only, since c is a secret.
+func unhandled(c Credentials, kinds []reflect.Type) error {
+	judged := "none are"
+	if len(kinds) > 0 {
+		judged = names(kinds) + " are"
+	}
+	return fmt.Errorf("%w: %T; %s", ErrUnhandled, c, judged)
+}
+
+func names(kinds []reflect.Type) string {
+	words := make([]string, len(kinds))
+	for i, kind := range kinds {
+		words[i] = kind.String()
+	}
+	return strings.Join(words, ", ")
+}

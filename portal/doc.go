@@ -1,0 +1,67 @@
+// Package portal is login without a protocol: who may come in, given what was shown at the door,
+// and what is done for them inside. It follows Twisted Cred.
+//
+// A service that only asks whether a password is right needs a [Checker] and nothing else:
+//
+//	users := &portal.File{Path: "users.txt"} // lines as htpasswd -nB makes them
+//	name, err := users.Check(ctx, portal.Password{User: user, Password: password})
+//	// errors.Is(err, portal.ErrUnauthorized): wrong
+//
+// A service that makes something for each user who comes in, such as a mailbox or a shell, has a
+// [Portal]. A protocol hands [Credentials] to [Portal.Login], and then:
+//
+//  1. The Checkers that judge this Go type of credentials are asked in turn, until one names the
+//     subject, which is who this is.
+//  2. The [Realm] makes an avatar for the subject, which is what that person can do here, of the
+//     first of the wanted kinds that it has.
+//  3. The protocol gets a [Session] with the avatar, uses it, and calls its Logout at the end.
+//
+// Neither the protocol nor the Realm knows where passwords are kept, so a program can leave that to
+// whoever starts it: [Flags] adds --auth to its command line.
+//
+// # Words
+//
+// Those who know Cred find its pieces here:
+//
+//	ICredentials, UsernamePassword       Credentials, Password
+//	IUsernameHashedPassword              Response
+//	IAnonymous, ANONYMOUS                Anonymous, AnonymousSubject
+//	ICredentialsChecker, avatar id       Checker, subject
+//	FilePasswordDB                       File
+//	InMemory...DatabaseDontUse           Memory
+//	AllowAnonymousAccess                 AllowAnonymous
+//	IRealm.requestAvatar                 Realm
+//	interfaces, mind                     kinds (Go types), context
+//	Portal.login, logout                 Portal.Login, Session.Logout
+//	UnauthorizedLogin                    ErrUnauthorized
+//	UnhandledCredentials                 ErrUnhandled
+//	LoginDenied                          ErrDenied
+//	AuthOptionMixin, checker factory     Flags, Type
+//
+// Two Checkers for one kind of credentials are both asked, where Cred asks the last one.
+//
+// # Stored passwords
+//
+// [File] and [SQL] take these formats, and no others unless their Verify says so:
+//
+//	$2a$ $2b$ $2y$                       bcrypt, up to cost 16
+//	$argon2id$v=19$m=,t=,p=              Argon2id (RFC 9106), up to 256 MiB, 1 GiB over all passes
+//	$pbkdf2-sha256$ $pbkdf2-sha512$      PBKDF2 (RFC 8018), up to 10,000,000 rounds
+//	$5$ $6$                              SHA-crypt, up to 1,000,000 rounds
+//
+// The bounds keep a wrong or hostile line from taking the machine. Formats on the ground of MD5, of
+// one round of SHA-1, or of DES ($apr1$, $1$, {SHA}, crypt(3)) can be searched too fast and are
+// refused. Lines are made by "htpasswd -nB NAME", or "openssl passwd -6" for the hash alone.
+//
+// A password over 1 KiB is wrong, and so is one over 72 bytes where bcrypt is used, which would look
+// at the first 72 only. A name is up to 255 bytes of UTF-8 without control characters.
+//
+// # System accounts
+//
+// There is no Checker that reads /etc/shadow. It would make every network service that uses it run
+// as root, and it would pass by whatever else the system asks of its users: locked and expired
+// accounts, second factors, delays, the log. To let the users of a machine in, write a Checker that
+// hands the password to a PAM helper that runs apart from the service, such as saslauthd, and offer
+// it as a [Type]. To give a service its own users with the passwords they have, let an administrator
+// copy those lines once into a [File], which reads $5$, $6$ and $2b$ lines as they stand.
+package portal
