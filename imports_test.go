@@ -43,11 +43,17 @@ var leaves = map[string][]string{
 // foreign names the only packages of other modules that standalone packages may import. Locks of
 // files differ between systems, and the standard library exports none. Requests are repeated by the
 // root alone. Package bearer is for the tokens of two libraries that everybody has, and reads key
-// sets with a third.
+// sets with a third. Package portal computes the hashes of passwords, of which the standard library
+// has PBKDF2 alone.
 var foreign = map[string][]string{
-	".":      {"github.com/hashicorp/go-retryablehttp"},
-	"creds":  {"github.com/gofrs/flock"},
-	"bearer": {"github.com/golang-jwt/jwt/v5", "golang.org/x/oauth2", "github.com/go-jose/go-jose/v4"},
+	".":     {"github.com/hashicorp/go-retryablehttp"},
+	"creds": {"github.com/gofrs/flock"},
+	"bearer": {
+		"github.com/golang-jwt/jwt/v5", "golang.org/x/oauth2", "github.com/go-jose/go-jose/v4",
+	},
+	"portal": {
+		"golang.org/x/crypto/argon2", "golang.org/x/crypto/bcrypt", "github.com/go-crypt/x/crypt",
+	},
 }
 
 // standalone packages import nothing from outside this module and the standard library, but for
@@ -97,6 +103,10 @@ func TestImportFindings(t *testing.T) {
 			"internal/x must not import github"},
 		{"locks in the root", "x.go", "github.com/gofrs/flock", ". must not import github"},
 		{"what it is made of", "x.go", "github.com/hashicorp/go-cleanhttp", ". must not import"},
+		{"hashes of portal", "portal/x.go", "golang.org/x/crypto/bcrypt", ""},
+		{"hashes elsewhere", "basic/x.go", "golang.org/x/crypto/bcrypt", "basic must not import"},
+		{"another hash", "portal/x.go", "golang.org/x/crypto/md4", "portal must not import golang"},
+		{"portal over HTTP", "portal/x.go", "net/http", "portal must not import net/http"},
 		{"foreign by a detour", "internal/fetch/x.go", "example.org/json", "must not import"},
 		{"root imported", "provision/x.go", module, "provision must not import ."},
 		{"root names a scheme", "client.go", module + "/mac", ". must not import mac"},
@@ -196,6 +206,9 @@ func mayImport(pkg, name string) bool {
 	if name != module && !strings.HasPrefix(name, module+"/") {
 		domain, _, _ := strings.Cut(name, "/")
 		standard := !strings.Contains(domain, ".")
+		if pkg == "portal" && name == "net/http" {
+			return false // login there is for any protocol
+		}
 		return standard || slices.Contains(foreign[pkg], name) ||
 			!internal && !slices.Contains(standalone, pkg)
 	}
