@@ -5,10 +5,12 @@ go 1.26.0
 require github.com/countersign-go/countersign v0.0.0
 
 require (
+	github.com/go-crypt/x v0.4.16 // indirect
 	github.com/gofrs/flock v0.13.1 // indirect
 	github.com/hashicorp/go-cleanhttp v0.5.2 // indirect
 	github.com/hashicorp/go-retryablehttp v0.7.8 // indirect
-	golang.org/x/sys v0.47.0 // indirect
+	golang.org/x/crypto v0.58.0 // indirect
+	golang.org/x/sys v0.49.0 // indirect
 )
 
 replace github.com/countersign-go/countersign => ../..

@@ -1,0 +1,235 @@
+package portal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"io"
+	"io/fs"
+	"os"
+	"reflect"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/countersign-go/countersign/creds"
+)
+
+// File is a [Checker] of [Password] against a file with one user on each line, as htpasswd and
+// Cred's FilePasswordDB have it: the name and the hash of the password, with a colon between. It
+// is used by pointer, and its fields must not be changed once it is in use.
+//
+// Blanks at the end of a line do not count, and those at its beginning do. Empty lines are skipped,
+// and so are lines that begin with #, that have too few columns, or whose name or password is empty.
+// Of two lines with the same name the first counts. A file has up to 16 MiB, and a line up to 4 KiB.
+//
+// The file is read again once it has changed, so users come and go without a restart. Replace it by
+// renaming a new one over it: what is written in place can be read half written.
+//
+// A name that is not in the file takes as long as one that is: its password is compared with the
+// hash of another line, always the same line for the same name, and whatever comes out is wrong.
+type File struct {
+	Path string // required
+
+	Delimiter string // what is between the columns; "": a colon
+	// UserColumn and PasswordColumn count from 0. Both 0: the name is in the first column, and the
+	// password in the second. Columns behind them are not looked at.
+	UserColumn, PasswordColumn int
+	// CaseInsensitive makes no difference between capitals and small letters in names. The subject
+	// is then in small letters.
+	CaseInsensitive bool
+
+	// Verify reports whether the given password is the one that was stored as the text in the file,
+	// for formats of one's own. It is called also where there is no such user, with the text of
+	// another line, and is safe for concurrent use. It should look at all of what is given and
+	// compare by crypto/subtle. nil: the formats in the package comment.
+	Verify func(user string, given creds.Secret, stored string) bool
+	// PlainText says that the file has passwords in clear, so whoever reads it, or a backup of it,
+	// has them all. Then a [Response] is judged too. With nothing behind the password column, a
+	// password still ends at the delimiter; [File.Load] tells about such lines.
+	PlainText bool
+
+	// Hashing is how many passwords are hashed at once, each at the cost in time and memory that
+	// its line says; others wait as long as their context allows. 0: as many as there are processors.
+	Hashing int
+
+	once  sync.Once
+	seed  maphash.Seed // made by once; which line stands for a name that is not there
+	slots slots
+	read  atomic.Pointer[users] // as the file was when it was last read; nil: not yet
+}
+
+// Users are what was read from a file. They are not changed afterwards.
+type users struct {
+	info    fs.FileInfo // of what was read
+	settled bool        // a file that has changed since cannot have the same info
+	byName  map[string]*stored
+	all     []*stored // those that are good
+	faults  []error
+}
+
+// Kinds returns the type of Password, and that of Response with PlainText.
+func (f *File) Kinds() []reflect.Type { return passwordKinds(f.PlainText) }
+
+// Load reads the file, and returns an error for all in it that keeps somebody out: lines in a format
+// that is not supported or costs too much, names that nobody can have. A program calls it when it
+// starts, to tell whoever writes the file; at a login such a line is only a wrong password.
+func (f *File) Load() error {
+	u, err := f.users()
+	if err != nil {
+		return err
+	}
+	return errors.Join(u.faults...)
+}
+
+// Check returns the name of the user as it is in the file, or in small letters with CaseInsensitive.
+// A file that is not there has no users: the error is both [ErrUnauthorized] and [fs.ErrNotExist]. A
+// file that cannot be read is another error, since nobody can tell.
+func (f *File) Check(ctx context.Context, c Credentials) (subject string, err error) {
+	user, ok := userOf(c, f.PlainText)
+	if !ok {
+		return "", unhandled(c, f.Kinds())
+	}
+	if p, ok := c.(Password); ok && len(p.Password) > maxPassword || !isName(user) {
+		return "", ErrUnauthorized
+	}
+	release, err := f.slots.take(ctx, f.Hashing)
+	if err != nil {
+		return "", err
+	}
+	defer release()
+	u, err := f.users()
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("%w: %w", ErrUnauthorized, err)
+	}
+	if err != nil {
+		return "", err
+	}
+	user = f.fold(user)
+	if err := f.rules().match(c, user, u.byName[user], f.decoy(u, user)); err != nil {
+		return "", err
+	}
+	return user, nil
+}
+
+// decoy returns what is compared with instead for somebody who is not in the file. Were it the same
+// for all names, a file with several formats would tell by the time who is in it.
+func (f *File) decoy(u *users, user string) *stored {
+	f.once.Do(func() { f.seed = maphash.MakeSeed() })
+	return u.all[maphash.String(f.seed, user)%uint64(len(u.all))]
+}
+
+func (f *File) rules() rules { return rules{verify: f.Verify, clear: f.PlainText} }
+
+func (f *File) fold(user string) string {
+	if f.CaseInsensitive {
+		return strings.ToLower(user)
+	}
+	return user
+}
+
+// settling is how long after its time a file must have been read to be taken for finished: some
+// file systems count time in steps of two seconds, and a second change within the same step could
+// leave time and size as they were.
+const settling = 2 * time.Second
+
+// users returns what the file has, reading it if it may have changed.
+func (f *File) users() (*users, error) {
+	info, err := os.Stat(f.Path)
+	if err != nil {
+		return nil, fmt.Errorf("portal: users: %w", err)
+	}
+	u := f.read.Load()
+	if u != nil && u.settled && os.SameFile(info, u.info) && info.Size() == u.info.Size() &&
+		info.ModTime().Equal(u.info.ModTime()) {
+		return u, nil
+	}
+	u, err = f.load(info)
+	if err != nil {
+		return nil, err
+	}
+	f.read.Store(u)
+	return u, nil
+}
+
+// load reads the file. info is asked before it is opened, since opening a pipe would wait for
+// whoever writes to it.
+func (f *File) load(info fs.FileInfo) (*users, error) {
+	layout, err := f.layout()
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("portal: users: %s is not a regular file", f.Path)
+	}
+	file, err := os.Open(f.Path)
+	if err != nil {
+		return nil, fmt.Errorf("portal: users: %w", err)
+	}
+	defer func() { _ = file.Close() }() // it was only read
+	if info, err = file.Stat(); err != nil {
+		return nil, fmt.Errorf("portal: users: %w", err)
+	}
+	if info.Size() > maxFile {
+		return nil, fmt.Errorf("portal: users: %s has over %d bytes", f.Path, maxFile)
+	}
+	now := time.Now()
+	u := &users{
+		info: info, settled: now.Sub(info.ModTime()) > settling,
+		byName: make(map[string]*stored),
+	}
+	// What goes beyond the bound was written after it was asked for the size.
+	err = layout.readLines(io.LimitReader(file, maxFile),
+		func(l line) { f.add(u, l) },
+		func(number int, err error) { f.fault(u, number, err) })
+	if err != nil {
+		return nil, fmt.Errorf("portal: users: %w", err)
+	}
+	if len(u.all) == 0 {
+		u.all = []*stored{f.rules().read(unlike)}
+	}
+	return u, nil
+}
+
+func (f *File) layout() (layout, error) {
+	l := layout{delimiter: f.Delimiter, user: f.UserColumn, password: f.PasswordColumn}
+	if l.delimiter == "" {
+		l.delimiter = ":"
+	}
+	if l.user == 0 && l.password == 0 {
+		l.password = 1
+	}
+	if l.user == l.password || l.user < 0 || l.password < 0 {
+		return l, errors.New("portal: users: no two columns: see UserColumn and PasswordColumn")
+	}
+	return l, f.rules().check()
+}
+
+func (f *File) add(u *users, l line) {
+	user := f.fold(l.user)
+	if u.byName[user] != nil {
+		return
+	}
+	s := f.rules().read(l.password)
+	u.byName[user] = s
+	if s.fault != nil {
+		s.fault = f.fault(u, l.number, s.fault)
+		return
+	}
+	u.all = append(u.all, s)
+	if l.more && f.PlainText && f.PasswordColumn == 0 && f.UserColumn == 0 {
+		f.fault(u, l.number, errors.New("a password with the delimiter in it ends there: "+
+			"choose another Delimiter"))
+	}
+}
+
+// fault keeps the first few, and returns the error with its place.
+func (f *File) fault(u *users, number int, err error) error {
+	err = fmt.Errorf("portal: users: %s, line %d: %w", f.Path, number, err)
+	if len(u.faults) < 10 {
+		u.faults = append(u.faults, err)
+	}
+	return err
+}

@@ -1,0 +1,138 @@
+package portal
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"reflect"
+	"sync/atomic"
+
+	"github.com/countersign-go/countersign/creds"
+)
+
+// SQL is a [Checker] of [Password] against a database. It is used by pointer, and its fields must
+// not be changed once it is in use.
+//
+//	users := &portal.SQL{DB: db, Query: "SELECT name, hash FROM users WHERE name = ?"}
+//
+// The subject is the name that the database gives, which need not be the one that was typed: where
+// the database takes Ann and ann for the same, she is the same to the service as well, and a query
+// may find people by their mail address. A NULL name or hash, or an empty one, is a closed account.
+//
+// A name that is not there takes as long as one that is: the password is compared with the hash that
+// was read last, and whatever comes out is wrong. Until one has been read, that is bcrypt of cost
+// 10.
+type SQL struct {
+	DB *sql.DB // required
+	// Query has one placeholder, for the name, in the way of the driver: ? or $1. It gives name and
+	// hash, of one row at most; two rows are nobody. Required. What was typed goes to the database
+	// as the value of the placeholder, and never into the text of the query.
+	Query string
+
+	// Verify and PlainText are as in [File].
+	Verify    func(user string, given creds.Secret, stored string) bool
+	PlainText bool
+
+	// Hashing is how many passwords are hashed at once, as in [File]. How many queries run at once
+	// is up to DB.
+	Hashing int
+
+	slots slots
+	last  atomic.Pointer[stored] // what was read last and can be compared with; nil: nothing yet
+}
+
+// Format writes the query alone: the DB may hold how it logs in.
+func (s *SQL) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "{Query:%q}", s.Query) }
+
+// Kinds returns the type of Password, and that of Response with PlainText.
+func (s *SQL) Kinds() []reflect.Type { return passwordKinds(s.PlainText) }
+
+// Check returns the name of the user as the database has it. An error of the database is passed on,
+// since nobody can tell.
+func (s *SQL) Check(ctx context.Context, c Credentials) (subject string, err error) {
+	user, ok := userOf(c, s.PlainText)
+	if !ok {
+		return "", unhandled(c, s.Kinds())
+	}
+	if p, ok := c.(Password); ok && len(p.Password) > maxPassword || !isName(user) {
+		return "", ErrUnauthorized
+	}
+	rules := rules{verify: s.Verify, clear: s.PlainText}
+	if err := rules.check(); err != nil {
+		return "", err
+	}
+	row, err := s.find(ctx, user)
+	if err != nil {
+		return "", err
+	}
+	var found *stored
+	if row.fault != nil {
+		found = &stored{fault: row.fault}
+	} else if row.name != "" && row.password != "" {
+		found = rules.read(row.password)
+	}
+	release, err := s.slots.take(ctx, s.Hashing)
+	if err != nil {
+		return "", err
+	}
+	defer release()
+	if err := rules.match(c, row.name, found, s.decoy(rules, found)); err != nil {
+		return "", err
+	}
+	return row.name, nil
+}
+
+// decoy returns what is compared with in place of found, and keeps found for others.
+func (s *SQL) decoy(r rules, found *stored) *stored {
+	if found != nil && found.fault == nil {
+		s.last.Store(found)
+		return found
+	}
+	if last := s.last.Load(); last != nil {
+		return last
+	}
+	return r.read(unlike)
+}
+
+// A row is what the database has of somebody. The name is never empty: where the database has none,
+// it is the one that was asked for, and there is no password.
+type row struct {
+	name, password string
+	fault          error // why this is nobody; nil: it is somebody, or there was no row
+}
+
+func (s *SQL) find(ctx context.Context, user string) (row, error) {
+	if s.DB == nil || s.Query == "" {
+		return row{}, errors.New("portal: the SQL checker has no DB or no Query")
+	}
+	nobody := row{name: user}
+	rows, err := s.DB.QueryContext(ctx, s.Query, user)
+	if err != nil {
+		return nobody, fmt.Errorf("portal: query of users: %w", err)
+	}
+	defer func() { _ = rows.Close() }() // rows.Err has told about all that was read
+	found, count := nobody, 0
+	for ; count < 2 && rows.Next(); count++ {
+		var name, password sql.NullString
+		if err := rows.Scan(&name, &password); err != nil {
+			return nobody, fmt.Errorf("portal: query of users, which must give name and hash: %w",
+				err)
+		}
+		if name.String != "" && password.String != "" { // which is so for NULL, too
+			found = row{name: name.String, password: password.String}
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return nobody, fmt.Errorf("portal: query of users: %w", err)
+	}
+	switch {
+	case count > 1:
+		nobody.fault = errors.New("the query of users gives two rows: make names unique")
+		return nobody, nil
+	case !isName(found.name):
+		nobody.fault = errors.New("the database has a name that is too long or not printable")
+		return nobody, nil
+	}
+	return found, nil
+}

@@ -1,0 +1,113 @@
+package portal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+
+	"github.com/countersign-go/countersign/creds"
+)
+
+// rules say how a checker compares passwords with what is stored of them.
+type rules struct {
+	verify func(user string, given creds.Secret, stored string) bool
+	clear  bool
+}
+
+func (r rules) check() error {
+	if r.verify != nil && r.clear {
+		return errors.New("portal: Verify and PlainText are both set: choose one")
+	}
+	return nil
+}
+
+// A stored password is what a file or a database has of one user.
+type stored struct {
+	text string
+	hash *passwordHash // nil for text that is in clear, or for verify, or where fault is set
+	// fault is why nobody can log in with it.
+	fault error
+}
+
+func (r rules) read(text string) *stored {
+	s := &stored{text: text}
+	switch {
+	case r.clear && len(text) > maxPassword:
+		s.fault = fmt.Errorf("a password over %d bytes", maxPassword)
+	case !r.clear && r.verify == nil:
+		s.hash, s.fault = parseHash(text)
+	}
+	return s
+}
+
+// unlike is compared with where nothing else is known.
+const unlike = "$2b$10$......................0000000000000000000000000000000"
+
+// match compares c with s if that is a user's, or else with decoy, which costs as much, and then
+// never returns nil. The error is ErrUnauthorized, or wraps it.
+func (r rules) match(c Credentials, user string, s, decoy *stored) error {
+	real := s != nil && s.fault == nil
+	against := s
+	if !real {
+		against = decoy
+	}
+	same, err := r.compare(c, user, against)
+	switch {
+	case s != nil && s.fault != nil:
+		return fmt.Errorf("%w: %w", ErrUnauthorized, s.fault)
+	case err != nil:
+		return fmt.Errorf("%w: %w", ErrUnauthorized, err)
+	case !same || !real:
+		return ErrUnauthorized
+	}
+	return nil
+}
+
+// compare returns an error for a password that is too long for the hash, whatever is stored.
+func (r rules) compare(c Credentials, user string, s *stored) (same bool, err error) {
+	if r.clear {
+		return inClear(c, creds.Secret(s.text)), nil
+	}
+	given, ok := c.(Password)
+	if !ok {
+		return false, nil
+	}
+	if r.verify != nil {
+		return r.verify(user, given.Password, s.text), nil
+	}
+	password := []byte(given.Password)
+	limit := s.hash.limit
+	if len(password) <= limit {
+		return s.hash.match(password), nil
+	}
+	// The work is done all the same, and not looked at: how long a password may be depends on the
+	// hash, and that must not show in the time.
+	s.hash.match(password[:limit])
+	return false, fmt.Errorf("the password is over the %d bytes that its hash looks at", limit)
+}
+
+// Slots bound how many passwords are hashed at once.
+type slots struct {
+	once sync.Once
+	free chan struct{} // made by once
+}
+
+// take waits for a slot, as long as ctx allows. n is how many there are.
+func (s *slots) take(ctx context.Context, n int) (release func(), err error) {
+	s.once.Do(func() {
+		if n <= 0 {
+			n = runtime.GOMAXPROCS(0)
+		}
+		s.free = make(chan struct{}, n)
+	})
+	if ctx.Err() == nil {
+		select {
+		case s.free <- struct{}{}:
+			return func() { <-s.free }, nil
+		case <-ctx.Done():
+		}
+	}
+	return nil, fmt.Errorf("portal: no time left to check a password: %w", context.Cause(ctx))
+}

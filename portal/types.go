@@ -1,0 +1,126 @@
+package portal
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"reflect"
+	"runtime"
+	"strings"
+
+	"github.com/countersign-go/countersign/creds"
+)
+
+// builtin returns the types of this package.
+func builtin() []Type {
+	password := []reflect.Type{reflect.TypeFor[Password]()}
+	return []Type{{
+		Word:  "anonymous",
+		Help:  "Lets everybody in who does not say who they are.",
+		Kinds: AllowAnonymous{}.Kinds(),
+		New:   func(string) (Checker, error) { return AllowAnonymous{}, nil },
+	}, {
+		Word:     "file",
+		Argument: "PATH of a file with name:hash on each line",
+		Help: `Reads the names and the hashes of passwords from a file, again whenever it
+has changed. A hash is bcrypt, Argon2id, PBKDF2 or SHA-crypt; this makes a
+line of the user ann:
+
+  htpasswd -nB ann
+
+Lines that begin with # are comments.`,
+		Kinds: password,
+		New:   newFile,
+	}, {
+		Word:     "memory",
+		Argument: "NAME:PASSWORD:NAME:PASSWORD..., or @PATH of a file with NAME:PASSWORD lines",
+		Help: `Has the names and the passwords in memory. Everybody on this machine can see
+a command line, so the first form is for trying things out. A file with
+passwords must be readable by its owner alone, as after chmod 600, and is
+read once, at the start. A password in it goes to the end of the line.`,
+		Kinds: Memory(nil).Kinds(),
+		New:   newMemory,
+	}}
+}
+
+func newFile(path string) (Checker, error) {
+	if strings.TrimSpace(path) == "" {
+		return nil, errors.New("name the file, as in --auth file:users.txt")
+	}
+	f := &File{Path: path}
+	return f, f.Load()
+}
+
+var errUsers = errors.New("write NAME:PASSWORD:NAME:PASSWORD..., with each name once, " +
+	"or @PATH of a file")
+
+func newMemory(argument string) (Checker, error) {
+	users := Memory{}
+	if argument == "" {
+		return users, nil
+	}
+	if path, ok := strings.CutPrefix(argument, "@"); ok {
+		return users, users.read(path)
+	}
+	words := strings.Split(argument, ":")
+	if len(words)%2 != 0 {
+		return nil, errUsers
+	}
+	for i := 0; i < len(words); i += 2 {
+		if !users.add(words[i], words[i+1]) {
+			return nil, errUsers
+		}
+	}
+	return users, nil
+}
+
+// add reports whether it is a new user who can log in.
+func (m Memory) add(user, password string) bool {
+	if m[user] != nil || !isName(user) || password == "" || len(password) > maxPassword {
+		return false
+	}
+	m[user] = creds.Secret(password)
+	return true
+}
+
+// read adds the users of a file.
+func (m Memory) read(path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() || info.Size() > maxFile {
+		return fmt.Errorf("%s: not a regular file, or over %d bytes", path, maxFile)
+	}
+	if isShared(info) {
+		return fmt.Errorf("%s: others can read the passwords in it: chmod 600 it", path)
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = file.Close() }() // it was only read
+	var bad error
+	fault := func(number int, err error) {
+		if bad == nil {
+			bad = fmt.Errorf("%s, line %d: %w", path, number, err)
+		}
+	}
+	layout := layout{delimiter: ":", password: 1, rest: true}
+	each := func(l line) {
+		if !m.add(l.user, l.password) {
+			fault(l.number, errors.New("write name:password, each name once"))
+		}
+	}
+	if err := layout.readLines(file, each, fault); err != nil {
+		return err
+	}
+	return bad
+}
+
+// isShared reports whether others than the owner can read the file. Windows has no such permissions:
+// there, Go shows the same for every file.
+func isShared(info fs.FileInfo) bool {
+	return info.Mode().Perm()&0o077 != 0 && runtime.GOOS != "windows"
+}
