@@ -15,7 +15,7 @@ import (
 )
 
 // load reads a file of testdata.
-func load(t *testing.T, name string, into any) {
+func load(t testing.TB, name string, into any) {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join("testdata", name))
 	if err != nil {
