@@ -90,11 +90,10 @@ func (cs Checkers) Kinds() []reflect.Type {
 
 // unhandled names types only, since c is a secret.
 func unhandled(c Credentials, kinds []reflect.Type) error {
-	judged := "none are"
-	if len(kinds) > 0 {
-		judged = names(kinds) + " are"
+	if len(kinds) == 0 {
+		return fmt.Errorf("%w: %T", ErrUnhandled, c)
 	}
-	return fmt.Errorf("%w: %T; %s", ErrUnhandled, c, judged)
+	return fmt.Errorf("%w: %T; handled are %s", ErrUnhandled, c, names(kinds))
 }
 
 func names(kinds []reflect.Type) string {

@@ -2,7 +2,14 @@ package portal_test
 
 import (
 	"context"
+	"crypto/subtle"
+	"database/sql/driver"
+	"errors"
+	"flag"
 	"fmt"
+	"os"
+	"reflect"
+	"strings"
 
 	"github.com/countersign-go/countersign/creds"
 	"github.com/countersign-go/countersign/portal"
@@ -19,4 +26,172 @@ func ExampleMemory() {
 	// Output:
 	// ann <nil>
 	//  portal: wrong user or password
+}
+
+func ExampleFile() {
+	const line = "ann:$2y$04$RxqhRAmTPI7obYZROh5wqOyBlEoDRinVLPwXKNNzpG0g03LIEdlJO\n"
+	path := os.TempDir() + "/example-users.txt"
+	if err := os.WriteFile(path, []byte(line), 0o600); err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.Remove(path)
+
+	users := &portal.File{Path: path}
+	if err := users.Load(); err != nil { // at the start, to hear of bad lines
+		fmt.Println(err)
+		return
+	}
+	given := portal.Password{User: "ann", Password: creds.Secret("correct horse")}
+	fmt.Println(users.Check(context.Background(), given))
+	// Output: ann <nil>
+}
+
+func ExampleSQL() {
+	db := table([]driver.Value{"ann", "$2y$04$RxqhRAmTPI7obYZROh5wqOyBlEoDRinVLPwXKNNzpG0g03LIEdlJO"}).db()
+	defer db.Close()
+
+	users := &portal.SQL{DB: db, Query: "SELECT name, hash FROM users WHERE name = $1"}
+	given := portal.Password{User: "Ann", Password: creds.Secret("correct horse")}
+	fmt.Println(users.Check(context.Background(), given))
+	// Output: ann <nil>
+}
+
+func ExampleCheckers() {
+	checkers := portal.Checkers{
+		portal.Memory{"ann": creds.Secret("correct horse")},
+		portal.AllowAnonymous{},
+	}
+	subject, err := checkers.Check(context.Background(), portal.Anonymous{})
+	fmt.Println(subject == portal.AnonymousSubject, err)
+	_, err = checkers[1:].Check(context.Background(), portal.Bearer{Token: creds.Secret("t0ken")})
+	fmt.Println(err)
+	// Output:
+	// true <nil>
+	// portal: no checker for credentials of this type: portal.Bearer; handled are portal.Anonymous
+}
+
+// A Mailbox is what a mail service has for each of its users.
+type Mailbox struct{ Owner string }
+
+// Read returns the letters.
+func (m *Mailbox) Read() string { return "letters to " + m.Owner }
+
+func ExamplePortal() {
+	open := 0
+	mail := &portal.Portal[*Mailbox]{
+		Realm: portal.RealmFunc[*Mailbox](
+			func(_ context.Context, user string, _ ...reflect.Type) (*Mailbox, func(), error) {
+				if open++; open > 100 {
+					return nil, nil, portal.ErrDenied
+				}
+				return &Mailbox{user}, func() { open-- }, nil
+			}),
+		Checkers: portal.Checkers{portal.Memory{"ann": creds.Secret("correct horse")}},
+	}
+
+	session, err := mail.Login(context.Background(),
+		portal.Password{User: "ann", Password: creds.Secret("correct horse")})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer session.Logout()
+	fmt.Println(session.Subject, "has", session.Avatar.Read())
+	// Output: ann has letters to ann
+}
+
+// A Greeter is one kind of avatar, and a Writer another.
+type (
+	Greeter interface{ Greet() string }
+	Writer  interface{ Write(text string) }
+)
+
+// A greeting is a Greeter.
+type greeting string
+
+func (g greeting) Greet() string { return "hello " + string(g) }
+
+// A realm with avatars of several kinds looks for the first that is wanted.
+func ExampleRealm() {
+	realm := func(_ context.Context, subject string, kinds ...reflect.Type) (any, func(), error) {
+		for _, kind := range kinds {
+			if kind == reflect.TypeFor[Greeter]() {
+				return greeting(subject), nil, nil
+			}
+		}
+		return nil, nil, portal.ErrNoAvatar
+	}
+	p := &portal.Portal[any]{
+		Realm:    portal.RealmFunc[any](realm),
+		Checkers: portal.Checkers{portal.Memory{"ann": creds.Secret("correct horse")}},
+	}
+	ann := portal.Password{User: "ann", Password: creds.Secret("correct horse")}
+
+	session, err := p.Login(context.Background(), ann,
+		reflect.TypeFor[Writer](), reflect.TypeFor[Greeter]())
+	fmt.Println(session.Kind, session.Avatar.(Greeter).Greet(), err)
+	session.Logout()
+
+	_, err = p.Login(context.Background(), ann, reflect.TypeFor[Writer]())
+	fmt.Println(err)
+	// Output:
+	// portal_test.Greeter hello ann <nil>
+	// portal: no avatar of that kind
+}
+
+// A pin is an own kind of credentials, and vault the Checker of it.
+type pin string
+
+type vault struct{ code pin }
+
+func (v vault) Check(_ context.Context, c portal.Credentials) (string, error) {
+	given, ok := c.(pin)
+	switch {
+	case !ok:
+		return "", portal.ErrUnhandled
+	case subtle.ConstantTimeCompare([]byte(given), []byte(v.code)) != 1:
+		return "", portal.ErrUnauthorized
+	}
+	return "owner", nil
+}
+
+func ExampleFlags() {
+	login := &portal.Flags{
+		Kinds: []reflect.Type{reflect.TypeFor[portal.Password](), reflect.TypeFor[pin]()},
+		Types: []portal.Type{{
+			Word: "vault", Argument: "PIN of the door", Help: "One pin for all.",
+			Kinds: []reflect.Type{reflect.TypeFor[pin]()},
+			New: func(code string) (portal.Checker, error) {
+				if strings.Trim(code, "0123456789") != "" || len(code) < 4 {
+					return nil, errors.New("write at least four digits")
+				}
+				return vault{pin(code)}, nil
+			},
+		}},
+	}
+	flags := flag.NewFlagSet("door", flag.ContinueOnError)
+	login.Register(flags)
+	for _, args := range [][]string{
+		{"--auth", "vault:4711", "--auth", "memory:ann:correct horse"},
+		{"--auth", "vault:12"},
+		{"--help-auth"},
+	} {
+		if err := flags.Parse(args); err != nil {
+			fmt.Println(err)
+		}
+		checkers, err := login.Checkers(os.Stdout)
+		fmt.Println(len(checkers), "checkers:", err)
+	}
+	// Output:
+	// 2 checkers: <nil>
+	// 0 checkers: --auth vault: write at least four digits
+	// --auth TYPE[:ARGUMENT] says who may log in. It may stand several times.
+	// --help-auth-type TYPE explains one type.
+	//
+	//   TYPE    ARGUMENT
+	//   file    PATH of a file with name:hash on each line
+	//   memory  NAME:PASSWORD:..., or @PATH of a file of NAME:PASSWORD lines
+	//   vault   PIN of the door
+	// 0 checkers: flag: help requested
 }

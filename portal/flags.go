@@ -72,7 +72,7 @@ func (f *Flags) Register(flags *flag.FlagSet) {
 }
 
 // Format writes how many types were named, whatever the verb.
-func (f *Flags) Format(s fmt.State, _ rune) { fmt.Fprintf(s, "%d of --auth", len(f.auth)) }
+func (f Flags) Format(s fmt.State, _ rune) { fmt.Fprintf(s, "%d of --auth", len(f.auth)) }
 
 // Checkers makes what the flags name, in their order; none were named: none. If help was asked for,
 // it writes that to w and returns [flag.ErrHelp]. Any other error is one of usage.

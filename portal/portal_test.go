@@ -96,12 +96,12 @@ func TestUnhandledListsKinds(t *testing.T) {
 		portal.Checkers{users}}
 	_, err := checkers.Check(t.Context(), ticket{"canary-7icket"})
 	const want = "portal: no checker for credentials of this type: portal_test.ticket; " +
-		"portal.Password, portal.Response, portal.Anonymous are"
+		"handled are portal.Password, portal.Response, portal.Anonymous"
 	if !errors.Is(err, portal.ErrUnhandled) || err.Error() != want {
 		t.Errorf("%v, want %s", err, want)
 	}
 	_, err = portal.Checkers(nil).Check(t.Context(), nil)
-	if !errors.Is(err, portal.ErrUnhandled) || !strings.HasSuffix(err.Error(), "<nil>; none are") {
+	if !errors.Is(err, portal.ErrUnhandled) || !strings.HasSuffix(err.Error(), ": <nil>") {
 		t.Error(err)
 	}
 }

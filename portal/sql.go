@@ -39,7 +39,7 @@ type SQL struct {
 	Hashing int
 
 	slots slots
-	last  atomic.Pointer[stored] // what was read last and can be compared with; nil: nothing yet
+	last  atomic.Pointer[string] // what was read last and can be compared with; nil: nothing yet
 }
 
 // Format writes the query alone: the DB may hold how it logs in.
@@ -86,11 +86,12 @@ func (s *SQL) Check(ctx context.Context, c Credentials) (subject string, err err
 // decoy returns what is compared with in place of found, and keeps found for others.
 func (s *SQL) decoy(r rules, found *stored) *stored {
 	if found != nil && found.fault == nil {
-		s.last.Store(found)
+		s.last.Store(&found.text)
 		return found
 	}
+	// What was read is kept as text: to parse it is part of what a user costs.
 	if last := s.last.Load(); last != nil {
-		return last
+		return r.read(*last)
 	}
 	return r.read(unlike)
 }

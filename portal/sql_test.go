@@ -31,10 +31,12 @@ type fakeDB struct {
 // open returns the database by way of package sql.
 func (db *fakeDB) open(t testing.TB) *sql.DB {
 	t.Helper()
-	opened := sql.OpenDB(db)
+	opened := db.db()
 	t.Cleanup(func() { opened.Close() })
 	return opened
 }
+
+func (db *fakeDB) db() *sql.DB { return sql.OpenDB(db) }
 
 func (db *fakeDB) Connect(context.Context) (driver.Conn, error) { return fakeConn{db}, nil }
 func (db *fakeDB) Driver() driver.Driver                        { return nil }

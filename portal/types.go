@@ -34,7 +34,7 @@ Lines that begin with # are comments.`,
 		New:   newFile,
 	}, {
 		Word:     "memory",
-		Argument: "NAME:PASSWORD:NAME:PASSWORD..., or @PATH of a file with NAME:PASSWORD lines",
+		Argument: "NAME:PASSWORD:..., or @PATH of a file of NAME:PASSWORD lines",
 		Help: `Has the names and the passwords in memory. Everybody on this machine can see
 a command line, so the first form is for trying things out. A file with
 passwords must be readable by its owner alone, as after chmod 600, and is

@@ -1,0 +1,95 @@
+package portal_test
+
+import (
+	"context"
+	"crypto/pbkdf2"
+	"crypto/sha256"
+	"encoding/base64"
+	"flag"
+	"math"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/portal"
+)
+
+var samples = flag.Int("samples", 2000, "how many logins to time for each checker")
+
+// An unknown user takes as long as a wrong password: Welch's t test finds no difference. The plain
+// run takes few samples, which would find a missing hash; the checks take 100,000.
+func TestUnknownUserTiming_S2(t *testing.T) {
+	// So few rounds make a login quick, and so a difference beside the hash easy to see.
+	salt := []byte("saltsaltsalt")
+	key, err := pbkdf2.Key(sha256.New, "right", salt, 250, sha256.Size)
+	if err != nil {
+		t.Fatal(err)
+	}
+	encode := base64.RawStdEncoding.EncodeToString
+	hash := "$pbkdf2-sha256$250$" + encode(salt) + "$" + encode(key) + "\n"
+	file := &portal.File{Path: writeUsers(t, "alice:"+hash+"bobby:"+hash)}
+	settle(t, file.Path)
+	memory := portal.Memory{"alice": creds.Secret("x"), "bobby": creds.Secret("y")}
+	for _, tt := range []struct {
+		name    string
+		checker portal.Checker
+		slack   float64 // ns, which nobody is taken to measure
+	}{
+		{"file", file, 0},
+		{"both", portal.Checkers{file, memory}, 0},
+		{"memory", memory, 20}, // a map finds a name some nanoseconds sooner than it misses one
+	} {
+		// A busy machine can spoil a try. What really differs differs in each.
+		found := true
+		var score, difference float64
+		for try := 0; try < 3 && found; try++ {
+			score, difference = welch(t, tt.checker, *samples)
+			found = score >= 4.5 && difference >= tt.slack
+		}
+		t.Logf("%s: t = %.1f, %.1f ns, %d samples", tt.name, score, difference, *samples)
+		if found {
+			t.Errorf("%s: an unknown user can be told from a wrong password", tt.name)
+		}
+	}
+}
+
+// welch times logins with a wrong password, of a user and of nobody in random order. It returns
+// Welch's t and the difference in nanoseconds, both without their signs.
+func welch(t *testing.T, checker portal.Checker, n int) (score, difference float64) {
+	t.Helper()
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	users := [2]string{"alice", "mallo"}
+	var times [2][]float64
+	for range n {
+		class := rand.IntN(2)
+		given := password(users[class], "wrong")
+		start := time.Now()
+		_, err := checker.Check(context.Background(), given)
+		took := time.Since(start)
+		if err != portal.ErrUnauthorized {
+			t.Fatal(err)
+		}
+		times[class] = append(times[class], float64(took))
+	}
+	// What the machine did in between is in the slowest.
+	all := slices.Concat(times[0], times[1])
+	slices.Sort(all)
+	limit := all[len(all)*9/10]
+	var mean, variance [2]float64
+	for class, all := range times {
+		kept := slices.DeleteFunc(all, func(took float64) bool { return took > limit })
+		for _, took := range kept {
+			mean[class] += took / float64(len(kept))
+		}
+		for _, took := range kept {
+			variance[class] += (took - mean[class]) * (took - mean[class]) / float64(len(kept)-1)
+		}
+		variance[class] /= float64(len(kept))
+	}
+	difference = math.Abs(mean[0] - mean[1])
+	return difference / math.Sqrt(variance[0]+variance[1]), difference
+}
