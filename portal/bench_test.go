@@ -24,3 +24,42 @@ func BenchmarkMemory(b *testing.B) {
 		})
 	}
 }
+
+// What a login costs beside the hash: the file is looked at, and read again if it is new.
+func BenchmarkFile(b *testing.B) {
+	for _, name := range []string{"read", "cached"} {
+		b.Run(name, func(b *testing.B) {
+			users := &portal.File{
+				Path:   writeUsers(b, strings.Repeat("# some user\n", 1000)+"ann:x\n"),
+				Verify: func(string, creds.Secret, string) bool { return true },
+			}
+			if name == "cached" {
+				settle(b, users.Path)
+			}
+			for b.Loop() {
+				users.Check(context.Background(), password("ann", "x"))
+			}
+		})
+	}
+}
+
+// What a line costs, by format. The costs are those that its makers advise.
+func BenchmarkHash(b *testing.B) {
+	const salt, key = "$c2FsdHNhbHRzYWx0c2FsdA$", "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE"
+	for _, bb := range []struct{ name, stored string }{
+		{"bcrypt-10", strings.Replace(bcryptOfX, "$04$", "$10$", 1)},
+		{"argon2id-64MiB-3", "$argon2id$v=19$m=65536,t=3,p=4" + salt + key},
+		{"pbkdf2-600000", "$pbkdf2-sha256$600000" + salt + key},
+		{"sha512crypt-5000", "$6$salt$" + strings.Repeat("x", 86)},
+	} {
+		b.Run(bb.name, func(b *testing.B) {
+			users := &portal.File{Path: writeUsers(b, "ann:"+bb.stored)}
+			if err := users.Load(); err != nil {
+				b.Fatal(err)
+			}
+			for b.Loop() {
+				users.Check(context.Background(), password("ann", "x"))
+			}
+		})
+	}
+}

@@ -33,8 +33,8 @@ var (
 	ErrUnhandled = errors.New("portal: no checker for credentials of this type")
 )
 
-// Checkers are asked in order. One that cannot judge the type of the credentials is passed over, and
-// one that finds them wrong leaves it to the next.
+// Checkers are asked in order. One that cannot judge the type of the credentials is passed over,
+// and one that finds them wrong leaves it to the next.
 //
 // One that could not decide ends it, with its error: had it answered, the subject might have been
 // another one than the next Checker names, and "wrong password" would be untrue where nobody knows.

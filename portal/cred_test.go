@@ -11,6 +11,7 @@ import (
 	"io"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -254,7 +255,8 @@ func TestCredAuthOptions(t *testing.T) {
 			for i := range checkers {
 				for _, judged := range checkers[i : i+1].Kinds() {
 					// A program that does not take a kind never asks for it.
-					if judged == kind && (login.Kinds == nil || contains(login.Kinds, kind)) {
+					taken := login.Kinds == nil || slices.Contains(login.Kinds, kind)
+					if judged == kind && taken {
 						count[word]++
 					}
 				}
@@ -265,15 +267,6 @@ func TestCredAuthOptions(t *testing.T) {
 		}
 	}
 	ran(t, rows, 16, decided)
-}
-
-func contains(kinds []reflect.Type, kind reflect.Type) bool {
-	for _, k := range kinds {
-		if k == kind {
-			return true
-		}
-	}
-	return false
 }
 
 func TestCredHelp(t *testing.T) {

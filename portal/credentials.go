@@ -67,9 +67,9 @@ func (a AllowAnonymous) Check(_ context.Context, c Credentials) (subject string,
 func (AllowAnonymous) Kinds() []reflect.Type { return []reflect.Type{reflect.TypeFor[Anonymous]()} }
 
 // kinds returns which credentials of this package can be judged by a stored password.
-func passwordKinds(clear bool) []reflect.Type {
+func passwordKinds(inClear bool) []reflect.Type {
 	kinds := []reflect.Type{reflect.TypeFor[Password]()}
-	if clear {
+	if inClear {
 		kinds = append(kinds, reflect.TypeFor[Response]())
 	}
 	return kinds
@@ -95,18 +95,18 @@ func isName(name string) bool {
 
 // userOf returns whose name is on credentials that a stored password can judge. ok is false for any
 // others, and for a Response where no password is stored in clear.
-func userOf(c Credentials, clear bool) (user string, ok bool) {
+func userOf(c Credentials, inClear bool) (user string, ok bool) {
 	switch c := c.(type) {
 	case Password:
 		return c.User, true
 	case Response:
-		return c.User, clear
+		return c.User, inClear
 	}
 	return "", false
 }
 
-// inClear reports whether c fits the password. It does the same work for every password.
-func inClear(c Credentials, password creds.Secret) bool {
+// matches reports whether c fits the password. It does the same work for every password.
+func matches(c Credentials, password creds.Secret) bool {
 	switch c := c.(type) {
 	case Password:
 		return sameDigest(c.Password, password)

@@ -53,8 +53,8 @@
 // one round of SHA-1, or of DES ($apr1$, $1$, {SHA}, crypt(3)) can be searched too fast and are
 // refused. Lines are made by "htpasswd -nB NAME", or "openssl passwd -6" for the hash alone.
 //
-// A password over 1 KiB is wrong, and so is one over 72 bytes where bcrypt is used, which would look
-// at the first 72 only. A name is up to 255 bytes of UTF-8 without control characters.
+// A password over 1 KiB is wrong, and so is one over 72 bytes where bcrypt is used, which would
+// look at the first 72 only. A name is up to 255 bytes of UTF-8 without control characters.
 //
 // # System accounts
 //
@@ -62,6 +62,6 @@
 // as root, and it would pass by whatever else the system asks of its users: locked and expired
 // accounts, second factors, delays, the log. To let the users of a machine in, write a Checker that
 // hands the password to a PAM helper that runs apart from the service, such as saslauthd, and offer
-// it as a [Type]. To give a service its own users with the passwords they have, let an administrator
-// copy those lines once into a [File], which reads $5$, $6$ and $2b$ lines as they stand.
+// it as a [Type]. To give a service its own users with the passwords they have, let an
+// administrator copy those lines once into a [File], which reads $5$, $6$ and $2b$ as they stand.
 package portal

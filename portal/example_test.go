@@ -28,8 +28,11 @@ func ExampleMemory() {
 	//  portal: wrong user or password
 }
 
+// hash is that of the password "correct horse". The cost, 04, is for tests.
+const hash = "$2y$04$RxqhRAmTPI7obYZROh5wqOyBlEoDRinVLPwXKNNzpG0g03LIEdlJO"
+
 func ExampleFile() {
-	const line = "ann:$2y$04$RxqhRAmTPI7obYZROh5wqOyBlEoDRinVLPwXKNNzpG0g03LIEdlJO\n"
+	const line = "ann:" + hash + "\n"
 	path := os.TempDir() + "/example-users.txt"
 	if err := os.WriteFile(path, []byte(line), 0o600); err != nil {
 		fmt.Println(err)
@@ -48,7 +51,7 @@ func ExampleFile() {
 }
 
 func ExampleSQL() {
-	db := table([]driver.Value{"ann", "$2y$04$RxqhRAmTPI7obYZROh5wqOyBlEoDRinVLPwXKNNzpG0g03LIEdlJO"}).db()
+	db := table([]driver.Value{"ann", hash}).db()
 	defer db.Close()
 
 	users := &portal.SQL{DB: db, Query: "SELECT name, hash FROM users WHERE name = $1"}

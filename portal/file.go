@@ -22,8 +22,9 @@ import (
 // is used by pointer, and its fields must not be changed once it is in use.
 //
 // Blanks at the end of a line do not count, and those at its beginning do. Empty lines are skipped,
-// and so are lines that begin with #, that have too few columns, or whose name or password is empty.
-// Of two lines with the same name the first counts. A file has up to 16 MiB, and a line up to 4 KiB.
+// and so are lines that begin with #, that have too few columns, or whose name or password is
+// empty. Of two lines with the same name the first counts. A file has up to 16 MiB, and a line up
+// to 4 KiB.
 //
 // The file is read again once it has changed, so users come and go without a restart. Replace it by
 // renaming a new one over it: what is written in place can be read half written.
@@ -52,7 +53,8 @@ type File struct {
 	PlainText bool
 
 	// Hashing is how many passwords are hashed at once, each at the cost in time and memory that
-	// its line says; others wait as long as their context allows. 0: as many as there are processors.
+	// its line says; others wait as long as their context allows. 0: as many as there are
+	// processors.
 	Hashing int
 
 	once  sync.Once
@@ -73,9 +75,9 @@ type users struct {
 // Kinds returns the type of Password, and that of Response with PlainText.
 func (f *File) Kinds() []reflect.Type { return passwordKinds(f.PlainText) }
 
-// Load reads the file, and returns an error for all in it that keeps somebody out: lines in a format
-// that is not supported or costs too much, names that nobody can have. A program calls it when it
-// starts, to tell whoever writes the file; at a login such a line is only a wrong password.
+// Load reads the file, and returns an error for all in it that keeps somebody out: lines without a
+// name or a password, in a format that is not supported, or that cost too much. A program calls it
+// when it starts, to tell whoever writes the file; at a login such a line is only a wrong password.
 func (f *File) Load() error {
 	u, err := f.users()
 	if err != nil {
@@ -84,9 +86,9 @@ func (f *File) Load() error {
 	return errors.Join(u.faults...)
 }
 
-// Check returns the name of the user as it is in the file, or in small letters with CaseInsensitive.
-// A file that is not there has no users: the error is both [ErrUnauthorized] and [fs.ErrNotExist]. A
-// file that cannot be read is another error, since nobody can tell.
+// Check returns the name of the user as it is in the file, or in small letters with
+// CaseInsensitive. A file that is not there has no users: the error is both [ErrUnauthorized] and
+// [fs.ErrNotExist]. A file that cannot be read is another error, since nobody can tell.
 func (f *File) Check(ctx context.Context, c Credentials) (subject string, err error) {
 	user, ok := userOf(c, f.PlainText)
 	if !ok {
@@ -121,7 +123,7 @@ func (f *File) decoy(u *users, user string) *stored {
 	return u.all[maphash.String(f.seed, user)%uint64(len(u.all))]
 }
 
-func (f *File) rules() rules { return rules{verify: f.Verify, clear: f.PlainText} }
+func (f *File) rules() rules { return rules{verify: f.Verify, plain: f.PlainText} }
 
 func (f *File) fold(user string) string {
 	if f.CaseInsensitive {
@@ -183,7 +185,7 @@ func (f *File) load(info fs.FileInfo) (*users, error) {
 	// What goes beyond the bound was written after it was asked for the size.
 	err = layout.readLines(io.LimitReader(file, maxFile),
 		func(l line) { f.add(u, l) },
-		func(number int, err error) { f.fault(u, number, err) })
+		func(number int, err error) { u.fault(f.at(number, err)) })
 	if err != nil {
 		return nil, fmt.Errorf("portal: users: %w", err)
 	}
@@ -215,21 +217,25 @@ func (f *File) add(u *users, l line) {
 	s := f.rules().read(l.password)
 	u.byName[user] = s
 	if s.fault != nil {
-		s.fault = f.fault(u, l.number, s.fault)
+		s.fault = f.at(l.number, s.fault)
+		u.fault(s.fault)
 		return
 	}
 	u.all = append(u.all, s)
 	if l.more && f.PlainText && f.PasswordColumn == 0 && f.UserColumn == 0 {
-		f.fault(u, l.number, errors.New("a password with the delimiter in it ends there: "+
-			"choose another Delimiter"))
+		u.fault(f.at(l.number, errors.New("a password with the delimiter in it ends there: "+
+			"choose another Delimiter")))
 	}
 }
 
-// fault keeps the first few, and returns the error with its place.
-func (f *File) fault(u *users, number int, err error) error {
-	err = fmt.Errorf("portal: users: %s, line %d: %w", f.Path, number, err)
+// fault keeps the first few.
+func (u *users) fault(err error) {
 	if len(u.faults) < 10 {
 		u.faults = append(u.faults, err)
 	}
-	return err
+}
+
+// at says where an error is.
+func (f *File) at(number int, err error) error {
+	return fmt.Errorf("portal: users: %s, line %d: %w", f.Path, number, err)
 }

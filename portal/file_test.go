@@ -63,7 +63,8 @@ func TestFileUnhandled(t *testing.T) {
 		return string(p) == "canary-c1ear"
 	}}
 	for _, c := range []portal.Credentials{nil, portal.Anonymous{}, response} {
-		if got, err := hashed.Check(t.Context(), c); got != "" || !errors.Is(err, portal.ErrUnhandled) {
+		got, err := hashed.Check(t.Context(), c)
+		if got != "" || !errors.Is(err, portal.ErrUnhandled) {
 			t.Errorf("%T: %q, %v", c, got, err)
 		}
 	}
@@ -96,7 +97,8 @@ func TestFileCannotDecide(t *testing.T) {
 		{"a file over 16 MiB", &portal.File{Path: big}, "over 16777216 bytes"},
 		{"one column", &portal.File{Path: good, UserColumn: 1, PasswordColumn: 1}, "two columns"},
 		{"no column", &portal.File{Path: good, PasswordColumn: -1}, "two columns"},
-		{"both at once", &portal.File{Path: good, Verify: verifyMD5, PlainText: true}, "choose one"},
+		{"both at once", &portal.File{Path: good, Verify: verifyMD5, PlainText: true},
+			"choose one"},
 		{"a path that is none", &portal.File{Path: "a\x00b"}, "users"},
 	} {
 		for _, user := range []string{"ann", "nobody"} {
@@ -115,14 +117,15 @@ func TestFileCannotDecide(t *testing.T) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the log is not told why: %v", err)
 	}
-	if err := users.Load(); !errors.Is(err, fs.ErrNotExist) || errors.Is(err, portal.ErrUnauthorized) {
+	err = users.Load()
+	if !errors.Is(err, fs.ErrNotExist) || errors.Is(err, portal.ErrUnauthorized) {
 		t.Errorf("Load: %v", err)
 	}
 }
 
 func TestFileLoad(t *testing.T) {
 	hashed := func(path string) *portal.File { return &portal.File{Path: path} }
-	clear := func(path string) *portal.File { return &portal.File{Path: path, PlainText: true} }
+	plain := func(path string) *portal.File { return &portal.File{Path: path, PlainText: true} }
 	for _, tt := range []struct {
 		reason, text string
 		with         func(path string) *portal.File
@@ -135,12 +138,13 @@ func TestFileLoad(t *testing.T) {
 		{"an empty one", "ann:\n", hashed, "line 1: no name or no password"},
 		{"no name", ":" + bcryptOfX, hashed, "line 1: no name or no password"},
 		{"a name that nobody can have", "a\x00b:" + bcryptOfX, hashed, "line 1: a name"},
-		{"a long line", "x:y\n# " + strings.Repeat("x", 4<<10) + "\n", clear, "line 2: a line over"},
-		{"a line of the bound", "# " + strings.Repeat("x", 4<<10-2) + "\r\nann:x", clear, ""},
+		{"a long line", "x:y\n# " + strings.Repeat("x", 4<<10) + "\n", plain,
+			"line 2: a line over"},
+		{"a line of the bound", "# " + strings.Repeat("x", 4<<10-2) + "\r\nann:x", plain, ""},
 		{"a password in clear", "ann:canary-c1ear", hashed, "line 1: a password in clear"},
-		{"which is good where that is said", "ann:canary-c1ear", clear, ""},
-		{"a password that would be cut", "ann:canary-c1ear:more", clear, "line 1: a password with"},
-		{"a password over the bound", "ann:" + strings.Repeat("x", 1025), clear, "over 1024 bytes"},
+		{"which is good where that is said", "ann:canary-c1ear", plain, ""},
+		{"a password that would be cut", "ann:canary-c1ear:more", plain, "line 1: a password with"},
+		{"a password over the bound", "ann:" + strings.Repeat("x", 1025), plain, "over 1024 bytes"},
 	} {
 		err := tt.with(writeUsers(t, tt.text)).Load()
 		text := fmt.Sprint(err)

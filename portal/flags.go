@@ -29,7 +29,8 @@ import (
 //	// any other error: wrong usage: exit status 2
 //
 // Everybody on a machine can read its command lines, so passwords are better kept in a file. Flags
-// never prints an ARGUMENT, and neither do the errors of the types here, but for the name of a file.
+// never prints an ARGUMENT, and neither do the errors of the types here, but for the name of a
+// file.
 // It is used by pointer, by one goroutine.
 type Flags struct {
 	// Kinds are the types of credentials that the program hands to its [Portal]. A Type that judges
@@ -60,10 +61,11 @@ type Type struct {
 // Register adds the flags. What is wrong with their values is told by [Flags.Checkers], since
 // package flag would repeat a wrong value, passwords and all.
 func (f *Flags) Register(flags *flag.FlagSet) {
-	flags.Func("auth", "who may log in, as `TYPE[:ARGUMENT]`; see --help-auth", func(s string) error {
+	add := func(s string) error {
 		f.auth = append(f.auth, s)
 		return nil
-	})
+	}
+	flags.Func("auth", "who may log in, as `TYPE[:ARGUMENT]`; see --help-auth", add)
 	flags.BoolVar(&f.help, "help-auth", false, "list the types of --auth")
 	flags.Func("help-auth-type", "explain one `TYPE` of --auth", func(s string) error {
 		f.helpType = &s

@@ -78,7 +78,7 @@ func TestFlagsOfMemory(t *testing.T) {
 		{"no path", "@", "no such file"},
 		{"a folder", "@" + dir, "not a regular file"},
 		{"a file that others can read", "@" + shared, "chmod 600"},
-		{"a line without a colon", "@" + write("4", "ann:x\ncanary-0ne\n"), "line 2: no name or no"},
+		{"a line without a colon", "@" + write("4", "ann:x\ncanary-0ne\n"), "line 2: no name"},
 		{"a name twice in a file", "@" + write("5", "ann:canary-0ne\n\nann:canary-7wo"),
 			"line 3: write name:password"},
 		{"a long line", "@" + write("6", "ann:"+strings.Repeat("x", 5000)), "line 1: a line over"},
@@ -129,7 +129,8 @@ func TestFlagsOwnType(t *testing.T) {
 		err.Error() != "--auth ticket: write the serial" {
 		t.Error(err)
 	}
-	if _, out, _ := withFlags(login, "--help-auth"); !strings.Contains(out, "\n  ticket  SERIAL of") {
+	_, out, _ := withFlags(login, "--help-auth")
+	if !strings.Contains(out, "\n  ticket  SERIAL of") {
 		t.Errorf("it is not listed: %s", out)
 	}
 	login.Kinds = takesPasswords

@@ -9,7 +9,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"hash"
 	"strconv"
 	"strings"
 
@@ -192,7 +191,7 @@ func parseSHACrypt(stored string) (*passwordHash, error) {
 	}
 	newHash, length := sha512.New, 86
 	if fields[0] == "5" {
-		newHash, length = func() hash.Hash { return sha256.New() }, 43
+		newHash, length = sha256.New, 43
 	}
 	switch {
 	case len(fields) != 3, len(fields[1]) > 16, len(fields[2]) != length, rounds < 1000:

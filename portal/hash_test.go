@@ -113,7 +113,8 @@ func TestBcryptNUL_S11(t *testing.T) {
 // bcryptOfX is that of the password x, at the least cost, and pbkdf2OfX is PBKDF2 with 1000 rounds.
 const (
 	bcryptOfX = "$2b$04$tRFVbreEomvHv9ZenA48WeBbmFG1PJy/tQWItv57BwdN1MOtQoLcC"
-	pbkdf2OfX = "$pbkdf2-sha256$1000$UYrx/p8TQghBSAkhRAghBA$448C/CLSmdyqPsITS4.5pHWAmk.BhKLmmaLm3lsZX7M"
+	pbkdf2OfX = "$pbkdf2-sha256$1000$UYrx/p8TQghBSAkhRAghBA$" +
+		"448C/CLSmdyqPsITS4.5pHWAmk.BhKLmmaLm3lsZX7M"
 )
 
 func TestRefusedFormats(t *testing.T) {
@@ -177,7 +178,7 @@ func TestHashBounds(t *testing.T) {
 			format},
 		{"Argon2id without a salt", argon + "m=64,t=1,p=1$$" + key32, format},
 		{"Argon2id without a hash", argon + "m=64,t=1,p=1$" + salt16 + "$", format},
-		{"Argon2id of another alphabet", argon + "m=64,t=1,p=1$" + salt16 + "$" + "_" + key32, format},
+		{"Argon2id of another alphabet", argon + "m=64,t=1,p=1$" + salt16 + "$_" + key32, format},
 		{"Argon2i", "$argon2i$v=19$m=64,t=1,p=1$" + salt16 + "$" + key32, no},
 
 		{"PBKDF2 that takes minutes", pbkdf2 + "999999999$" + salt16 + "$" + key32, cost},

@@ -35,13 +35,14 @@ var errColumns = errors.New("no name or no password: write them into their colum
 func (l layout) readLines(r io.Reader, each func(line), fault func(number int, err error)) error {
 	lines := bufio.NewReaderSize(r, maxLine+len("\r\n"))
 	for number := 1; ; number++ {
-		text, err := lines.ReadSlice('\n')
+		read, err := lines.ReadSlice('\n')
+		text := strings.TrimRight(string(read), " \t\r\n\v\f")
 		if errors.Is(err, bufio.ErrBufferFull) {
 			fault(number, fmt.Errorf("a line over %d bytes", maxLine))
 			for errors.Is(err, bufio.ErrBufferFull) {
 				_, err = lines.ReadSlice('\n')
 			}
-		} else if text := strings.TrimRight(string(text), " \t\r\n\v\f"); text != "" && text[0] != '#' {
+		} else if text != "" && text[0] != '#' {
 			got, ok := l.split(text)
 			got.number = number
 			switch {

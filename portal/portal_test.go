@@ -187,7 +187,7 @@ func TestLoginKinds(t *testing.T) {
 		session, err := p.Login(t.Context(), portal.Anonymous{}, tt.kinds...)
 		if tt.want == nil {
 			if !errors.Is(err, portal.ErrNoAvatar) || logouts != 1 {
-				t.Errorf("%s: %v, and %d logouts; want ErrNoAvatar and one", tt.reason, err, logouts)
+				t.Errorf("%s: %v, %d logouts; want ErrNoAvatar and one", tt.reason, err, logouts)
 			}
 			continue
 		}

@@ -47,7 +47,8 @@ func TestPrintsRedacted_K6(t *testing.T) {
 	values := []any{
 		given, &given, token, &token, response, &response, users, &users, file, database, checkers,
 		&portal.Portal[string]{Realm: greeter{}, Checkers: checkers}, session, []any{given, token},
-		map[string]any{"x": file}, struct{ F *portal.File }{file}, struct{ S *portal.SQL }{database},
+		map[string]any{"x": file}, struct{ F *portal.File }{file},
+		struct{ S *portal.SQL }{database},
 	}
 	for _, v := range values {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d"} {

@@ -20,9 +20,9 @@ import (
 // the database takes Ann and ann for the same, she is the same to the service as well, and a query
 // may find people by their mail address. A NULL name or hash, or an empty one, is a closed account.
 //
-// A name that is not there takes as long as one that is: the password is compared with the hash that
-// was read last, and whatever comes out is wrong. Until one has been read, that is bcrypt of cost
-// 10.
+// A name that is not there takes as long as one that is: the password is compared with the hash
+// that was read last, and whatever comes out is wrong. Until one has been read, that is bcrypt of
+// cost 10.
 type SQL struct {
 	DB *sql.DB // required
 	// Query has one placeholder, for the name, in the way of the driver: ? or $1. It gives name and
@@ -58,7 +58,7 @@ func (s *SQL) Check(ctx context.Context, c Credentials) (subject string, err err
 	if p, ok := c.(Password); ok && len(p.Password) > maxPassword || !isName(user) {
 		return "", ErrUnauthorized
 	}
-	rules := rules{verify: s.Verify, clear: s.PlainText}
+	rules := rules{verify: s.Verify, plain: s.PlainText}
 	if err := rules.check(); err != nil {
 		return "", err
 	}

@@ -210,7 +210,8 @@ func TestSQLUnhandled(t *testing.T) {
 		return string(p) == "canary-c1ear"
 	}}
 	for _, c := range []portal.Credentials{nil, portal.Anonymous{}, response} {
-		if got, err := hashed.Check(t.Context(), c); got != "" || !errors.Is(err, portal.ErrUnhandled) {
+		got, err := hashed.Check(t.Context(), c)
+		if got != "" || !errors.Is(err, portal.ErrUnhandled) {
 			t.Errorf("%T: %q, %v", c, got, err)
 		}
 	}

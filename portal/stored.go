@@ -13,11 +13,11 @@ import (
 // rules say how a checker compares passwords with what is stored of them.
 type rules struct {
 	verify func(user string, given creds.Secret, stored string) bool
-	clear  bool
+	plain  bool
 }
 
 func (r rules) check() error {
-	if r.verify != nil && r.clear {
+	if r.verify != nil && r.plain {
 		return errors.New("portal: Verify and PlainText are both set: choose one")
 	}
 	return nil
@@ -34,9 +34,9 @@ type stored struct {
 func (r rules) read(text string) *stored {
 	s := &stored{text: text}
 	switch {
-	case r.clear && len(text) > maxPassword:
+	case r.plain && len(text) > maxPassword:
 		s.fault = fmt.Errorf("a password over %d bytes", maxPassword)
-	case !r.clear && r.verify == nil:
+	case !r.plain && r.verify == nil:
 		s.hash, s.fault = parseHash(text)
 	}
 	return s
@@ -48,9 +48,9 @@ const unlike = "$2b$10$......................0000000000000000000000000000000"
 // match compares c with s if that is a user's, or else with decoy, which costs as much, and then
 // never returns nil. The error is ErrUnauthorized, or wraps it.
 func (r rules) match(c Credentials, user string, s, decoy *stored) error {
-	real := s != nil && s.fault == nil
+	found := s != nil && s.fault == nil
 	against := s
-	if !real {
+	if !found {
 		against = decoy
 	}
 	same, err := r.compare(c, user, against)
@@ -59,7 +59,7 @@ func (r rules) match(c Credentials, user string, s, decoy *stored) error {
 		return fmt.Errorf("%w: %w", ErrUnauthorized, s.fault)
 	case err != nil:
 		return fmt.Errorf("%w: %w", ErrUnauthorized, err)
-	case !same || !real:
+	case !same || !found:
 		return ErrUnauthorized
 	}
 	return nil
@@ -67,8 +67,8 @@ func (r rules) match(c Credentials, user string, s, decoy *stored) error {
 
 // compare returns an error for a password that is too long for the hash, whatever is stored.
 func (r rules) compare(c Credentials, user string, s *stored) (same bool, err error) {
-	if r.clear {
-		return inClear(c, creds.Secret(s.text)), nil
+	if r.plain {
+		return matches(c, creds.Secret(s.text)), nil
 	}
 	given, ok := c.(Password)
 	if !ok {

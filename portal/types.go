@@ -96,7 +96,7 @@ func (m Memory) read(path string) error {
 	if isShared(info) {
 		return fmt.Errorf("%s: others can read the passwords in it: chmod 600 it", path)
 	}
-	file, err := os.Open(path)
+	file, err := os.Open(path) //nolint:gosec // whoever starts the program names it
 	if err != nil {
 		return err
 	}
@@ -119,8 +119,8 @@ func (m Memory) read(path string) error {
 	return bad
 }
 
-// isShared reports whether others than the owner can read the file. Windows has no such permissions:
-// there, Go shows the same for every file.
+// isShared reports whether others than the owner can read the file. Windows has no such
+// permissions: there, Go shows the same for every file.
 func isShared(info fs.FileInfo) bool {
 	return info.Mode().Perm()&0o077 != 0 && runtime.GOOS != "windows"
 }
