@@ -1,0 +1,165 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"reflect"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/countersign-go/countersign/portal"
+)
+
+// connect gives a server one connection, which is a pipe without a buffer.
+func connect(t *testing.T, r portal.Realm[echoer]) (net.Conn, *bufio.Reader) {
+	t.Helper()
+	s := &server{
+		portal: &portal.Portal[echoer]{
+			Realm:    r,
+			Checkers: portal.Checkers{portal.Memory{"user": []byte("pass")}},
+		},
+		log: slog.New(slog.DiscardHandler),
+	}
+	ours, theirs := net.Pipe()
+	go s.handle(t.Context(), theirs)
+	t.Cleanup(func() { ours.Close() })
+	return ours, bufio.NewReader(ours)
+}
+
+func TestTimes(t *testing.T) {
+	const silence = "Goodbye: nothing was said for too long.\r\n"
+	for _, tt := range []struct {
+		reason, say string
+		after       time.Duration
+		last        string
+	}{
+		{"nothing at all", "", loginTime, silence},
+		{"half a line", "user pa", loginTime, silence},
+		{"nothing more", "user pass\r\n", idleTime, silence},
+		{"who does not read", "user pass\r\nHi\n", writeTime, ""},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			conn, lines := connect(t, realm{})
+			began := time.Now()
+			go io.WriteString(conn, tt.say)
+			if tt.after != loginTime {
+				if line, err := lines.ReadString('\n'); line != welcome+"\r\n" {
+					t.Errorf("%s: %q, %v", tt.reason, line, err)
+				}
+			}
+			if tt.last == "" {
+				time.Sleep(writeTime + time.Second) // before it reads on
+			}
+			line, err := lines.ReadString('\n')
+			took := time.Since(began)
+			if line != tt.last || tt.last != "" && took != tt.after ||
+				tt.last == "" && !errors.Is(err, io.EOF) {
+				t.Errorf("%s: %q, %v after %v", tt.reason, line, err, took)
+			}
+		})
+	}
+}
+
+// Each session that began ends, also where the client never hears of it.
+func TestLogout(t *testing.T) {
+	for _, deaf := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			in, out := 0, 0
+			conn, lines := connect(t, portal.RealmFunc[echoer](
+				func(context.Context, string, ...reflect.Type) (echoer, func(), error) {
+					in++
+					return parrot{}, func() { out++ }, nil
+				}))
+			go io.WriteString(conn, "user pass\n")
+			if !deaf {
+				lines.ReadString('\n')
+			}
+			synctest.Wait()
+			conn.Close()
+			synctest.Wait()
+			if in != 1 || out != 1 {
+				t.Errorf("deaf %t: %d in, %d out", deaf, in, out)
+			}
+		})
+	}
+}
+
+func TestDenied(t *testing.T) {
+	for _, tt := range []struct {
+		err  error
+		want string
+	}{
+		{portal.ErrDenied, denied},
+		{errors.New("down"), "Nobody can log in now, try again later."},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			conn, lines := connect(t, portal.RealmFunc[echoer](
+				func(context.Context, string, ...reflect.Type) (echoer, func(), error) {
+					return nil, nil, tt.err
+				}))
+			go io.WriteString(conn, "user pass\n")
+			if line, err := lines.ReadString('\n'); line != tt.want+"\r\n" {
+				t.Errorf("%v: %q, %v", tt.err, line, err)
+			}
+		})
+	}
+}
+
+// More connections than there may be wait for others to go.
+func TestConnections(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		listener := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
+		s := &server{
+			portal: &portal.Portal[echoer]{Realm: realm{}},
+			log:    slog.New(slog.DiscardHandler),
+		}
+		ended := make(chan error)
+		go func() { ended <- s.serve(ctx, listener) }()
+		var ours []net.Conn
+		for range maxConnections {
+			mine, theirs := net.Pipe()
+			listener.conns <- theirs
+			ours = append(ours, mine)
+		}
+		mine, theirs := net.Pipe()
+		defer mine.Close()
+		select {
+		case listener.conns <- theirs:
+			t.Error("one too many")
+		case <-time.After(time.Second):
+		}
+		ours[0].Close()
+		listener.conns <- theirs
+		for _, conn := range ours {
+			conn.Close()
+		}
+		cancel()
+		go io.Copy(io.Discard, mine)
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// pipes is a listener to which the test connects.
+type pipes struct {
+	conns  chan net.Conn
+	closed chan struct{}
+}
+
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case conn := <-p.conns:
+		return conn, nil
+	case <-p.closed:
+		return nil, net.ErrClosed
+	}
+}
+func (p *pipes) Close() error { close(p.closed); return nil }
+func (*pipes) Addr() net.Addr { return &net.TCPAddr{} }
