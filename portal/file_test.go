@@ -238,6 +238,12 @@ func TestFileDecoy_S2(t *testing.T) {
 	if len(calls) != 8 {
 		t.Errorf("%d names were compared, want 8", len(calls))
 	}
+	clear(calls)
+	wants(t, "1 KiB and a byte, S11", users, password("ann", strings.Repeat("x", 1025)), "")
+	if len(calls) != 0 {
+		t.Error("a password over the bound is hashed")
+	}
+	wants(t, "1 KiB", users, password("ann", strings.Repeat("x", 1024)), "ann")
 	empty := &portal.File{Path: writeUsers(t, ""), Verify: users.Verify}
 	clear(calls)
 	wants(t, "nobody is there at all", empty, password("ann", "x"), "")

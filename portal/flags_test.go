@@ -138,6 +138,11 @@ func TestFlagsOwnType(t *testing.T) {
 		t.Errorf("it is listed where it does not fit: %s", out)
 	}
 
+	_, _, err = withFlags(portal.Flags{}, "--auth", "anonymous:canary-0ne")
+	if err == nil || err.Error() != "--auth anonymous: takes no argument" {
+		t.Errorf("an argument where there is none: %v", err)
+	}
+
 	file := ticketType()
 	file.Word = "file"
 	login = portal.Flags{Types: []portal.Type{file}}

@@ -36,10 +36,16 @@ func (db *fakeDB) open(t testing.TB) *sql.DB {
 	return opened
 }
 
-func (db *fakeDB) db() *sql.DB { return sql.OpenDB(db) }
+func (db *fakeDB) db() *sql.DB { return sql.OpenDB(fakeConnector{db, "canary-d5n"}) }
 
-func (db *fakeDB) Connect(context.Context) (driver.Conn, error) { return fakeConn{db}, nil }
-func (db *fakeDB) Driver() driver.Driver                        { return nil }
+// A fakeConnector has what is needed to log in to the database, as real ones do.
+type fakeConnector struct {
+	db  *fakeDB
+	dsn string
+}
+
+func (c fakeConnector) Connect(context.Context) (driver.Conn, error) { return fakeConn{c.db}, nil }
+func (fakeConnector) Driver() driver.Driver                          { return nil }
 
 type fakeConn struct{ db *fakeDB }
 
@@ -161,8 +167,9 @@ func TestSQLInjection(t *testing.T) {
 	for _, name := range []string{"", "admin\x00", "a\nb", "\xff", strings.Repeat("x", 256)} {
 		wants(t, name, users, password(name, "x"), "")
 	}
+	wants(t, "1 MiB, S11", users, password("admin", strings.Repeat("x", 1<<20)), "")
 	if len(db.args) != len(attacks) {
-		t.Error("what is no name goes to the database")
+		t.Error("what is no name or no password goes to the database")
 	}
 }
 

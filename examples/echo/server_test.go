@@ -110,6 +110,37 @@ func TestDenied(t *testing.T) {
 	}
 }
 
+// A server that stops just before somebody is to be waited for does not wait.
+func TestStopBeforeLine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		ours, theirs := net.Pipe()
+		s := &server{log: slog.New(slog.DiscardHandler)}
+		began := time.Now()
+		go s.handle(ctx, &slow{Conn: theirs, interrupted: make(chan struct{})})
+		line, err := bufio.NewReader(ours).ReadString('\n')
+		if took := time.Since(began); line != "Goodbye: the server stops.\r\n" || took > 0 {
+			t.Errorf("%q, %v after %v", line, err, took)
+		}
+	})
+}
+
+// slow sets a deadline for reading only after it was interrupted by one in the past.
+type slow struct {
+	net.Conn
+	interrupted chan struct{}
+}
+
+func (s *slow) SetReadDeadline(at time.Time) error {
+	if at.Before(time.Now()) {
+		defer close(s.interrupted)
+	} else {
+		<-s.interrupted
+	}
+	return s.Conn.SetReadDeadline(at)
+}
+
 // More connections than there may be wait for others to go.
 func TestConnections(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
