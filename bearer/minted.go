@@ -1,0 +1,129 @@
+package bearer
+
+import (
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	// maxMinted is how many tokens are kept.
+	maxMinted = 64
+
+	// clockStep is by how much the time of a server may seem to jump before its token is replaced.
+	clockStep = time.Second
+
+	// youth is how long a token is new: another one in its place would be refused just the same.
+	youth = 5 * time.Second
+)
+
+// An origin is where a token may go (RFC 6454, section 4).
+type origin struct {
+	scheme, host, port string // port: "" for the default one
+}
+
+// originOf does not allocate for a URL in lower case.
+func originOf(u *url.URL) origin {
+	o := origin{strings.ToLower(u.Scheme), strings.ToLower(u.Hostname()), u.Port()}
+	if o.scheme == "https" && o.port == "443" || o.scheme == "http" && o.port == "80" {
+		o.port = ""
+	}
+	return o
+}
+
+func (o origin) String() string {
+	host := o.host
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	if o.port != "" {
+		host += ":" + o.port
+	}
+	return o.scheme + "://" + host
+}
+
+// A purpose is what a token was made for.
+type purpose struct {
+	origin origin
+	claims string // as JSON; "": none
+}
+
+// A mintedToken is one that can be used again.
+type mintedToken struct {
+	text  string
+	now   time.Time // by the server's clock, when it was made
+	local time.Time // the same moment, with its monotonic part
+	renew time.Time // by the server's clock
+}
+
+// usable reports whether the token is not about to end, by a clock that has only gone on since it
+// was made.
+func (m *mintedToken) usable(now, local time.Time) bool {
+	step := now.Sub(m.now) - local.Sub(m.local)
+	return now.Before(m.renew) && step.Abs() <= clockStep
+}
+
+// minted are the tokens that are kept. The zero value has none.
+type minted struct {
+	mu     sync.Mutex // guards tokens
+	tokens map[purpose]*mintedToken
+}
+
+// find returns the token for a purpose, if there is one to use.
+func (m *minted) find(use purpose, now, local time.Time) (string, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	token := m.tokens[use]
+	if token == nil || !token.usable(now, local) {
+		return "", false
+	}
+	return token.text, true
+}
+
+// keep stores a token. If there are too many, those go that have ended, or else any one.
+func (m *minted) keep(use purpose, token *mintedToken) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.tokens == nil {
+		m.tokens = make(map[purpose]*mintedToken)
+	}
+	if len(m.tokens) >= maxMinted && m.tokens[use] == nil {
+		m.makeRoom(token.local)
+	}
+	m.tokens[use] = token
+}
+
+// makeRoom is called with m.mu held.
+func (m *minted) makeRoom(local time.Time) {
+	for use, token := range m.tokens {
+		if local.Sub(token.local) >= token.renew.Sub(token.now) {
+			delete(m.tokens, use)
+		}
+	}
+	for use := range m.tokens {
+		if len(m.tokens) < maxMinted {
+			return
+		}
+		delete(m.tokens, use)
+	}
+}
+
+// drop forgets the token of that text, unless it is new, and reports whether another one is worth
+// trying: one that is not kept has been replaced already, or is about to be.
+func (m *minted) drop(text string) bool {
+	local := time.Now()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for use, token := range m.tokens {
+		if token.text != text {
+			continue
+		}
+		if local.Sub(token.local) < youth {
+			return false
+		}
+		delete(m.tokens, use)
+		return true
+	}
+	return true
+}
