@@ -18,6 +18,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -432,8 +433,12 @@ func TestJWTRedaction_K6(t *testing.T) {
 	for _, key := range []any{[]byte(planted), creds.Secret(planted)} {
 		j := &bearer.JWT{Key: key, Method: "HS256", KeyID: "k"}
 		signAt(t, j, apiOrigin, mintTime)
+		s := &bearer.Session{JWT: j}
+		if err := s.Set(httptest.NewRecorder(), "bob", nil); err != nil {
+			t.Fatal(err)
+		}
 		for _, value := range []any{j, []*bearer.JWT{j}, struct{ J *bearer.JWT }{j},
-			map[string]any{"j": j}} {
+			map[string]any{"j": j}, s, []*bearer.Session{s}} {
 			for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d"} {
 				fmt.Fprintf(&output, verb+"\n", value)
 			}

@@ -1,0 +1,155 @@
+package bearer
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+)
+
+// maxCookie is how long name and value of a cookie may be together: longer ones are thrown away by
+// browsers (RFC 6265bis, section 5.6).
+const maxCookie = 4096
+
+var (
+	errCookieSize = fmt.Errorf("bearer: the cookie is over %d bytes, which browsers do not keep: "+
+		"use fewer claims", maxCookie)
+	errEnded = errors.New("bearer: the session would have ended already")
+)
+
+// ready checks the fields once.
+func (s *Session) ready() (*sessionSettings, error) {
+	s.once.Do(func() { s.err = s.configure(&s.set) })
+	return &s.set, s.err
+}
+
+func (s *Session) configure(set *sessionSettings) (err error) {
+	if set.logger = s.Logger; set.logger == nil {
+		set.logger = slog.New(slog.DiscardHandler)
+	}
+	if set.crossOrigin = s.CrossOrigin; set.crossOrigin == nil {
+		set.crossOrigin = new(http.CrossOriginProtection)
+	}
+	if s.JWT == nil {
+		return errors.New("bearer: the Session has no JWT")
+	}
+	if set.press, err = s.JWT.ready(); err != nil {
+		return err
+	}
+	if set.verifier = s.Verifier; set.verifier == nil {
+		set.verifier = &Verifier{
+			Keys:     &Key{Method: s.JWT.Method, Key: s.JWT.Key, Weak: s.JWT.Weak},
+			NoExpiry: s.JWT.NoExpiry,
+		}
+	}
+	if _, err := set.verifier.place(); err != nil {
+		return err
+	}
+	if !isKind("JWT", set.verifier.Type) {
+		return errors.New("bearer: the Type of the Session's Verifier is not that of a JWT")
+	}
+	if err := s.configureTimes(set); err != nil {
+		return err
+	}
+	return s.configureCookies(set)
+}
+
+func (s *Session) configureTimes(set *sessionSettings) error {
+	lifetime := s.JWT.lifetime()
+	endless := s.JWT.NoExpiry && s.JWT.Lifetime == 0
+	if set.maxAge = s.MaxAge; s.MaxAge == 0 {
+		set.maxAge = max(defaultMaxAge, lifetime)
+	}
+	switch {
+	case lifetime < 0 || s.MaxAge < 0 || s.ReissueAfter < 0:
+		return errors.New("bearer: the Session has a negative Lifetime, MaxAge or ReissueAfter")
+	case !endless && s.ReissueAfter >= lifetime:
+		return errors.New("bearer: ReissueAfter is not below the Lifetime of the JWT, " +
+			"so no cookie would be replaced in time")
+	}
+	return nil
+}
+
+func (s *Session) configureCookies(set *sessionSettings) (err error) {
+	//nolint:gosec // it is Secure unless a field says otherwise
+	cookie := http.Cookie{
+		Name: s.Name, Path: s.Path, Secure: !s.Insecure, HttpOnly: true, SameSite: s.SameSite,
+	}
+	if cookie.Path == "" {
+		cookie.Path = "/"
+	}
+	if cookie.SameSite == 0 {
+		cookie.SameSite = http.SameSiteLaxMode
+	}
+	ofHost := cookie.Path == "/" && len(s.Domains) == 0 && cookie.Secure
+	if cookie.Name == "" {
+		if cookie.Name = "session"; ofHost {
+			cookie.Name = "__Host-session"
+		}
+	}
+	if err := checkCookie(&cookie, ofHost); err != nil {
+		return err
+	}
+	set.cookies = []http.Cookie{cookie}
+	if len(s.Domains) > 0 {
+		set.cookies = nil
+	}
+	for _, domain := range s.Domains {
+		cookie.Domain = domain
+		if err := cookie.Valid(); err != nil || domain == "" {
+			return fmt.Errorf("bearer: the Domains of the Session: %q is none", domain)
+		}
+		set.cookies = append(set.cookies, cookie)
+	}
+	set.place, err = placeOf("", "", cookie.Name)
+	set.place.pyramid = s.PyramidCookie
+	return err
+}
+
+// checkCookie refuses a cookie that browsers would not take (RFC 6265bis, section 5.7). They
+// compare the prefixes of names without case. ofHost says that it is for this very host only.
+func checkCookie(c *http.Cookie, ofHost bool) error {
+	name := strings.ToLower(c.Name)
+	switch {
+	case strings.HasPrefix(name, "__host-") && !ofHost:
+		return errors.New("bearer: browsers refuse a __Host- cookie with a Path other than /, " +
+			"with Domains, or one that is Insecure")
+	case (strings.HasPrefix(name, "__secure-") || strings.HasPrefix(name, "__http-")) && !c.Secure:
+		return errors.New("bearer: browsers refuse a cookie of that name that is Insecure")
+	case c.SameSite == http.SameSiteNoneMode && !c.Secure:
+		return errors.New("bearer: browsers refuse a cookie that is Insecure and of SameSite None")
+	case c.Path[0] != '/':
+		return errors.New("bearer: the Path of a cookie begins with a slash")
+	}
+	if err := c.Valid(); err != nil {
+		return fmt.Errorf("bearer: the cookie of the Session: %w", err)
+	}
+	return nil
+}
+
+// setCookie sets the cookie for each domain, in place of those that are set already. No cache may
+// give it to somebody else.
+func (set *sessionSettings) setCookie(header http.Header, value string, maxAge int) {
+	var lines []string
+	for _, line := range header["Set-Cookie"] {
+		name, _, _ := strings.Cut(line, "=")
+		if strings.TrimSpace(name) != set.place.cookie {
+			lines = append(lines, line)
+		}
+	}
+	for _, c := range set.cookies { //nolint:gosec // they are as configureCookies made them
+		c.Value, c.MaxAge = value, maxAge
+		lines = append(lines, c.String())
+	}
+	header["Set-Cookie"] = lines
+	header["Cache-Control"] = []string{"no-store"}
+}
+
+func (set *sessionSettings) log(req *http.Request, level slog.Level, message string, reason error) {
+	set.logger.LogAttrs(req.Context(), level, message,
+		slog.String("method", req.Method),
+		slog.String("path", req.URL.Path),
+		slog.String("remote", req.RemoteAddr),
+		slog.Any("reason", reason))
+}

@@ -1,0 +1,190 @@
+package bearer_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/countersign-go/countersign/auth"
+	"github.com/countersign-go/countersign/bearer"
+	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/portal"
+	"github.com/countersign-go/countersign/transport"
+)
+
+// A client whose requests each carry a token that it makes itself.
+func ExampleJWT() {
+	server := httptest.NewServer(auth.Require(
+		http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			id, _ := auth.FromContext(req.Context())
+			fmt.Fprintf(w, "hello %s", id.Subject)
+		}),
+		&bearer.Verifier{
+			Keys:     &bearer.Key{Method: "HS256", Key: creds.Secret(strings.Repeat("k", 32))},
+			Audience: []string{"https://api.example.com"},
+		},
+	))
+	defer server.Close()
+
+	client := &http.Client{Transport: &transport.Transport{Signer: &bearer.JWT{
+		Key: creds.Secret(strings.Repeat("k", 32)), Method: "HS256",
+		Claims: func(*http.Request) (jwt.MapClaims, error) {
+			return jwt.MapClaims{"sub": "robot", "aud": "https://api.example.com"}, nil
+		},
+	}}}
+	resp, err := client.Get(server.URL)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer resp.Body.Close()
+	body, _ := io.ReadAll(resp.Body)
+	fmt.Println(resp.Status, string(body))
+	// Output: 200 OK hello robot
+}
+
+// A login that takes a name and a password, and answers with a token for an hour.
+func ExampleJWT_Token() {
+	users := portal.Memory{"alice": creds.Secret("correct horse")}
+	key := creds.Secret(strings.Repeat("k", 32))
+	tokens := &bearer.JWT{Key: key, Method: "HS256", Lifetime: time.Hour}
+	login := http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		// Neither a cache nor a browser is to keep the answer (RFC 6749, section 5.1).
+		w.Header().Set("Cache-Control", "no-store")
+		subject, err := users.Check(req.Context(), portal.Password{
+			User: req.PostFormValue("login"), Password: creds.Secret(req.PostFormValue("password")),
+		})
+		if err != nil {
+			http.Error(w, "wrong name or password", http.StatusUnauthorized)
+			return
+		}
+		token, err := tokens.Token(subject, jwt.MapClaims{"roles": []string{"reports"}}, 0)
+		if err != nil {
+			http.Error(w, "no token can be made now", http.StatusInternalServerError)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(map[string]any{"token": token, "expires_in": 3600})
+	})
+
+	for _, form := range []string{
+		"login=alice&password=guess", "login=alice&password=correct+horse",
+	} {
+		req := httptest.NewRequest(http.MethodPost, "/login", strings.NewReader(form))
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		w := httptest.NewRecorder()
+		login.ServeHTTP(w, req)
+		fmt.Println(w.Code, w.Header().Get("Cache-Control"))
+
+		var answer struct{ Token string }
+		if json.Unmarshal(w.Body.Bytes(), &answer) != nil {
+			continue
+		}
+		verifier := &bearer.Verifier{Keys: &bearer.Key{Method: "HS256", Key: key}}
+		claims, err := verifier.Verify(req.Context(), answer.Token)
+		fmt.Println(claims["sub"], claims["roles"], err)
+	}
+	// Output:
+	// 401 no-store
+	// 200 no-store
+	// alice [reports] <nil>
+}
+
+// A site for browsers: who is logged in stays so while the site is used, for a week at most.
+func ExampleSession() {
+	session := &bearer.Session{
+		JWT: &bearer.JWT{
+			Key: creds.Secret(strings.Repeat("k", 32)), Method: "HS256", Lifetime: 2 * time.Hour,
+		},
+		ReissueAfter: time.Hour,
+		MaxAge:       7 * 24 * time.Hour,
+		DenyList:     new(bearer.DenyList),
+	}
+	mux := http.NewServeMux()
+	// A request to log in has no cookie yet, so it has a check of its own.
+	mux.Handle("POST /login", new(http.CrossOriginProtection).Handler(http.HandlerFunc(
+		func(w http.ResponseWriter, req *http.Request) {
+			// Here the password is checked.
+			if err := session.Set(w, "alice", jwt.MapClaims{"role": "admin"}); err != nil {
+				http.Error(w, "no session can begin now", http.StatusInternalServerError)
+				return
+			}
+			http.Redirect(w, req, "/", http.StatusSeeOther)
+		})))
+	mux.HandleFunc("POST /logout", func(w http.ResponseWriter, req *http.Request) {
+		if err := session.Clear(w, req); err != nil {
+			http.Error(w, "the session may go on", http.StatusInternalServerError)
+			return
+		}
+		http.Redirect(w, req, "/", http.StatusSeeOther)
+	})
+	mux.Handle("/", auth.Optional(http.HandlerFunc(
+		func(w http.ResponseWriter, req *http.Request) {
+			if id, ok := auth.FromContext(req.Context()); ok {
+				fmt.Fprintf(w, "hello %s, %s", id.Subject, id.Claims["role"])
+				return
+			}
+			fmt.Fprint(w, "hello stranger")
+		}), session))
+	site := session.Handler(mux)
+
+	var cookies []*http.Cookie
+	visit := func(method, path string) {
+		req := httptest.NewRequest(method, "https://www.example.com"+path, nil)
+		for _, c := range cookies {
+			req.AddCookie(c)
+		}
+		w := httptest.NewRecorder()
+		site.ServeHTTP(w, req)
+		fmt.Println(strings.TrimSpace(fmt.Sprint(w.Code, " ", w.Body)))
+		for _, c := range w.Result().Cookies() {
+			fmt.Println("cookie", c.Name, c.MaxAge, c.HttpOnly && c.Secure)
+			if cookies == nil {
+				cookies = []*http.Cookie{c}
+			}
+		}
+	}
+	visit("GET", "/")
+	visit("POST", "/login")
+	visit("GET", "/")
+	visit("POST", "/logout")
+	visit("GET", "/") // with the old cookie, as a thief has it
+	// Output:
+	// 200 hello stranger
+	// 303
+	// cookie __Host-session 7200 true
+	// 200 hello alice, admin
+	// 303
+	// cookie __Host-session -1 true
+	// 200 hello stranger
+}
+
+// The settings that a service with pyramid_jwt had, read from its file.
+func ExampleFromPyramid() {
+	session, err := bearer.FromPyramid(map[string]string{
+		"jwt.private_key":         strings.Repeat("k", 64),
+		"jwt.expiration":          "7200",
+		"jwt.cookie_reissue_time": "3600",
+		"jwt.auth_type":           "Bearer",
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	session.SameSite = http.SameSiteStrictMode // what is set in code wins
+	fmt.Println(session.Name, session.ReissueAfter)
+	fmt.Println(session.JWT.Method, session.JWT.Lifetime, session.Verifier.Scheme)
+
+	_, err = bearer.FromPyramid(map[string]string{"jwt.expires": "7200"})
+	fmt.Println(err)
+	// Output:
+	// Authorization 1h0m0s
+	// HS512 2h0m0s Bearer
+	// bearer: jwt.expires is no setting of pyramid_jwt
+}

@@ -1,0 +1,392 @@
+package bearer
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/countersign-go/countersign/auth"
+	"github.com/countersign-go/countersign/internal/authparam"
+)
+
+// loginClaim is when the user logged in, as a NumericDate: auth_time of OpenID Connect Core 1.0,
+// section 2. Where it is absent, a token is that of the login, and iat is that time.
+const loginClaim = "auth_time"
+
+// defaultMaxAge ends a session that has no MaxAge of its own a day after the login.
+const defaultMaxAge = 24 * time.Hour
+
+// A Session keeps the users of browsers logged in by a token in a cookie. [Session.Set] begins it
+// and [Session.Clear] ends it, for a handler that logs in and out. The Session itself is the
+// [auth.Authenticator] that tells who is logged in. [Session.Handler] belongs in front of
+// everything: it refuses what another site has a browser send, and gives out new cookies in time.
+//
+// A browser sends its cookies unasked, so one that has ended, or is none of ours, makes a request
+// anonymous, and not an error.
+//
+// Whoever has a token can put it into a cookie. If the service takes tokens in a header too, give
+// the two different keys, or the Verifiers different Audiences.
+//
+// The fields must not be changed after the first use. A Session must not be copied then; it is safe
+// for concurrent use.
+type Session struct {
+	// JWT makes the tokens. Its Lifetime is how long a session goes on without a new cookie; its
+	// Claims and its place are not used. Required.
+	JWT *JWT
+
+	// Verifier checks the tokens. Its place is not used. A new token gets the first of its Audience
+	// as aud, and its Issuer as iss, unless the claims have their own. Nil: one with the Key of
+	// JWT.
+	Verifier *Verifier
+
+	// Name is the name of the cookie. "": "__Host-session", which browsers take from this very host
+	// only, or "session" where such a cookie cannot be: with Insecure, a Path or Domains.
+	Name string
+
+	// Path is the path below which browsers send the cookie. "": "/".
+	Path string
+
+	// Domains are sent the cookie with all their subdomains: one cookie is set for each. Nil: only
+	// the host that sets the cookie.
+	Domains []string
+
+	// SameSite says which requests that begin at other sites have the cookie. Zero: Lax, those that
+	// lead a user here by a link.
+	SameSite http.SameSite
+
+	// Insecure lets the cookie travel over plain http, for the machine of a developer.
+	Insecure bool
+
+	// ReissueAfter is the age from which on a token is replaced, so that a session lasts as long as
+	// somebody uses it. Zero: never.
+	ReissueAfter time.Duration
+
+	// MaxAge is how long after the login a session ends, however much it is used. Zero: 24 hours,
+	// or the Lifetime of JWT if that is longer.
+	MaxAge time.Duration
+
+	// DenyList has the sessions that were logged out; with it, each token has an id, as with
+	// JWT.TokenID. Nil: after a logout, a copy of the cookie is good until it ends.
+	DenyList *DenyList
+
+	// PyramidCookie reads and writes the cookie as pyramid_jwt does.
+	PyramidCookie bool
+
+	// CrossOrigin says which requests come from another site, and what is answered to them. Nil: as
+	// a zero one does.
+	CrossOrigin *http.CrossOriginProtection
+
+	// Logger is told why a cookie was not accepted, as information, and how the Session is set up
+	// wrongly, as an error. It gets the method, the path without query and the remote address. Nil:
+	// silent.
+	Logger *slog.Logger
+
+	once sync.Once
+	set  sessionSettings
+	err  error // what is wrong with the fields
+}
+
+// sessionSettings are the fields of a Session as requests need them.
+type sessionSettings struct {
+	press       *press
+	verifier    *Verifier
+	place       place
+	cookies     []http.Cookie // without value
+	maxAge      time.Duration
+	crossOrigin *http.CrossOriginProtection
+	logger      *slog.Logger
+}
+
+const (
+	errCrossOrigin problem = "another site has the browser send it"
+	errMaxAge      problem = "the login was too long ago"
+)
+
+// Set begins a session: it sets the cookie on the answer, in place of one that is there already,
+// and has the answer kept out of caches. Call it once the user has proved who he is, and before
+// anything is written. What the token says, everybody who has the cookie can read: claims, then
+// sub, iat and exp, as with [JWT.Token]. Each call makes another token.
+//
+// An auth_time among claims, in seconds, is when the user logged in, if that was earlier than now.
+//
+// The error tells what is wrong with the Session or the claims; then the answer is as before.
+func (s *Session) Set(w http.ResponseWriter, subject string, claims jwt.MapClaims) error {
+	set, err := s.ready()
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	all, err := s.JWT.says(subject, claims, 0, now)
+	if err != nil {
+		return err
+	}
+	if s.JWT.TokenID || s.DenyList != nil {
+		all["jti"] = rand.Text() // also where claims are those of another session
+	}
+	if _, ok := all["aud"]; !ok && len(set.verifier.Audience) > 0 {
+		all["aud"] = set.verifier.Audience[0]
+	}
+	if _, ok := all["iss"]; !ok && set.verifier.Issuer != "" {
+		all["iss"] = set.verifier.Issuer
+	}
+	if all, err = reread(all); err != nil {
+		return fmt.Errorf("bearer: the claims of a session: %w", err)
+	}
+	return s.write(w.Header(), all, now)
+}
+
+// reread returns claims as a Verifier reads them, or the reason why it does not.
+func reread(claims jwt.MapClaims) (jwt.MapClaims, error) {
+	text, err := json.Marshal(claims)
+	if err != nil {
+		return nil, err
+	}
+	if claims, err = readClaims(text); err == nil {
+		_, err = subject(claims)
+	}
+	return claims, err
+}
+
+// Clear ends the session of req: it clears the cookie, in place of one that the answer sets, and
+// puts the token on the DenyList, so that no copy of it is good any more, nor of those that came
+// before or after it in the same session. Call it for a POST only, which other sites cannot have a
+// browser send through [Session.Handler].
+//
+// An error means that the cookie is cleared and the token may still be good: it has no id, the list
+// is full, or the Session is set up wrongly.
+func (s *Session) Clear(w http.ResponseWriter, req *http.Request) error {
+	set, err := s.ready()
+	if err != nil {
+		return err
+	}
+	set.setCookie(w.Header(), "", -1)
+	if s.DenyList == nil {
+		return nil
+	}
+	token, _ := set.place.get(req.Header)
+	if token == "" {
+		return nil // what is no token of ours needs no end
+	}
+	claims, err := set.verifier.verify(req.Context(), token)
+	switch {
+	case errors.Is(err, ErrRefused):
+		return nil
+	case err != nil:
+		return err
+	}
+	if login := loginTime(claims); !login.IsZero() {
+		claims["exp"] = numericDate(login.Add(set.maxAge))
+	}
+	return s.DenyList.Revoke(claims)
+}
+
+// Authenticate returns who is logged in. The error wraps [auth.ErrNone] if there is no cookie, or
+// one that is not accepted; it wraps [auth.ErrUnavailable] if that cannot be told, or if the
+// Session is set up wrongly.
+func (s *Session) Authenticate(req *http.Request) (*auth.Identity, error) {
+	set, err := s.ready()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", auth.ErrUnavailable, err)
+	}
+	v := s.visit(set, req)
+	return v.id, v.err
+}
+
+// Challenge returns Cookie, with the name of the cookie, which browsers take no notice of.
+func (s *Session) Challenge(*http.Request, error) string {
+	set, err := s.ready()
+	if err != nil {
+		return cookieScheme
+	}
+	c := authparam.Challenge{Scheme: cookieScheme}
+	if set.verifier.Realm != "" {
+		c.Params = append(c.Params, authparam.Param{Name: "realm", Value: set.verifier.Realm})
+	}
+	c.Params = append(c.Params, authparam.Param{Name: "cookie-name", Value: set.place.cookie})
+	return c.String()
+}
+
+// A visit is what the cookie of a request says.
+type visit struct {
+	token string // "": none
+	id    *auth.Identity
+	err   error // why there is no id
+}
+
+type visitKey struct{ session *Session }
+
+// visit returns what the Handler has found out about a request, unless its cookie is another one by
+// now.
+func (s *Session) visit(set *sessionSettings, req *http.Request) *visit {
+	if v, ok := req.Context().Value(visitKey{s}).(*visit); ok {
+		if token, err := set.place.get(req.Header); err == nil && token == v.token {
+			return v
+		}
+	}
+	return s.judge(set, req)
+}
+
+// judge looks at the cookie of a request. It counts as little as none if another site has had the
+// browser send it: whoever forgets the Handler is safe too.
+func (s *Session) judge(set *sessionSettings, req *http.Request) *visit {
+	v := new(visit)
+	v.token, v.err = set.place.get(req.Header)
+	switch {
+	case v.err != nil:
+		v.err = refused(v.err)
+	case v.token == "":
+		v.err = auth.ErrNone
+		return v
+	case set.crossOrigin.Check(req) != nil:
+		v.err = refused(errCrossOrigin)
+	default:
+		v.id, v.err = s.identify(req.Context(), set, v.token)
+	}
+	if errors.Is(v.err, ErrRefused) {
+		set.log(req, slog.LevelInfo, "bearer: session not accepted", v.err)
+		v.err = fmt.Errorf("%w: %w", auth.ErrNone, v.err)
+	}
+	return v
+}
+
+func (s *Session) identify(
+	ctx context.Context, set *sessionSettings, token string,
+) (*auth.Identity, error) {
+	id, err := set.verifier.identify(ctx, token)
+	if err != nil {
+		return nil, err
+	}
+	if s.DenyList != nil {
+		if revoked, _ := s.DenyList.Revoked(ctx, id.Claims); revoked {
+			return nil, refused(errRevoked)
+		}
+	}
+	login := loginTime(id.Claims)
+	if !login.IsZero() && !time.Now().Before(login.Add(set.maxAge)) {
+		return nil, refused(errMaxAge)
+	}
+	id.Scheme = cookieScheme
+	return id, nil
+}
+
+// loginTime returns when the session began, or the zero time if nobody knows. A login after the
+// token was made is none.
+func loginTime(claims jwt.MapClaims) time.Time {
+	made, ok, err := date(claims, "iat")
+	if !ok || err != nil {
+		return time.Time{}
+	}
+	if login, ok, err := date(claims, loginClaim); ok && err == nil && login.Before(made) {
+		return login
+	}
+	return made
+}
+
+func numericDate(t time.Time) json.Number { return json.Number(strconv.FormatInt(t.Unix(), 10)) }
+
+// Handler returns a handler that stands in front of next, and in front of any [auth.Guard]. It
+// answers 403 to a request with our cookie that may change something, as its method says, and that
+// another site has a browser send; CrossOrigin decides which those are. It replaces the cookie of a
+// session that is due for another one, whatever next answers. If the Session is set up wrongly, it
+// answers 500 to everything.
+//
+// A request without our cookie is let through as it is. So a login needs a check of its own, lest
+// another site log its users in as somebody else: put an [http.CrossOriginProtection] in front of
+// it.
+func (s *Session) Handler(next http.Handler) http.Handler {
+	set, err := s.ready()
+	if err != nil {
+		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			set.log(req, slog.LevelError, "bearer: the Session is set up wrongly", err)
+			http.Error(w, "the session is set up wrongly", http.StatusInternalServerError)
+		})
+	}
+	inner := http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		v := s.judge(set, req)
+		if v.id != nil {
+			if err := s.reissue(set, w.Header(), v.id.Claims); err != nil {
+				// The old cookie is still good, and the next request tries again.
+				set.log(req, slog.LevelWarn, "bearer: session not prolonged", err)
+			}
+		}
+		known := req.WithContext(context.WithValue(req.Context(), visitKey{s}, v))
+		// What net/http cleans up after a request, it looks for in the original.
+		defer func() { req.MultipartForm = known.MultipartForm }()
+		next.ServeHTTP(w, known)
+	})
+	guarded := set.crossOrigin.Handler(inner)
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if token, err := set.place.get(req.Header); token == "" && err == nil {
+			inner.ServeHTTP(w, req)
+			return
+		}
+		guarded.ServeHTTP(w, req)
+	})
+}
+
+// reissue sets another cookie if it is time: with the same claims and the same lifetime, but not
+// beyond the end of the session. A token that lives by the leeway of the Verifier alone has ended.
+func (s *Session) reissue(
+	set *sessionSettings, header http.Header, claims jwt.MapClaims,
+) error {
+	now := time.Now()
+	made, hasMade, _ := date(claims, "iat") // the Verifier has seen that it is a date
+	if s.ReissueAfter <= 0 || !hasMade || now.Before(made.Add(s.ReissueAfter)) {
+		return nil
+	}
+	next := maps.Clone(claims)
+	next["iat"] = numericDate(now)
+	next[loginClaim] = numericDate(loginTime(claims))
+	if exp, ok, _ := date(claims, "exp"); ok {
+		end := now.Add(exp.Sub(made))
+		if last := loginTime(claims).Add(set.maxAge); end.After(last) {
+			end = last
+		}
+		if !now.Before(exp) || !end.After(exp) {
+			return nil
+		}
+		next["exp"] = numericDate(end)
+	}
+	return s.write(header, next, now)
+}
+
+// write sets the cookie that says claims, but no longer than a session may be.
+func (s *Session) write(header http.Header, claims jwt.MapClaims, now time.Time) error {
+	set := &s.set
+	maxAge := 0 // until the browser is closed
+	exp, ok, err := date(claims, "exp")
+	switch {
+	case err != nil:
+		return fmt.Errorf("bearer: the claims of a session: %w", err)
+	case ok:
+		if last := loginTime(claims).Add(set.maxAge); exp.After(last) {
+			exp = last
+			claims["exp"] = numericDate(exp)
+		}
+		if maxAge = int(exp.Unix() - now.Unix()); maxAge <= 0 {
+			return errEnded
+		}
+	}
+	token, err := set.press.mint(claims)
+	if err != nil {
+		return err
+	}
+	if s.PyramidCookie {
+		token = pyramidEncode(token)
+	}
+	if len(set.place.cookie)+len(token) > maxCookie {
+		return errCookieSize
+	}
+	set.setCookie(header, token, maxAge)
+	return nil
+}
