@@ -264,6 +264,19 @@ func (j *JWT) withID(claims jwt.MapClaims) jwt.MapClaims {
 	return all
 }
 
+// Read says what a refusal means, as [Signer.Read] does: the Cause is "credential" where the token
+// is not accepted. A server that says no more by that than that its clock differs is understood by
+// package transport, which looks at the time of the answer first.
+func (j *JWT) Read(resp *http.Response) (refusal struct {
+	Cause      string
+	ServerTime time.Time
+}) {
+	if p, err := j.ready(); err == nil && p.err == nil {
+		refusal.Cause = readRefusal(p.place, resp)
+	}
+	return refusal
+}
+
 // Refresh drops the token that resp.Request carried, and reports whether another one is worth
 // sending: not if that token was made within the last 5 seconds, most likely for this very request.
 func (j *JWT) Refresh(resp *http.Response) (again bool, err error) {
