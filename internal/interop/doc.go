@@ -6,6 +6,8 @@
 //   - soak_test.go: many requests with keys that soon end, at that server and at our issuer
 //   - client_test.go: the real client, macauthlib on requests, against our verifier and issuer
 //   - shapes_test.go: the requests that both directions try, under HMAC-SHA-1 and HMAC-SHA-256
+//   - pyjwt_test.go: tokens of the real PyJWT for our verifier, and ours for it, by every method
+//   - pyramid_jwt_test.go: our client and our tokens at the real pyramid_jwt, and its tokens here
 //   - venv_test.go: the virtual environment that the tests make for the Python side; its packages
 //     are in testdata/requirements.txt and are run as published
 //

@@ -2,10 +2,15 @@ module github.com/countersign-go/countersign/internal/interop
 
 go 1.26.0
 
-require github.com/countersign-go/countersign v0.0.0
+require (
+	github.com/countersign-go/countersign v0.0.0
+	github.com/golang-jwt/jwt/v5 v5.3.1
+	golang.org/x/oauth2 v0.37.0
+)
 
 require (
 	github.com/go-crypt/x v0.4.16 // indirect
+	github.com/go-jose/go-jose/v4 v4.1.8 // indirect
 	github.com/gofrs/flock v0.13.1 // indirect
 	github.com/hashicorp/go-cleanhttp v0.5.2 // indirect
 	github.com/hashicorp/go-retryablehttp v0.7.8 // indirect
