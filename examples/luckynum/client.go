@@ -12,6 +12,7 @@ import (
 
 	"github.com/countersign-go/countersign"
 	"github.com/countersign-go/countersign/basic"
+	"github.com/countersign-go/countersign/bearer"
 	"github.com/countersign-go/countersign/creds"
 	"github.com/countersign-go/countersign/mac"
 	"github.com/countersign-go/countersign/provision"
@@ -48,6 +49,18 @@ func (c *client) keysFor(user string, password creds.Secret) *provision.Client {
 		Clock:  c.clock, // which is how the store comes to know it
 		Store:  c.store,
 		Logger: c.logger,
+	}
+}
+
+// tokensFor returns a source of tokens, for which it logs in with the password.
+func (c *client) tokensFor(user string, password creds.Secret) *bearer.Tokens {
+	u := c.service.JoinPath("login").String()
+	login := &bearer.Login{
+		URL: u, User: user, Password: password,
+		HTTP: &http.Client{Transport: c.steps.watchKeys(c.base)},
+	}
+	return &bearer.Tokens{
+		Fetch: login.Token, Store: c.store, Name: user + " at " + u, Logger: c.logger,
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"path/filepath"
 
+	"github.com/countersign-go/countersign/bearer"
 	"github.com/countersign-go/countersign/creds"
 	"github.com/countersign-go/countersign/mac"
 	"github.com/countersign-go/countersign/provision"
@@ -33,6 +34,8 @@ func (l *login) define(flags *flag.FlagSet) {
 type getFlags struct {
 	login
 	credentialsFile, store string
+
+	jwt bool
 }
 
 const defaultURL = "http://127.0.0.1:8080"
@@ -45,6 +48,7 @@ func (p *program) get(ctx context.Context, args []string) error {
 	flags.StringVar(&g.credentialsFile, "credentials", "", "")
 	folder, noFolder := p.storeFolder()
 	flags.StringVar(&g.store, "store", folder, "")
+	flags.BoolVar(&g.jwt, "jwt", false, "")
 	n := flags.Int("n", 1, "")
 	every := flags.Duration("every", 0, "")
 	history := flags.Bool("history", false, "")
@@ -53,6 +57,9 @@ func (p *program) get(ctx context.Context, args []string) error {
 	}
 	if *n < 1 {
 		return usageError("-n is 1 at least")
+	}
+	if g.jwt && g.credentialsFile != "" {
+		return usageError("--credentials holds a key, and --jwt uses none: choose one")
 	}
 	service, err := parseURL(cmp.Or(flags.Arg(0), defaultURL))
 	if err != nil {
@@ -72,11 +79,9 @@ func (p *program) get(ctx context.Context, args []string) error {
 		fmt.Fprintf(p.stderr, "luckynum: the key is kept in memory only: %v: "+
 			"choose a folder with --store\n", noFolder)
 	}
-	source, err := p.source(ctx, c, &g)
-	if err != nil {
+	if err := p.sign(ctx, c, &g); err != nil {
 		return advise(err, &g)
 	}
-	c.signWith(source)
 	for i := range *n {
 		if i > 0 {
 			if err := wait(ctx, *every); err != nil {
@@ -105,6 +110,22 @@ func (p *program) storeFolder() (string, error) {
 func isSet(flags *flag.FlagSet, name string) (set bool) {
 	flags.Visit(func(f *flag.Flag) { set = set || f.Name == name })
 	return set
+}
+
+// sign makes c sign as the flags say.
+func (p *program) sign(ctx context.Context, c *client, g *getFlags) error {
+	if g.jwt {
+		password, err := p.password(g.passwordFile)
+		if err == nil {
+			c.signBy(&bearer.Signer{Source: c.tokensFor(g.user, password)})
+		}
+		return err
+	}
+	source, err := p.source(ctx, c, g)
+	if err == nil {
+		c.signWith(source)
+	}
+	return err
 }
 
 // source returns where the keys come from: a file, or the store and the service.

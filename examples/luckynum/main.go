@@ -35,7 +35,8 @@ Flags of serve:
   --address ADDRESS      where to listen (127.0.0.1:8080)
   --users FILE           who may ask, a name:password on each line (without:
                          the user demo, with the password in LUCKYNUM_PASSWORD)
-  --lifetime DURATION    how long a key is good for (5m, with --registry 24h)
+  --lifetime DURATION    how long a key is good for (5m, with --registry 24h),
+                         and a token (5m)
   --registry             remember each key, so that users can list and revoke
                          theirs
   --store FOLDER         remember them in FOLDER (without: in memory)
@@ -57,6 +58,7 @@ Flags of get alone:
                          and write it
   -n NUMBER              ask that many times (1)
   --every DURATION       wait that long in between (0s)
+  --jwt                  log in for a token, and sign with that
   --history              tell each step on standard error
 
 No flag takes a password, since everybody on a machine can read its command

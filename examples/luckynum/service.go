@@ -15,18 +15,19 @@ import (
 
 	"github.com/countersign-go/countersign/auth"
 	"github.com/countersign-go/countersign/basic"
+	"github.com/countersign-go/countersign/bearer"
 	"github.com/countersign-go/countersign/creds"
 	"github.com/countersign-go/countersign/mac"
 	"github.com/countersign-go/countersign/portal"
 	"github.com/countersign-go/countersign/provision"
 )
 
-// A service tells its users a lucky number at "/", where requests must be signed. The key for that
-// they get at "/provision", for their password. With a registry, registry.go adds pages on which
-// they see and revoke their keys.
+// A service tells its users a lucky number at "/", where requests must be signed, by MAC or with a
+// token. The key for the one they get at "/provision", the token at "/login", for their password.
+// With a registry, registry.go adds pages on which they see and revoke their keys.
 type service struct {
 	users     portal.Checker
-	lifetime  time.Duration       // of a key without registry; 0: 5 minutes
+	lifetime  time.Duration       // of a token, and a key without registry; 0: 5 minutes
 	registry  *provision.Registry // remembers all keys; nil: the service keeps none
 	publicURL *url.URL            // where clients reach the service; nil: where it listens
 	skew      time.Duration       // how far its clock is ahead, see skew.go
@@ -43,8 +44,9 @@ func (s *service) handler() http.Handler {
 		// Which nonces were used is forgotten too, so what was signed before is not accepted.
 		NotBefore: s.now(),
 	}
+	tokens := newTokens(s.lifetime)
 	guard := &auth.Guard{
-		Stack:   auth.Stack{s.skewed(verifier)},
+		Stack:   auth.Stack{s.skewed(verifier), tokens.verifier},
 		Decided: s.count,
 		Logger:  s.logger,
 	}
@@ -53,6 +55,7 @@ func (s *service) handler() http.Handler {
 	password := basic.Verifier{Realm: "luckynum", Checker: s.users}
 	mux := http.NewServeMux()
 	mux.Handle("GET /{$}", guard.Handler(http.HandlerFunc(s.tellNumber)))
+	mux.Handle("POST /login", s.login(tokens, guesses))
 	mux.Handle("/provision", &provision.Handler{
 		Auth:       password,
 		Issue:      s.countIssued(issue),
@@ -98,6 +101,7 @@ func luckyNumber(user string, now time.Time) int {
 // counters are what the service itself knows of the requests it had.
 type counters struct {
 	issued   atomic.Int64 // keys
+	tokens   atomic.Int64
 	answered atomic.Int64 // signed requests; those refused follow, by reason
 	stale    atomic.Int64
 	expired  atomic.Int64
@@ -111,7 +115,7 @@ func (c *counters) count(_ *http.Request, _ auth.Authenticator, _ *auth.Identity
 		c.answered.Add(1)
 	case errors.Is(err, mac.ErrStale):
 		c.stale.Add(1)
-	case errors.Is(err, mac.ErrExpired):
+	case errors.Is(err, mac.ErrExpired), errors.Is(err, bearer.ErrExpired):
 		c.expired.Add(1)
 	default:
 		c.invalid.Add(1)
@@ -132,6 +136,10 @@ func (c *counters) countIssued(issue issueFunc) issueFunc {
 }
 
 func (c *counters) String() string {
-	return fmt.Sprintf("issued %d, answered %d, stale %d, expired %d, invalid %d",
+	text := fmt.Sprintf("issued %d, answered %d, stale %d, expired %d, invalid %d",
 		c.issued.Load(), c.answered.Load(), c.stale.Load(), c.expired.Load(), c.invalid.Load())
+	if n := c.tokens.Load(); n > 0 {
+		text += fmt.Sprintf(", tokens %d", n)
+	}
+	return text
 }

@@ -118,8 +118,11 @@ func watch(base http.RoundTripper, note func(request, status string)) http.Round
 			status = strconv.Itoa(resp.StatusCode)
 		}
 		// Of the credentials, nothing but the scheme is for others to see.
-		scheme, _, _ := strings.Cut(req.Header.Get("Authorization"), " ")
-		note(req.Method+" "+req.URL.Path+" with "+scheme, status)
+		request := req.Method + " " + req.URL.Path
+		if scheme, _, _ := strings.Cut(req.Header.Get("Authorization"), " "); scheme != "" {
+			request += " with " + scheme
+		}
+		note(request, status)
 		return resp, err
 	})
 }

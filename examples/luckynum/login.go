@@ -1,0 +1,78 @@
+package main
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/countersign-go/countersign/auth"
+	"github.com/countersign-go/countersign/bearer"
+	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/portal"
+)
+
+// tokens is the other way to sign: JSON Web Tokens, which the service makes for who logs in, and
+// verifies by itself. Like the keys, they end with the process.
+type tokens struct {
+	maker    *bearer.JWT
+	verifier *bearer.Verifier
+}
+
+func newTokens(lifetime time.Duration) tokens {
+	const method = "HS256"
+	secret := creds.Secret(rand.Text() + rand.Text())
+	return tokens{
+		&bearer.JWT{Key: secret, Method: method, Lifetime: lifetime},
+		&bearer.Verifier{Keys: &bearer.Key{Key: secret, Method: method}, Realm: "luckynum"},
+	}
+}
+
+// login answers a POST of username and password with a token.
+func (s *service) login(t tokens, guesses *auth.Limiter) http.Handler {
+	guard := &auth.Guard{
+		Stack:   auth.Stack{form{s.users}},
+		Decided: guesses.Decided,
+		Logger:  s.logger,
+	}
+	return guesses.Handler(guard.Handler(http.HandlerFunc(
+		func(w http.ResponseWriter, req *http.Request) {
+			id, _ := auth.FromContext(req.Context())
+			token, err := t.maker.Token(id.Subject, nil, 0)
+			if err != nil {
+				http.Error(w, "no token could be made", http.StatusInternalServerError)
+				return
+			}
+			s.tokens.Add(1)
+			w.Header().Set("Content-Type", "application/json")
+			w.Header().Set("Cache-Control", "no-store")
+			_ = json.NewEncoder(w).Encode(map[string]string{"token": token})
+		})))
+}
+
+// A form is an auth.Authenticator of what is typed into a page.
+type form struct{ users portal.Checker }
+
+// Authenticate reads at most as much of the body as a name and a password need.
+func (f form) Authenticate(req *http.Request) (*auth.Identity, error) {
+	const enough = 4 << 10
+	req.Body = http.MaxBytesReader(nil, req.Body, enough)
+	user, password := req.PostFormValue("username"), req.PostFormValue("password")
+	if user == "" && password == "" {
+		return nil, auth.ErrNone
+	}
+	given := portal.Password{User: user, Password: creds.Secret(password)}
+	subject, err := f.users.Check(req.Context(), given)
+	switch {
+	case errors.Is(err, portal.ErrUnauthorized):
+		return nil, err
+	case err != nil:
+		return nil, fmt.Errorf("%w: %w", auth.ErrUnavailable, err)
+	}
+	return &auth.Identity{Subject: subject, Scheme: "Form"}, nil
+}
+
+// Challenge has to name a scheme, although no program can do more with this one than tell a person.
+func (form) Challenge(*http.Request, error) string { return `Form realm="luckynum"` }
