@@ -40,6 +40,9 @@ var known = map[string]string{
 	"mac": module + "/mac", "auth": module + "/auth", "basic": module + "/basic",
 	"portal": module + "/portal", "provision": module + "/provision",
 	"authtest": module + "/authtest", "httpmock": "github.com/jarcoal/httpmock",
+	"bearer": module + "/bearer", "oauth2": "golang.org/x/oauth2",
+	"clientcredentials": "golang.org/x/oauth2/clientcredentials",
+	"jwt":               "github.com/golang-jwt/jwt/v5",
 }
 
 type block struct {
