@@ -38,7 +38,10 @@ type Issuer struct {
 	// purposes too.
 	Secrets []creds.Secret
 
-	Hash      string        // "sha1", "sha256" or "sha512", of the ids; "": "sha256"
+	// Hash is that of the ids: "sha1", "sha256" or "sha512"; "": "sha256". "tokenlib-0.1" is for
+	// services with the first version of tokenlib: SHA-1, and other derivations.
+	Hash string
+
 	Algorithm mac.Algorithm // of the credentials; "": mac.SHA256
 	Lifetime  time.Duration // of the credentials; 0: 5 minutes
 
@@ -74,10 +77,11 @@ func (i *Issuer) configure() {
 	if s.lifetime == 0 {
 		s.lifetime = defaultLifetime
 	}
-	hash, ok := digest(i.Hash)
+	format, ok := formatOf(i.Hash)
 	switch {
 	case !ok:
-		s.err = errors.New("provision: Issuer.Hash is none of sha1, sha256 and sha512")
+		s.err = errors.New(
+			"provision: Issuer.Hash is none of sha1, sha256, sha512 and tokenlib-0.1")
 		return
 	case s.algorithm != mac.SHA256 && s.algorithm != mac.SHA1:
 		s.err = errors.New("provision: Issuer.Algorithm is neither mac.SHA256 nor mac.SHA1")
@@ -95,7 +99,7 @@ func (i *Issuer) configure() {
 			s.err = fmt.Errorf("provision: Issuer.Secrets[%d] is empty: set or remove it", n)
 			return
 		}
-		sealer, err := newSealer(hash, secret)
+		sealer, err := newSealer(format, secret)
 		if err != nil {
 			s.err = fmt.Errorf("provision: Issuer.Secrets[%d]: %w", n, err)
 			return

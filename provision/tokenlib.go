@@ -30,6 +30,27 @@ const (
 	deriveInfo  = "services.mozilla.com/tokenlib/v1/derive/"
 )
 
+// A format is one version of that: what keys are derived for, and by which hash.
+type format struct {
+	hash            func() hash.Hash
+	signing, derive string
+}
+
+// formatOf returns the format of a given name.
+func formatOf(name string) (f format, ok bool) {
+	switch name {
+	case "", "sha256":
+		return format{sha256.New, signingInfo, deriveInfo}, true
+	case "sha1":
+		return format{sha1.New, signingInfo, deriveInfo}, true
+	case "sha512":
+		return format{sha512.New, signingInfo, deriveInfo}, true
+	case "tokenlib-0.1":
+		return format{sha1.New, "SIGNING", ""}, true
+	}
+	return format{}, false
+}
+
 // base64text is what an id and a key are written in. It is strict: one text for one value.
 var base64text = base64.URLEncoding.Strict()
 
@@ -41,35 +62,22 @@ func decode(text string) ([]byte, error) {
 	return base64text.DecodeString(text)
 }
 
-// digest returns the hash of a given name.
-func digest(name string) (func() hash.Hash, bool) {
-	switch name {
-	case "", "sha256":
-		return sha256.New, true
-	case "sha1":
-		return sha1.New, true
-	case "sha512":
-		return sha512.New, true
-	}
-	return nil, false
-}
-
 // A sealer seals and opens ids under one master secret.
 type sealer struct {
-	hash    func() hash.Hash
-	size    int // of a tag and of a derived key
-	secret  creds.Secret
-	signing creds.Secret
+	format
+	size   int // of a tag and of a derived key
+	secret creds.Secret
+	tagKey creds.Secret
 }
 
-func newSealer(h func() hash.Hash, secret creds.Secret) (*sealer, error) {
-	size := h().Size()
-	signing, err := hkdf.Key(h, secret, make([]byte, size), signingInfo, size)
-	return &sealer{h, size, secret, signing}, err
+func newSealer(f format, secret creds.Secret) (*sealer, error) {
+	size := f.hash().Size()
+	tagKey, err := hkdf.Key(f.hash, secret, make([]byte, size), f.signing, size)
+	return &sealer{f, size, secret, tagKey}, err
 }
 
 func (s *sealer) tag(payload []byte) []byte {
-	m := hmac.New(s.hash, s.signing)
+	m := hmac.New(s.hash, s.tagKey)
 	m.Write(payload)
 	return m.Sum(nil)
 }
@@ -90,7 +98,7 @@ func (s *sealer) open(raw []byte) ([]byte, bool) {
 
 // key derives the MAC key of an id: text in base64, to be used as it is.
 func (s *sealer) key(id, salt string) (creds.Secret, error) {
-	key, err := hkdf.Key(s.hash, s.secret, []byte(salt), deriveInfo+id, s.size)
+	key, err := hkdf.Key(s.hash, s.secret, []byte(salt), s.derive+id, s.size)
 	return []byte(base64text.EncodeToString(key)), err
 }
 
