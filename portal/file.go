@@ -22,9 +22,9 @@ import (
 // is used by pointer, and its fields must not be changed once it is in use.
 //
 // Blanks at the end of a line do not count, and those at its beginning do. Empty lines are skipped,
-// and so are lines that begin with #, that have too few columns, or whose name or password is
-// empty. Of two lines with the same name the first counts. A file has up to 16 MiB, and a line up
-// to 4 KiB.
+// and so are lines that begin with #, that have too few columns, or whose name is empty. An empty
+// password is a closed account. Of two lines with the same name the first counts, closed or not. A
+// file has up to 16 MiB, and a line up to 4 KiB.
 //
 // The file is read again once it has changed, so users come and go without a restart. Replace it by
 // renaming a new one over it: what is written in place can be read half written.

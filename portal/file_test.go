@@ -56,6 +56,25 @@ func TestFile(t *testing.T) {
 	}
 }
 
+// An account that was closed by taking its password away stays closed, whatever stands below.
+func TestFileClosedAccount(t *testing.T) {
+	const text = "ann:\nann:x\nbob:  \nbob:x\neve\neve:x\n"
+	path := writeUsers(t, text)
+	for _, users := range []*portal.File{
+		{Path: path, PlainText: true},
+		{Path: path, Verify: func(string, creds.Secret, string) bool { return true }},
+	} {
+		wants(t, "closed", users, password("ann", "x"), "")
+		wants(t, "closed, and nothing typed", users, password("ann", ""), "")
+		wants(t, "closed by blanks", users, password("bob", "x"), "")
+		wants(t, "a line without a column for the password", users, password("eve", "x"), "eve")
+		const fault = "line 1: no name or no password"
+		if err := users.Load(); err == nil || !strings.Contains(err.Error(), fault) {
+			t.Errorf("%v, want %q", err, fault)
+		}
+	}
+}
+
 func TestFileUnhandled(t *testing.T) {
 	hashed := &portal.File{Path: writeUsers(t, "ann:"+bcryptOfX)}
 	inClear := &portal.File{Path: writeUsers(t, "ann:canary-c1ear"), PlainText: true}

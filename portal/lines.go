@@ -30,8 +30,9 @@ type layout struct {
 
 var errColumns = errors.New("no name or no password: write them into their columns")
 
-// readLines calls each for every line that has a user and a password. It skips empty lines and
-// comments, which begin with #, and gives all others that it cannot use to fault.
+// readLines calls each for every line that has a user, and a column for the password, which may be
+// empty. It skips empty lines and comments, which begin with #, and gives all others that it cannot
+// use to fault.
 func (l layout) readLines(r io.Reader, each func(line), fault func(number int, err error)) error {
 	lines := bufio.NewReaderSize(r, maxLine+len("\r\n"))
 	for number := 1; ; number++ {
@@ -63,7 +64,7 @@ func (l layout) readLines(r io.Reader, each func(line), fault func(number int, e
 	}
 }
 
-// split returns false for a line with too few columns, or an empty one.
+// split returns false for a line with too few columns, or no name.
 func (l layout) split(text string) (line, bool) {
 	last := max(l.user, l.password)
 	most := last + 2 // one more than is used
@@ -75,5 +76,5 @@ func (l layout) split(text string) (line, bool) {
 		return line{}, false
 	}
 	got := line{user: columns[l.user], password: columns[l.password], more: len(columns) == most}
-	return got, got.user != "" && got.password != ""
+	return got, got.user != ""
 }

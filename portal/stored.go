@@ -34,6 +34,8 @@ type stored struct {
 func (r rules) read(text string) *stored {
 	s := &stored{text: text}
 	switch {
+	case text == "":
+		s.fault = errColumns
 	case r.plain && len(text) > maxPassword:
 		s.fault = fmt.Errorf("a password over %d bytes", maxPassword)
 	case !r.plain && r.verify == nil:
