@@ -1,0 +1,57 @@
+package raven
+
+import "strconv"
+
+// A Status is how an attempt to log in ended (section 3 of the protocol).
+type Status int
+
+// The statuses. There are no others.
+const (
+	StatusSuccess             Status = 200
+	StatusCancelled           Status = 410 // by the user
+	StatusNoAuthTypes         Status = 510 // none of AAuth is one of the service
+	StatusUnsupportedVersion  Status = 520
+	StatusBadRequest          Status = 530
+	StatusInteractionRequired Status = 540 // IAct was MustNot
+	StatusNotAuthorised       Status = 560 // this agent may not use the service
+	StatusDeclined            Status = 570 // on this occasion
+)
+
+// String returns the short name that other implementations use, such as "cancelled", or the number
+// of a status that does not exist.
+func (s Status) String() string {
+	if name, _ := s.text(); name != "" {
+		return name
+	}
+	return strconv.Itoa(int(s))
+}
+
+// Description says in a sentence for people what the status means; "" if it does not exist.
+func (s Status) Description() string {
+	_, sentence := s.text()
+	return sentence
+}
+
+func (s Status) text() (name, sentence string) {
+	switch s {
+	case StatusSuccess:
+		return "success", "You have logged in."
+	case StatusCancelled:
+		return "cancelled", "You cancelled the login."
+	case StatusNoAuthTypes:
+		return "noatypes", "The login service knows no way to log in that this site accepts."
+	case StatusUnsupportedVersion:
+		return "unsupported_version",
+			"The login service does not know the version of the protocol that this site speaks."
+	case StatusBadRequest:
+		return "bad_request", "The login service did not understand what this site asked for."
+	case StatusInteractionRequired:
+		return "interaction_required", "You have to log in, and this site asked not to trouble you."
+	case StatusNotAuthorised:
+		return "waa_not_authorised", "This site may not use the login service."
+	case StatusDeclined:
+		return "authentication_declined", "The login service declined to log you in this time."
+	default:
+		return "", ""
+	}
+}
