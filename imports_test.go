@@ -29,6 +29,7 @@ var directions = map[string][]string{
 	"bearer":    {"auth", "creds"},
 	"provision": {"auth", "creds", "mac", "transport"},
 	"authtest":  {"auth", "creds", "portal", "transport"},
+	"raven/wls": {"creds", "portal", "raven"},
 }
 
 var scheme = []string{"auth", "creds", "portal"}
@@ -60,6 +61,7 @@ var foreign = map[string][]string{
 // what foreign names.
 var standalone = []string{
 	".", "transport", "mac", "auth", "creds", "provision", "basic", "portal", "authtest", "bearer",
+	"raven/wls",
 }
 
 func TestImports(t *testing.T) {
@@ -87,6 +89,8 @@ func TestImportFindings(t *testing.T) {
 		{"its own verifier side", "mac/x.go", module + "/auth", ""},
 		{"internal package", "mac/x.go", module + "/internal/authparam", ""},
 		{"a new scheme's library", "hawk/x.go", "example.org/hawk", ""},
+		{"the other side of it", "raven/wls/x.go", module + "/raven", ""},
+		{"its fake in a scheme", "raven/x.go", module + "/raven/wls", "must not import raven/wls"},
 		{"an example", "examples/x/main.go", module, ""},
 		{"another module in the tree", "internal/peers/x.go", "example.org/peer", ""},
 		{"foreign package", "mac/x.go", "example.org/hash", "mac must not import example.org"},

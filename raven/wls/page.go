@@ -1,0 +1,63 @@
+package wls
+
+import (
+	_ "embed" // of the page and its style
+	"html"
+	"html/template"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+//go:embed style.css
+var style string
+
+//go:embed page.html
+var pageText string
+
+var pageTemplate = template.Must(template.New("page").Parse(pageText))
+
+// A page is what a person sees.
+type page struct {
+	Title string
+	Alert string // what went wrong; "" if nothing did
+
+	Site      string // the host that asks; "" if there is nothing to log in to
+	Desc, Msg string // what it says of itself, and why it asks
+	User      string // what was typed in before
+	Known     string // who has logged in before, and only has to go on
+}
+
+// ask shows the form.
+func (s *Server) ask(w http.ResponseWriter, status int, asked *Request, p *page) {
+	p.Title = "Log in"
+	// Of markup the agent can send entities only. They are decoded here and the template encodes
+	// everything that needs it.
+	p.Desc, p.Msg = html.UnescapeString(asked.Desc), html.UnescapeString(asked.Msg)
+	if u, err := url.Parse(asked.URL); err == nil {
+		p.Site = u.Host
+		// Browsers hold the redirect after a form to form-action as well.
+		secure(w.Header(), u.Scheme+"://"+u.Host)
+	}
+	show(w, status, p)
+}
+
+// secure sets the header fields that every answer has. agent is the origin to which a form leads in
+// the end; "" if there is no form.
+func secure(h http.Header, agent string) {
+	forms := "'none'"
+	if agent != "" && !strings.ContainsAny(agent, ";, '\"*") {
+		forms = "'self' " + agent
+	}
+	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; form-action "+forms+
+		"; frame-ancestors 'none'; base-uri 'none'")
+	h.Set("Cache-Control", "no-store")
+	h.Set("Referrer-Policy", "same-origin") // a query holds what the agent keeps from others
+	h.Set("X-Content-Type-Options", "nosniff")
+}
+
+func show(w http.ResponseWriter, status int, p *page) {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
+	pageTemplate.Execute(w, p) //nolint:errcheck,gosec // nobody is left to be told
+}

@@ -1,0 +1,266 @@
+package wls
+
+import (
+	"crypto/rand"
+	"crypto/rsa"
+	"errors"
+	"net/http"
+	"path"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/portal"
+	"github.com/countersign-go/countersign/raven"
+)
+
+const (
+	loginPath  = "/auth/authenticate.html"
+	logoutPath = "/auth/logout.html"
+	stylePath  = "/auth/style.css"
+
+	maxForm = 8 << 10
+)
+
+// A Server is a login service: an http.Handler for everything below /auth/. All fields are
+// optional. They must not be changed while it is in use, which may be by many goroutines at once.
+type Server struct {
+	// Checker decides who logs in on the page; it is asked about a portal.Password. Nil means that
+	// nobody can.
+	Checker portal.Checker
+	// Decide is asked first what to answer, with the request of the browser and what it asks for.
+	// Nil, as an answer or as the function, leaves it to the page. An answer is sent as it is,
+	// whether the agent asked for such a one or not; where Version, Issue, ID, URL, Params and KeyID
+	// are zero, they are filled in. It must be safe for concurrent use.
+	Decide func(req *http.Request, asked *Request) *raven.Response
+	// Confirm asks somebody who has logged in before whether to go on, unless the agent forbids it.
+	Confirm bool
+	// PTags are said of everybody who logs in on the page. Nil means "current".
+	PTags []string
+	// Life is how long somebody stays logged in, in whole seconds. Zero means ten hours.
+	Life time.Duration
+	// Key signs the answers, under the name of KeyID. Nil means one that is made when it is first
+	// needed, and "" means "1".
+	Key   *rsa.PrivateKey
+	KeyID string
+
+	once    sync.Once // makes the two below
+	key     *rsa.PrivateKey
+	failure error
+
+	sessions sessions
+}
+
+// Service is what an agent has to know of this service if it listens at base, such as
+// "https://login.example.org".
+func (s *Server) Service(base string) (*raven.Service, error) {
+	key, err := s.signingKey()
+	if err != nil {
+		return nil, err
+	}
+	return &raven.Service{
+		LoginURL:  base + loginPath,
+		LogoutURL: base + logoutPath,
+		Keys:      raven.Keys{s.keyID(): &key.PublicKey},
+		PTags:     s.ptags(),
+	}, nil
+}
+
+func (s *Server) signingKey() (*rsa.PrivateKey, error) {
+	s.once.Do(func() {
+		if s.key = s.Key; s.key == nil {
+			s.key, s.failure = rsa.GenerateKey(rand.Reader, 2048)
+		}
+	})
+	return s.key, s.failure
+}
+
+func (s *Server) keyID() string {
+	if s.KeyID == "" {
+		return "1"
+	}
+	return s.KeyID
+}
+
+func (s *Server) ptags() []string {
+	if s.PTags == nil {
+		return []string{"current"}
+	}
+	return slices.Clone(s.PTags)
+}
+
+func (s *Server) life() time.Duration {
+	if s.Life == 0 {
+		return 10 * time.Hour
+	}
+	return s.Life
+}
+
+// ServeHTTP is the service.
+func (s *Server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	secure(w.Header(), "")
+	switch path.Clean(req.URL.Path) {
+	case loginPath:
+		s.login(w, req)
+	case logoutPath:
+		s.sessions.end(w, req)
+		show(w, http.StatusOK, &page{Title: "You have logged out"})
+	case stylePath:
+		w.Header().Set("Content-Type", "text/css; charset=utf-8")
+		w.Write([]byte(style)) //nolint:errcheck,gosec // nobody is left to be told
+	default:
+		show(w, http.StatusNotFound, &page{Title: "There is no such page"})
+	}
+}
+
+// login answers a request of an agent, which is in the query of the URL also when a form comes back
+// (section 2: parameters are never read from a body).
+func (s *Server) login(w http.ResponseWriter, req *http.Request) {
+	asked, err := read(req.URL.RawQuery)
+	if err != nil {
+		show(w, http.StatusBadRequest, &page{
+			Title: "The site asked for something that cannot be answered", Alert: err.Error(),
+		})
+		return
+	}
+	if asked.Version > newest {
+		// It can be expected to read the oldest version (section 3, status 520).
+		asked.Version = 1
+		s.answer(w, req, asked, &raven.Response{Status: raven.StatusUnsupportedVersion})
+		return
+	}
+	if s.Decide != nil {
+		if r := s.Decide(req, asked); r != nil {
+			s.answer(w, req, asked, r)
+			return
+		}
+	}
+	switch {
+	case asked.AAuth != nil && !slices.Contains(asked.AAuth, raven.AuthPassword):
+		s.answer(w, req, asked, &raven.Response{Status: raven.StatusNoAuthTypes})
+	case req.Method == http.MethodPost:
+		s.form(w, req, asked)
+	case req.Method == http.MethodGet || req.Method == http.MethodHead:
+		s.arrive(w, req, asked)
+	default:
+		w.Header().Set("Allow", "GET, HEAD, POST")
+		show(w, http.StatusMethodNotAllowed, &page{Title: "This page cannot be used like that"})
+	}
+}
+
+// arrive is for a browser that the agent has sent.
+func (s *Server) arrive(w http.ResponseWriter, req *http.Request, asked *Request) {
+	known, ok := s.sessions.find(req)
+	switch {
+	case asked.IAct == raven.MustNot && !ok:
+		s.answer(w, req, asked, &raven.Response{Status: raven.StatusInteractionRequired})
+	case asked.IAct == raven.MustNot, asked.IAct == raven.AsNeeded && ok && !s.Confirm:
+		s.answer(w, req, asked, s.again(known))
+	case ok && asked.IAct == raven.AsNeeded:
+		s.ask(w, http.StatusOK, asked, &page{Known: known.user})
+	default:
+		s.ask(w, http.StatusOK, asked, &page{})
+	}
+}
+
+// form is for a button that was pressed on the page.
+func (s *Server) form(w http.ResponseWriter, req *http.Request, asked *Request) {
+	if err := new(http.CrossOriginProtection).Check(req); err != nil {
+		show(w, http.StatusForbidden, &page{Title: "This form came from another site"})
+		return
+	}
+	// ParseForm would read the query too, and refuse the semicolons that the protocol allows there.
+	body := *req
+	body.URL, body.Body = nil, http.MaxBytesReader(w, req.Body, maxForm)
+	if err := body.ParseForm(); err != nil {
+		show(w, http.StatusBadRequest, &page{Title: "The form could not be read"})
+		return
+	}
+	switch body.PostForm.Get("action") {
+	case "login":
+		s.password(w, &body, asked)
+	case "continue":
+		known, ok := s.sessions.find(req)
+		if !ok || asked.IAct == raven.Must {
+			s.ask(w, http.StatusOK, asked, &page{Alert: "Please log in."})
+			return
+		}
+		s.answer(w, req, asked, s.again(known))
+	case "cancel":
+		s.answer(w, req, asked, &raven.Response{Status: raven.StatusCancelled})
+	default:
+		show(w, http.StatusBadRequest, &page{Title: "The form has no such button"})
+	}
+}
+
+func (s *Server) password(w http.ResponseWriter, req *http.Request, asked *Request) {
+	checker := s.Checker
+	if checker == nil {
+		checker = portal.Memory{}
+	}
+	user := req.PostForm.Get("user")
+	subject, err := checker.Check(req.Context(), portal.Password{
+		User: user, Password: creds.Secret(req.PostForm.Get("password")),
+	})
+	switch {
+	case errors.Is(err, portal.ErrUnauthorized):
+		s.ask(w, http.StatusForbidden, asked, &page{
+			User: user, Alert: "The user name or the password is wrong.",
+		})
+	case err != nil || subject == "":
+		w.Header().Set("Retry-After", "1")
+		s.ask(w, http.StatusServiceUnavailable, asked, &page{
+			User: user, Alert: "The password cannot be checked now. Please try again later.",
+		})
+	default:
+		s.sessions.begin(w, req, subject, s.life())
+		s.answer(w, req, asked, &raven.Response{
+			Status: raven.StatusSuccess, Principal: subject, PTags: s.ptags(),
+			Auth: raven.AuthPassword, Life: s.life(), HasLife: true,
+		})
+	}
+}
+
+// again is the answer about somebody who has logged in before.
+func (s *Server) again(known session) *raven.Response {
+	return &raven.Response{
+		Status: raven.StatusSuccess, Principal: known.user, PTags: s.ptags(),
+		SSO:  []string{raven.AuthPassword},
+		Life: time.Until(known.until), HasLife: true,
+	}
+}
+
+// answer completes a copy of r, and sends the browser back with it.
+func (s *Server) answer(w http.ResponseWriter, req *http.Request, asked *Request, r *raven.Response) {
+	if r.Status != raven.StatusSuccess && asked.Fail {
+		show(w, http.StatusForbidden, &page{Title: r.Status.Description(), Alert: r.Msg})
+		return
+	}
+	complete := *r
+	if complete.Version == 0 {
+		complete.Version = asked.Version
+	}
+	if complete.Issue.IsZero() {
+		complete.Issue = time.Now()
+	}
+	for into, value := range map[*string]string{
+		&complete.ID: rand.Text(), &complete.URL: asked.URL, &complete.Params: asked.Params,
+		&complete.KeyID: s.keyID(),
+	} {
+		if *into == "" {
+			*into = value
+		}
+	}
+	key, err := s.signingKey()
+	if err != nil {
+		show(w, http.StatusInternalServerError, &page{Title: "There is no key to sign with"})
+		return
+	}
+	text, err := Sign(&complete, key)
+	if err != nil {
+		show(w, http.StatusInternalServerError, &page{Title: "The answer cannot be signed"})
+		return
+	}
+	http.Redirect(w, req, location(asked.URL, complete.Version, text), http.StatusSeeOther)
+}
