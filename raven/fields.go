@@ -25,12 +25,12 @@ func split(answer string) (*fields, error) {
 	if !plain(answer) {
 		return nil, malformed("it has a control character, or is not UTF-8")
 	}
-	v := strings.Split(answer, "!")
+	const noPTags, all = 13, 14
+	v := strings.SplitN(answer, "!", all+1)
 	version := slices.Index([]string{"1", "2", "3"}, v[0]) + 1
 	if version == 0 {
 		return nil, malformed("ver is not 1, 2 or 3")
 	}
-	const noPTags, all = 13, 14
 	if version == 3 && len(v) != all || version < 3 && len(v) != noPTags {
 		return nil, malformed("version %d with %d fields", version, len(v))
 	}
@@ -205,6 +205,7 @@ func unescape(text string) (string, bool) {
 		return text, true
 	}
 	var out strings.Builder
+	out.Grow(len(text))
 	for {
 		before, after, found := strings.Cut(text, "%")
 		out.WriteString(before)
