@@ -26,7 +26,7 @@ func BenchmarkParse(b *testing.B) {
 	}
 }
 
-// BenchmarkLinear_S7 reports how many times longer an answer of twice the length takes: at most 2.2.
+// BenchmarkLinear_S7 reports what the double of an input costs, as a multiple: at most 2.2.
 func BenchmarkLinear_S7(b *testing.B) {
 	s := new(raven.Service)
 	const head, tail = "3!410!", "!20240115T093000Z!1!u!!!!!!!!"

@@ -11,13 +11,13 @@
 //	service  303  https://app.example.org/page?WLS-Response=3!200!!20240115T093000Z!...
 //
 // A [Request] is the first message and its Query the text of it. [Service.Parse] reads the second,
-// which the service signs, and [Response.Satisfies] says whether it keeps to what was asked for: the
-// user can write a request of his own.
+// which the service signs, and [Response.Satisfies] says whether it keeps to what was asked for, as
+// the user can write a request of his own.
 //
 // An answer that parses proves that the service wrote it. It does not prove that it was written for
 // this site, this browser or this minute. Whoever uses the messages directly must compare URL with
-// the address that was asked for, Issue with the clock, and Params with a secret of the session, and
-// must take each answer once only (section 4 of the protocol).
+// the address that was asked for, Issue with the clock, and Params with a secret of the session. He
+// must also take each answer once only (section 4 of the protocol).
 //
 // # The answer
 //
@@ -27,8 +27,8 @@
 //
 // It is read strictly. It is UTF-8 without control characters, and at most 8 KiB.
 //
-//   - In each field %25 stands for a percent sign and %21 for an exclamation mark. There is no other
-//     escape.
+//   - In each field %25 stands for a percent sign and %21 for an exclamation mark. There is no
+//     other escape.
 //   - ver is 1, 2 or 3, and status one of those of type [Status].
 //   - issue is YYYYMMDDThhmmssZ: fixed width, upper case, UTC.
 //   - id and url are not empty.
@@ -39,7 +39,7 @@
 //     place of + / =, padded, without spare bits.
 //
 // A success has a principal, auth or sso or both, and a signature. Any other status has none of
-// principal, ptags, auth, sso and life. It may be unsigned; kid and sig are both there or both empty.
+// principal, ptags, auth, sso and life. It may be unsigned: then kid and sig are both empty.
 //
 // # The signature
 //

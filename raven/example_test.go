@@ -62,7 +62,8 @@ func ExampleResponse_Satisfies() {
 }
 
 func ExampleParseKey() {
-	_, err := raven.ParseKey([]byte("-----BEGIN RSA PRIVATE KEY-----\n-----END RSA PRIVATE KEY-----\n"))
+	_, err := raven.ParseKey([]byte(`-----BEGIN RSA PRIVATE KEY-----
+-----END RSA PRIVATE KEY-----`))
 	fmt.Println(err)
 	// Output: raven: key cannot be used: a PEM block "RSA PRIVATE KEY" is not a public key
 }

@@ -61,7 +61,7 @@ func decodeKey(block *pem.Block) (*rsa.PublicKey, error) {
 }
 
 // Fingerprint returns the SHA-256 of a key in the form that X.509 gives it (SubjectPublicKeyInfo,
-// DER), as 64 lower-case hexadecimal digits; "" if the key cannot be written. It is what this prints:
+// DER), as 64 lower-case hexadecimal digits; "" if the key cannot be written. This prints the same:
 //
 //	openssl pkey -pubin -in key.pem -outform DER | sha256sum
 func Fingerprint(key *rsa.PublicKey) string {

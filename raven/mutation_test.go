@@ -6,7 +6,6 @@ import (
 	"crypto/sha1"
 	"encoding/base64"
 	"flag"
-	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -28,9 +27,9 @@ func TestMutated(t *testing.T) {
 	m := &mutator{stranger: v.private(t, "")}
 	for _, c := range v.ResponseCases {
 		if r, err := o.service.Parse(c.Raw); err == nil && r.KeyID != "" {
-			m.seeds = append(m.seeds, signText(t, m.text(c.Raw), "2", o.private["2"]))
+			m.seeds = append(m.seeds, signText(t, m.text(c.Raw), o.private["2"]))
 		} else if r, err := demo.Parse(c.Raw); err == nil && r.KeyID != "" {
-			m.seeds = append(m.seeds, signText(t, m.text(c.Raw), "2", o.private["2"]))
+			m.seeds = append(m.seeds, signText(t, m.text(c.Raw), o.private["2"]))
 		}
 	}
 	if len(m.seeds) < 20 {
@@ -69,7 +68,10 @@ func TestMutated(t *testing.T) {
 	if sum(behind) < *mutations/3 {
 		t.Errorf("read %d, of which %d had the shape of an answer", sum(read), sum(behind))
 	}
-	fmt.Printf("%d changed answers read, %d of them in the right shape; none accepted\n",
+	if t.Failed() {
+		return
+	}
+	t.Logf("%d changed answers read, %d of them in the right shape; none accepted",
 		sum(read), sum(behind))
 }
 
@@ -81,7 +83,7 @@ type mutator struct {
 
 func (m *mutator) prepare(t *testing.T) {
 	for _, seed := range m.seeds {
-		m.forged = append(m.forged, signText(t, m.text(seed), "2", m.stranger))
+		m.forged = append(m.forged, signText(t, m.text(seed), m.stranger))
 	}
 }
 
@@ -94,7 +96,8 @@ func (m *mutator) text(answer string) string {
 // texts is what a field may be changed into.
 var texts = []string{
 	"", "0", "1", "2", "3", "200", "410", "570", "901", "root1", "pwd", "current,staff", "99999999",
-	"20240115T093001Z", "https://evil.example/", "%21", "%25", "%", "%2521", "\x00", "\n", "é", "=", "_",
+	"20240115T093001Z", "https://evil.example/", "%21", "%25", "%", "%2521", "\x00", "\n", "é", "=",
+	"_",
 }
 
 func (m *mutator) mutate(random *rand.Rand) (seed, changed string) {
@@ -153,8 +156,8 @@ func otherVersion(fields []string) []string {
 	}
 }
 
-// signText signs what may be no answer at all.
-func signText(t testing.TB, text, kid string, key *rsa.PrivateKey) string {
+// signText signs what may be no answer at all, as kid 2.
+func signText(t testing.TB, text string, key *rsa.PrivateKey) string {
 	t.Helper()
 	digest := sha1.Sum([]byte(text))
 	signature, err := rsa.SignPKCS1v15(nil, key, crypto.SHA1, digest[:])
@@ -162,5 +165,6 @@ func signText(t testing.TB, text, kid string, key *rsa.PrivateKey) string {
 		t.Fatal(err)
 	}
 	encoded := base64.StdEncoding.EncodeToString(signature)
-	return text + "!" + kid + "!" + strings.NewReplacer("+", "-", "/", ".", "=", "_").Replace(encoded)
+	encoded = strings.NewReplacer("+", "-", "/", ".", "=", "_").Replace(encoded)
+	return text + "!2!" + encoded
 }

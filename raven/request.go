@@ -49,7 +49,7 @@ type Request struct {
 	// Params comes back in the answer as it is. It passes through the browser, so it is no secret
 	// from the user. It has no control characters.
 	Params string
-	// Date is the time of the site, which helps the operator to find a wrong clock. Zero means none.
+	// Date is the time of the site, which helps the operator to find a wrong clock.
 	Date time.Time
 	// Fail asks the service to tell the user itself about a failure, and not to answer.
 	Fail bool

@@ -49,12 +49,13 @@ func Demo() *Service {
 }
 
 // Live returns the operator's live service. Its key, with kid 2, is not part of this package: fetch
-// it from the operator, in PEM, and give it here. The error wraps [ErrKey] unless its fingerprint is
+// it from the operator, in PEM, and give it here. The error wraps [ErrKey] unless it has the
+// fingerprint
 //
 //	813ab90a52018aff372740e1baa571273d3573fff8d908952a87c19093522afd
 //
-// which should be checked against what the operator publishes. Should the service come to use
-// another key, add it to the Keys of the result, or replace them.
+// which should be checked against what the operator publishes. Should the service have come to use
+// another key, make a [Service] with that one.
 func Live(pem []byte) (*Service, error) {
 	key, err := readKey(pem, liveFingerprint)
 	if err != nil {

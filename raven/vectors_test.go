@@ -147,8 +147,11 @@ func TestResponseVectors(t *testing.T) {
 			}
 		})
 	}
-	if want := len(v.ResponseCases); rows != want || rows != 131 || decided != len(responseDecisions) {
-		t.Errorf("ran %d of %d rows, decided %d of %d", rows, want, decided, len(responseDecisions))
+	if want := len(v.ResponseCases); rows != 131 || rows != want {
+		t.Errorf("ran %d of %d rows", rows, want)
+	}
+	if want := len(responseDecisions); decided != want {
+		t.Errorf("decided %d of %d", decided, want)
 	}
 }
 

@@ -17,13 +17,14 @@ import (
 // it has a KeyID. Sign does not ask whether the protocol allows such an answer, so that a test can
 // find out what an agent makes of one; Version 3 or more has ptags.
 func Sign(r *raven.Response, key *rsa.PrivateKey) (string, error) {
-	issue := r.Issue.UTC().Format("20060102T150405Z")
+	issue := r.Issue.UTC().Format(timeLayout)
 	life := ""
 	if r.HasLife {
 		life = strconv.FormatInt(int64(r.Life/time.Second), 10)
 	}
 	fields := []string{
-		strconv.Itoa(r.Version), strconv.Itoa(int(r.Status)), r.Msg, issue, r.ID, r.URL, r.Principal,
+		strconv.Itoa(r.Version), strconv.Itoa(int(r.Status)), r.Msg, issue, r.ID, r.URL,
+		r.Principal,
 	}
 	if r.Version >= 3 {
 		fields = append(fields, strings.Join(r.PTags, ","))

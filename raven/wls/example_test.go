@@ -14,7 +14,7 @@ import (
 // A test tells the service what to answer: here, that it declines.
 func ExampleServer() {
 	server := &wls.Server{Decide: func(*http.Request, *wls.Request) *raven.Response {
-		return &raven.Response{Status: raven.StatusDeclined, Issue: time.Unix(1705311000, 0), ID: "1"}
+		return &raven.Response{Status: raven.StatusDeclined}
 	}}
 	service, err := server.Service("https://login.example.org")
 	if err != nil {

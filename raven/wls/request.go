@@ -20,6 +20,9 @@ type Request struct {
 // newest is the highest version of the protocol that this service speaks.
 const newest = 3
 
+// timeLayout is that of date and issue (section 2).
+const timeLayout = "20060102T150405Z"
+
 // read parses the query of a request (section 2 of the protocol). It lets a Version above newest
 // pass, so that the agent can be told.
 func read(query string) (*Request, error) {
@@ -54,8 +57,8 @@ func read(query string) (*Request, error) {
 		return nil, errors.New("fail is not yes")
 	}
 	if date := values["date"]; date != "" {
-		r.Date, err = time.Parse("20060102T150405Z", date)
-		if err != nil {
+		r.Date, err = time.Parse(timeLayout, date)
+		if err != nil || r.Date.Format(timeLayout) != date { // Parse takes a fraction as well
 			return nil, errors.New("date is not YYYYMMDDThhmmssZ")
 		}
 	}
@@ -70,7 +73,8 @@ func read(query string) (*Request, error) {
 // semicolon separates as well.
 func split(query string) (map[string]string, error) {
 	values := make(map[string]string)
-	for pair := range strings.FieldsFuncSeq(query, func(c rune) bool { return c == '&' || c == ';' }) {
+	separator := func(c rune) bool { return c == '&' || c == ';' }
+	for pair := range strings.FieldsFuncSeq(query, separator) {
 		name, value, _ := strings.Cut(pair, "=")
 		switch name {
 		case "ver", "url", "desc", "aauth", "iact", "msg", "params", "date", "skew", "fail":

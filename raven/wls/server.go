@@ -31,8 +31,8 @@ type Server struct {
 	Checker portal.Checker
 	// Decide is asked first what to answer, with the request of the browser and what it asks for.
 	// Nil, as an answer or as the function, leaves it to the page. An answer is sent as it is,
-	// whether the agent asked for such a one or not; where Version, Issue, ID, URL, Params and KeyID
-	// are zero, they are filled in. It must be safe for concurrent use.
+	// whether the agent asked for such a one or not; only Version, Issue, ID, URL, Params and KeyID
+	// are filled in where they are zero. It must be safe for concurrent use.
 	Decide func(req *http.Request, asked *Request) *raven.Response
 	// Confirm asks somebody who has logged in before whether to go on, unless the agent forbids it.
 	Confirm bool
@@ -232,7 +232,9 @@ func (s *Server) again(known session) *raven.Response {
 }
 
 // answer completes a copy of r, and sends the browser back with it.
-func (s *Server) answer(w http.ResponseWriter, req *http.Request, asked *Request, r *raven.Response) {
+func (s *Server) answer(
+	w http.ResponseWriter, req *http.Request, asked *Request, r *raven.Response,
+) {
 	if r.Status != raven.StatusSuccess && asked.Fail {
 		show(w, http.StatusForbidden, &page{Title: r.Status.Description(), Alert: r.Msg})
 		return
@@ -262,5 +264,6 @@ func (s *Server) answer(w http.ResponseWriter, req *http.Request, asked *Request
 		show(w, http.StatusInternalServerError, &page{Title: "The answer cannot be signed"})
 		return
 	}
-	http.Redirect(w, req, location(asked.URL, complete.Version, text), http.StatusSeeOther)
+	to := location(asked.URL, complete.Version, text)
+	http.Redirect(w, req, to, http.StatusSeeOther) //nolint:gosec // the protocol: any site may ask
 }

@@ -123,7 +123,8 @@ func TestConfirm(t *testing.T) {
 		!strings.Contains(text, `value="continue"`) || strings.Contains(text, `name="password"`) {
 		t.Errorf("page: %s", text)
 	}
-	if got := b.answered(b.press(at, "action", "continue")); got.Principal != "abc12" || got.Auth != "" {
+	got := b.answered(b.press(at, "action", "continue"))
+	if got.Principal != "abc12" || got.Auth != "" {
 		t.Errorf("%+v", got)
 	}
 	if got := b.answered(b.press(at, "action", "cancel")); got.Status != raven.StatusCancelled {
@@ -189,7 +190,8 @@ func TestLogOut(t *testing.T) {
 	b := newBrowser(t, newServer())
 	at := loginURL + query(t, raven.Request{})
 	cookie := b.logIn(at).Cookies()[0]
-	if resp := b.get("http://login.example.test/auth/logout.html"); resp.StatusCode != http.StatusOK {
+	resp := b.get("http://login.example.test/auth/logout.html")
+	if resp.StatusCode != http.StatusOK {
 		t.Errorf("logging out: %s", resp.Status)
 	}
 	req := httptest.NewRequest(http.MethodGet, at, nil)
@@ -273,8 +275,9 @@ func TestPage(t *testing.T) {
 		t.Errorf("a host with a blank: %s", resp.Status)
 	}
 	odd := b.get(loginURL + "ver=3&url=http%3A%2F%2Fa%3Bscript-src")
-	if got := odd.Header.Get("Content-Security-Policy"); !strings.Contains(got, "form-action 'none'") {
-		t.Errorf("an odd host is in the policy: %s", got)
+	policy := odd.Header.Get("Content-Security-Policy")
+	if !strings.Contains(policy, "form-action 'none'") {
+		t.Errorf("an odd host is in the policy: %s", policy)
 	}
 }
 
@@ -286,12 +289,13 @@ func TestOtherPages(t *testing.T) {
 		"http://login.example.test/auth/private.pem": http.StatusNotFound,
 		loginURL:                   http.StatusBadRequest,
 		loginURL + "ver=3&url=%zz": http.StatusBadRequest,
-		loginURL + "ver=3&url=http://a/&iact=maybe":   http.StatusBadRequest,
-		loginURL + "ver=3&url=http://a/&fail=no":      http.StatusBadRequest,
-		loginURL + "ver=3&url=http://a/&date=today":   http.StatusBadRequest,
-		loginURL + "ver=03&url=http://a/":             http.StatusBadRequest,
-		loginURL + "ver=3&url=http://a/&aauth=pwd,,x": http.StatusBadRequest,
-		loginURL + "ver=99999999999&url=http://a/":    http.StatusBadRequest,
+		loginURL + "ver=3&url=http://a/&iact=maybe":              http.StatusBadRequest,
+		loginURL + "ver=3&url=http://a/&fail=no":                 http.StatusBadRequest,
+		loginURL + "ver=3&url=http://a/&date=today":              http.StatusBadRequest,
+		loginURL + "ver=3&url=http://a/&date=20240115T093000.5Z": http.StatusBadRequest,
+		loginURL + "ver=03&url=http://a/":                        http.StatusBadRequest,
+		loginURL + "ver=3&url=http://a/&aauth=pwd,,x":            http.StatusBadRequest,
+		loginURL + "ver=99999999999&url=http://a/":               http.StatusBadRequest,
 	} {
 		if resp := b.get(url); resp.StatusCode != want {
 			t.Errorf("%s: %s, want %d", url, resp.Status, want)

@@ -36,7 +36,9 @@ func (s *sessions) find(req *http.Request) (session, bool) {
 }
 
 // begin starts a session under a new name, so that nobody can have put it there before.
-func (s *sessions) begin(w http.ResponseWriter, req *http.Request, user string, life time.Duration) {
+func (s *sessions) begin(
+	w http.ResponseWriter, req *http.Request, user string, life time.Duration,
+) {
 	id := rand.Text()
 	now := time.Now()
 	s.mu.Lock()
@@ -85,7 +87,7 @@ func cookie(req *http.Request) string {
 // setCookie lets the browser keep the name until it is closed; the session itself may end earlier.
 // With no name it deletes the cookie.
 func setCookie(w http.ResponseWriter, req *http.Request, id string) {
-	c := &http.Cookie{
+	c := &http.Cookie{ //nolint:gosec // Secure where there is TLS; tests often have none
 		Name: cookieName, Value: id, Path: "/auth/", Secure: req.TLS != nil,
 		HttpOnly: true,
 		SameSite: http.SameSiteLaxMode, // an agent sends the browser here

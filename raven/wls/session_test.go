@@ -25,7 +25,7 @@ func TestSessionsBounded(t *testing.T) {
 		time.Sleep(time.Minute)
 		begin(time.Hour)
 		if _, ok := s.find(long); !ok || len(s.byID) != 2 {
-			t.Errorf("%d sessions, one of them alive %v; want the two that have not ended", len(s.byID), ok)
+			t.Errorf("%d sessions, one alive %v; want the two that have not ended", len(s.byID), ok)
 		}
 		for range maxSessions + 5 {
 			long = begin(time.Hour)
