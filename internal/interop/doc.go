@@ -7,14 +7,16 @@
 //   - client_test.go: the real client, macauthlib on requests, against our verifier and issuer
 //   - cred_test.go: one file of passwords, judged by Twisted's FilePasswordDB and by ours
 //   - hash_test.go: hashes that Apache, OpenSSL and Python packages make, judged by ours
+//   - raven_test.go: our login service, with the real python-ucam-webauth as the site that asks it
 //   - shapes_test.go: the requests that both directions try, under HMAC-SHA-1 and HMAC-SHA-256
 //   - pyjwt_test.go: tokens of the real PyJWT for our verifier, and ours for it, by every method
 //   - pyramid_jwt_test.go: our client and our tokens at the real pyramid_jwt, and its tokens here
 //   - venv_test.go: the virtual environment that the tests make for the Python side; its packages
 //     are in testdata/requirements.txt and are run as published
 //
-// The tests need python3 (3.11 or newer, with its venv module), htpasswd, openssl and, the first
-// time, PyPI. They fail where these are missing: a peer that was not asked has not agreed.
+// The tests need python3 (3.11 or newer, with its venv module), htpasswd and openssl. The first time
+// they also need PyPI, a C compiler, and the headers of Python and OpenSSL (python3-dev and
+// libssl-dev on Debian). They fail where these are missing: a peer that was not asked has not agreed.
 //
 // COUNTERSIGN_SOAK is how long each run of soak_test.go takes, such as 60s; unset: 6 s.
 package interop

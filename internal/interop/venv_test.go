@@ -112,7 +112,8 @@ func pip(python string, args ...string) error {
 }
 
 func works(python string) error {
-	const packages = "pyramid_macauth, pyramid_jwt, cryptography, requests, waitress"
+	const packages = "pyramid_macauth, pyramid_jwt, cryptography, requests, waitress, flask, " +
+		"ucam_webauth.rsa"
 	_, err := run(python, "-W", "ignore", "-c", "import "+packages)
 	return err
 }
