@@ -197,6 +197,7 @@ func TestRequestBounds(t *testing.T) {
 		{"comma in a type", raven.Request{AAuth: []string{"pwd,x-card"}}, false},
 		{"empty type", raven.Request{AAuth: []string{"pwd", ""}}, false},
 		{"type outside ASCII", raven.Request{AAuth: []string{"pẃd"}}, false},
+		{"DEL in a description", raven.Request{Desc: "a\x7f"}, false},
 		{"description that is not UTF-8", raven.Request{Desc: "\xff"}, false},
 		{"message that is not UTF-8", raven.Request{Msg: "\xff"}, false},
 		{"params that are not UTF-8", raven.Request{Params: "\xff"}, false},
@@ -231,6 +232,33 @@ func TestRequestBounds(t *testing.T) {
 	}
 	if _, err := v.service(t, "1").Parse(sign(t, v, r, "1")); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestRequestDate(t *testing.T) {
+	r := &raven.Request{
+		URL:  "https://a/",
+		Date: time.Date(2024, 1, 15, 18, 30, 0, 999, time.FixedZone("", 9*60*60)),
+	}
+	got, err := r.Query()
+	if want := "ver=3&url=https%3A%2F%2Fa%2F&date=20240115T093000Z"; got != want || err != nil {
+		t.Errorf("%s, %v\nwant %s", got, err, want)
+	}
+}
+
+// TestPTagsAreCopied lets a caller change what it was given.
+func TestPTagsAreCopied(t *testing.T) {
+	v := loadVectors(t)
+	s := v.service(t, "1")
+	old := success()
+	old.Version = 2
+	text := sign(t, v, old, "1")
+	for range 2 {
+		r, err := s.Parse(text)
+		if err != nil || len(r.PTags) != 1 || r.PTags[0] != "current" {
+			t.Fatalf("%+v, %v", r, err)
+		}
+		r.PTags[0] = "changed"
 	}
 }
 

@@ -219,6 +219,19 @@ func TestSessionFixation(t *testing.T) {
 	}
 }
 
+// Whoever logs in again leaves no session behind that still works.
+func TestSessionReplaced(t *testing.T) {
+	b := newBrowser(t, newServer())
+	at := loginURL + query(t, raven.Request{IAct: raven.Must})
+	old := b.logIn(at).Cookies()[0]
+	b.answered(b.logIn(at))
+	req := httptest.NewRequest(http.MethodGet, loginURL+query(t, raven.Request{}), nil)
+	req.AddCookie(old)
+	if resp := newBrowser(t, b.server).send(req); resp.StatusCode != http.StatusOK {
+		t.Errorf("the old session: %s", resp.Status)
+	}
+}
+
 func TestForgedForm(t *testing.T) {
 	b := newBrowser(t, newServer())
 	at := loginURL + query(t, raven.Request{})
