@@ -27,6 +27,7 @@ var directions = map[string][]string{
 	"portal":    {"creds"},
 	"basic":     {"auth", "creds", "portal"},
 	"bearer":    {"auth", "creds"},
+	"raven":     {"auth"},
 	"provision": {"auth", "creds", "mac", "transport"},
 	"authtest":  {"auth", "creds", "portal", "transport"},
 	"raven/wls": {"creds", "portal", "raven"},
@@ -45,7 +46,7 @@ var leaves = map[string][]string{
 // files differ between systems, and the standard library exports none. Requests are repeated by the
 // root alone. Package bearer is for the tokens of two libraries that everybody has, and reads key
 // sets with a third. Package portal computes the hashes of passwords, of which the standard library
-// has PBKDF2 alone.
+// has PBKDF2 alone. Package raven keeps its sessions where its users keep theirs.
 var foreign = map[string][]string{
 	".":     {"github.com/hashicorp/go-retryablehttp"},
 	"creds": {"github.com/gofrs/flock"},
@@ -55,13 +56,14 @@ var foreign = map[string][]string{
 	"portal": {
 		"golang.org/x/crypto/argon2", "golang.org/x/crypto/bcrypt", "github.com/go-crypt/x/crypt",
 	},
+	"raven": {"github.com/alexedwards/scs/v2"},
 }
 
 // standalone packages import nothing from outside this module and the standard library, but for
 // what foreign names.
 var standalone = []string{
 	".", "transport", "mac", "auth", "creds", "provision", "basic", "portal", "authtest", "bearer",
-	"raven/wls",
+	"raven", "raven/wls",
 }
 
 func TestImports(t *testing.T) {
@@ -111,6 +113,8 @@ func TestImportFindings(t *testing.T) {
 		{"hashes elsewhere", "basic/x.go", "golang.org/x/crypto/bcrypt", "basic must not import"},
 		{"another hash", "portal/x.go", "golang.org/x/crypto/md4", "portal must not import golang"},
 		{"portal over HTTP", "portal/x.go", "net/http", "portal must not import net/http"},
+		{"sessions of raven", "raven/x.go", "github.com/alexedwards/scs/v2", ""},
+		{"sessions elsewhere", "bearer/x.go", "github.com/alexedwards/scs/v2", "bearer must not"},
 		{"foreign by a detour", "internal/fetch/x.go", "example.org/json", "must not import"},
 		{"root imported", "provision/x.go", module, "provision must not import ."},
 		{"root names a scheme", "client.go", module + "/mac", ". must not import mac"},

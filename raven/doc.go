@@ -2,6 +2,83 @@
 // WAA-WLS protocol, versions 1 to 3, which is also known as Ucam-WebAuth or, after the service,
 // Raven.
 //
+// # Logging in
+//
+// A [Login] does all of it for a site. In front of a page it is one line:
+//
+//	login := &raven.Login{Service: service, BaseURL: "https://app.example.org"}
+//	mux.Handle("/", login.Require(page))
+//	mux.HandleFunc("/logout", login.Logout)
+//
+// The page finds who it is with [auth.FromContext], as behind any other scheme, and how and for how
+// long with [FromContext]. With a verifier of signatures as a second argument of Require, the same
+// page serves programs, too. For all else that an [auth.Guard] can do, a Login is its Denied and a
+// member of its Stack.
+//
+// What a browser meets, in this order:
+//
+//  1. an answer of the service in the URL: it is taken, or refused with 400, 403 (no session) or
+//     405 (not by GET); then to the URL without it, by 303
+//  2. the service has just said that it did not log in: 401, once
+//  3. nobody has logged in, or it has ended, or it was not done as this page asks for: off to the
+//     service, by 303
+//  4. another site has the browser send a form: 403
+//  5. the user is not let in: 403
+//  6. the page
+//
+// Nobody is sent to the service because something went wrong there, so nothing goes round in
+// circles. What is written for people is one line of text, or the work of Failed. Programs, for
+// which there is no service, get a 401 at 2 and 3.
+//
+// An answer counts once: its token is used up, in the session, and its time and id are remembered
+// by the Login. The session gets another name with each answer, and none of a session outlives a
+// logout. How a user has logged in and when is kept there, so pages that ask for different things
+// can share it: each has a Login of its own, with the same Sessions.
+//
+//	lax := &raven.Login{Service: service, BaseURL: base, Sessions: sessions}
+//	strict := &raven.Login{Service: service, BaseURL: base, Sessions: sessions,
+//		IAct: raven.Must, MaxLife: 10 * time.Minute}
+//
+// The sessions are those of [scs.SessionManager]. That of an application has to be told that it is
+// there for https, which a Login checks:
+//
+//	sessions := scs.New()
+//	sessions.Cookie.Name, sessions.Cookie.Secure = "__Host-session", true
+//
+// Answers in versions 1 and 2 are taken as well: a service may answer a cancel in version 1,
+// without the query of the URL, whatever it was asked in.
+//
+// Two replicas of a site share the Store of their Sessions. What each Login remembers by itself is
+// for the moment in which two requests have read the same session.
+//
+// # From the Apache module
+//
+// What the directives of mod_ucam_webauth are here:
+//
+//	AAAuthService, AALogoutService  LoginURL and LogoutURL of the Service
+//	AAKeyDir                        Keys of the Service
+//	AADescription                   Desc
+//	AATimeoutMsg                    Msg, which is always sent
+//	AAForceInteract on              IAct: Must
+//	AARefuseInteract on             IAct: MustNot
+//	AAMaxSessionLife                MaxLife; 7200 s is the default of both
+//	AAIgnoreResponseLife            IgnoreWLSLife
+//	AAInactiveTimeout               InactiveTimeout
+//	AAResponseTimeout, AAClockSkew  IssueBounds{timeout + skew, skew}
+//	Require user                    RequirePrincipal
+//	Require group                   Authorize
+//	AARequiredPtags                 RequirePTags; none is AnyPTags
+//	AACancelMsg, AANeedInteractMsg  Failed, for a *StatusError
+//	AANoCookieMsg                   Failed, for ErrNoSession
+//	AALogout (a handler)            Logout, by POST
+//	AALogoutMsg                     the LogoutURL, where one is sent in any case
+//	AACookieName, -Path, -Domain    Cookie of Sessions
+//	AACookieKey                     nothing: the cookie is only the name of a session
+//	AACacheControl                  Cache-Control: private, unless the page says otherwise
+//	AAHeaders, AAHeaderKey          FromContext
+//	AAFail, AAAlwaysDecode          nothing: the first would end at the service, and the second
+//	                                is about a URL that is not changed here
+//
 // # The protocol
 //
 // The application is the agent (WAA), and the login service is the WLS. The two never talk to each

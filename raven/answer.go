@@ -1,0 +1,304 @@
+package raven
+
+import (
+	"crypto/rand"
+	"crypto/subtle"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// answerName is the parameter that an answer comes in (section 3 of the protocol).
+const answerName = "WLS-Response"
+
+// hasAnswer reports whether a request has the parameter in its URL, in whatever spelling and
+// whether or not anything is in it.
+func hasAnswer(req *http.Request) bool {
+	count, _ := findAnswers(req.URL.RawQuery)
+	return count > 0
+}
+
+// findAnswers counts the answers in a query, and returns what stands in front of the last
+// parameter, if that is one.
+func findAnswers(query string) (count int, before string) {
+	start := 0
+	for part := range strings.SplitSeq(query, "&") {
+		name, _, _ := strings.Cut(part, "=")
+		if decoded, err := url.QueryUnescape(name); err == nil && decoded == answerName {
+			count++
+			before = query[:start]
+		}
+		start += len(part) + 1
+	}
+	return count, strings.TrimSuffix(before, "&")
+}
+
+// target is the path and the query of a request as the browser has sent them: to decode and encode
+// them again could change what they mean. It begins with a slash, and is ASCII.
+func target(req *http.Request) string {
+	text := req.RequestURI
+	if !strings.HasPrefix(text, "/") { // a proxy's form, with a host that counts for nothing
+		text = req.URL.EscapedPath()
+		if req.URL.RawQuery != "" {
+			text += "?" + req.URL.RawQuery
+		}
+	}
+	if !strings.HasPrefix(text, "/") {
+		text = "/" + text
+	}
+	if path, query, _ := strings.Cut(text, "?"); query == "" {
+		text = path // a question mark with nothing behind it is lost on the way
+	}
+	return escapeNonASCII(text)
+}
+
+func escapeNonASCII(text string) string {
+	const digits = "0123456789ABCDEF"
+	var out strings.Builder
+	for i := range len(text) {
+		if c := text[i]; c < 0x80 {
+			out.WriteByte(c)
+		} else {
+			out.Write([]byte{'%', digits[c>>4], digits[c&15]})
+		}
+	}
+	return out.String()
+}
+
+// cutAnswer returns the answer that a request brings, and the request's target without it.
+func cutAnswer(req *http.Request) (answer, rest string, err error) {
+	path, query, _ := strings.Cut(target(req), "?")
+	count, before := findAnswers(query)
+	last := strings.TrimPrefix(query[len(before):], "&")
+	value, ok := strings.CutPrefix(last, answerName+"=")
+	switch {
+	case count > 1:
+		return "", "", notTaken("there is more than one")
+	case !ok || strings.Contains(value, "&"):
+		return "", "", notTaken("it is not the last parameter of the URL")
+	}
+	if answer, err = url.QueryUnescape(value); err != nil {
+		return "", "", notTaken("it is not encoded as a parameter")
+	}
+	if before != "" {
+		path += "?" + before
+	}
+	return answer, path, nil
+}
+
+// take acts upon an answer of the service. The order of the checks is that of other agents: the
+// method, the number of answers, the session, the answer itself, its URL, its token and, for a
+// success, what was asked for and the time. An answer that is not taken changes nothing.
+func (l *Login) take(w http.ResponseWriter, req *http.Request, v *visit) {
+	r, err := l.accept(req, v)
+	if err != nil {
+		l.fail(w, req, err)
+		return
+	}
+	if r.spent {
+		l.log(req, slog.LevelInfo, "raven: another tab has used the token")
+		seeOther(w, l.set.base+r.target)
+		return
+	}
+	if err := l.renew(v); err != nil {
+		l.fail(w, req, err)
+		return
+	}
+	if v.Login != nil { // a request that is still running may bring the old session back
+		l.set.ended.add(v.Login.answer(), time.Now(), l.set.sessions.Deadline(v.ctx))
+	}
+	v.Token, v.Spent = "", v.Token
+	var opened *Session
+	if r.Status == StatusSuccess {
+		opened, err = l.begin(v, r.Response)
+	} else {
+		v.Login, v.Failed = nil, &failed{Status: r.Status}
+		if r.KeyID != "" {
+			v.Failed.Msg = r.Msg
+		}
+	}
+	if err == nil {
+		if opened != nil && l.NewSession != nil {
+			l.NewSession(req.WithContext(v.ctx), opened)
+		}
+		err = l.save(w, v)
+	}
+	if err != nil {
+		l.fail(w, req, err)
+		return
+	}
+	l.log(req, slog.LevelInfo, "raven: answer taken", slog.String("status", r.Status.String()),
+		slog.String("principal", r.Principal))
+	seeOther(w, l.set.base+r.target)
+}
+
+// An accepted answer is ours, and may be acted upon.
+type accepted struct {
+	*Response
+
+	target string // where to go from here, within this site
+	spent  bool   // another answer with this token was taken before, so this one says nothing new
+}
+
+func (l *Login) accept(req *http.Request, v *visit) (*accepted, error) {
+	if req.Method != http.MethodGet {
+		return nil, errMethod
+	}
+	text, rest, err := cutAnswer(req)
+	if err != nil {
+		return nil, err
+	}
+	if !v.known {
+		return nil, ErrNoSession
+	}
+	r, err := l.Service.Parse(text)
+	if err != nil {
+		return nil, notTaken("%w", err)
+	}
+	where, ok := l.arrived(r, rest)
+	if !ok {
+		return nil, notTaken("it is for another URL")
+	}
+	now := time.Now()
+	issue := nameAnswer(r.Issue.Unix(), r.ID)
+	if l.set.answers.has(issue, now) {
+		return nil, notTaken("it was taken before")
+	}
+	if isToken(v.Spent, r.Params) {
+		return &accepted{r, where, true}, nil
+	}
+	if !isToken(v.Token, r.Params) {
+		return nil, notTaken("it was not asked for in this session")
+	}
+	if r.Status != StatusSuccess {
+		return &accepted{r, where, false}, nil
+	}
+	if !r.Satisfies(l.IAct, l.AAuth) {
+		return nil, notTaken("the user has not logged in as this page asks for")
+	}
+	// Full seconds, as those of the service are.
+	age := time.Unix(now.Unix(), 0).Sub(r.Issue)
+	if age > l.set.before || -age > l.set.after {
+		return nil, notTaken("it was written %v before now; is a clock wrong?", age)
+	}
+	// Of two requests with one answer, both may have seen the token in the session.
+	until := now.Add(l.set.before + l.set.after + time.Second)
+	fresh, full := l.set.answers.add(issue, now, until)
+	switch {
+	case full:
+		return nil, unavailable(notTaken("too many were, a moment ago"))
+	case !fresh:
+		return nil, notTaken("it was taken before")
+	}
+	return &accepted{r, where, false}, nil
+}
+
+// arrived reports whether an answer was written for the URL that it has come to, and returns the
+// target to go on to. In version 1 the service drops the query on the way, and restores it here
+// (section 3 of the protocol).
+func (l *Login) arrived(r *Response, rest string) (target string, ok bool) {
+	if r.URL == l.set.base+rest {
+		return rest, true
+	}
+	if r.Version > 1 {
+		return "", false
+	}
+	there, ours := strings.CutPrefix(r.URL, l.set.base)
+	path, query, _ := strings.Cut(there, "?")
+	here, _, _ := strings.Cut(rest, "?")
+	if !ours || path != here {
+		return "", false
+	}
+	if query != "" {
+		path += "?" + query
+	}
+	return escapeNonASCII(path), true
+}
+
+func isToken(token, params string) bool {
+	return token != "" && subtle.ConstantTimeCompare([]byte(token), []byte(params)) == 1
+}
+
+// begin puts a login into the session, and returns it if this user was not there before, or not
+// with these ptags.
+func (l *Login) begin(v *visit, r *Response) (*Session, error) {
+	sessions := l.set.sessions
+	former := v.Login
+	v.Failed = nil
+	v.Login = &login{
+		Principal: r.Principal, PTags: r.PTags, Auth: r.Auth, SSO: r.SSO,
+		Issue: r.Issue.Unix(), ID: r.ID, Last: time.Now().Unix(),
+	}
+	if r.HasLife {
+		life := int64(r.Life / time.Second)
+		v.Login.Life = &life
+	}
+	if former != nil && former.Principal != r.Principal {
+		v.Lost = ""
+		if err := sessions.Clear(v.ctx); err != nil {
+			return nil, unavailable(err)
+		}
+	}
+	opened := l.session(v.Login)
+	if end := opened.Expires(); end.After(sessions.Deadline(v.ctx)) {
+		sessions.SetDeadline(v.ctx, end)
+	}
+	if former != nil && former.Principal == r.Principal && samePTags(former.PTags, r.PTags) {
+		return nil, nil
+	}
+	return opened, nil
+}
+
+func samePTags(a, b []string) bool {
+	subset := func(a, b []string) bool {
+		return !slices.ContainsFunc(a, func(t string) bool { return !slices.Contains(b, t) })
+	}
+	return subset(a, b) && subset(b, a)
+}
+
+// redirect sends somebody to log in, from whatever page of this site he asked for.
+func (l *Login) redirect(w http.ResponseWriter, req *http.Request, v *visit, set *settings) {
+	if v.Token == "" {
+		v.Token = rand.Text()
+	}
+	here := target(req)
+	query, err := l.request(set.base+here, v.Token).Query()
+	if err != nil {
+		l.log(req, slog.LevelInfo, "raven: no way back from a login", slog.Any("reason", err))
+		w.Header().Del("WWW-Authenticate")
+		http.Error(w, "this address is too long, or malformed", http.StatusBadRequest)
+		return
+	}
+	own := set.crossOrigin.Check(req) == nil // or another site would have us ask for its form
+	if own && req.Method != http.MethodGet && req.Method != http.MethodHead {
+		v.Lost = here
+	}
+	sessions := set.sessions
+	if end := time.Now().Add(min(pendingLife, sessions.Lifetime)); v.own && v.Login == nil &&
+		(!v.known || sessions.Deadline(v.ctx).Before(end)) {
+		sessions.SetDeadline(v.ctx, end)
+	}
+	if err := l.save(w, v); err != nil {
+		l.fail(w, req, err)
+		return
+	}
+	seeOther(w, set.login+query)
+}
+
+func (l *Login) request(where, token string) *Request {
+	return &Request{
+		URL: where, Desc: l.Desc, Msg: l.Msg, AAuth: l.AAuth, IAct: l.IAct, Params: token,
+	}
+}
+
+// seeOther sends a browser elsewhere by GET (section 2 of the protocol).
+func seeOther(w http.ResponseWriter, where string) {
+	header := w.Header()
+	header.Del("WWW-Authenticate")
+	header.Set("Cache-Control", "no-store")
+	header.Set("Location", where)
+	w.WriteHeader(http.StatusSeeOther)
+}

@@ -1,0 +1,193 @@
+package raven
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/alexedwards/scs/v2"
+)
+
+const (
+	defaultMaxLife     = 2 * time.Hour
+	defaultIssueBefore = 15 * time.Second
+	defaultIssueAfter  = 5 * time.Second
+)
+
+// settings are the fields of a Login as requests need them.
+type settings struct {
+	base          string // BaseURL without a slash at its end
+	login, logout string // URLs; login ends in ? or &
+	sessions      *scs.SessionManager
+	maxLife       time.Duration // negative: none
+	before, after time.Duration
+	ptags         []string
+	crossOrigin   *http.CrossOriginProtection
+	logger        *slog.Logger
+	answers       memory // that were taken
+	ended         memory // logins that were logged out, by their answers
+}
+
+// ready checks the fields once.
+func (l *Login) ready() (*settings, error) {
+	l.once.Do(func() { l.err = l.configure(&l.set) })
+	return &l.set, l.err
+}
+
+func (l *Login) configure(set *settings) error {
+	if set.logger = l.Logger; set.logger == nil {
+		set.logger = slog.New(slog.DiscardHandler)
+	}
+	base, err := l.configureBase(set)
+	if err != nil {
+		return err
+	}
+	if err := l.configureService(set); err != nil {
+		return err
+	}
+	if err := l.configureLimits(set); err != nil {
+		return err
+	}
+	if _, err := l.request(set.base+"/", "").Query(); err != nil {
+		return fmt.Errorf("raven: the Login asks for what cannot be: %w", err)
+	}
+	if set.sessions = l.Sessions; set.sessions == nil {
+		set.sessions = ownSessions(base.Scheme == "https")
+	}
+	return checkCookie(&set.sessions.Cookie, base.Scheme == "https")
+}
+
+func (l *Login) configureBase(set *settings) (*url.URL, error) {
+	if l.BaseURL == "" {
+		return nil, errors.New("raven: the Login has no BaseURL; " +
+			"what requests say of their host cannot be trusted")
+	}
+	base, err := url.Parse(l.BaseURL)
+	switch {
+	case err != nil || base.Hostname() == "" || base.User != nil || base.Opaque != "" ||
+		strings.ContainsAny(l.BaseURL, "?# "):
+		return nil, errors.New("raven: the BaseURL of the Login is not a URL of the form " +
+			"https://host, perhaps with a port and a path")
+	case !isSafe(base):
+		return nil, errors.New("raven: the BaseURL of the Login is neither https nor on a " +
+			"loopback host")
+	}
+	set.base = strings.TrimRight(l.BaseURL, "/")
+	// A browser that is too old to say more names the origin as it sees it, and a proxy may have
+	// changed the Host that it would be compared with.
+	set.crossOrigin = new(http.CrossOriginProtection)
+	if err := set.crossOrigin.AddTrustedOrigin(base.Scheme + "://" + base.Host); err != nil {
+		return nil, fmt.Errorf("raven: the BaseURL of the Login: %w", err)
+	}
+	return base, nil
+}
+
+func (l *Login) configureService(set *settings) error {
+	if l.Service == nil {
+		return errors.New("raven: the Login has no Service")
+	}
+	if len(l.Service.Keys) == 0 {
+		return errors.New("raven: the Service of the Login has no Keys, so nobody could log in")
+	}
+	for kid, key := range l.Service.Keys {
+		if key == nil {
+			return fmt.Errorf("raven: the Service of the Login has no key %q", kid)
+		}
+	}
+	login, err := serviceURL("LoginURL", l.Service.LoginURL)
+	if err != nil {
+		return err
+	}
+	if set.login = login + "?"; strings.Contains(login, "?") {
+		set.login = login + "&"
+	}
+	if l.Service.LogoutURL == "" {
+		set.logout = set.base + "/"
+		return nil
+	}
+	set.logout, err = serviceURL("LogoutURL", l.Service.LogoutURL)
+	return err
+}
+
+func serviceURL(name, text string) (string, error) {
+	u, err := url.Parse(text)
+	if err != nil || u.Hostname() == "" || u.User != nil || u.Fragment != "" || !isSafe(u) {
+		return "", fmt.Errorf("raven: the %s of the Service is not an https URL", name)
+	}
+	return u.String(), nil
+}
+
+// isSafe reports whether nobody in between can read or change what is sent there.
+func isSafe(u *url.URL) bool {
+	if u.Scheme == "https" {
+		return true
+	}
+	host := u.Hostname()
+	address, err := netip.ParseAddr(host)
+	return u.Scheme == "http" && (host == "localhost" || err == nil && address.IsLoopback())
+}
+
+func (l *Login) configureLimits(set *settings) error {
+	if set.maxLife = l.MaxLife; l.MaxLife == 0 {
+		set.maxLife = defaultMaxLife
+	}
+	set.before = bound(l.IssueBounds[0], defaultIssueBefore)
+	set.after = bound(l.IssueBounds[1], defaultIssueAfter)
+	if set.ptags = l.RequirePTags; l.RequirePTags == nil {
+		set.ptags = []string{"current"}
+	}
+	switch {
+	case l.InactiveTimeout < 0:
+		return errors.New("raven: the Login has a negative InactiveTimeout")
+	case l.AnyPTags && l.RequirePTags != nil:
+		return errors.New("raven: the Login has AnyPTags and RequirePTags, which contradict")
+	}
+	return nil
+}
+
+func bound(given, otherwise time.Duration) time.Duration {
+	if given == 0 {
+		return otherwise
+	}
+	return max(given, 0)
+}
+
+// ownSessions is for a Login that shares its sessions with nobody. Its store sweeps for as long as
+// the process lives, as a Login does.
+func ownSessions(secure bool) *scs.SessionManager {
+	sessions := scs.New()
+	sessions.HashTokenInStore = true
+	if sessions.Cookie.Secure = secure; secure {
+		sessions.Cookie.Name = "__Host-session" // which no other host can plant
+	}
+	return sessions
+}
+
+// checkCookie refuses a cookie that others can read, or that browsers do not keep or not send.
+func checkCookie(c *scs.SessionCookie, secure bool) error {
+	name := strings.ToLower(c.Name) // as browsers compare prefixes (RFC 6265bis, section 4.1.3)
+	switch {
+	case secure && !c.Secure:
+		return errors.New("raven: the cookie of Sessions is not Secure")
+	case !c.HttpOnly:
+		return errors.New("raven: the cookie of Sessions is not HttpOnly")
+	case c.SameSite == http.SameSiteStrictMode:
+		return errors.New("raven: the cookie of Sessions is SameSite Strict; it has to be Lax, " +
+			"as a browser comes back from another site when somebody has logged in")
+	case c.SameSite != http.SameSiteLaxMode:
+		return errors.New("raven: the cookie of Sessions is not SameSite Lax")
+	case c.Path == "":
+		return errors.New("raven: the cookie of Sessions has no Path")
+	case strings.HasPrefix(name, "__host-") && (!c.Secure || c.Path != "/" || c.Domain != ""):
+		return errors.New("raven: browsers refuse a __Host- cookie that is not Secure, " +
+			"has a Domain, or a Path other than /")
+	case strings.HasPrefix(name, "__secure-") && !c.Secure:
+		return errors.New("raven: browsers refuse a __Secure- cookie that is not Secure")
+	}
+	return nil
+}

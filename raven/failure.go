@@ -1,0 +1,174 @@
+package raven
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"github.com/countersign-go/countersign/auth"
+)
+
+// Why a [Login] does not let somebody in who is there by a browser.
+var (
+	// ErrForbidden means that the user has logged in and is not let in, or that another site had
+	// the browser send the request.
+	ErrForbidden = errors.New("raven: not let in")
+	// ErrNoSession means that an answer came back without the session that it was asked for in:
+	// the browser keeps no cookies, or the user took more than an hour.
+	ErrNoSession = errors.New("raven: an answer without a session; are cookies off?")
+	// ErrAnswer means that an answer was not taken. Where the answer itself is wrong, it wraps the
+	// error of Parse as well. Nothing was changed by it.
+	ErrAnswer = errors.New("raven: answer not taken")
+)
+
+// A StatusError means that the service did not log the user in.
+type StatusError struct {
+	Status Status
+	// Msg is what the service says to the user about it, in plain text; "" if it says nothing, or
+	// did not sign it.
+	Msg string
+}
+
+// Error returns the name of the status, and not Msg.
+func (e *StatusError) Error() string {
+	return "raven: the login service did not log in: " + e.Status.String()
+}
+
+var (
+	errPending = fmt.Errorf("%w: nobody has looked at it; "+
+		"the Login has to be the Denied of the Guard", ErrAnswer)
+	errMethod = fmt.Errorf("%w: it did not come by GET", ErrAnswer)
+)
+
+// A refusal is what Authorize says. The type of its error can be found, for a page that tells more;
+// but what it wraps must not make another decision of this one.
+type refusal struct{ cause error }
+
+func (r *refusal) Error() string      { return ErrForbidden.Error() + ": " + r.cause.Error() }
+func (r *refusal) Unwrap() error      { return ErrForbidden }
+func (r *refusal) As(target any) bool { return errors.As(r.cause, target) }
+
+func notTaken(format string, args ...any) error {
+	return fmt.Errorf("%w: "+format, append([]any{ErrAnswer}, args...)...)
+}
+
+func unavailable(err error) error {
+	if errors.Is(err, auth.ErrUnavailable) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", auth.ErrUnavailable, err)
+}
+
+func isUnavailable(err error) bool {
+	return errors.Is(err, auth.ErrUnavailable) ||
+		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// fail answers with what is wrong: with the page of Failed, for people.
+func (l *Login) fail(w http.ResponseWriter, req *http.Request, err error) {
+	code, text, level := http.StatusForbidden, "you may not see this page", slog.LevelWarn
+	status, isStatus := errors.AsType[*StatusError](err)
+	header := w.Header()
+	header.Set("Cache-Control", "no-store")
+	header.Del("WWW-Authenticate") // which the Guard has set, and is for a 401
+	switch {
+	case isUnavailable(err):
+		l.log(req, slog.LevelError, "raven: login cannot be checked", slog.Any("reason", err))
+		header.Set("Retry-After", "1")
+		http.Error(w, "the login cannot be checked now", http.StatusServiceUnavailable)
+		return
+	case isStatus:
+		code, text, level = http.StatusUnauthorized, status.Status.Description(), slog.LevelInfo
+		header.Set("WWW-Authenticate", l.Challenge(req, err))
+	case errors.Is(err, ErrNoSession):
+		text, level = "you cannot log in without cookies, or it took too long", slog.LevelInfo
+	case errors.Is(err, errMethod):
+		code, text = http.StatusMethodNotAllowed, "an answer of the login service comes by GET"
+		header.Set("Allow", http.MethodGet)
+	case errors.Is(err, ErrAnswer):
+		code, text = http.StatusBadRequest, "the answer of the login service cannot be used"
+	}
+	l.log(req, level, "raven: not let in", slog.Any("reason", err))
+	if l.Failed == nil || !forPeople(req) && !hasAnswer(req) {
+		http.Error(w, text, code)
+		return
+	}
+	page := &failedWriter{ResponseWriter: w, code: code}
+	l.Failed(page, req, err)
+	page.finish()
+}
+
+// broken answers that the Login is set up wrongly.
+func (l *Login) broken(w http.ResponseWriter, req *http.Request, err error) {
+	l.log(req, slog.LevelError, "raven: the Login is set up wrongly", slog.Any("reason", err))
+	http.Error(w, "the login is set up wrongly", http.StatusInternalServerError)
+}
+
+// refuse answers a program. The Guard has written the challenges of all that it could have done.
+func (l *Login) refuse(w http.ResponseWriter) {
+	header := w.Header()
+	if header.Get("WWW-Authenticate") == "" {
+		header.Set("WWW-Authenticate", l.Challenge(nil, nil))
+	}
+	header.Set("Cache-Control", "no-store")
+	http.Error(w, "authentication required", http.StatusUnauthorized)
+}
+
+func (l *Login) log(req *http.Request, level slog.Level, message string, more ...slog.Attr) {
+	l.set.logger.LogAttrs(req.Context(), level, message, append([]slog.Attr{
+		slog.String("method", req.Method),
+		slog.String("path", req.URL.Path),
+		slog.String("remote", req.RemoteAddr),
+	}, more...)...)
+}
+
+// forPeople reports whether a page to log in on is of use to who sent a request: a browser that
+// opens a page. What a script of a page fetches cannot follow to another site.
+func forPeople(req *http.Request) bool {
+	if req.Header["Authorization"] != nil {
+		return false
+	}
+	if mode := req.Header.Get("Sec-Fetch-Mode"); mode != "" && mode != "navigate" {
+		return false
+	}
+	for _, line := range req.Header["Accept"] {
+		for kind := range strings.SplitSeq(line, ",") {
+			kind, _, _ = strings.Cut(kind, ";")
+			switch strings.ToLower(strings.TrimSpace(kind)) {
+			case "text/html", "application/xhtml+xml":
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// A failedWriter keeps the page of Failed from looking like a success.
+type failedWriter struct {
+	http.ResponseWriter
+	code  int
+	wrote bool
+}
+
+func (f *failedWriter) WriteHeader(status int) {
+	if 200 <= status && status < 300 || status == http.StatusNotModified {
+		status = f.code
+	}
+	f.wrote = f.wrote || status >= 200
+	f.ResponseWriter.WriteHeader(status)
+}
+
+func (f *failedWriter) Write(p []byte) (int, error) {
+	f.finish()
+	return f.ResponseWriter.Write(p)
+}
+
+// finish sends the status if nothing else did.
+func (f *failedWriter) finish() {
+	if !f.wrote {
+		f.WriteHeader(f.code)
+	}
+}

@@ -1,0 +1,59 @@
+package raven
+
+import (
+	"crypto/sha256"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// maxRemembered bounds a memory, to some 10 MB.
+const maxRemembered = 1 << 17
+
+// An answerID stands for the time and the id of an answer, which no two answers share (section 3 of
+// the protocol).
+type answerID [sha256.Size]byte
+
+func nameAnswer(issue int64, id string) answerID {
+	return sha256.Sum256([]byte(strconv.FormatInt(issue, 10) + "!" + id))
+}
+
+// A memory remembers answers until a time. The zero value is empty.
+type memory struct {
+	mu    sync.Mutex // guards what follows
+	until map[answerID]time.Time
+	sweep int // the size at which to look for what can be forgotten
+}
+
+// add remembers an answer, unless it is there already, or too many are.
+func (m *memory) add(id answerID, now, until time.Time) (fresh, full bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if end, ok := m.until[id]; ok && now.Before(end) {
+		return false, false
+	}
+	if len(m.until) >= max(m.sweep, 1024) {
+		for id, end := range m.until {
+			if !now.Before(end) {
+				delete(m.until, id)
+			}
+		}
+		m.sweep = min(2*len(m.until), maxRemembered)
+	}
+	if len(m.until) >= maxRemembered {
+		return true, true
+	}
+	if m.until == nil {
+		m.until = make(map[answerID]time.Time)
+	}
+	m.until[id] = until
+	return true, false
+}
+
+// has reports whether an answer is remembered.
+func (m *memory) has(id answerID, now time.Time) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	end, ok := m.until[id]
+	return ok && now.Before(end)
+}

@@ -1,0 +1,157 @@
+package raven
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+)
+
+// stateKey is under which a session of Sessions holds the state.
+const stateKey = "countersign/raven"
+
+// pendingLife is how long a session lasts that holds nothing but that somebody has gone to log in,
+// so that those who never come back do not fill the store.
+const pendingLife = time.Hour
+
+// state is what a session holds, as JSON in a string, which every Codec of Sessions keeps as it is.
+type state struct {
+	// Token goes out as params, and has to come back. It is the same for all tabs of a browser
+	// until an answer uses it up; then it is Spent.
+	Token  string  `json:"token,omitempty"`
+	Spent  string  `json:"spent,omitempty"`
+	Lost   string  `json:"lost,omitempty"` // the target of a request whose body was lost
+	Failed *failed `json:"failed,omitempty"`
+	Login  *login  `json:"login,omitempty"`
+}
+
+// failed is an answer that was no success, and about which the user has not been told yet.
+type failed struct {
+	Status Status `json:"status"`
+	Msg    string `json:"msg,omitempty"`
+}
+
+// login is what is kept of an answer that was a success. Times are Unix seconds.
+type login struct {
+	Principal string   `json:"principal"`
+	PTags     []string `json:"ptags"`
+	Auth      string   `json:"auth,omitempty"`
+	SSO       []string `json:"sso,omitempty"`
+	Issue     int64    `json:"issue"`
+	ID        string   `json:"id"`
+	Life      *int64   `json:"life,omitempty"` // seconds; nil: not said
+	Last      int64    `json:"last"`
+}
+
+// answer names the answer that a login was made by: no other has this time and this id.
+func (m *login) answer() answerID { return nameAnswer(m.Issue, m.ID) }
+
+// A visit is a request with its session.
+type visit struct {
+	state
+
+	ctx   context.Context //nolint:containedctx // it is how Sessions hands out a session
+	own   bool            // nobody but the Login saves it
+	known bool            // the request came with it
+}
+
+// open reads the session of a request, which LoadAndSave may have done already.
+func (l *Login) open(req *http.Request) (*visit, error) {
+	sessions := l.set.sessions
+	// Load returns the context that it is given if that has a session already. It is one of ours
+	// that it is compared with, as somebody else's need not be comparable.
+	type probe struct{}
+	outer := context.WithValue(req.Context(), probe{}, nil)
+	ctx, err := sessions.Load(outer, "")
+	own := ctx != outer
+	if cookie, _ := req.Cookie(sessions.Cookie.Name); err == nil && cookie != nil {
+		ctx, err = sessions.Load(outer, cookie.Value)
+	}
+	switch {
+	case err != nil:
+		return nil, unavailable(fmt.Errorf("raven: the session cannot be read: %w", err))
+	case own && sessions.IdleTimeout > 0:
+		return nil, unavailable(errors.New("raven: Sessions has an IdleTimeout, which " +
+			"needs its LoadAndSave in front of everything; InactiveTimeout does not"))
+	}
+	v := &visit{ctx: ctx, own: own, known: sessions.Token(ctx) != ""}
+	if text := sessions.GetString(ctx, stateKey); text != "" {
+		if err := json.Unmarshal([]byte(text), &v.state); err != nil {
+			return nil, unavailable(fmt.Errorf("raven: the session cannot be read: %w", err))
+		}
+	}
+	return v, nil
+}
+
+// put writes the state into the session. It is not saved by that.
+func (l *Login) put(v *visit) error {
+	text, err := json.Marshal(v.state)
+	if err != nil {
+		return unavailable(fmt.Errorf("raven: the session cannot be written: %w", err))
+	}
+	l.set.sessions.Put(v.ctx, stateKey, string(text))
+	return nil
+}
+
+// save writes the session and its cookie, if nobody else does.
+func (l *Login) save(w http.ResponseWriter, v *visit) error {
+	if err := l.put(v); err != nil || !v.own {
+		return err
+	}
+	token, expiry, err := l.set.sessions.Commit(v.ctx)
+	if err != nil {
+		return unavailable(fmt.Errorf("raven: the session cannot be saved: %w", err))
+	}
+	l.set.sessions.WriteSessionCookie(v.ctx, w, token, expiry)
+	return nil
+}
+
+// touch notes that a request was let in, at most once a second. It saves at once where it can, lest
+// a request that runs for long overwrite what others do to the session meanwhile.
+func (l *Login) touch(v *visit, s *Session, now time.Time) error {
+	if v.Login.Last == now.Unix() && !s.BodyLost {
+		return nil
+	}
+	v.Login.Last = now.Unix()
+	if s.BodyLost {
+		v.Lost = ""
+	}
+	if err := l.put(v); err != nil || !v.own {
+		return err
+	}
+	if _, _, err := l.set.sessions.Commit(v.ctx); err != nil {
+		return unavailable(fmt.Errorf("raven: the session cannot be saved: %w", err))
+	}
+	return nil
+}
+
+// renew gives the session another token, so that whoever knew the old one, or had planted it, is
+// left with nothing.
+func (l *Login) renew(v *visit) error {
+	if err := l.set.sessions.RenewToken(v.ctx); err != nil {
+		return unavailable(fmt.Errorf("raven: the session cannot be renewed: %w", err))
+	}
+	return nil
+}
+
+// end deletes a session and its cookie. A request that is running may bring the session back when
+// it saves it; the login that it holds stays ended.
+func (l *Login) end(w http.ResponseWriter, v *visit) error {
+	sessions := l.set.sessions
+	if v.Login != nil {
+		now := time.Now()
+		l.set.ended.add(v.Login.answer(), now, sessions.Deadline(v.ctx))
+	}
+	if !v.known {
+		return nil
+	}
+	if err := sessions.Destroy(v.ctx); err != nil {
+		return unavailable(fmt.Errorf("raven: the session cannot be ended: %w", err))
+	}
+	if v.own {
+		sessions.WriteSessionCookie(v.ctx, w, "", time.Time{})
+	}
+	return nil
+}
