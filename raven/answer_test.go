@@ -1,0 +1,124 @@
+package raven_test
+
+import (
+	"net/url"
+	"strings"
+	"testing"
+)
+
+// TestTarget has targets that come back from the service as they were, and some that cannot.
+func TestTarget(t *testing.T) {
+	for target, want := range map[string]string{ // what the service is given; "": 400
+		"/":                                "/",
+		"/a%20b?c=d%2Be+f":                 "/a%20b?c=d%2Be+f",
+		"/a%2Fb%2fc":                       "/a%2Fb%2fc",
+		"/a//b/../c/.":                     "/a//b/../c/.",
+		"/a?":                              "/a",
+		"/a??":                             "/a??",
+		"/a?b=c?":                          "/a?b=c?",
+		"/a?&&b":                           "/a?&&b",
+		"/a?;b=%zz&=":                      "/a?;b=%zz&=",
+		"/\xc3\xa9?\xff":                   "/%C3%A9?%FF",
+		"/a;b,c!d'e":                       "/a;b,c!d'e",
+		"/a?url=https://x.test/#":          "",
+		"/" + strings.Repeat("long", 2000): "",
+	} {
+		b := newBrowser(t, newLogin(t))
+		b.get(site + target)
+		if want == "" {
+			b.is(400, "")
+			continue
+		}
+		asked := b.asked()
+		if got := asked.Get("url"); got != site+want {
+			t.Errorf("%q: the service is given %q", target, got)
+		}
+		b.get(answer{}.write(t, asked))
+		b.is(303, site)
+		if got := b.header.Get("Location"); got != site+want {
+			t.Errorf("%q: back to %q", target, got)
+		}
+	}
+}
+
+// TestAnswerPlace is about how answers stand in a URL.
+func TestAnswerPlace(t *testing.T) {
+	for query, code := range map[string]int{ // %s is an answer
+		"?WLS-Response=%s":                303,
+		"?&WLS-Response=%s":               303, // as a service does that sees a question mark
+		"??WLS-Response=%s":               200, // no answer, but a parameter of the page's own
+		"?WLS%%2DResponse=%s":             400, // not where the service puts it
+		"?wls-response=%s":                200,
+		"?WLS-Response=%s&":               400,
+		"?WLS-Response=%s#":               400,
+		"?WLS-Response=x&WLS-Response=%s": 400,
+		"?WLS-Response&WLS-Response=%s":   400,
+		"?WLS-Response":                   400,
+		"?WLS-Response=":                  400,
+		"?a;WLS-Response=%s":              200,
+	} {
+		b := newBrowser(t, newLogin(t))
+		b.logIn(secret, answer{})
+		state := b.stored()
+		state.Token = "t"
+		b.store(state)
+		_, text, _ := strings.Cut(answer{url: secret, params: "t"}.write(t, nil), "=")
+		b.get(secret + strings.Replace(strings.ReplaceAll(query, "%%", "%"), "%s", text, 1))
+		if b.code != code || b.viewed > 0 != (code == 200) {
+			t.Errorf("%s: %d (%s), want %d", query, b.code, b.body, code)
+		}
+	}
+}
+
+// TestTwoAnswers has the query in front of an answer of version 1 be another answer.
+func TestTwoAnswers(t *testing.T) {
+	b := newBrowser(t, newLogin(t))
+	b.store(&storedState{Token: "t"})
+	back := answer{version: 1, status: 410, url: secret, params: "t"}.write(t, nil)
+	b.get(strings.Replace(back, "?", "?WLS-Response=x&", 1))
+	b.is(400, "")
+	b.get(strings.Replace(back, "?", "?a=b&", 1)) // where the service has not dropped the query
+	b.is(303, secret)
+}
+
+// FuzzLogin has request targets, with answers in them and without: nobody sees the page, nothing
+// goes wrong, and everybody is sent to the service or stays here.
+func FuzzLogin(f *testing.F) {
+	good := answer{url: secret, params: "t", id: "1"}.write(f, nil)
+	for _, target := range []string{
+		"/", "/secret", "//evil.example", "/\\evil", "/a?b=c", "/?WLS-Response=", "/a#b", "*",
+		strings.TrimPrefix(good, site), strings.TrimPrefix(good, site) + "&a=b",
+		"/secret?WLS-Response=1!410!!20240115T093000Z!1!" + url.QueryEscape(secret) + "?!!!!!t!!",
+	} {
+		f.Add(target, false)
+		f.Add(target, true)
+	}
+	l := newLogin(f)
+	b := newBrowser(f, l)
+	f.Fuzz(func(t *testing.T, target string, session bool) {
+		b.t, b.cookie, b.viewed = t, nil, 0
+		if session {
+			b.store(&storedState{Token: "t"})
+		}
+		u, err := url.ParseRequestURI(target)
+		if err != nil {
+			return
+		}
+		req := b.request("GET", site+"/")
+		req.URL, req.RequestURI = u, target
+		b.serve(req)
+		to := b.header.Get("Location")
+		here := strings.HasPrefix(to, site+"/") && !strings.ContainsAny(to, "\r\n\x00")
+		switch {
+		case b.viewed > 0 || b.stored().Login != nil && !session:
+			t.Errorf("%q is let in", target)
+		case b.code == 303 && strings.HasPrefix(to, serviceURL+"?"):
+			if where := b.asked().Get("url"); !strings.HasPrefix(where, site+"/") {
+				t.Errorf("%q: the service is given %q", target, where)
+			}
+		case b.code == 303 && here, b.code == 400, b.code == 403:
+		default:
+			t.Errorf("%q: %d to %q", target, b.code, to)
+		}
+	})
+}

@@ -1,0 +1,490 @@
+package raven_test
+
+import (
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/countersign-go/countersign/raven"
+)
+
+// TestSessionFixation_S17 has somebody plant a session in a browser before its user logs in, and
+// before he logs in once more.
+func TestSessionFixation_S17(t *testing.T) {
+	b := newBrowser(t, newLogin(t))
+	b.get(secret)
+	asked, planted := b.asked(), *b.cookie
+	b.get(answer{sso: "pwd"}.write(t, asked))
+	b.is(303, secret)
+	first := *b.cookie
+	b.handler = newStrict(b)
+	b.logIn(secret, answer{})
+
+	attacker := newBrowser(t, newLoginLike(b))
+	for _, cookie := range []*http.Cookie{&planted, &first} {
+		attacker.cookie = cookie
+		attacker.get(secret)
+		attacker.is(303, serviceURL)
+	}
+	attacker.cookie = b.cookie
+	attacker.get(secret)
+	attacker.is(200, "") // so the others could have seen it
+	if planted.Value == first.Value || first.Value == b.cookie.Value {
+		t.Error("the session was not renewed")
+	}
+}
+
+// newLoginLike is another Login on the sessions of b, for another browser.
+func newLoginLike(b *browser) *raven.Login {
+	return &raven.Login{Service: b.login.Service, BaseURL: site, Sessions: b.sessions}
+}
+
+// newStrict puts a page on the site of b that wants to see the user himself.
+func newStrict(b *browser) http.Handler {
+	l := newLoginLike(b)
+	l.IAct, l.Logger = raven.Must, b.login.Logger
+	l.NewSession = b.login.NewSession
+	l.MaxLife = 5 * time.Minute
+	return l.Require(http.HandlerFunc(b.page))
+}
+
+func TestReplayedAnswer_L5(t *testing.T) {
+	b := newBrowser(t, newLogin(t))
+	b.get(secret)
+	before := *b.cookie
+	back := answer{}.write(t, b.asked())
+	b.get(back)
+	b.is(303, secret)
+
+	b.get(back)
+	b.is(400, "")
+	b.get(secret)
+	b.is(200, "") // a replay logs nobody out
+
+	b.cookie = &before // of before the login
+	b.get(back)
+	b.is(403, "")
+	b.cookie = nil
+	b.get(back)
+	b.is(403, "")
+
+	b.logIn(secret, answer{}) // another session
+	b.get(back)
+	b.is(400, "")
+
+	b.handler = http.HandlerFunc(b.login.Logout)
+	b.send("POST", site+"/logout")
+	b.is(303, logoutURL)
+	b.handler = b.login.Require(http.HandlerFunc(b.page))
+	b.get(back)
+	b.is(403, "")
+	b.get(secret) // makes a session, with a token of its own
+	b.get(back)
+	b.is(400, "")
+	if b.viewed != 1 {
+		t.Errorf("seen %d times", b.viewed)
+	}
+}
+
+// TestReplayAtOnce_L5 has many requests with one answer, which all find the token in the session.
+func TestReplayAtOnce_L5(t *testing.T) {
+	b := newBrowser(t, newLogin(t))
+	b.get(secret)
+	back := answer{}.write(t, b.asked())
+	var group sync.WaitGroup
+	codes := make([]int, 32)
+	for i := range codes {
+		req := b.request("GET", back)
+		group.Go(func() {
+			w := httptest.NewRecorder()
+			b.handler.ServeHTTP(w, req)
+			codes[i] = w.Code
+		})
+	}
+	group.Wait()
+	taken := 0
+	for _, code := range codes {
+		if code == 303 {
+			taken++
+		} else if code != 400 && code != 403 { // 403: the session was renewed before
+			t.Errorf("status %d", code)
+		}
+	}
+	if taken != 1 {
+		t.Errorf("taken %d times", taken)
+	}
+}
+
+// TestStrangeAnswer_L4 has a good answer come to another site, page or browser.
+func TestStrangeAnswer_L4(t *testing.T) {
+	for name, tt := range map[string]struct {
+		answer answer
+		code   int
+		reason error
+	}{
+		"another token":     {answer{params: "of another browser"}, 400, raven.ErrAnswer},
+		"no token":          {answer{params: " "}, 400, raven.ErrAnswer},
+		"another site":      {answer{url: "https://other.example/secret"}, 400, raven.ErrAnswer},
+		"another port":      {answer{url: site + ":8443/secret"}, 400, raven.ErrAnswer},
+		"plain http":        {answer{url: "http://app.example.org/secret"}, 400, raven.ErrAnswer},
+		"another page":      {answer{url: site + "/other"}, 400, raven.ErrAnswer},
+		"a query more":      {answer{url: secret + "?a=1"}, 400, raven.ErrAnswer},
+		"too old":           {answer{age: 17 * time.Second}, 400, raven.ErrAnswer},
+		"too new":           {answer{age: -7 * time.Second}, 400, raven.ErrAnswer},
+		"no signature":      {answer{unsigned: true}, 400, raven.ErrUnsigned},
+		"unknown type":      {answer{auth: "x-card"}, 400, raven.ErrAuthType},
+		"failure elsewhere": {answer{status: 410, params: "other"}, 400, raven.ErrAnswer},
+		"v1, another site": {answer{version: 1, status: 410, unsigned: true,
+			url: "https://app.example.org.evil.example/secret?a=1"}, 400, raven.ErrAnswer},
+		"v1, user": {answer{version: 1, status: 410, unsigned: true,
+			url: "https://app.example.org@evil.example/secret?a=1"}, 400, raven.ErrAnswer},
+		"v1, another page": {answer{version: 1, status: 410, unsigned: true,
+			url: site + "/other?a=1"}, 400, raven.ErrAnswer},
+		"v1, fragment": {answer{version: 1, status: 410, unsigned: true,
+			url: secret + "#?a=1"}, 400, raven.ErrAnswer},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var reason error
+			l := newLogin(t)
+			l.Failed = func(_ http.ResponseWriter, _ *http.Request, err error) { reason = err }
+			b := newBrowser(t, l)
+			b.get(secret)
+			back := tt.answer.write(t, b.asked())
+			_, query, _ := strings.Cut(back, "WLS-Response=")
+			before := *b.stored()
+			b.get(secret + "?WLS-Response=" + query)
+			b.is(tt.code, "")
+			if !errors.Is(reason, tt.reason) || !errors.Is(reason, raven.ErrAnswer) {
+				t.Errorf("reason %v, want %v", reason, tt.reason)
+			}
+			if after := *b.stored(); after != before {
+				t.Errorf("the session has changed: %+v", after)
+			}
+		})
+	}
+}
+
+// TestNoToken_L4 has an answer that nobody here has asked for come to a session without a token.
+func TestNoToken_L4(t *testing.T) {
+	b := newBrowser(t, newLogin(t))
+	b.store(&storedState{})
+	b.get(answer{url: secret}.write(t, nil))
+	b.is(400, "")
+	b.get(answer{url: secret, status: 410, unsigned: true}.write(t, nil))
+	b.is(400, "")
+}
+
+// TestTooManyAnswers_L5 has an answer that could not be remembered, and so be taken twice.
+func TestTooManyAnswers_L5(t *testing.T) {
+	b := newBrowser(t, newLogin(t))
+	b.get(secret)
+	asked := b.asked()
+	b.login.FillMemory()
+	b.get(answer{}.write(t, asked))
+	b.is(503, "")
+	if b.stored().Login != nil {
+		t.Error("it was taken")
+	}
+}
+
+// TestWeakerLogin_L6 has a page that asks for more than the one that its user has logged in for.
+func TestWeakerLogin_L6(t *testing.T) {
+	for name, tt := range map[string]struct {
+		strict *raven.Login // what it asks for
+		made   answer
+		enough bool
+	}{
+		"seen by the service before": {&raven.Login{IAct: raven.Must}, answer{sso: "pwd"}, false},
+		"seen for the other page":    {&raven.Login{IAct: raven.Must}, answer{auth: "pwd"}, true},
+		"seen by another method": {&raven.Login{IAct: raven.Must, AAuth: []string{"x-card"}},
+			answer{auth: "pwd", sso: "x-card"}, false},
+		"another method": {&raven.Login{AAuth: []string{"x-card"}}, answer{auth: "pwd"}, false},
+		"that method before": {&raven.Login{AAuth: []string{"x-card"}},
+			answer{auth: "pwd", sso: "x-card"}, true},
+		"must not, though seen": {&raven.Login{IAct: raven.MustNot}, answer{auth: "pwd"}, true},
+		"too long ago": {&raven.Login{MaxLife: 10 * time.Second},
+			answer{age: 12 * time.Second}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			lax := newLogin(t)
+			lax.Service.AuthTypes = []string{"pwd", "x-card"}
+			b := newBrowser(t, lax)
+			b.logIn(secret, tt.made)
+			strict := &raven.Login{Service: lax.Service, BaseURL: site, Sessions: b.sessions,
+				IAct: tt.strict.IAct, AAuth: tt.strict.AAuth, MaxLife: tt.strict.MaxLife}
+			b.handler = strict.Require(http.HandlerFunc(b.page))
+			b.get(secret)
+			if tt.enough {
+				b.is(200, "")
+				return
+			}
+			asked := b.asked()
+			if b.viewed > 0 {
+				t.Error("the strict page was seen")
+			}
+			// The answer to it may not be weaker either: the user can change what he asks for.
+			if tt.strict.MaxLife == 0 {
+				b.get(tt.made.write(t, asked))
+				b.is(400, "")
+			}
+			better := answer{auth: "pwd"}
+			if tt.strict.AAuth != nil {
+				better.auth = "x-card"
+			}
+			b.logIn(secret, better)
+			b.get(secret)
+			b.is(200, "")
+			b.handler = lax.Require(http.HandlerFunc(b.page))
+			b.get(secret)
+			b.is(200, "") // who has done more need not do less
+		})
+	}
+}
+
+// TestForgedHost_S14 has requests that say they are for another site.
+func TestForgedHost_S14(t *testing.T) {
+	b := newBrowser(t, newLogin(t))
+	for _, name := range []string{"X-Forwarded-Host", "Forwarded", "X-Forwarded-Proto",
+		"X-Original-URL", "X-Rewrite-URL"} {
+		b.fields[name] = "host=evil.example"
+	}
+	b.get("https://evil.example/secret")
+	asked := b.asked()
+	if asked.Get("url") != secret {
+		t.Fatalf("the service is given %s", asked.Get("url"))
+	}
+	b.get(strings.Replace(answer{}.write(t, asked), "app.example.org", "evil.example", 1))
+	b.is(303, secret)
+
+	b = newBrowser(t, newLogin(t))
+	b.get(secret)
+	asked = b.asked()
+	evil := answer{url: "https://evil.example/secret"}.write(t, asked)
+	b.get(evil) // what the site of an attacker got for itself, and passes on
+	b.is(400, "")
+}
+
+// TestOpenRedirect_S13 has request targets that a browser, or a careless server, could take for
+// another site.
+func TestOpenRedirect_S13(t *testing.T) {
+	for _, target := range []string{
+		"//evil.example/x", "///evil.example", `/\evil.example`, `/\/evil.example`,
+		"/%09/evil.example", "/%0d%0aLocation:%20https://evil.example", "/@evil.example",
+		"/.evil.example", "/?next=https://evil.example", "http://evil.example/x",
+		"https://evil.example/?a=1", "http://evil.example", "http://evil.example?.x", "*",
+		"/x\xff\xfe", "/%2f%2fevil.example", "//",
+	} {
+		b := newBrowser(t, newLogin(t))
+		req := b.request("GET", site+"/")
+		u, err := url.ParseRequestURI(target)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.URL, req.RequestURI = u, target
+		b.serve(req)
+		if b.code == 400 {
+			continue
+		}
+		asked := b.asked()
+		here := asked.Get("url")
+		if !strings.HasPrefix(here, site+"/") {
+			t.Errorf("%s: the service is given %s", target, here)
+		}
+		if strings.HasPrefix(target, "http") && strings.Contains(here, "evil") {
+			t.Errorf("%s: the service is given %s", target, here)
+		}
+		if parsed, err := url.Parse(here); err != nil || parsed.Host != "app.example.org" {
+			t.Errorf("%s: the service is given %s: %v", target, here, err)
+		}
+		back := answer{}.write(t, asked)
+		req = b.request("GET", site+"/")
+		req.RequestURI = strings.TrimPrefix(back, site)
+		if req.URL, err = url.ParseRequestURI(req.RequestURI); err != nil {
+			t.Fatal(err)
+		}
+		b.serve(req)
+		b.is(303, site+"/")
+		if got := b.header.Get("Location"); got != here {
+			t.Errorf("%s: back to %s, not %s", target, got, here)
+		}
+	}
+}
+
+// TestOpenRedirectByAnswer_S13 has the one answer that may lead to another URL than its own: that
+// of version 1, where the query is what the user likes.
+func TestOpenRedirectByAnswer_S13(t *testing.T) {
+	for given, want := range map[string]string{
+		secret + "?a=1":                 secret + "?a=1",
+		secret + "?//evil.example":      secret + "?//evil.example",
+		secret + "?\u00e9":              secret + "?%C3%A9",
+		secret:                          secret,
+		secret + "?":                    secret,
+		"//evil.example/secret?a":       "",
+		"/secret?a":                     "",
+		"https://evil.example/secret?a": "",
+		site + ".evil.example/secret?a": "",
+		site + `\secret?a`:              "",
+		site + "?/secret":               "",
+	} {
+		b := newBrowser(t, newLogin(t))
+		b.get(secret)
+		back := answer{version: 1, status: 410, unsigned: true, url: given}.write(t, b.asked())
+		_, text, _ := strings.Cut(back, "WLS-Response=")
+		b.get(secret + "?WLS-Response=" + text)
+		if want == "" {
+			b.is(400, "")
+		} else if b.is(303, site+"/"); b.header.Get("Location") != want {
+			t.Errorf("%s: to %s", given, b.header.Get("Location"))
+		}
+	}
+}
+
+// TestCookiesOff has a browser that keeps no cookies: it must not go round for ever.
+func TestCookiesOff(t *testing.T) {
+	var reason error
+	l := newLogin(t)
+	l.Failed = func(w http.ResponseWriter, _ *http.Request, err error) { reason = err }
+	b := newBrowser(t, l)
+	b.get(secret)
+	asked := b.asked()
+	b.cookie = nil
+	b.get(answer{}.write(t, asked))
+	b.is(403, "")
+	if !errors.Is(reason, raven.ErrNoSession) || b.cookie != nil {
+		t.Errorf("%v, cookie %v", reason, b.cookie)
+	}
+	b.cookie = &http.Cookie{Name: "__Host-session", Value: strings.Repeat("A", 43)}
+	b.get(answer{}.write(t, asked))
+	b.is(403, "")
+}
+
+// TestCookie_S15 is about how the cookie travels, in a Login that has no Sessions of its user.
+func TestCookie_S15(t *testing.T) {
+	for base, want := range map[string]string{
+		site: "__Host-session=", "http://localhost:8080": "session=",
+	} {
+		l := newLogin(t)
+		l.BaseURL = base
+		w := httptest.NewRecorder()
+		req := httptest.NewRequest("GET", "/", nil)
+		req.Header.Set("Accept", "text/html")
+		l.ServeHTTP(w, req)
+		line := w.Header().Get("Set-Cookie")
+		if !strings.HasPrefix(line, want) || !strings.Contains(line, "Path=/;") ||
+			strings.Contains(line, "Secure") != strings.HasPrefix(base, "https") ||
+			!strings.Contains(line, "HttpOnly") || !strings.Contains(line, "SameSite=Lax") ||
+			strings.Contains(line, "Domain") || !strings.Contains(line, "Max-Age=3600") {
+			t.Errorf("%s: %s", base, line)
+		}
+		if got := w.Header().Get("Cache-Control"); got != "no-store" {
+			t.Errorf("Cache-Control: %s", got)
+		}
+	}
+}
+
+// TestLogout_S16 is about who can log somebody out, and what is left then.
+func TestLogout_S16(t *testing.T) {
+	b := newBrowser(t, newLogin(t))
+	b.logIn(secret, answer{})
+	page, stolen := b.handler, *b.cookie
+	b.handler = http.HandlerFunc(b.login.Logout)
+
+	b.get(site + "/logout")
+	if b.is(405, ""); b.header.Get("Allow") != "POST" {
+		t.Errorf("Allow: %s", b.header.Get("Allow"))
+	}
+	for _, from := range []string{"cross-site", "same-site"} {
+		b.fields["Sec-Fetch-Site"] = from
+		b.send("POST", site+"/logout")
+		b.is(403, "")
+	}
+	b.fields = map[string]string{"Origin": "https://evil.example"} // an older browser
+	b.send("POST", site+"/logout")
+	b.is(403, "")
+	b.handler = page
+	b.fields = map[string]string{}
+	b.get(secret)
+	b.is(200, "")
+
+	b.handler = http.HandlerFunc(b.login.Logout)
+	b.fields = map[string]string{"Origin": site}
+	b.send("POST", "https://behind.proxy.example/logout")
+	b.is(303, logoutURL)
+	if b.cookie != nil || b.header.Get("Cache-Control") != "no-store" {
+		t.Errorf("cookie %v, %v", b.cookie, b.header)
+	}
+	b.send("POST", site+"/logout") // with no session at all
+	b.is(303, logoutURL)
+	b.handler, b.cookie = page, &stolen
+	b.get(secret)
+	b.is(303, serviceURL)
+}
+
+// TestMeanwhile_S17 has a request that began before a logout, or before another login, save the
+// session after it.
+func TestMeanwhile_S17(t *testing.T) {
+	for name, during := range map[string]func(b *browser){
+		"logout": func(b *browser) {
+			b.handler = http.HandlerFunc(b.login.Logout)
+			b.send("POST", site+"/logout")
+			b.is(303, logoutURL)
+		},
+		"another login": func(b *browser) {
+			b.store(&storedState{Token: "t", Login: b.stored().Login})
+			b.get(answer{url: secret, params: "t"}.write(b.t, nil))
+			b.is(303, secret)
+		},
+		"a failed login": func(b *browser) {
+			b.store(&storedState{Token: "t", Login: b.stored().Login})
+			b.get(answer{url: secret, params: "t", status: 410}.write(b.t, nil))
+			b.is(303, secret)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBrowser(t, newLogin(t))
+			page := b.handler
+			b.logIn(secret, answer{sso: "pwd"})
+			stolen := *b.cookie
+			meanwhile := false
+			b.handler = b.sessions.LoadAndSave(b.login.Require(http.HandlerFunc(
+				func(_ http.ResponseWriter, req *http.Request) {
+					b.sessions.Put(req.Context(), "of the application", true)
+					if b.handler = page; !meanwhile {
+						meanwhile = true
+						during(b)
+					}
+				})))
+			b.get(secret)
+			b.cookie, b.handler = &stolen, page
+			if b.stored().Login == nil {
+				t.Fatal("the session did not come back, so there is nothing to test")
+			}
+			b.get(secret)
+			if b.is(303, serviceURL); b.viewed != 0 {
+				t.Error("a login that has ended is back")
+			}
+		})
+	}
+}
+
+// TestCrossOriginPost_S16 has another site send a form to a page of ours.
+func TestCrossOriginPost_S16(t *testing.T) {
+	b := newBrowser(t, newLogin(t))
+	b.logIn(secret, answer{})
+	b.fields["Sec-Fetch-Site"] = "cross-site"
+	b.send("POST", secret)
+	b.is(403, "")
+	b.get(secret) // a link
+	b.is(200, "")
+	b.fields["Sec-Fetch-Site"] = "same-origin"
+	b.send("POST", secret)
+	b.is(200, "")
+	if b.viewed != 2 {
+		t.Errorf("seen %d times", b.viewed)
+	}
+}
