@@ -55,7 +55,8 @@ type Verifier struct {
 	// Scheme, Header and Cookie say where the token sits. Scheme is the word in front of it in the
 	// Authorization field, compared without case; "": Bearer. Header is another field, which has
 	// the token alone; "": Authorization. Cookie is the name of a cookie, and goes without the
-	// other two; "": not in a cookie.
+	// other two; "": not in a cookie. A cookie counts as none where another site has a browser send
+	// it and the method may change something, as a zero [http.CrossOriginProtection] says.
 	Scheme, Header, Cookie string
 
 	// PyramidCookie says that the cookie is in the encoding of pyramid_jwt.
@@ -105,6 +106,8 @@ func (v *Verifier) Authenticate(req *http.Request) (*auth.Identity, error) {
 		err = refused(err)
 	case token == "":
 		return nil, auth.ErrNone
+	case p.header == "" && new(http.CrossOriginProtection).Check(req) != nil:
+		err = refused(errCrossOrigin)
 	default:
 		var id *auth.Identity
 		if id, err = v.identify(req.Context(), token); err == nil {

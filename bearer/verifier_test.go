@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -160,6 +161,40 @@ func kindOf(err error) string {
 		return "refused"
 	}
 	return "other"
+}
+
+// TestVerifierCrossOrigin_S16 has browsers send a good cookie, and programs a good token.
+func TestVerifierCrossOrigin_S16(t *testing.T) {
+	token := annToken(t, nil)
+	for _, c := range []struct {
+		name, method, site, origin string
+		want                       string // of a cookie; in a field, all are accepted
+	}{
+		{"another site", "POST", "cross-site", "https://evil.example", "anonymous"},
+		{"a neighbour", "DELETE", "same-site", "https://blog.example.org", "anonymous"},
+		{"an old browser", "POST", "", "https://evil.example", "anonymous"},
+		{"of no origin", "PUT", "", "null", "anonymous"},
+		{"to look only", "GET", "cross-site", "", "accepted"},
+		{"same origin", "POST", "same-origin", "https://app.example.org", "accepted"},
+		{"an old browser, same origin", "POST", "", "https://app.example.org", "accepted"},
+		{"no browser", "POST", "", "", "accepted"},
+	} {
+		req := httptest.NewRequestWithContext(t.Context(), c.method, siteURL, nil)
+		req.Header.Set("Cookie", "s="+token)
+		req.Header.Set("Authorization", "Bearer "+token)
+		for name, value := range map[string]string{"Sec-Fetch-Site": c.site, "Origin": c.origin} {
+			if value != "" {
+				req.Header.Set(name, value)
+			}
+		}
+		_, err := (&bearer.Verifier{Keys: hmacKey, Cookie: "s"}).Authenticate(req)
+		if got := kindOf(err); got != c.want {
+			t.Errorf("%s: %s (%v), want %s", c.name, got, err, c.want)
+		}
+		if _, err := (&bearer.Verifier{Keys: hmacKey}).Authenticate(req); err != nil {
+			t.Errorf("%s, in a field: %v", c.name, err)
+		}
+	}
 }
 
 var errDown = errors.New("the database is down")
