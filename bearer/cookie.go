@@ -133,8 +133,7 @@ func checkCookie(c *http.Cookie, ofHost bool) error {
 func (set *sessionSettings) setCookie(header http.Header, value string, maxAge int) {
 	var lines []string
 	for _, line := range header["Set-Cookie"] {
-		name, _, _ := strings.Cut(line, "=")
-		if strings.TrimSpace(name) != set.place.cookie {
+		if !set.isOurs(line) {
 			lines = append(lines, line)
 		}
 	}
@@ -144,6 +143,12 @@ func (set *sessionSettings) setCookie(header http.Header, value string, maxAge i
 	}
 	header["Set-Cookie"] = lines
 	header["Cache-Control"] = []string{"no-store"}
+}
+
+// isOurs reports whether a Set-Cookie is about the cookie of the Session.
+func (set *sessionSettings) isOurs(line string) bool {
+	name, _, _ := strings.Cut(line, "=")
+	return strings.TrimSpace(name) == set.place.cookie
 }
 
 func (set *sessionSettings) log(req *http.Request, level slog.Level, message string, reason error) {

@@ -297,8 +297,9 @@ func numericDate(t time.Time) json.Number { return json.Number(strconv.FormatInt
 // Handler returns a handler that stands in front of next, and in front of any [auth.Guard]. It
 // answers 403 to a request with our cookie that may change something, as its method says, and that
 // another site has a browser send; CrossOrigin decides which those are. It replaces the cookie of a
-// session that is due for another one, whatever next answers. If the Session is set up wrongly, it
-// answers 500 to everything.
+// session that is due for another one, whatever next answers. An answer that sets or clears the
+// cookie is kept out of caches, whatever next says. If the Session is set up wrongly, it answers
+// 500 to everything.
 //
 // A request without our cookie is let through as it is. So a login needs a check of its own, lest
 // another site log its users in as somebody else: put an [http.CrossOriginProtection] in front of
@@ -322,7 +323,9 @@ func (s *Session) Handler(next http.Handler) http.Handler {
 		known := req.WithContext(context.WithValue(req.Context(), visitKey{s}, v))
 		// What net/http cleans up after a request, it looks for in the original.
 		defer func() { req.MultipartForm = known.MultipartForm }()
-		next.ServeHTTP(w, known)
+		u := &uncachedWriter{ResponseWriter: w, set: set}
+		defer u.private() // if next writes nothing
+		next.ServeHTTP(u, known)
 	})
 	guarded := set.crossOrigin.Handler(inner)
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
