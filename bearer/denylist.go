@@ -21,6 +21,9 @@ const maxDenied = 100_000
 // signed with ECDSA can give its signature a second form. A token without jti cannot be on the
 // list, and passes. One without exp stays on it for good.
 //
+// It holds 100,000 tokens, and then takes no more. So whoever may log in and out as often as he
+// likes can keep everybody else from logging out: limit the logins, as by an [auth.Limiter].
+//
 // It knows only of what it was told since this process began. The zero value is empty, and ready
 // for use. It must not be copied after first use, and is safe for concurrent use.
 type DenyList struct {
@@ -39,6 +42,9 @@ var forever = time.Unix(1<<60, 0)
 // Revoke puts a token on the list, given the claims that a [Verifier] returned for it. A token
 // without jti cannot be told from others, which is an error. If the list is full of tokens that
 // have not ended, the error wraps [auth.ErrUnavailable], and the token is still good.
+//
+// A token stays on the list until it ends itself. Others of its session, which have the same jti,
+// may end later: a [Session] is ended by [Session.Clear].
 func (d *DenyList) Revoke(claims jwt.MapClaims) error {
 	id, ok := tokenIDOf(claims)
 	if !ok {
@@ -82,7 +88,10 @@ func (d *DenyList) add(id tokenID, end, now time.Time) error {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if _, found := d.until[id]; found {
+	if old, found := d.until[id]; found {
+		if end.After(old) {
+			d.until[id] = end
+		}
 		return nil
 	}
 	if len(d.until) >= d.sweep && !now.Before(d.next) {

@@ -112,6 +112,31 @@ func TestDenyListOutlivesLeeway(t *testing.T) {
 	})
 }
 
+// TestDenyListKeepsTheLaterEnd_J12 revokes two tokens of one session, in either order.
+func TestDenyListKeepsTheLaterEnd_J12(t *testing.T) {
+	for name, lives := range map[string][]time.Duration{
+		"the longer one last":  {time.Minute, time.Hour},
+		"the longer one first": {time.Hour, time.Minute},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			d := new(bearer.DenyList)
+			for _, life := range lives {
+				if err := d.Revoke(claimsOf("1", life)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			time.Sleep(time.Hour)
+			if d.Sweep(); !isRevoked(t, d, claimsOf("1", 0)) {
+				t.Errorf("%s: forgotten too early", name)
+			}
+			time.Sleep(5 * time.Minute) // the longest Leeway
+			if d.Sweep(); d.Held() != 0 {
+				t.Errorf("%s: never forgotten", name)
+			}
+		})
+	}
+}
+
 // TestDenyListBounded_S3 fills the list: it refuses what it cannot keep, drops nothing that is
 // alive, and has room again once tokens end.
 func TestDenyListBounded_S3(t *testing.T) {
