@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"net/http"
 	"net/textproto"
 	"strings"
@@ -189,18 +190,31 @@ func hasScheme(line, scheme string) bool {
 // the same domain.
 func (p place) getCookie(header http.Header) (string, error) {
 	value, found := "", false
-	for _, line := range header["Cookie"] {
-		for pair := range strings.SplitSeq(line, ";") {
-			name, v, ok := strings.Cut(textproto.TrimString(pair), "=")
-			if !ok || name != p.cookie {
-				continue
+	for v := range p.cookieValues(header) {
+		if found {
+			return "", errSeveral
+		}
+		value, found = v, true
+	}
+	return p.cookieToken(value)
+}
+
+// cookieValues returns the values of all cookies of the name.
+func (p place) cookieValues(header http.Header) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for _, line := range header["Cookie"] {
+			for pair := range strings.SplitSeq(line, ";") {
+				name, value, ok := strings.Cut(textproto.TrimString(pair), "=")
+				if ok && name == p.cookie && !yield(value) {
+					return
+				}
 			}
-			if found {
-				return "", errSeveral
-			}
-			value, found = v, true
 		}
 	}
+}
+
+// cookieToken returns the token that a cookie of that value holds, "" if it is empty.
+func (p place) cookieToken(value string) (string, error) {
 	switch {
 	case value == "":
 		return "", nil

@@ -157,39 +157,6 @@ func reread(claims jwt.MapClaims) (jwt.MapClaims, error) {
 	return claims, err
 }
 
-// Clear ends the session of req: it clears the cookie, in place of one that the answer sets, and
-// puts the token on the DenyList, so that no copy of it is good any more, nor of those that came
-// before or after it in the same session. Call it for a POST only, which other sites cannot have a
-// browser send through [Session.Handler].
-//
-// An error means that the cookie is cleared and the token may still be good: it has no id, the list
-// is full, or the Session is set up wrongly.
-func (s *Session) Clear(w http.ResponseWriter, req *http.Request) error {
-	set, err := s.ready()
-	if err != nil {
-		return err
-	}
-	set.setCookie(w.Header(), "", -1)
-	if s.DenyList == nil {
-		return nil
-	}
-	token, _ := set.place.get(req.Header)
-	if token == "" {
-		return nil // what is no token of ours needs no end
-	}
-	claims, err := set.verifier.verify(req.Context(), token)
-	switch {
-	case errors.Is(err, ErrRefused):
-		return nil
-	case err != nil:
-		return err
-	}
-	if login := loginTime(claims); !login.IsZero() {
-		claims["exp"] = numericDate(login.Add(set.maxAge))
-	}
-	return s.DenyList.Revoke(claims)
-}
-
 // Authenticate returns who is logged in. The error wraps [auth.ErrNone] if there is no cookie, or
 // one that is not accepted; it wraps [auth.ErrUnavailable] if that cannot be told, or if the
 // Session is set up wrongly.

@@ -1,9 +1,7 @@
 package bearer_test
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -16,7 +14,6 @@ import (
 
 	"github.com/countersign-go/countersign/auth"
 	"github.com/countersign-go/countersign/bearer"
-	"github.com/countersign-go/countersign/creds"
 )
 
 const siteURL = "https://app.example.org/"
@@ -263,90 +260,6 @@ func TestSessionOneCookie(t *testing.T) {
 	if claims["sub"] != "cyd" {
 		t.Errorf("claims %v", claims)
 	}
-}
-
-// After a logout no copy of the cookie is good, neither of those before it nor after it.
-func TestSessionLogoutRevokes(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newSession()
-		s.DenyList = new(bearer.DenyList)
-		b, thief := newBrowser(t, s), newBrowser(t, s)
-		b.visit("POST", "/login")
-		first := b.cookie
-		time.Sleep(20 * time.Minute)
-		b.visit("GET", "/")
-		second := b.cookie
-		if first.Value == second.Value {
-			t.Fatal("not replaced")
-		}
-		thief.cookie = second
-		time.Sleep(20 * time.Minute)
-		thief.visit("GET", "/") // and has another one by now
-		thief.is("bob", 1)
-		third := thief.cookie
-		if b.visit("POST", "/logout") != 200 {
-			t.Error("no logout")
-		}
-		for range 300 { // until the session would have ended
-			s.DenyList.Sweep()
-			for _, c := range []*http.Cookie{first, second, third} {
-				thief.cookie = c
-				thief.visit("GET", "/")
-				thief.is("nobody", 0)
-			}
-			time.Sleep(6 * time.Minute)
-		}
-		b.visit("POST", "/login")
-		b.visit("GET", "/")
-		b.is("bob", 0)
-	})
-}
-
-func TestSessionClearErrors(t *testing.T) {
-	s := newSession()
-	s.DenyList = new(bearer.DenyList)
-	token := mint(t, hmacKeyOf(mintSecret), nil, jwt.MapClaims{"sub": "bob", "exp": 1 << 40})
-	for name, tt := range map[string]struct {
-		cookie string
-		fails  bool
-	}{
-		"no cookie":          {"", false},
-		"garbage":            {"__Host-session=abc", false},
-		"two":                {"__Host-session=abc; __Host-session=def", false},
-		"a token without id": {"__Host-session=" + token, true},
-	} {
-		req := requestTo(t, siteURL)
-		req.Header.Set("Cookie", tt.cookie)
-		w := httptest.NewRecorder()
-		if err := s.Clear(w, req); (err != nil) != tt.fails {
-			t.Errorf("%s: %v", name, err)
-		}
-		if !strings.Contains(w.Header().Get("Set-Cookie"), "Max-Age=0") {
-			t.Errorf("%s: the cookie is not cleared", name)
-		}
-	}
-	down := errors.New("down")
-	s = newSession()
-	s.DenyList = new(bearer.DenyList)
-	s.Verifier = &bearer.Verifier{Keys: keysDown{down}}
-	req := requestTo(t, siteURL)
-	req.Header.Set("Cookie", "__Host-session="+token)
-	if err := s.Clear(httptest.NewRecorder(), req); !errors.Is(err, down) {
-		t.Errorf("the keys are down: %v", err)
-	}
-	if _, err := s.Authenticate(req); !errors.Is(err, auth.ErrUnavailable) {
-		t.Errorf("the keys are down: %v", err)
-	}
-}
-
-func hmacKeyOf(secret creds.Secret) *bearer.Key {
-	return &bearer.Key{Method: "HS256", Key: secret}
-}
-
-type keysDown struct{ err error }
-
-func (k keysDown) VerificationKey(context.Context, string) (*bearer.Key, error) {
-	return nil, k.err
 }
 
 // What another site has a browser send is refused, if it may change something.

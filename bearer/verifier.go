@@ -142,6 +142,18 @@ func (v *Verifier) place() (place, error) {
 }
 
 func (v *Verifier) verify(ctx context.Context, token string) (jwt.MapClaims, error) {
+	claims, err := v.genuine(ctx, token)
+	if err != nil {
+		return nil, err
+	}
+	if err := v.checkClaims(claims, time.Now()); err != nil {
+		return nil, refused(err)
+	}
+	return claims, nil
+}
+
+// genuine returns the claims of a token that was signed with our key, whether it is good or not.
+func (v *Verifier) genuine(ctx context.Context, token string) (jwt.MapClaims, error) {
 	t, err := parseJWS(token)
 	if err != nil {
 		return nil, refused(err)
@@ -155,19 +167,22 @@ func (v *Verifier) verify(ctx context.Context, token string) (jwt.MapClaims, err
 		return nil, refused(errKind)
 	}
 	claims, err := readClaims(t.payload)
-	if err == nil {
-		err = v.checkTimes(claims, time.Now())
+	if err != nil {
+		return nil, refused(err)
 	}
+	return claims, nil
+}
+
+// checkClaims judges what a genuine token says.
+func (v *Verifier) checkClaims(claims jwt.MapClaims, now time.Time) error {
+	err := v.checkTimes(claims, now)
 	if err == nil {
 		err = v.checkAudience(claims)
 	}
 	if err == nil && v.Issuer != "" && claims["iss"] != v.Issuer {
 		err = errIssuer
 	}
-	if err != nil {
-		return nil, refused(err)
-	}
-	return claims, nil
+	return err
 }
 
 // prove checks the signature, with the one method of the key (RFC 8725, section 3.1).

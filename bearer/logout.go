@@ -1,0 +1,70 @@
+package bearer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+)
+
+// maxCopies is how many cookies of the name Clear looks at, since each may need a look at a key.
+const maxCopies = 100
+
+var errCopies = fmt.Errorf("bearer: there are over %d cookies of the name, and not all have ended",
+	maxCopies)
+
+// Clear ends the session of req: it clears the cookie, in place of one that the answer sets, and
+// puts the token on the DenyList, so that no copy of it is good any more, nor of those that came
+// before or after it in the same session. So it does with each of several cookies of the name, of
+// which a neighbour in the same domain may have set some, and with a token that is good only later,
+// by a clock that is ahead of this one. Call it for a POST only, which other sites cannot have a
+// browser send through [Session.Handler].
+//
+// An error means that a token may still be good: it has no id, the list is full, it cannot be told
+// whether the token is ours, or there are over 100 cookies of the name. The cookie is cleared all
+// the same, unless the Session is set up wrongly: then nothing is.
+func (s *Session) Clear(w http.ResponseWriter, req *http.Request) error {
+	set, err := s.ready()
+	if err != nil {
+		return err
+	}
+	set.setCookie(w.Header(), "", -1)
+	if s.DenyList == nil {
+		return nil
+	}
+	var errs []error
+	tried := 0
+	for value := range set.place.cookieValues(req.Header) {
+		if tried++; tried > maxCopies {
+			errs = append(errs, errCopies)
+			break
+		}
+		if token, _ := set.place.cookieToken(value); token != "" {
+			errs = append(errs, s.revoke(req.Context(), set, token))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// revoke puts a token of ours on the DenyList for as long as its session can last. What is none of
+// ours, and what is never good again, needs no end.
+func (s *Session) revoke(ctx context.Context, set *sessionSettings, token string) error {
+	claims, err := set.verifier.genuine(ctx, token)
+	switch {
+	case errors.Is(err, ErrRefused):
+		return nil
+	case err != nil:
+		return err
+	}
+	_, hasID := tokenIDOf(claims)
+	err = set.verifier.checkTimes(claims, time.Now())
+	if errors.Is(err, errDate) || errors.Is(err, errNoExpiry) ||
+		errors.Is(err, errExpired) && !hasID {
+		return nil
+	}
+	if login := loginTime(claims); !login.IsZero() {
+		claims["exp"] = numericDate(login.Add(set.maxAge))
+	}
+	return s.DenyList.Revoke(claims)
+}
