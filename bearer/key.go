@@ -10,6 +10,7 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/asn1"
+	"encoding/base64"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -192,19 +193,31 @@ func octets(key any) ([]byte, bool) {
 	return nil, false
 }
 
-// isKeyFile recognises PEM, the public key of SSH, a JWK, and the DER of a certificate or a public
-// key.
+// isKeyFile recognises PEM, the public keys of SSH, a JWK, and the DER of a certificate or a public
+// key, as it is or in base64.
 func isKeyFile(secret []byte) bool {
-	if bytes.Contains(secret, []byte("-----BEGIN ")) || bytes.HasPrefix(secret, []byte("ssh-")) ||
-		bytes.HasPrefix(secret, []byte("{")) && bytes.Contains(secret, []byte(`"kty"`)) {
+	text := bytes.TrimSpace(secret)
+	if bytes.Contains(text, []byte("-----BEGIN ")) || bytes.Contains(text, []byte("---- BEGIN ")) ||
+		bytes.HasPrefix(text, []byte("{")) && bytes.Contains(text, []byte(`"kty"`)) {
 		return true
 	}
-	_, err := x509.ParsePKIXPublicKey(secret)
+	for _, kind := range []string{"ssh-", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-sha2-"} {
+		if bytes.HasPrefix(text, []byte(kind)) {
+			return true
+		}
+	}
+	digits := bytes.TrimRight(bytes.Join(bytes.Fields(text), nil), "=")
+	decoded, _ := base64.RawStdEncoding.AppendDecode(nil, digits)
+	return isDER(secret) || isDER(text) || isDER(decoded)
+}
+
+func isDER(data []byte) bool {
+	_, err := x509.ParsePKIXPublicKey(data)
 	if err != nil {
-		_, err = x509.ParsePKCS1PublicKey(secret)
+		_, err = x509.ParsePKCS1PublicKey(data)
 	}
 	if err != nil {
-		_, err = x509.ParseCertificate(secret)
+		_, err = x509.ParseCertificate(data)
 	}
 	return err == nil
 }

@@ -1,6 +1,7 @@
 package bearer_test
 
 import (
+	"bytes"
 	"context"
 	"crypto"
 	"crypto/ecdsa"
@@ -26,6 +27,10 @@ import (
 
 func inPEM(kind string, der []byte) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})
+}
+
+func inBase64(data []byte) []byte {
+	return []byte(base64std.EncodeToString(data))
 }
 
 // hardware is a crypto.Signer that does not show its key.
@@ -140,7 +145,26 @@ func TestKeyRefused_J13(t *testing.T) {
 		{"PKCS #1 as secret", "HS256", pkcs1, true, "a key file"},
 		{"certificate as secret", "HS256", cert, true, "a key file"},
 		{"key of SSH as secret", "HS256", []byte("ssh-ed25519 AAAA"), true, "a key file"},
+		{"ECDSA key of SSH as secret", "HS256", []byte("ecdsa-sha2-nistp256 AAAA"), true,
+			"a key file"},
+		{"hardware key of SSH as secret", "HS256", []byte("sk-ssh-ed25519@openssh.com AAAA"), true,
+			"a key file"},
+		{"hardware ECDSA key of SSH", "HS256",
+			[]byte("sk-ecdsa-sha2-nistp256@openssh.com AAAA"), true, "a key file"},
+		{"key of SSH behind a blank", "HS256", []byte("\r\n ssh-rsa AAAA"), true, "a key file"},
+		{"key of SSH2 as secret", "HS256", []byte("---- BEGIN SSH2 PUBLIC KEY ----\nAAAA"), true,
+			"a key file"},
 		{"JWK as secret", "HS256", jwkText, true, "a key file"},
+		{"JWK behind a new line", "HS256", append([]byte("\n"), jwkText...), true, "a key file"},
+		{"DER before a new line", "HS256", append(bytes.Clone(spki), '\n'), true, "a key file"},
+		{"DER in base64", "HS256", inBase64(spki), true, "a key file"},
+		{"PKCS #1 in base64", "HS256", inBase64(pkcs1), true, "a key file"},
+		{"certificate in base64", "HS256", inBase64(cert), true, "a key file"},
+		{"PEM without its frame", "HS256",
+			bytes.Join(bytes.Split(bytes.TrimSpace(public), []byte("\n"))[1:8], []byte("\r\n")),
+			true, "a key file"},
+		{"random bytes in base64", "HS256", inBase64(bytes.Repeat([]byte{0x30}, 48)), false, ""},
+		{"words", "HS256", []byte("a secret of ours, ssh- and {} and \"kty\""), false, ""},
 		{"public key as secret", "HS256", &r.PublicKey, true, "needs a creds.Secret or []byte"},
 
 		{"RSA of 1024 bits", "RS256", weakRSA, false, "1024 bits, where 2048"},
