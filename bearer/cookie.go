@@ -20,7 +20,10 @@ var (
 
 // ready checks the fields once.
 func (s *Session) ready() (*sessionSettings, error) {
-	s.once.Do(func() { s.err = s.configure(&s.set) })
+	s.once.Do(func() {
+		s.err = errPanic
+		s.err = s.configure(&s.set)
+	})
 	return &s.set, s.err
 }
 

@@ -112,7 +112,10 @@ func (j *JWT) MarshalJSON() ([]byte, error) {
 
 // ready returns what makes the tokens of j.
 func (j *JWT) ready() (*press, error) {
-	j.once.Do(func() { j.press, j.err = j.newPress() })
+	j.once.Do(func() {
+		j.err = errPanic
+		j.press, j.err = j.newPress()
+	})
 	return j.press, j.err
 }
 

@@ -27,6 +27,9 @@ import (
 // fault of whoever configured it, and not of a token.
 var ErrKey = errors.New("bearer: unusable key")
 
+// errPanic stays where a crypto.Signer panicked when it was first asked: once is once.
+var errPanic = fmt.Errorf("%w: its code panicked", ErrKey)
+
 // ErrUnknownKey is the error of a [KeySet] that has no key of that id.
 var ErrUnknownKey = errors.New("bearer: no key of that id")
 
@@ -74,7 +77,10 @@ func (k *Key) MarshalJSON() ([]byte, error) {
 
 // prepared returns what signs and verifies. It is made ready once.
 func (k *Key) prepared() (*signingKey, error) {
-	k.once.Do(func() { k.ready, k.err = newSigningKey(k.Method, k.Key, k.Weak) })
+	k.once.Do(func() {
+		k.err = errPanic
+		k.ready, k.err = newSigningKey(k.Method, k.Key, k.Weak)
+	})
 	return k.ready, k.err
 }
 
@@ -222,13 +228,25 @@ func isDER(data []byte) bool {
 	return err == nil
 }
 
-// parsed returns the key in a PEM file, and any other key as it is.
-func parsed(key any) (any, error) {
+// whole returns key, unless it is an Ed25519 key of the wrong length.
+func whole(key any) (any, error) {
+	if p, ok := key.(*ed25519.PrivateKey); ok && p != nil {
+		key = *p // which is a crypto.Signer too
+	}
 	public, isPublic := key.(ed25519.PublicKey)
 	private, isPrivate := key.(ed25519.PrivateKey)
 	if isPublic && len(public) != ed25519.PublicKeySize ||
 		isPrivate && len(private) != ed25519.PrivateKeySize {
 		return nil, fmt.Errorf("%w: an Ed25519 key of the wrong length", ErrKey)
+	}
+	return key, nil
+}
+
+// parsed returns the key in a PEM file, and any other key as it is.
+func parsed(key any) (any, error) {
+	key, err := whole(key)
+	if err != nil {
+		return nil, err
 	}
 	data, ok := octets(key)
 	if !ok {
@@ -241,7 +259,6 @@ func parsed(key any) (any, error) {
 	if next, _ := pem.Decode(rest); next != nil {
 		return nil, fmt.Errorf("%w: the PEM file holds more than one block", ErrKey)
 	}
-	var err error
 	switch block.Type {
 	case "PUBLIC KEY":
 		key, err = x509.ParsePKIXPublicKey(block.Bytes)
@@ -283,7 +300,8 @@ func (k *signingKey) check(weak bool) error {
 			}
 		}
 	case *jwt.SigningMethodEd25519:
-		_, fits = k.verifies.(ed25519.PublicKey)
+		key, _ := k.verifies.(ed25519.PublicKey)
+		fits = len(key) == ed25519.PublicKeySize
 	}
 	if !fits {
 		return fmt.Errorf("%w: a %T does not fit %s", ErrKey, k.verifies, k.Alg())

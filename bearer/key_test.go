@@ -182,6 +182,10 @@ func TestKeyRefused_J13(t *testing.T) {
 		{"RSA for EdDSA", "EdDSA", r, false, "does not fit EdDSA"},
 		{"short Ed25519", "EdDSA", ed25519.PublicKey{1}, false, "wrong length"},
 		{"short private Ed25519", "EdDSA", ed25519.PrivateKey{1}, false, "wrong length"},
+		{"pointer to a short one", "EdDSA", &ed25519.PrivateKey{1}, false, "wrong length"},
+		{"pointer to none", "EdDSA", (*ed25519.PrivateKey)(nil), false, "nil *ed25519.PrivateKey"},
+		{"pointer", "EdDSA", &ed, false, ""},
+		{"short public Ed25519", "EdDSA", &shows{key: ed25519.PublicKey{1}}, false, "does not fit"},
 		{"secret for RSA", "RS256", []byte("secret"), false, "not PEM"},
 		{"nil for RSA", "RS256", nil, false, "does not fit"},
 		{"certificate", "ES256", inPEM("CERTIFICATE", cert), false, "no plain public or"},
@@ -203,6 +207,46 @@ func TestKeyRefused_J13(t *testing.T) {
 				strings.Contains(err.Error(), c.want)):
 				t.Errorf("%s: %v, want %q", c.name, err, c.want)
 			}
+		}
+	}
+}
+
+// shows is a crypto.Signer with that public key, and panics without.
+type shows struct {
+	hardware
+	key crypto.PublicKey
+}
+
+func (s *shows) Public() crypto.PublicKey {
+	if s.key == nil {
+		panic("not plugged in")
+	}
+	return s.key
+}
+
+// A server recovers from a panic, and asks the key again for the next request.
+func TestKeyPanics_J13(t *testing.T) {
+	key := &bearer.Key{Method: "EdDSA", Key: new(shows)}
+	j := &bearer.JWT{Method: "EdDSA", Key: new(shows)}
+	s := &bearer.Session{JWT: &bearer.JWT{Method: "EdDSA", Key: new(shows)}}
+	for name, use := range map[string]func() error{
+		"Key": func() error { return verdict(key, "e30.e30.e30") },
+		"JWT": func() error { return j.Sign(requestTo(t, siteURL), time.Now()) },
+		"Session": func() error {
+			_, err := s.Authenticate(requestTo(t, siteURL))
+			return err
+		},
+	} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("%s: no panic, so that this test shows nothing", name)
+				}
+			}()
+			_ = use()
+		}()
+		if err := use(); !errors.Is(err, bearer.ErrKey) {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }
