@@ -42,6 +42,9 @@ type JWT struct {
 	// Key is what tokens are signed with. For HS256 and its like it is a creds.Secret or []byte
 	// with the secret. For the other methods it is a private key: a crypto.Signer, which may be a
 	// piece of hardware, or a PEM file as a creds.Secret or []byte. Required.
+	//
+	// A creds.Secret is better than []byte: a struct that holds a JWT, and not a *JWT, is printed
+	// without asking the JWT how, and so is an ed25519.PrivateKey in it.
 	Key any
 
 	// Method is how tokens are signed, as in [Key.Method]. Required.
@@ -100,7 +103,7 @@ type press struct {
 	err   error // why there is no place to put tokens
 }
 
-// Format writes the Method and the KeyID and not the Key, whatever the verb.
+// Format writes the Method and the KeyID and not the Key of a *JWT, whatever the verb.
 func (j *JWT) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "{Method:%q KeyID:%q}", j.Method, j.KeyID)
 }
@@ -244,7 +247,7 @@ func (j *JWT) mintFor(
 		return "", err
 	}
 	j.minted.keep(use, &mintedToken{
-		text: token, now: now, local: local,
+		text: &token, now: now, local: local,
 		renew: ends.Add(-min(time.Minute, lifetime/5)),
 	})
 	return token, nil

@@ -53,6 +53,9 @@ type Key struct {
 	// methods it is a public key, or a private one, whose public half is taken: an *rsa.PublicKey,
 	// an *ecdsa.PublicKey, an ed25519.PublicKey, a crypto.Signer, or any of them in PEM, as a
 	// creds.Secret or []byte. Required.
+	//
+	// A creds.Secret is better than []byte: a struct that holds a Key, and not a *Key, is printed
+	// without asking the Key how, and so is an ed25519.PrivateKey in it.
 	Key any
 
 	// Weak allows a secret that is shorter than the hash of its method (RFC 7518, section 3.2), and
@@ -60,14 +63,20 @@ type Key struct {
 	Weak bool
 
 	once  sync.Once
-	ready *signingKey
-	err   error
+	ready *readyKey
+}
+
+// A readyKey is made once. It holds the key by a pointer, as does whoever holds a readyKey: where
+// they are held by value, %s and %q print what is behind one pointer.
+type readyKey struct {
+	key *signingKey
+	err error
 }
 
 // VerificationKey returns k.
 func (k *Key) VerificationKey(context.Context, string) (*Key, error) { return k, nil }
 
-// Format writes the Method and not the Key, whatever the verb.
+// Format writes the Method and not the Key of a *Key, whatever the verb.
 func (k *Key) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "{Method:%q}", k.Method) }
 
 // MarshalJSON returns an error, since a key in clear has no business in a log or a dump.
@@ -78,10 +87,10 @@ func (k *Key) MarshalJSON() ([]byte, error) {
 // prepared returns what signs and verifies. It is made ready once.
 func (k *Key) prepared() (*signingKey, error) {
 	k.once.Do(func() {
-		k.err = errPanic
-		k.ready, k.err = newSigningKey(k.Method, k.Key, k.Weak)
+		k.ready = &readyKey{err: errPanic}
+		k.ready.key, k.ready.err = newSigningKey(k.Method, k.Key, k.Weak)
 	})
-	return k.ready, k.err
+	return k.ready.key, k.ready.err
 }
 
 // A KeyMap is a [KeySet] with a key for each key id. A token without key id is verified by the key

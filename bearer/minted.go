@@ -51,7 +51,7 @@ type purpose struct {
 
 // A mintedToken is one that can be used again.
 type mintedToken struct {
-	text  string
+	text  *string   // a pointer, so that nobody prints it who prints a JWT by value
 	now   time.Time // by the server's clock, when it was made
 	local time.Time // the same moment, with its monotonic part
 	renew time.Time // by the server's clock
@@ -78,7 +78,7 @@ func (m *minted) find(use purpose, now, local time.Time) (string, bool) {
 	if token == nil || !token.usable(now, local) {
 		return "", false
 	}
-	return token.text, true
+	return *token.text, true
 }
 
 // keep stores a token. If there are too many, those go that have ended, or else any one.
@@ -116,7 +116,7 @@ func (m *minted) drop(text string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for use, token := range m.tokens {
-		if token.text != text {
+		if *token.text != text {
 			continue
 		}
 		if local.Sub(token.local) < youth {

@@ -84,6 +84,41 @@ func TestRedaction_K6(t *testing.T) {
 	}
 }
 
+// TestRedactionByValue_K6 prints a struct that holds its keys by value.
+func TestRedactionByValue_K6(t *testing.T) {
+	const planted = "canary-77c0de-secret-of-32-bytes"
+	held := &struct {
+		Key bearer.Key
+		JWT bearer.JWT
+	}{
+		bearer.Key{Method: "HS256", Key: creds.Secret(planted)},
+		bearer.JWT{Method: "HS256", Key: creds.Secret(planted)},
+	}
+	token := must(held.JWT.Token("ann", nil, 0))
+	if err := verdict(&held.Key, token); err != nil {
+		t.Fatal(err)
+	}
+	req := requestTo(t, siteURL)
+	if err := held.JWT.Sign(req, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	sent := strings.TrimPrefix(req.Header.Get("Authorization"), "Bearer ")
+	var out bytes.Buffer
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d"} {
+		fmt.Fprintf(&out, verb+"\n", held)
+	}
+	slog.New(slog.NewTextHandler(&out, nil)).Info("value", "value", held)
+	if leaks := printed(out.String(), planted); leaks != nil {
+		t.Errorf("a secret is printed as %v", leaks)
+	}
+	if printed(out.String(), sent) != nil {
+		t.Error("a token is printed")
+	}
+	if !strings.Contains(out.String(), "HS256") {
+		t.Error("nothing was printed at all")
+	}
+}
+
 // printed lists the forms in which text holds key.
 func printed(text, key string) (found []string) {
 	raw := []byte(key)
