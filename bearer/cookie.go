@@ -103,11 +103,24 @@ func (s *Session) configureCookies(set *sessionSettings) (err error) {
 		if err := cookie.Valid(); err != nil || domain == "" {
 			return fmt.Errorf("bearer: the Domains of the Session: %q is none", domain)
 		}
+		for _, c := range set.cookies {
+			if overlap(c.Domain, domain) {
+				return fmt.Errorf("bearer: the Domains of the Session: browsers would send two "+
+					"cookies where %q and %q meet", c.Domain, domain)
+			}
+		}
 		set.cookies = append(set.cookies, cookie)
 	}
 	set.place, err = placeOf("", "", cookie.Name)
 	set.place.pyramid = s.PyramidCookie
 	return err
+}
+
+// overlap reports whether a is b, or either lies below the other.
+func overlap(a, b string) bool {
+	a = "." + strings.ToLower(strings.Trim(a, "."))
+	b = "." + strings.ToLower(strings.Trim(b, "."))
+	return strings.HasSuffix(a, b) || strings.HasSuffix(b, a)
 }
 
 // checkCookie refuses a cookie that browsers would not take (RFC 6265bis, section 5.7). They

@@ -208,6 +208,8 @@ var cookieDecisions = map[string]struct{ outcome, reason string }{
 		`200 bob; Authorization max-age=3610 path=/ secure httponly lax ` +
 			`{"auth_time":1705311000,"exp":1705318211,"iat":1705314601,"sub":"bob"}`,
 		"a session keeps the lifetime that the login gave it"},
+	"remember for several domains": {"500 nobody",
+		"one of the two lies below the other, so browsers would send two cookies there"},
 	"reissue sets the policy audience": {
 		`200 bob; Authorization max-age=7200 path=/ secure httponly lax ` +
 			`{"aud":["example.org","other.example"],"auth_time":1705311000,"exp":1705321800,` +

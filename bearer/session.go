@@ -56,8 +56,9 @@ type Session struct {
 	// Path is the path below which browsers send the cookie. "": "/".
 	Path string
 
-	// Domains are sent the cookie with all their subdomains: one cookie is set for each. Nil: only
-	// the host that sets the cookie.
+	// Domains are sent the cookie with all their subdomains: one cookie is set for each. None may be
+	// equal to another or lie below it, since browsers would send two cookies there. Nil: only the
+	// host that sets the cookie.
 	Domains []string
 
 	// SameSite says which requests that begin at other sites have the cookie. Zero: Lax, those that

@@ -134,10 +134,19 @@ func TestSessionSetup(t *testing.T) {
 		"none, insecure": func(s *bearer.Session) {
 			s.SameSite, s.Insecure = http.SameSiteNoneMode, true
 		},
-		"name":          func(s *bearer.Session) { s.Name = "a b" },
-		"path":          func(s *bearer.Session) { s.Path = "a" },
-		"path in two":   func(s *bearer.Session) { s.Path = "/a;b" },
-		"domain":        func(s *bearer.Session) { s.Domains = []string{"a_b!"} },
+		"name":        func(s *bearer.Session) { s.Name = "a b" },
+		"path":        func(s *bearer.Session) { s.Path = "a" },
+		"path in two": func(s *bearer.Session) { s.Path = "/a;b" },
+		"domain":      func(s *bearer.Session) { s.Domains = []string{"a_b!"} },
+		"a domain below": func(s *bearer.Session) {
+			s.Domains = []string{"example.com", "app.example.com"}
+		},
+		"a domain above": func(s *bearer.Session) {
+			s.Domains = []string{"app.example.com", "example.org", ".Example.com"}
+		},
+		"a domain twice": func(s *bearer.Session) {
+			s.Domains = []string{"example.com", "EXAMPLE.COM"}
+		},
 		"empty domain":  func(s *bearer.Session) { s.Domains = []string{""} },
 		"never in time": func(s *bearer.Session) { s.ReissueAfter = time.Hour },
 		"negative":      func(s *bearer.Session) { s.ReissueAfter = -1 },
@@ -182,6 +191,7 @@ func TestSessionNames(t *testing.T) {
 		"session=":        {Insecure: true},
 		"session=a":       {Path: "/app"},
 		"session=b":       {Domains: []string{"example.org"}},
+		"session=c":       {Domains: []string{"example.org", "ample.org", "an.ample.org.uk"}},
 		"own=":            {Name: "own"},
 		"__Secure-own=":   {Name: "__Secure-own", Path: "/a", SameSite: http.SameSiteNoneMode},
 	} {
