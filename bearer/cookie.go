@@ -1,6 +1,9 @@
 package bearer
 
 import (
+	"context"
+	"crypto"
+	"crypto/subtle"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -52,10 +55,54 @@ func (s *Session) configure(set *sessionSettings) (err error) {
 	if !isKind("JWT", set.verifier.Type) {
 		return errors.New("bearer: the Type of the Session's Verifier is not that of a JWT")
 	}
+	if err := set.checkKeys(s.JWT.KeyID); err != nil {
+		return err
+	}
 	if err := s.configureTimes(set); err != nil {
 		return err
 	}
 	return s.configureCookies(set)
+}
+
+// checkKeys refuses to make tokens that the Verifier would not accept. Keys that may change, or
+// have to be fetched, are not looked at.
+func (set *sessionSettings) checkKeys(kid string) error {
+	if kid != "" && !isKeyID(kid) {
+		return fmt.Errorf("bearer: the KeyID of the Session's JWT: %w", errKeyID)
+	}
+	switch set.verifier.Keys.(type) {
+	case *Key, KeyMap:
+	default:
+		return nil
+	}
+	key, err := set.verifier.Keys.VerificationKey(context.Background(), kid)
+	if err == nil && key == nil {
+		err = ErrUnknownKey
+	}
+	if err != nil {
+		return fmt.Errorf("bearer: the Session's Verifier has not the key of its JWT: %w", err)
+	}
+	ready, err := key.prepared()
+	if err != nil {
+		return err
+	}
+	// Without a signature, for which the key may be far away.
+	if own := set.press.key; own.Alg() != ready.Alg() || !equalKeys(own.verifies, ready.verifies) {
+		return errors.New("bearer: the Session's Verifier has another key or Method than its JWT")
+	}
+	return nil
+}
+
+// equalKeys compares what tokens of the same method are verified with.
+func equalKeys(a, b any) bool {
+	if secret, ok := a.([]byte); ok {
+		other, ok := b.([]byte)
+		return ok && subtle.ConstantTimeCompare(secret, other) == 1
+	}
+	public, ok := a.(interface {
+		Equal(key crypto.PublicKey) bool
+	})
+	return ok && public.Equal(b)
 }
 
 func (s *Session) configureTimes(set *sessionSettings) error {

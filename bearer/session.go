@@ -116,11 +116,13 @@ const (
 // Set begins a session: it sets the cookie on the answer, in place of one that is there already,
 // and has the answer kept out of caches. Call it once the user has proved who he is, and before
 // anything is written. What the token says, everybody who has the cookie can read: claims, then
-// sub, iat and exp, as with [JWT.Token]. Each call makes another token.
+// sub, iat and exp, as with [JWT.Token]. With TokenID of JWT or a DenyList each call makes another
+// token; else two within a second may make the same.
 //
 // An auth_time among claims, in seconds, is when the user logged in, if that was earlier than now.
 //
-// The error tells what is wrong with the Session or the claims; then the answer is as before.
+// The error tells what is wrong with the Session or the claims, which is so too if the Session
+// itself would not accept them; then the answer is as before.
 func (s *Session) Set(w http.ResponseWriter, subject string, claims jwt.MapClaims) error {
 	set, err := s.ready()
 	if err != nil {
@@ -140,8 +142,14 @@ func (s *Session) Set(w http.ResponseWriter, subject string, claims jwt.MapClaim
 	if _, ok := all["iss"]; !ok && set.verifier.Issuer != "" {
 		all["iss"] = set.verifier.Issuer
 	}
-	if all, err = reread(all); err != nil {
+	if all, err = reread(all); err == nil {
+		err = set.verifier.checkClaims(all, now)
+	}
+	if err != nil {
 		return fmt.Errorf("bearer: the claims of a session: %w", err)
+	}
+	if !now.Before(loginTime(all).Add(set.maxAge)) {
+		return errEnded
 	}
 	return s.write(w.Header(), all, now)
 }

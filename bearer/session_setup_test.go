@@ -19,6 +19,7 @@ import (
 
 	"github.com/countersign-go/countersign/auth"
 	"github.com/countersign-go/countersign/bearer"
+	"github.com/countersign-go/countersign/creds"
 )
 
 // TestSessionAcceptsItsOwn has new tokens that the Verifier would not accept, if nobody took care.
@@ -53,6 +54,9 @@ func TestSessionSetErrors(t *testing.T) {
 		"no JSON": {"f": func() {}}, "similar name": {"Sub": "x"}, "id": {"jti": 1},
 		"too long":      {"a": strings.Repeat("a", 3000)},
 		"much too long": {"a": strings.Repeat("a", 9000)},
+		"for others":    {"aud": "x"},
+		"not yet":       {"nbf": time.Now().Unix() + 60},
+		"no time":       {"nbf": "now"},
 	} {
 		w := httptest.NewRecorder()
 		if err := newSession().Set(w, "bob", claims); err == nil || len(w.Header()) > 0 {
@@ -68,9 +72,48 @@ func TestSessionSetErrors(t *testing.T) {
 	for name, claims := range map[string]jwt.MapClaims{
 		"ended": {"exp": 1}, "no number": {"exp": "x"},
 		"login too long ago": {"exp": 1 << 40, "auth_time": 1},
+		"and without end":    {"auth_time": 1},
 	} {
 		if err := endless.Set(w, "bob", claims); err == nil || len(w.Header()) > 0 {
 			t.Errorf("%s: %v, and the answer has %v", name, err, w.Header())
+		}
+	}
+}
+
+// A session that begins can go on: Set refuses what the Session itself would not accept, and keeps
+// to what its Verifier takes.
+func TestSessionAcceptsWhatItSets(t *testing.T) {
+	for name, tt := range map[string]struct {
+		verifier bearer.Verifier
+		claims   jwt.MapClaims
+		fails    bool
+	}{
+		"its issuer":     {bearer.Verifier{Issuer: "me"}, jwt.MapClaims{"iss": "me"}, false},
+		"another issuer": {bearer.Verifier{Issuer: "me"}, jwt.MapClaims{"iss": "you"}, true},
+		"one of its names": {bearer.Verifier{Audience: []string{"a", "b"}},
+			jwt.MapClaims{"aud": []string{"c", "b"}}, false},
+		"another name": {bearer.Verifier{Audience: []string{"a"}},
+			jwt.MapClaims{"aud": "b"}, true},
+		"nbf within leeway": {bearer.Verifier{Leeway: time.Minute},
+			jwt.MapClaims{"nbf": time.Now().Unix() + 30}, false},
+		"a login of the past": {bearer.Verifier{},
+			jwt.MapClaims{"auth_time": time.Now().Unix() - 3600}, false},
+	} {
+		s := newSession()
+		s.JWT.KeyID = "a"
+		s.Verifier = &tt.verifier
+		s.Verifier.Keys = bearer.KeyMap{"a": hmacKeyOf(mintSecret)}
+		w := httptest.NewRecorder()
+		if err := s.Set(w, "bob", tt.claims); (err != nil) != tt.fails {
+			t.Errorf("%s: %v", name, err)
+		}
+		if tt.fails {
+			continue
+		}
+		req := requestTo(t, siteURL)
+		req.Header.Set("Cookie", strings.Split(w.Header().Get("Set-Cookie"), ";")[0])
+		if _, err := s.Authenticate(req); err != nil {
+			t.Errorf("%s: set, and not accepted: %v", name, err)
 		}
 	}
 }
@@ -125,6 +168,28 @@ func TestSessionSetup(t *testing.T) {
 		},
 		"no Keys":    func(s *bearer.Session) { s.Verifier = &bearer.Verifier{} },
 		"other type": func(s *bearer.Session) { s.Verifier = verifierOfType("at+jwt") },
+		"other key": func(s *bearer.Session) {
+			s.Verifier = verifierOf(hmacKey)
+		},
+		"other method": func(s *bearer.Session) {
+			long := creds.Secret(strings.Repeat("k", 64))
+			s.JWT = &bearer.JWT{Method: "HS512", Key: long, Lifetime: time.Hour}
+			s.Verifier = verifierOf(hmacKeyOf(long))
+		},
+		"other public key": func(s *bearer.Session) {
+			s.JWT = &bearer.JWT{Method: "EdDSA", Key: mintKeys.ed, Lifetime: time.Hour}
+			s.Verifier = verifierOf(&bearer.Key{Method: "EdDSA", Key: edKey().Public()})
+		},
+		"no key of that id": func(s *bearer.Session) {
+			s.JWT.KeyID = "b"
+			s.Verifier = verifierOf(bearer.KeyMap{"a": hmacKeyOf(mintSecret)})
+		},
+		"nil key": func(s *bearer.Session) {
+			s.Verifier = verifierOf((*bearer.Key)(nil))
+		},
+		"useless key":         func(s *bearer.Session) { s.Verifier = verifierOf(&bearer.Key{}) },
+		"key id too long":     func(s *bearer.Session) { s.JWT.KeyID = strings.Repeat("k", 65) },
+		"key id in two lines": func(s *bearer.Session) { s.JWT.KeyID = "a\nb" },
 		"host and domain": func(s *bearer.Session) {
 			s.Name, s.Domains = "__Host-a", []string{"a.example"}
 		},
@@ -180,6 +245,8 @@ func TestSessionSetup(t *testing.T) {
 		})
 	}
 }
+
+func verifierOf(keys bearer.KeySet) *bearer.Verifier { return &bearer.Verifier{Keys: keys} }
 
 func verifierOfType(typ string) *bearer.Verifier {
 	return &bearer.Verifier{Keys: hmacKeyOf(mintSecret), Type: typ}
