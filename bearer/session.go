@@ -56,9 +56,9 @@ type Session struct {
 	// Path is the path below which browsers send the cookie. "": "/".
 	Path string
 
-	// Domains are sent the cookie with all their subdomains: one cookie is set for each. None may be
-	// equal to another or lie below it, since browsers would send two cookies there. Nil: only the
-	// host that sets the cookie.
+	// Domains are sent the cookie with all their subdomains: one cookie is set for each. None may
+	// be equal to another or lie below it, since browsers would send two cookies there. Nil: only
+	// the host that sets the cookie.
 	Domains []string
 
 	// SameSite says which requests that begin at other sites have the cookie. Zero: Lax, those that
@@ -72,8 +72,9 @@ type Session struct {
 	// somebody uses it. Zero: never.
 	ReissueAfter time.Duration
 
-	// MaxAge is how long after the login a session ends, however much it is used. Zero: 24 hours,
-	// or the Lifetime of JWT if that is longer.
+	// MaxAge is how long after the login a session ends, however much it is used. A token that does
+	// not say when it was made, by iat, is accepted with PyramidCookie only, and ends by its exp
+	// alone. Zero: 24 hours, or the Lifetime of JWT if that is longer.
 	MaxAge time.Duration
 
 	// DenyList has the sessions that were logged out; with it, each token has an id, as with
@@ -111,6 +112,7 @@ type sessionSettings struct {
 const (
 	errCrossOrigin problem = "another site has the browser send it"
 	errMaxAge      problem = "the login was too long ago"
+	errNoAge       problem = "it has no iat, so nobody knows when the login was"
 )
 
 // Set begins a session: it sets the cookie on the answer, in place of one that is there already,
@@ -247,8 +249,10 @@ func (s *Session) identify(
 			return nil, refused(errRevoked)
 		}
 	}
-	login := loginTime(id.Claims)
-	if !login.IsZero() && !time.Now().Before(login.Add(set.maxAge)) {
+	switch login := loginTime(id.Claims); {
+	case login.IsZero() && !s.PyramidCookie:
+		return nil, refused(errNoAge)
+	case !login.IsZero() && !time.Now().Before(login.Add(set.maxAge)):
 		return nil, refused(errMaxAge)
 	}
 	id.Scheme = cookieScheme

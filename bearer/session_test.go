@@ -338,6 +338,9 @@ func TestSessionGarbage_J16(t *testing.T) {
 		"nobody":     good(jwt.MapClaims{"iat": now, "exp": now + 60}),
 		"for others": good(jwt.MapClaims{"sub": "bob", "exp": now + 60, "aud": "x"}),
 		"old login":  good(jwt.MapClaims{"sub": "bob", "iat": now - 90000, "exp": now + 60}),
+		"no login":   good(jwt.MapClaims{"sub": "bob", "exp": now + 60}),
+		"a login, but no iat": good(
+			jwt.MapClaims{"sub": "bob", "auth_time": now, "exp": now + 60}),
 		"older login": good(
 			jwt.MapClaims{"sub": "bob", "iat": now, "auth_time": 1, "exp": now + 60}),
 		"of the peer": "ImV5SmhiR2NpT2lKSVV6STFOaUlzSW5SNWNDSTZJa3BYVkNKOS5leUp6",
