@@ -66,7 +66,8 @@
 //     later than now, but for the Leeway; one whose exp, nbf or iat is not a number from 0 to 2^53.
 //   - A token for another Audience, and one for any if the Verifier has none. A token of another
 //     Issuer, if one is set, and of another typ.
-//   - Two tokens in a request. A cookie by which another site has the browser change something.
+//   - Two tokens in one place of a request. A cookie by which another site has the browser change
+//     something.
 //
 // A client is told that its token is not accepted, and never why. The log is.
 //
