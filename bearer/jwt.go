@@ -32,9 +32,12 @@ const (
 )
 
 // A JWT makes tokens (RFC 7519) and signs requests with them: it is a transport.Signer, and a
-// Reader and a Refresher of that package too. [JWT.Token] makes one by hand, as a login handler
-// does. Whoever has a token can read it: it is signed and not encrypted, so no claim may be a
-// secret.
+// Reader, a Refresher and an Observer of that package too. [JWT.Token] makes one by hand, as a
+// login handler does. Whoever has a token can read it: it is signed and not encrypted, so no claim
+// may be a secret.
+//
+// With a Cookie, a Set-Cookie of that name is taken out of the answer, so that what a service makes
+// of the token does not go to other ports by a cookie jar. It is not used: the JWT makes its own.
 //
 // The fields must not be changed after the first use. A JWT must not be copied then; it is safe for
 // concurrent use, and so must Claims be.
@@ -298,6 +301,13 @@ func (j *JWT) Refresh(resp *http.Response) (again bool, err error) {
 		return false, errNotMinted
 	}
 	return j.minted.drop(token), nil
+}
+
+// Observe takes a Set-Cookie of the name of the Cookie out of resp; see [JWT].
+func (j *JWT) Observe(resp *http.Response) {
+	if j.Cookie != "" {
+		takeCookie(resp, j.Cookie)
+	}
 }
 
 // names reports whether aud, which is a text or a list of them (RFC 7519, section 4.1.3), holds

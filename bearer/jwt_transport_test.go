@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/http/cookiejar"
 	"net/http/httptest"
 	"sync"
 	"testing"
@@ -280,6 +281,41 @@ func TestJWTRedirects_K1(t *testing.T) {
 			if !carries(fields[0]) || carries(fields[1]) != (to == apiOrigin+"/b") {
 				t.Errorf("%s, to %s: %v", name, to, fields)
 			}
+		}
+	}
+}
+
+// A service that sends the token back in a cookie, as one with sliding sessions does, does not have
+// the caller's jar take it to another port.
+func TestJWTReissuedCookie_K1(t *testing.T) {
+	const elsewhere = apiOrigin + ":8443/"
+	for _, status := range []int{200, 302, 401} {
+		var got []string // what the other port was sent
+		jar, _ := cookiejar.New(nil)
+		client := &http.Client{Jar: jar, Transport: &transport.Transport{
+			Signer: &bearer.JWT{Key: mintSecret, Method: "HS256", Cookie: "session"},
+			Base: &mintService{handler: http.HandlerFunc(
+				func(w http.ResponseWriter, req *http.Request) {
+					if req.URL.Port() != "" {
+						got = append(got, req.Header.Get("Cookie"))
+						return
+					}
+					w.Header().Add("Set-Cookie", "session=reissued; Path=/")
+					w.Header().Add("Set-Cookie", "other=mine; Path=/")
+					w.Header().Set("Location", elsewhere)
+					w.WriteHeader(status)
+				})},
+		}}
+		resp, err := client.Do(requestTo(t, apiOrigin))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if status == 302 && (len(got) != 1 || got[0] != "other=mine") {
+			t.Errorf("a redirect took along %q", got)
+		}
+		if cookies := jar.Cookies(requestTo(t, elsewhere).URL); len(cookies) != 1 {
+			t.Errorf("status %d: the jar has %v", status, cookies)
 		}
 	}
 }
