@@ -76,6 +76,7 @@ type Cache[C any] struct {
 
 	mu      sync.Mutex    // guards all below; never held while a function of the user runs
 	flight  *flight[C]    // the latest fetch, under way or done; nil before the first
+	asked   *flight[C]    // the latest after which the service asked for a back-off; nil: none
 	backoff time.Duration // the longest that the latest failure could last, 0 after a success
 	shield  time.Time     // until then, Reject does nothing
 	step    time.Duration // the length of the latest shield, 0 if it was lifted
@@ -187,6 +188,11 @@ func (c *Cache[C]) board(ctx context.Context) (*flight[C], error) {
 	case f.flying, e.settled(), f.failed != nil && time.Now().Before(f.failed.until):
 		return f, nil
 	}
+	if a := c.asked; a != nil && time.Now().Before(a.failed.least) {
+		// What was sent meanwhile, by Replace, says nothing about the service that is asked.
+		c.flight = a
+		return a, nil
+	}
 	if e != nil {
 		e.setDue(0) // nobody else needs to come here for a renewal
 	}
@@ -248,8 +254,10 @@ func (c *Cache[C]) Confirm(good func(C) bool) {
 // service has sent others without being asked. next is given the current ones, and returns their
 // replacement. That goes the way of what was fetched: Fetched is told of it first, and those who
 // have good credentials meanwhile do not wait for it. Nothing happens if it has expired, or is what
-// was rejected, or if a fetch is under way, which is going to bring others. Replace does not block.
-// next is called at most once; its panics are the caller's, and so are those of Expires and ID.
+// was rejected, or if a fetch is under way, which is going to bring others. A back-off that the
+// service asked for goes on: it holds for the fetch that the replacement will need. Replace does
+// not block. next is called at most once; its panics are the caller's, and so are those of Expires
+// and ID.
 func (c *Cache[C]) Replace(next func(current C) (C, bool)) {
 	old := c.current.Load()
 	if old == nil {

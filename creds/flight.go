@@ -53,6 +53,7 @@ type within[C any] struct{ c *Cache[C] }
 type failure struct {
 	err   error
 	pause time.Duration // the least back-off
+	least time.Time     // the end of that
 	until time.Time     // the end of the back-off
 }
 
@@ -152,6 +153,9 @@ func (c *Cache[C]) land(f *flight[C], e *entry[C], failed *failure) {
 	if failed != nil {
 		c.backOff(now, old, failed)
 		f.failed = failed
+		if failed.pause > 0 {
+			c.asked = f
+		}
 		return
 	}
 	c.backoff = 0
@@ -168,6 +172,7 @@ func (c *Cache[C]) land(f *flight[C], e *entry[C], failed *failure) {
 func (c *Cache[C]) backOff(now time.Time, old *entry[C], failed *failure) {
 	c.backoff = longer(c.backoff)
 	// Chance comes on top of what the service asked for, since it asked the whole fleet for it.
+	failed.least = now.Add(failed.pause)
 	failed.until = now.Add(min(failed.pause+c.draw(c.backoff), finalStep))
 	if !old.valid() || old.expires.IsZero() {
 		return
@@ -175,8 +180,8 @@ func (c *Cache[C]) backOff(now time.Time, old *entry[C], failed *failure) {
 	// Waiting was easy while there were good credentials. Only what the service asked for holds on.
 	if old.expires.Before(failed.until) {
 		failed.until = old.expires
-		if least := now.Add(failed.pause); failed.until.Before(least) {
-			failed.until = least
+		if failed.until.Before(failed.least) {
+			failed.until = failed.least
 		}
 	}
 	old.setDue(old.expires.Sub(failed.until))

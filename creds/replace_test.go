@@ -2,6 +2,7 @@ package creds_test
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -192,5 +193,32 @@ func TestReplaceAfterFailure(t *testing.T) {
 		if err := c.Err(); err != nil {
 			t.Error(err)
 		}
+	})
+}
+
+// It does not end the back-off that a service has asked for.
+func TestReplaceAfterRetryAfter_F14(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := &endpoint{}
+		c := e.cache()
+		k := want(t, c, "key 1")
+		c.Reject(is(k))
+		e.fails = pauseError{after: 4 * time.Minute}
+		want(t, c, "key 1")
+		for n := range 20 {
+			sent := &key{id: fmt.Sprint("sent ", n), expires: time.Now().Add(10 * time.Second)}
+			c.Replace(with(k, sent))
+			synctest.Wait()
+			k = wantAtOnce(t, c, sent.id)
+			time.Sleep(9900 * time.Millisecond)
+			wantAtOnce(t, c, sent.id) // in its renewal window
+			if err := c.Err(); !errors.Is(err, e.fails) {
+				t.Fatalf("why it is not renewed: %v", err)
+			}
+		}
+		e.wantCalls(t, 2, "before the service may be asked again")
+		time.Sleep(time.Minute)
+		e.fails = nil
+		want(t, c, "key 3")
 	})
 }
