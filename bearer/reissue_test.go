@@ -224,6 +224,50 @@ func TestReissuedFetchedSlow(t *testing.T) {
 	})
 }
 
+// A service that sets a cookie for a second with each answer does not have a login that was refused
+// tried again each time, nor one that works.
+func TestReissuedForASecond_F14(t *testing.T) {
+	works := func() *view { return &view{fields: []string{"Set-Cookie", "session=new; Max-Age=1"}} }
+	for name, test := range map[string]struct {
+		view   *view
+		every  time.Duration
+		logins int
+	}{
+		"works":   {works(), time.Second, 0}, // a token is good for 5 s at least
+		"refused": {&view{status: 401}, 4900 * time.Millisecond, 1},
+		"asked to wait": {&view{status: 503, fields: []string{"Retry-After", "300"}},
+			4900 * time.Millisecond, 1},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			login := test.view.login()
+			login.Cookie = "session"
+			n := 0
+			rt := &transport.Transport{
+				Signer: &bearer.Signer{Cookie: "session", Source: &bearer.Tokens{
+					Token: &oauth2.Token{
+						AccessToken: "s0", Expiry: time.Now().Add(5 * time.Second)},
+					Fetch: login.Token,
+				}},
+				Base: network(func(req *http.Request) (*http.Response, error) {
+					n++
+					time.Sleep(time.Millisecond) // so that a login that it began has ended
+					return answer(req, 200, "Set-Cookie", fmt.Sprintf("session=n%d; Max-Age=1", n)),
+						nil
+				}),
+			}
+			for start := time.Now(); time.Since(start) < 270*time.Second; {
+				if resp, err := rt.RoundTrip(newRequest(t, "https://a.example/")); err == nil {
+					_ = resp.Body.Close()
+				}
+				time.Sleep(test.every)
+			}
+			if got := len(test.view.sent); got != test.logins {
+				t.Errorf("%s: %d logins, want %d", name, got, test.logins)
+			}
+		})
+	}
+}
+
 // Whatever looks like a JWT is a hint, and no more.
 func FuzzExpiryInside(f *testing.F) {
 	for _, claims := range []string{

@@ -184,10 +184,16 @@ func (k *tokenKeeper) fetch(ctx context.Context, old *tokenGrant) (*oauth2.Token
 	if t.Expiry.IsZero() && t.ExpiresIn > 0 {
 		t.Expiry = now.Add(seconds(t.ExpiresIn))
 	}
-	if least := now.Add(minTokenLife); now.Before(t.Expiry) && t.Expiry.Before(least) {
-		t.Expiry = least
-	}
+	t.Expiry = notTooSoon(t.Expiry, now)
 	return &t, nil
+}
+
+// notTooSoon returns the end of a token that lasts from now, for minTokenLife at least.
+func notTooSoon(end, now time.Time) time.Time {
+	if least := now.Add(minTokenLife); now.Before(end) && end.Before(least) {
+		return least
+	}
+	return end
 }
 
 // checkToken refuses what could not be sent, before it is stored.
@@ -207,6 +213,7 @@ func checkToken(t *oauth2.Token) error {
 // reissue returns the grant for a token that takes the place of current.
 func (k *tokenKeeper) reissue(current *tokenGrant, t *oauth2.Token) (*tokenGrant, bool) {
 	next := *t
+	next.Expiry = notTooSoon(next.Expiry, time.Now())
 	if next.RefreshToken == "" {
 		next.RefreshToken = current.token.RefreshToken
 	}
