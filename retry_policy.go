@@ -28,7 +28,12 @@ func repeatable(req *http.Request) bool {
 		http.MethodPut, http.MethodDelete:
 		return true
 	}
-	return req.Header.Get("Idempotency-Key") != "" || req.Header.Get("X-Idempotency-Key") != ""
+	return hasKey(req, "Idempotency-Key") || hasKey(req, "X-Idempotency-Key")
+}
+
+// hasKey ignores blanks, which net/http does not send.
+func hasKey(req *http.Request, name string) bool {
+	return strings.TrimSpace(req.Header.Get(name)) != ""
 }
 
 // mayPass reports whether what an attempt ended with may pass by itself. A refusal does not: the

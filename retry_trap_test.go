@@ -144,6 +144,7 @@ func TestTrap05_PostOnce_B5(t *testing.T) {
 		{"LOCK", "", false},
 		{"POST", "Idempotency-Key: 7", true}, {"PATCH", "X-Idempotency-Key: 7", true},
 		{"POST", "Idempotency-Key: ", false}, {"POST", "Idempotency: 7", false},
+		{"POST", "Idempotency-Key:  \t", false}, {"POST", "X-Idempotency-Key:  ", false},
 	} {
 		for name, r := range map[string]reply{
 			"503":   {status: 503},
