@@ -25,8 +25,8 @@ type tokenGrant struct {
 	token *oauth2.Token
 
 	// serial is higher than that of the token before, in whatever process that was: the time in
-	// milliseconds, or what follows the one before where the clock was set back. 0: what Tokens
-	// began with.
+	// milliseconds, or what follows the one before where the clock was set back, or the token was
+	// not fetched. 0: what Tokens began with.
 	serial int64
 
 	reissued bool // it was not fetched, and is not stored yet
@@ -225,8 +225,9 @@ func (k *tokenKeeper) reissue(current *tokenGrant, t *oauth2.Token) (*tokenGrant
 			return nil, false
 		}
 	}
-	g := &tokenGrant{token: &next, serial: after(current, k.latest.Load()), reissued: true}
-	return g, true
+	// It comes next to current and no later: what another process has fetched meanwhile is newer,
+	// and has the refresh token that is still good.
+	return &tokenGrant{token: &next, serial: current.serial + 1, reissued: true}, true
 }
 
 // guarded returns a context under which package oauth2 follows no redirect, which could take what

@@ -287,6 +287,34 @@ func TestReissuedLateToStore_F12(t *testing.T) {
 	})
 }
 
+// What was sent unasked to a process that is behind does not take the place of the refresh token
+// that another process has stored, and the one that is used up is not used again.
+func TestReissuedBehindOthers_K13(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server, store := newRotation(), newMemory()
+		a, b := server.tokens(store), server.tokens(store)
+		wantToken(t, a, "token1")
+		wantToken(t, b, "token1")
+		a.Reject(is("token1"))
+		wantToken(t, a, "token2")
+		time.Sleep(time.Minute)
+		b.Replace(is("token1"), &oauth2.Token{AccessToken: "sent"})
+		synctest.Wait()
+		wantToken(t, b, "sent")
+		if !strings.Contains(store.text(), `"refresh2"`) {
+			t.Errorf("the record is %s", store.text())
+		}
+		b.Reject(is("sent"))
+		wantToken(t, b, "token2")
+		a.Confirm(is("token2"))
+		a.Reject(is("token2"))
+		wantToken(t, a, "token3")
+		if server.theft || server.called() != 3 {
+			t.Errorf("%d calls, a refresh token used twice: %v", server.called(), server.theft)
+		}
+	})
+}
+
 func TestStoreNeedsName(t *testing.T) {
 	p := newRotation().tokens(newMemory())
 	p.Name = ""
