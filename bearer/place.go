@@ -17,6 +17,9 @@ const (
 
 	// maxToken is the longest token that is sent or read, in bytes, and so the longest field.
 	maxToken = 8 << 10
+
+	// maxTaken is the longest token that is taken up, so that it can be sent with a scheme too.
+	maxTaken = maxToken - 64
 )
 
 // A place is where in a request a token sits.
@@ -89,8 +92,12 @@ func (p place) put(header http.Header, token string) error {
 	if p.pyramid {
 		token = pyramidEncode(token)
 	}
+	limit := maxToken
+	if p.scheme != "" {
+		limit -= len(p.scheme) + 1
+	}
 	switch {
-	case len(token) > maxToken-len(p.scheme)-1:
+	case len(token) > limit:
 		return fmt.Errorf("bearer: the token is over %d bytes, which servers refuse", maxToken)
 	case p.header == "":
 		p.putCookie(header, token)

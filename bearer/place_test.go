@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"golang.org/x/oauth2"
 )
 
 func TestPlaceGet(t *testing.T) {
@@ -67,6 +69,36 @@ func TestPlaceGet(t *testing.T) {
 		got, err := test.place.get(http.Header{name: test.lines})
 		if got != test.want || (err != nil) != test.err {
 			t.Errorf("%s: got %q, %v; want %q", test.name, got, err, test.want)
+		}
+	}
+}
+
+// A token that is taken up can be sent in every place, and the longest that is sent can be read.
+func TestLongestToken(t *testing.T) {
+	taken := strings.Repeat("x", maxTaken)
+	if err := checkToken(&oauth2.Token{AccessToken: taken}); err != nil {
+		t.Error(err)
+	}
+	if checkToken(&oauth2.Token{AccessToken: taken + "x"}) == nil {
+		t.Error("a longer one is taken up")
+	}
+	for _, p := range []place{
+		{scheme: "Bearer", header: "Authorization"}, {header: "X-Token"}, {cookie: "s"},
+		{scheme: strings.Repeat("s", 63), header: "Authorization"},
+	} {
+		longest := maxToken
+		if p.scheme != "" {
+			longest -= len(p.scheme) + 1
+		}
+		for n, sent := range map[int]bool{maxTaken: true, longest: true, longest + 1: false} {
+			header := make(http.Header)
+			err := p.put(header, strings.Repeat("x", n))
+			if (err == nil) != sent {
+				t.Errorf("%+v: %d bytes: %v", p, n, err)
+			}
+			if got, err := p.get(header); sent && (err != nil || len(got) != n) {
+				t.Errorf("%+v: read %d bytes of %d, %v", p, len(got), n, err)
+			}
 		}
 	}
 }

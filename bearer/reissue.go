@@ -31,7 +31,7 @@ func (s *Signer) observeCookie(resp *http.Response, sent sentToken) {
 		}
 		return
 	}
-	if r, ok := s.Source.(replacer); ok && isToken(c.Value) && len(c.Value) <= maxToken {
+	if r, ok := s.Source.(replacer); ok && checkToken(token) == nil {
 		r.Replace(sent.is, token)
 	}
 }

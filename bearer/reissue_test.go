@@ -92,7 +92,7 @@ func TestReissuedCookie(t *testing.T) {
 		{"a value that cannot be sent", func() []string { return []string{`session="a b"`} },
 			"first", time.Hour},
 		{"one too long", func() []string {
-			return []string{"session=" + strings.Repeat("a", 9000)}
+			return []string{"session=" + strings.Repeat("a", 8129)}
 		}, "first", time.Hour},
 		{"a JWT that has ended", func() []string { return []string{"session=" + exp(-time.Hour)} },
 			"first", time.Hour},

@@ -203,9 +203,9 @@ func checkToken(t *oauth2.Token) error {
 		return errors.New("bearer: Fetch returned nil, and no error")
 	case t.AccessToken == "":
 		return errors.New("bearer: the token has no AccessToken")
-	case !isToken(t.AccessToken) || len(t.AccessToken) > maxToken:
+	case !isToken(t.AccessToken) || len(t.AccessToken) > maxTaken:
 		return fmt.Errorf("bearer: the token holds what cannot be sent, or is over %d bytes",
-			maxToken)
+			maxTaken)
 	}
 	return nil
 }

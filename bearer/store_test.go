@@ -315,6 +315,27 @@ func TestReissuedBehindOthers_K13(t *testing.T) {
 	})
 }
 
+// What cannot be sent is not stored, where it would be in the way of all processes.
+func TestTooLongIsNotStored(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, long := newMemory(), 8<<10
+		p := &bearer.Tokens{Store: store, Name: "ann",
+			Fetch: func(context.Context, *oauth2.Token) (*oauth2.Token, error) {
+				return &oauth2.Token{AccessToken: strings.Repeat("x", long)}, nil
+			}}
+		s := &bearer.Signer{Source: p}
+		if err := s.Sign(newRequest(t, "https://a.example/"), time.Now()); err == nil ||
+			store.writes != 0 {
+			t.Errorf("%v after %d writes", err, store.writes)
+		}
+		time.Sleep(time.Minute)
+		long = 8000
+		if err := s.Sign(newRequest(t, "https://a.example/"), time.Now()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestStoreNeedsName(t *testing.T) {
 	p := newRotation().tokens(newMemory())
 	p.Name = ""
