@@ -73,11 +73,12 @@ var (
 )
 
 // lost returns the part of err that says that there was no connection, or that it ended before an
-// answer began; nil if nothing says so. An answer that was cut off is io.ErrUnexpectedEOF. A dial
-// that took too long counts, though it looks like a deadline of the request.
+// answer began; nil if nothing says so. A dial that took too long counts, though it looks like a
+// deadline of the request.
 func lost(err error) error {
-	if err == nil {
-		return nil
+	if err == nil || err == io.ErrUnexpectedEOF { //nolint:errorlint // wrapped, it is another
+		// This is how HTTP/2 tells. For HTTP/1 it is an answer that was cut off, and wrapped.
+		return err
 	}
 	op, ok := errors.AsType[*net.OpError](err)
 	for ; ok; op, ok = errors.AsType[*net.OpError](op.Err) { // a proxy's hides that of the dial

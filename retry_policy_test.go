@@ -63,10 +63,10 @@ func TestRetryError_B10(t *testing.T) {
 		{"closed", io.EOF, true},
 		{"closed while idle", text("http: server closed idle connection"), true},
 		{"lost, HTTP/2", text("http2: client connection lost"), true},
+		{"closed, HTTP/2", io.ErrUnexpectedEOF, true},
 		{"slow dial", &net.OpError{Op: "dial", Err: context.DeadlineExceeded}, true},
 		{"slow handshake", text("net/http: TLS handshake timeout"), true},
 
-		{"cut off", io.ErrUnexpectedEOF, false},
 		{"cut off, as net/http tells", fmt.Errorf("net/http: HTTP/1.x transport connection "+
 			"broken: %w", io.ErrUnexpectedEOF), false},
 		{"a server that knows the words",

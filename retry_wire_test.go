@@ -7,7 +7,9 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -59,6 +61,38 @@ func TestRetryOverNetHTTP(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// TestRetryOverHTTP2_B10 has a server end the connection before it answers.
+func TestRetryOverHTTP2_B10(t *testing.T) {
+	type connKey struct{}
+	var requests atomic.Int32
+	server := httptest.NewUnstartedServer(http.HandlerFunc(
+		func(_ http.ResponseWriter, req *http.Request) {
+			if requests.Add(1) == 1 {
+				_ = req.Context().Value(connKey{}).(net.Conn).Close()
+				<-req.Context().Done()
+			}
+		}))
+	server.Config.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+		return context.WithValue(ctx, connKey{}, c)
+	}
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	defer server.Close()
+	client := countersign.Wrap(server.Client(), countersign.Config{Signer: &refuser{}})
+	req, err := http.NewRequestWithContext(t.Context(), "GET", server.URL, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	if resp.ProtoMajor != 2 || resp.StatusCode != 200 || requests.Load() != 2 {
+		t.Errorf("%s, status %d after %d requests", resp.Proto, resp.StatusCode, requests.Load())
 	}
 }
 
