@@ -79,7 +79,8 @@ type call struct {
 	req   *http.Request // the caller's: never written
 	body  *readers      // of the last attempt; nil: it needs none
 	next  *http.Request // the attempt that is to be sent after the pause
-	wait  time.Duration // that pause
+	since time.Time     // when that began
+	wait  time.Duration // how long it lasts
 	sends int
 
 	resp *http.Response // of the last attempt, as is err
@@ -110,13 +111,13 @@ func (c *call) check(ctx context.Context, _ *http.Response, _ error) (bool, erro
 	if c.sends > c.r.retries || !c.r.mayPass(c.resp, c.err) {
 		return false, nil
 	}
-	c.wait = pause(c.sends, c.resp)
+	c.since, c.wait = time.Now(), pause(c.sends, c.resp)
 	if !hasTime(ctx, c.wait) || !c.prepare(ctx) {
 		return false, nil
 	}
 	c.log(ctx)
 	if c.resp != nil && c.resp.Body != nil {
-		discard(ctx, c.resp.Body)
+		discard(ctx, c.discardTime(ctx), c.resp.Body)
 	}
 	c.resp, c.err = nil, nil
 	return true, nil
@@ -127,7 +128,20 @@ func hasTime(ctx context.Context, wait time.Duration) bool {
 	return ctx.Err() == nil && (!limited || time.Until(end) > wait)
 }
 
-func (c *call) pause(_, _ time.Duration, _ int, _ *http.Response) time.Duration { return c.wait }
+// discardTime returns how long the answer may be read: during the pause, and beyond that only while
+// there is time for another attempt.
+func (c *call) discardTime(ctx context.Context) time.Duration {
+	end, limited := ctx.Deadline()
+	if !limited {
+		return discardTime
+	}
+	return min(discardTime, max(time.Until(c.since.Add(c.wait)), time.Until(end)/2))
+}
+
+// pause returns what is left of the pause after all that was done in it.
+func (c *call) pause(_, _ time.Duration, _ int, _ *http.Response) time.Duration {
+	return max(0, time.Until(c.since.Add(c.wait)))
+}
 
 // abandon ends a call whose context has ended during a pause.
 func (c *call) abandon(ctx context.Context, err error) {
@@ -154,8 +168,8 @@ func (c *call) log(ctx context.Context) {
 }
 
 // discard frees the connection of an answer that nobody will see.
-func discard(ctx context.Context, body io.ReadCloser) {
-	ctx, cancel := context.WithTimeout(ctx, discardTime)
+func discard(ctx context.Context, limit time.Duration, body io.ReadCloser) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	closeBody := sync.OnceFunc(func() { _ = body.Close() })
 	done := make(chan struct{})

@@ -2,6 +2,7 @@ package countersign_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -42,6 +43,36 @@ func TestRetryDiscards_B7(t *testing.T) {
 				if s.waits()[0] != tt.took || body.closed != 1 || body.read != tt.read {
 					t.Errorf("read %d bytes in %v, closed %d times",
 						body.read, s.waits()[0], body.closed)
+				}
+			})
+		})
+	}
+}
+
+// What it takes is a part of the pause, and leaves time for the next attempt.
+func TestRetryDiscardsInTime_B7(t *testing.T) {
+	for _, tt := range []struct {
+		name, wait  string
+		limit, want time.Duration
+	}{
+		{"within the pause", "1", 1500 * time.Millisecond, time.Second},
+		{"a long pause", "20", time.Minute, 20 * time.Second},
+		{"no pause", "0", 600 * time.Millisecond, 300 * time.Millisecond},
+		{"no pause and much time", "0", time.Minute, time.Second},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				silent, _ := io.Pipe()
+				s := &stage{plan: []reply{
+					{status: 503, header: "Retry-After: " + tt.wait, body: silent}, {status: 200}}}
+				ctx, cancel := context.WithTimeout(t.Context(), tt.limit)
+				defer cancel()
+				status, _, err := do(t, s.client(0), request(t, "GET", nil).WithContext(ctx))
+				if status != 200 || err != nil {
+					t.Fatalf("status %d, %v after %d attempts", status, err, len(s.sent))
+				}
+				if got := s.waits()[0]; got != tt.want {
+					t.Errorf("the next attempt came after %v, want %v", got, tt.want)
 				}
 			})
 		})
