@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -127,10 +128,11 @@ func TestRetryAnyRequest(t *testing.T) {
 type refuser struct {
 	cause  string
 	fetchs int
+	nonce  atomic.Int32
 }
 
 func (r *refuser) Sign(req *http.Request, now time.Time) error {
-	req.Header.Set("Authorization", now.String())
+	req.Header.Set("Authorization", fmt.Sprint(now, " ", r.nonce.Add(1)))
 	return nil
 }
 

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"golang.org/x/oauth2"
@@ -238,5 +240,33 @@ func TestRead(t *testing.T) {
 	wrong := &bearer.Signer{Cookie: "a", Header: "B"}
 	if got := wrong.Read(answer(nil, 401)); got.Cause != "" {
 		t.Errorf("a Signer that sends nothing reads %q", got.Cause)
+	}
+}
+
+// A token is nothing to the clock: where that of the server is off, an always-refused one is not
+// sent again, and one that can be replaced is, once.
+func TestAlwaysRefusedByOtherClock_F1(t *testing.T) {
+	e := &endpoint{}
+	for name, test := range map[string]struct {
+		signer transport.Signer
+		want   []string
+	}{
+		"static": {&bearer.Signer{Source: static("abc")}, []string{"Bearer abc"}},
+		"fetched": {&bearer.Signer{Source: &bearer.Tokens{Fetch: e.fetch}},
+			[]string{"Bearer token1", "Bearer token2"}},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var sent []string
+			rt := &transport.Transport{Signer: test.signer, Base: network(
+				func(req *http.Request) (*http.Response, error) {
+					sent = append(sent, req.Header.Get("Authorization"))
+					return answer(req, 401, "WWW-Authenticate", `Bearer error="invalid_token"`,
+						"Date", time.Now().Add(time.Hour).UTC().Format(http.TimeFormat)), nil
+				})}
+			resp, err := rt.RoundTrip(newRequest(t, "https://a.example/"))
+			if err != nil || resp.StatusCode != 401 || !slices.Equal(sent, test.want) {
+				t.Errorf("%s: %v, %v, sent %q", name, resp, err, sent)
+			}
+		})
 	}
 }

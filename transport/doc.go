@@ -19,6 +19,8 @@
 //
 //  1. Clock: the server says that the timestamp is stale, or its time is more than 5 s from the one
 //     signed with. The request is signed again by the server's clock, with the same credentials.
+//     If that changes nothing, since they do not depend on the time, it is not sent, and the
+//     reason given is looked at instead.
 //  2. Nonce: the server says that the nonce was seen before, as happens when net/http repeats a
 //     request on a new connection. The request is signed again, with the same credentials.
 //  3. Credentials: the Signer replaces those that were refused ([Refresher]), and the request is

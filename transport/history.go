@@ -19,8 +19,8 @@ type Attempt struct {
 	Cause  Cause         // why it was refused; "": not refused, or not by a service of the Signer's
 	// Stop, on the last attempt, says why a refusal was not mended. "body": the request body cannot
 	// be sent twice, so set GetBody. "budget": what the refusal asks for was done already in this
-	// call. "fetch": no other credentials were to be had. "": it was mended, or it is not a refusal
-	// that this client may act on.
+	// call, or changes nothing. "fetch": no other credentials were to be had. "": it was mended, or
+	// it is not a refusal that this client may act on.
 	Stop string
 	Err  error // of the fetch or the body that Stop names; nil: it gave no error
 }

@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -57,7 +59,12 @@ func (c *call) mend(resp *http.Response) bool {
 		return c.stop("", nil)
 	}
 	hint := c.serverTime(resp, refusal.ServerTime, received)
-	rung := c.rung(refusal.Cause, hint)
+	return c.climb(resp, refusal.Cause, hint, whole)
+}
+
+// climb chooses a rung and does what it takes, if that is possible.
+func (c *call) climb(resp *http.Response, cause Cause, hint timeHint, whole bool) bool {
+	rung := c.rung(cause, hint)
 	if c.climbed[rung] || c.trace.sent.Load() >= maxSends {
 		return c.stop("budget", nil)
 	}
@@ -68,11 +75,6 @@ func (c *call) mend(resp *http.Response) bool {
 		return c.stop("body", nil)
 	}
 	c.climbed[rung] = true
-	return c.climb(rung, resp)
-}
-
-// climb does what a rung takes, and prepares the next attempt.
-func (c *call) climb(rung int, resp *http.Response) bool {
 	rest := discard(c.ctx, resp.Body)
 	resp.Body = rest.reader()
 	if rung == credentialRung {
@@ -85,13 +87,30 @@ func (c *call) climb(rung int, resp *http.Response) bool {
 			return c.stop("fetch", err)
 		}
 	}
-	if err := c.prepare(c.ctx); err != nil {
-		if _, ok := errors.AsType[*bodyError](err); ok {
-			return c.stop("body", err)
-		}
+	a, err := c.signAnew(c.ctx)
+	if err != nil {
 		return c.stop("fetch", err)
 	}
+	if rung == clockRung && c.sameAs(a.req) {
+		// The time is nothing to these credentials: to send them again would be of no use.
+		c.clock.undo(c.origin, c.learned)
+		c.learned = nil
+		return c.climb(resp, cause, hint, whole)
+	}
+	if err := c.load(a); err != nil {
+		return c.stop("body", err)
+	}
 	return true
+}
+
+// sameAs reports whether next says the same as the request that was sent.
+func (c *call) sameAs(next *http.Request) bool {
+	sent := c.signed.Header
+	if c.asks { // that was our idea, and not the Signer's
+		sent = maps.Clone(sent)
+		delete(sent, "Expect")
+	}
+	return next.Host == c.signed.Host && maps.EqualFunc(sent, next.Header, slices.Equal)
 }
 
 // stopAsking prepares the attempt anew without an Expect field, which this server does not know

@@ -307,6 +307,81 @@ func TestNonceRefusal_R17(t *testing.T) {
 	}
 }
 
+// A timeless is a scheme whose credentials do not depend on the time.
+type timeless struct {
+	token
+	static bool // there are no others
+}
+
+func (s *timeless) Sign(req *http.Request, _ time.Time) error {
+	req.Header.Set("Authorization", "Token id"+strconv.Itoa(s.issued)+" 0")
+	return nil
+}
+
+func (s *timeless) Refresh(resp *http.Response) (bool, error) {
+	if s.static {
+		return false, nil
+	}
+	return s.token.Refresh(resp)
+}
+
+// Where the server's clock is off, and that changes nothing about the request, the very same one is
+// not sent again, and no offset is learned from it.
+func TestSameRequest_F1(t *testing.T) {
+	for _, test := range []struct {
+		name      string
+		challenge string
+		signer    *timeless
+		body      io.Reader
+		accepted  string // the id
+		status    int
+		sends     int
+		refreshes int
+		stop      string
+	}{
+		{"no others", "Token", &timeless{static: true}, nil, "", 401, 1, 0, "fetch"},
+		{"others, of no use", "Token credential", &timeless{}, nil, "", 401, 2, 1, "budget"},
+		{"others", "Token", &timeless{}, nil, "id1", 200, 2, 1, ""},
+		{"others, with a body", "Token", &timeless{}, strings.NewReader("b"), "id1", 200, 2, 1, ""},
+		{"others, with a body that is asked for", "Token", &timeless{},
+			io.MultiReader(strings.NewReader("b")), "id1", 200, 2, 1, ""},
+		{"stale, it is said", "Token stale", &timeless{}, nil, "id1", 401, 1, 0, "budget"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				clock := &transport.Clock{Moved: func(*url.URL, time.Duration) { t.Error("moved") }}
+				sends := 0
+				rt := &transport.Transport{Signer: test.signer, Clock: clock,
+					Base: base(func(req *http.Request) (*http.Response, error) {
+						sends++
+						if id, _, _ := credentials(req); id == test.accepted {
+							return answer(200)
+						}
+						return answer(401, "WWW-Authenticate", test.challenge,
+							"Date", date(time.Now().Add(time.Hour)))
+					})}
+				req, _ := http.NewRequest("POST", "https://api.example/", test.body)
+				resp, err := rt.RoundTrip(req)
+				if err != nil || resp.StatusCode != test.status || sends != test.sends ||
+					test.signer.refreshes != test.refreshes {
+					t.Fatalf("%v, %v after %d sends, %d refreshes",
+						resp, err, sends, test.signer.refreshes)
+				}
+				if body, err := io.ReadAll(resp.Body); string(body) != "body of the answer" {
+					t.Errorf("the body is %q, %v", body, err)
+				}
+				history := transport.History(resp)
+				if len(history) != sends || history[len(history)-1].Stop != test.stop {
+					t.Errorf("history %v, want stop %q", history, test.stop)
+				}
+				if off := time.Until(clock.Now(req.URL)); off != 0 {
+					t.Errorf("the clock is off by %v", off)
+				}
+			})
+		})
+	}
+}
+
 // An offset that did not help is put back; one that another call was accepted with stays.
 func TestOffsetPutBack_R13(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

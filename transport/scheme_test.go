@@ -12,8 +12,8 @@ import (
 	"github.com/countersign-go/countersign/transport"
 )
 
-// A token is a scheme made up for these tests: it sends an id and the time, in clear. Its zero
-// value signs as "id0" and, each time it is refreshed, with the next number.
+// A token is a scheme made up for these tests: it sends an id, the time and a nonce. Its zero value
+// signs as "id0" and, each time it is refreshed, with the next number.
 type token struct {
 	mu        sync.Mutex
 	issued    int
@@ -29,6 +29,7 @@ func (s *token) Sign(req *http.Request, now time.Time) error {
 	s.signed = append(s.signed, req)
 	req.Header.Set("Authorization", "Token id"+strconv.Itoa(s.issued)+" "+
 		strconv.FormatInt(now.Unix(), 10))
+	req.Header.Set("X-Nonce", strconv.Itoa(len(s.signed)))
 	return nil
 }
 

@@ -248,20 +248,31 @@ func (c *call) pass() (*http.Response, error) {
 
 // prepare makes the request of the next attempt. After an error the previous one stands.
 func (c *call) prepare(ctx context.Context) error {
+	a, err := c.signAnew(ctx)
+	if err != nil {
+		return err
+	}
+	return c.load(a)
+}
+
+// signAnew signs the next attempt.
+func (c *call) signAnew(ctx context.Context) (signing, error) {
 	a, err := c.sign(ctx)
 	if err == nil && c.learned == nil && c.clock.reading(c.origin) != a.reading {
 		a, err = c.sign(ctx) // the Clock was moved meanwhile, for instance by what a fetch brought
 	}
-	if err != nil {
-		return err
+	if err == nil && hasAuthorization(c.req.Header) &&
+		!slices.Equal(a.req.Header["Authorization"], c.req.Header["Authorization"]) {
+		err = ErrAuthorization
 	}
+	return a, err
+}
+
+// load gives the body to the next attempt. An error is one of the body.
+func (c *call) load(a signing) error {
 	r := a.req
-	if hasAuthorization(c.req.Header) &&
-		!slices.Equal(r.Header["Authorization"], c.req.Header["Authorization"]) {
-		return ErrAuthorization
-	}
 	if err := c.body.attach(r); err != nil {
-		return &bodyError{err}
+		return err
 	}
 	if c.asks = !c.unasked && c.body.expects(r); c.asks {
 		r.Header["Expect"] = []string{"100-continue"}
@@ -309,10 +320,6 @@ func (c *call) closes() bool {
 	}
 	return proto == 1
 }
-
-type bodyError struct{ error }
-
-func (e *bodyError) Unwrap() error { return e.error }
 
 func (c *call) send() (*http.Response, error) {
 	if c.trace != nil {
