@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"golang.org/x/oauth2"
 
@@ -33,6 +34,8 @@ import (
 // status, only the Set-Cookie is read; see [Signer] for its end. No cookie jar gets it.
 //
 // A Login is safe for concurrent use, as long as nobody changes its fields.
+//
+//nolint:recvcheck // what prints a Login by value must find Format too
 type Login struct {
 	// URL is the address of the login view. Required.
 	URL string
@@ -74,7 +77,8 @@ func (l *Login) Token(ctx context.Context, _ *oauth2.Token) (*oauth2.Token, erro
 	return l.fromObject(client, req)
 }
 
-func (l *Login) request(ctx context.Context) (*http.Request, error) {
+// target returns the URL, if a password may go there.
+func (l *Login) target() (*url.URL, error) {
 	u, err := url.Parse(l.URL)
 	switch {
 	case err != nil || u.Hostname() == "" || u.Scheme != "https" && u.Scheme != "http":
@@ -86,6 +90,18 @@ func (l *Login) request(ctx context.Context) (*http.Request, error) {
 	case u.Scheme == "http" && !isLoopback(u.Hostname()):
 		return nil, errors.New("bearer: plain http would show the password on the way: use https " +
 			"for Login.URL")
+	}
+	return u, nil
+}
+
+func (l *Login) request(ctx context.Context) (*http.Request, error) {
+	u, err := l.target()
+	if err != nil {
+		return nil, err
+	}
+	if l.JSON && !(utf8.ValidString(l.User) && utf8.ValidString(string(l.Password))) {
+		return nil, errors.New("bearer: JSON holds UTF-8 only, and User or Password is something " +
+			"else: unset JSON")
 	}
 	user, password := l.UserField, l.PasswordField
 	if user == "" {
@@ -223,36 +239,35 @@ func (c *cookieTaker) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// noToken returns the error for an answer that says yes and brings nothing: with the same user and
-// password, the next one will be the same.
-func noToken(a *fetch.Answer, text string) error {
-	e := loginFailed(a.Useless(errors.New(text)))
-	e.final = true
-	return e
-}
+// noToken returns the error for an answer that says yes and brings nothing.
+func noToken(a *fetch.Answer, text string) error { return loginFailed(a.Useless(errors.New(text))) }
 
-// loginFailed tells an error of a call in the words of this package.
+// loginFailed tells an error of a call in the words of this package. An answer that is no refusal,
+// and no token either, is final: it may be the form again, or a redirect to it, and with the same
+// user and password, the next one will be the same.
 func loginFailed(err *fetch.Error) *Error {
 	e := &Error{Status: err.Status, wait: err.RetryAfter(), text: err.Error(), err: err}
-	switch err.Status {
-	case http.StatusUnauthorized, http.StatusForbidden:
+	switch {
+	case err.Status == http.StatusUnauthorized, err.Status == http.StatusForbidden:
 		e.text += ": check user and password"
-	case 0:
+	case err.Status >= 200 && err.Status <= 399 && !err.Broken:
+		e.final = true
+	case err.Status == 0:
 		e.text = "no answer: " + quoteless(err.Err.Error())
 	}
 	return e
 }
 
 // Format writes where and who logs in, whatever the verb.
-func (l *Login) Format(f fmt.State, _ rune) {
+func (l Login) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "{URL:%q User:%q}", l.address(), l.User)
 }
 
 // MarshalText writes the same, also for encoding/json.
-func (l *Login) MarshalText() ([]byte, error) { return []byte(fmt.Sprint(l)), nil }
+func (l Login) MarshalText() ([]byte, error) { return []byte(fmt.Sprint(l)), nil }
 
 // address returns the URL without user and query.
-func (l *Login) address() string {
+func (l Login) address() string {
 	u, err := url.Parse(l.URL)
 	if err != nil {
 		return ""

@@ -2,6 +2,7 @@ package bearer_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -9,6 +10,7 @@ import (
 	"net/http/cookiejar"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 
@@ -179,24 +181,24 @@ func TestLoginErrors_F7_K7(t *testing.T) {
 			"status 200 with an answer that holds no token: check user and password", true},
 		{"no text", view{body: `{"token":{"canary-a":1}}`}, "", "holds no token", true},
 		{"an empty token", view{body: `{"token":""}`}, "", "holds no token", true},
-		{"no object", view{body: `["canary-a"]`}, "", "not a JSON object", false},
-		{"twice", view{body: `{"token":"canary-a","token":"canary-b"}`}, "", "occurs twice", false},
-		{"something behind it", view{body: `{"token":"canary-a"} x`}, "", "not JSON", false},
+		{"no object", view{body: `["canary-a"]`}, "", "not a JSON object", true},
+		{"twice", view{body: `{"token":"canary-a","token":"canary-b"}`}, "", "occurs twice", true},
+		{"something behind it", view{body: `{"token":"canary-a"} x`}, "", "not JSON", true},
 		{"a page", view{body: `<html>`, fields: []string{"Content-Type", "text/html"}}, "",
-			"a web page instead of JSON", false},
+			"a web page instead of JSON", true},
 		{"a large answer", view{body: `{"token":"` + strings.Repeat("a", 64<<10) + `"}`}, "",
-			"more than 64 KiB", false},
+			"more than 64 KiB", true},
 		{"odd seconds", view{body: `{"token":"canary-a","expires_in":"canary-b"}`}, "",
-			"no number of seconds", false},
+			"no number of seconds", true},
 		{"negative seconds", view{body: `{"token":"canary-a","expires_in":-1}`}, "",
-			"no number of seconds", false},
+			"no number of seconds", true},
 		{"no number", view{body: `{"token":"canary-a","expires_in":"NaN"}`}, "",
-			"no number of seconds", false},
+			"no number of seconds", true},
 		{"down", view{status: 503}, "", "status 503 (Service Unavailable)", false},
 		{"a redirect", view{status: 303, fields: []string{"Location", "/canary-l0c"}}, "",
-			"a redirect that would change the request", false},
+			"a redirect that would change the request", true},
 		{"a redirect elsewhere", view{status: 307, fields: []string{"Location",
-			"https://b.example/canary-l0c"}}, "", "a redirect to another origin", false},
+			"https://b.example/canary-l0c"}}, "", "a redirect to another origin", true},
 		{"no cookie", view{status: 303, fields: []string{"Location", "/",
 			"Set-Cookie", "other=canary-a"}}, "session", "does not set the cookie", true},
 		{"a cleared cookie", view{fields: []string{"Set-Cookie", "session=; Max-Age=0"}}, "session",
@@ -288,17 +290,77 @@ func TestLoginHangs_F5(t *testing.T) {
 	}
 }
 
-// A wrong password is tried once, however many ask.
+// A wrong password is tried once, however many ask, and whatever the service says that by.
 func TestLoginNoLockout_F14(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		v := &view{body: `{"result":"error"}`}
-		tokens := &bearer.Tokens{Fetch: v.login().Token}
-		for range 299 {
-			_ = crowd(tokens, 10)
-			time.Sleep(time.Second)
+	for name, v := range map[string]*view{
+		"object":   {body: `{"result":"error"}`},
+		"page":     {body: "<html>", fields: []string{"Content-Type", "text/html"}},
+		"text":     {body: "wrong password"},
+		"redirect": {status: 302, fields: []string{"Location", "/login?failed"}},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			tokens := &bearer.Tokens{Fetch: v.login().Token}
+			for range 299 {
+				_ = crowd(tokens, 10)
+				time.Sleep(time.Second)
+			}
+			if len(v.sent) != 1 {
+				t.Errorf("%s: %d tries in 5 min", name, len(v.sent))
+			}
+		})
+	}
+}
+
+// An answer that broke off says nothing about the password.
+func TestLoginBroken(t *testing.T) {
+	l := &bearer.Login{URL: "https://a.example/", HTTP: &http.Client{Transport: network(
+		func(req *http.Request) (*http.Response, error) {
+			resp := answer(req, 200)
+			resp.Body = io.NopCloser(io.MultiReader(strings.NewReader(`{"tok`),
+				iotest.ErrReader(io.ErrUnexpectedEOF)))
+			return resp, nil
+		})}}
+	_, err := l.Token(t.Context(), nil)
+	var e *bearer.Error
+	if !errors.As(err, &e) || e.Status != 200 || e.Final() {
+		t.Errorf("got %v", err)
+	}
+}
+
+// JSON would have another password in place of one that is not UTF-8.
+func TestLoginNotUTF8(t *testing.T) {
+	for _, set := range []func(*bearer.Login){
+		func(l *bearer.Login) { l.User = "ann\xff" },
+		func(l *bearer.Login) { l.Password = creds.Secret(password + "\xff") },
+	} {
+		v := &view{body: `{"token":"a"}`}
+		l := v.login()
+		set(l)
+		if _, err := l.Token(t.Context(), nil); err != nil {
+			t.Errorf("in a form: %v", err)
 		}
-		if len(v.sent) != 1 {
-			t.Errorf("%d tries in 5 min", len(v.sent))
+		l.JSON = true
+		_, err := l.Token(t.Context(), nil)
+		if err == nil || !strings.Contains(err.Error(), "unset JSON") || len(v.sent) != 1 ||
+			strings.Contains(err.Error(), "canary") {
+			t.Errorf("after %d requests, the error does not tell", len(v.sent))
 		}
-	})
+	}
+}
+
+// A Login that is no pointer prints no more than one that is.
+func TestLoginPrintsByValue_K6(t *testing.T) {
+	l := bearer.Login{URL: "https://ann:canary-u5er@a.example/login?canary-qu3ry", User: "ann",
+		Password: creds.Secret(password)}
+	text, err := json.Marshal(struct{ L bearer.Login }{l})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%d", "%x"} {
+		text = append(text, fmt.Sprintf(verb, l)...)
+	}
+	if strings.Contains(string(text), "canary") ||
+		strings.Count(string(text), "https://a.example/login") != 8 {
+		t.Error("it shows too much, or nothing")
+	}
 }

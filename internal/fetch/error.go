@@ -20,6 +20,7 @@ const MaxWait = 5 * time.Minute
 type Error struct {
 	Status int   // 0: there was no answer
 	Err    error // nil: the status says it all
+	Broken bool  // the answer broke off, which the next one may not
 
 	wait time.Duration
 }

@@ -111,7 +111,9 @@ func DoUpTo(client *http.Client, req *http.Request, maxBody int) (*Answer, error
 	}
 	body, err := io.ReadAll(io.LimitReader(timely{ctx, resp.Body}, int64(maxBody)+1))
 	if err != nil {
-		return nil, a.Useless(Plain(err))
+		e := a.Useless(Plain(err))
+		e.Broken = true
+		return nil, e
 	}
 	if a.Object, err = objectUpTo(body, maxBody); err != nil {
 		return nil, a.Useless(err)
