@@ -48,6 +48,9 @@ func placeOf(scheme, header, cookie string) (place, error) {
 	switch p.header {
 	case "Cookie":
 		return place{}, errors.New("bearer: the Header is Cookie: set Cookie to the name of one")
+	case "Host", "Content-Length", "Transfer-Encoding", "Trailer", "Connection":
+		return place{}, fmt.Errorf("bearer: the Header is %s, which net/http sets: "+
+			"choose another", p.header)
 	case "", authorization:
 		p.header = authorization
 		if scheme == "" {
