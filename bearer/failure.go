@@ -14,8 +14,9 @@ import (
 	"github.com/countersign-go/countersign/internal/fetch"
 )
 
-// An Error says why no token was had. Its text holds nothing that the other side sent, but for an
-// error code that is a plain word, and no query of a URL. What it wraps, such as an
+// An Error says why no token was had. Its text holds nothing of what the other side answered, but
+// for an error code that is a plain word, and no query of a URL. What failed below HTTP may name
+// what the other side or a proxy chose, as the names in a certificate. What it wraps, such as an
 // *oauth2.RetrieveError, may hold more: do not print that.
 type Error struct {
 	// Status is that of the answer. 0: there was none, or nobody tells.

@@ -43,6 +43,11 @@ func (*staticToken) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "[red
 //	conf.Token(ctx)                // clientcredentials.Config
 //	conf.TokenSource(ctx).Token()  // jwt.Config
 //	conf.TokenSource(ctx, &oauth2.Token{RefreshToken: old.RefreshToken}).Token() // oauth2.Config
+//
+// The last one needs a Token to begin with, since old is nil without one.
+//
+// The redirects of ts are its own: one of package oauth2 follows them, with the secret that buys
+// the token. Fetch of [Tokens] is given a context under which none is followed.
 func FromTokenSource(ts oauth2.TokenSource) creds.Source[*oauth2.Token] {
 	c := &contextless{source: ts}
 	return &Tokens{Fetch: c.fetch}
