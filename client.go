@@ -39,6 +39,9 @@ type Config struct {
 	// it is a random time of up to 0.5 s, and of up to twice as much each time. If the context, or
 	// the Timeout of the client, would end first, nothing is waited for. The outcome of the last
 	// attempt is returned as it is: a response remains a response, whatever its status.
+	//
+	// Where a client is wrapped that repeats requests like this, they are not repeated by both: 0
+	// is then the number that it has, and another one counts in place of that.
 	Retries int
 
 	// Refused reports whether an answer refuses the credentials. nil: status 401. Some services say
@@ -73,6 +76,13 @@ func Wrap(client *http.Client, c Config) *http.Client {
 	wrapped.Transport = signed
 	if c.Retries >= 0 {
 		signed.Base = &wire{c.Base}
+		if inner, ok := c.Base.(*retrier); ok {
+			// One of them repeats, around both, so that each attempt is signed anew by both.
+			signed.Base = inner.signed
+			if c.Retries == 0 {
+				c.Retries = inner.retries
+			}
+		}
 		wrapped.Transport = newRetrier(signed, c.Retries)
 	}
 	return &wrapped

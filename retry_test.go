@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -325,5 +326,36 @@ func TestRetryCloseIdleConnections(t *testing.T) {
 	s.client(-1).CloseIdleConnections()
 	if s.closed != 2 {
 		t.Errorf("%d of 2 reached the Base", s.closed)
+	}
+}
+
+// A client that is wrapped twice repeats once for both, and each attempt is signed anew by both.
+func TestRetryWrappedTwice_B5(t *testing.T) {
+	for _, tt := range []struct{ inner, outer, sends int }{
+		{0, 0, 3}, {1, 0, 2}, {1, 3, 4}, {-1, 0, 3}, {1, -1, 2}, {-1, -1, 1},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			s := &stage{plan: statuses(503)}
+			inner := s.client(tt.inner)
+			outer := countersign.Wrap(inner, countersign.Config{Retries: tt.outer,
+				Signer: transport.SignerFunc(func(req *http.Request, _ time.Time) error {
+					req.Header.Set("X-Number", strconv.Itoa(len(s.sent)))
+					return nil
+				})})
+			status, _, err := do(t, outer, request(t, "GET", nil))
+			if status != 503 || err != nil || len(s.sent) != tt.sends {
+				t.Fatalf("%+v: status %d, %v after %d attempts", tt, status, err, len(s.sent))
+			}
+			seen := map[string]bool{}
+			for i, req := range s.sent {
+				seen[req.Header.Get("Authorization")] = true
+				if n := req.Header.Get("X-Number"); tt.outer >= 0 && n != strconv.Itoa(i) {
+					t.Errorf("%+v: attempt %d is signed as %s", tt, i, n)
+				}
+			}
+			if len(seen) != tt.sends {
+				t.Errorf("%+v: of %d attempts, %d are signed anew", tt, tt.sends, len(seen))
+			}
+		})
 	}
 }
