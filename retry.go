@@ -186,7 +186,8 @@ func discard(ctx context.Context, limit time.Duration, body io.ReadCloser) {
 }
 
 // A wire is the Base of a Transport whose requests are repeated. It marks the errors of the Base:
-// those of a Signer, which may have called some other service, are no reason to repeat a request.
+// those of its Signer, which may have called some other service, are no reason to repeat a request.
+// Those of a Signer further down, in a Base that is a Transport itself, are like any of the Base.
 type wire struct {
 	base http.RoundTripper // nil: http.DefaultTransport, as it is at each request
 }
