@@ -2,6 +2,7 @@ package bearer
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,7 +24,8 @@ const cookieScheme = "Cookie"
 // "unknown" for any other error, for a challenge without one, and without any challenge at all. Of
 // several challenges, the first that gives a known reason counts. Challenges are looked at if their
 // scheme is Bearer, or the one that the Signer sends, or Cookie if it sends a cookie; but not where
-// they name another header or cookie. If there are only others, the Cause is "".
+// they name another header or cookie. If there are only others, the Cause is "". Where none can be
+// read, the scheme that a line begins with counts.
 func (s *Signer) Read(resp *http.Response) (refusal struct {
 	Cause      string
 	ServerTime time.Time
@@ -38,7 +40,7 @@ func (s *Signer) Read(resp *http.Response) (refusal struct {
 // some services say 403 for an expired token.
 func readRefusal(p place, resp *http.Response) (cause string) {
 	challenges, err := authparam.Parse(resp.Header["Www-Authenticate"])
-	if len(challenges) == 0 && err == nil {
+	if len(challenges) == 0 && (err == nil || p.named(resp.Header["Www-Authenticate"])) {
 		return causeUnknown
 	}
 	for _, c := range challenges {
@@ -54,6 +56,15 @@ func readRefusal(p place, resp *http.Response) (cause string) {
 		}
 	}
 	return cause
+}
+
+// named reports whether one of these lines, which nobody can read, begins with a scheme for what is
+// sent in p.
+func (p place) named(lines []string) bool {
+	return slices.ContainsFunc(lines, func(line string) bool {
+		return hasScheme(line, bearerScheme) || p.scheme != "" && hasScheme(line, p.scheme) ||
+			p.header == "" && hasScheme(line, cookieScheme)
+	})
 }
 
 // challengedBy reports whether c is about what is sent in p. A server that takes tokens in several
