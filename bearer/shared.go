@@ -39,6 +39,10 @@ func (k *tokenKeeper) shared(ctx context.Context) (*tokenGrant, error) {
 	return k.update(ctx, turn)
 }
 
+// errHeld means that the refresh token there is may be on its way in another process. What that
+// stores is found next.
+var errHeld = errors.New("bearer: another process has been getting a token for too long")
+
 // update makes a call within the lock of the record, unless a look at the record shows that another
 // process has made it. So of those that start at once, one calls, and nobody uses a refresh token
 // that another one is about to use up. It waits for the lock until turn.
@@ -64,10 +68,13 @@ func (k *tokenKeeper) update(ctx context.Context, turn time.Time) (g *tokenGrant
 		}
 		return k.recordOf(g, stored).encode()
 	})
-	if !called {
-		return k.alone(ctx)
+	if called {
+		return g, err
 	}
-	return g, err
+	if old := k.last(); old != nil && old.token.RefreshToken != "" && !time.Now().Before(turn) {
+		return nil, errHeld
+	}
+	return k.alone(ctx)
 }
 
 // read decodes a record. Nil data is none. So is one that came of another token than this program

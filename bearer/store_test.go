@@ -204,7 +204,6 @@ func TestStoreTrouble(t *testing.T) {
 			m.set(`{"version":1,"kind":"bearer","serial":1,"access_token":"a","saved":"1"}`)
 		}, foreign},
 		{"newer", func(m *memory) { m.set(`{"version":2,"kind":"bearer"}`) }, "newer version"},
-		{"locked", func(m *memory) { m.lock <- struct{}{} }, "others held it for too long"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -220,12 +219,67 @@ func TestStoreTrouble(t *testing.T) {
 					strings.Contains(text, "refresh0") || strings.Contains(text, "garbage") {
 					t.Errorf("the log says %q, want %q", text, test.say)
 				}
-				if test.name == "locked" {
-					<-store.lock
-				}
 			})
 		})
 	}
+}
+
+// Where another process does not come to an end, a refresh token that it may be using is not used
+// again: what it stores is found. There is nothing to lose where there is none.
+func TestStoreHeld_K13(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server, store, log := newRotation(), newMemory(), new(journal)
+		server.latency = 25 * time.Second
+		a, b := server.tokens(store), server.tokens(store)
+		b.Logger = log.logger()
+		go func() { _, _ = a.Credentials(t.Context()) }()
+		synctest.Wait()
+		start := time.Now()
+		_, err := b.Credentials(t.Context())
+		if err == nil || !strings.Contains(err.Error(), "another process") ||
+			time.Since(start) != 20*time.Second {
+			t.Errorf("after %v: %v", time.Since(start), err)
+		}
+		if !strings.Contains(log.String(), "others held it for too long") {
+			t.Errorf("the log says %q", log)
+		}
+		time.Sleep(time.Second) // the back-off is short
+		wantToken(t, b, "token1")
+		if time.Since(start) > 25*time.Second || server.called() != 1 {
+			t.Errorf("after %v and %d calls", time.Since(start), server.called())
+		}
+		server.latency = time.Second
+		a.Reject(is("token1"))
+		wantToken(t, a, "token2")
+		if server.theft {
+			t.Error("a refresh token was used twice")
+		}
+
+		store.lock <- struct{}{}
+		c := &bearer.Tokens{Fetch: (&endpoint{}).fetch, Store: &memory{lock: store.lock}, Name: "c"}
+		wantToken(t, c, "token1")
+		<-store.lock
+	})
+}
+
+// A token that is still good is used while another process is renewing it for too long.
+func TestStoreHeldWhileGood_K13(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server, store := newRotation(), newMemory()
+		p := server.tokens(store)
+		wantToken(t, p, "token1")
+		store.lock <- struct{}{}
+		for end := time.Now().Add(time.Hour - 2*time.Second); time.Now().Before(end); {
+			wantToken(t, p, "token1")
+			time.Sleep(time.Second)
+		}
+		<-store.lock
+		synctest.Wait()
+		time.Sleep(time.Minute)
+		if _, err := p.Credentials(t.Context()); err != nil || server.theft {
+			t.Errorf("%v, a refresh token used twice: %v", err, server.theft)
+		}
+	})
 }
 
 // A record that another one has overwritten with an older token does not bring that back.

@@ -15,10 +15,10 @@ import (
 // them among all callers, renews them before they expire, and replaces them when they were refused,
 // with one call of Fetch for all.
 //
-// A token counts as good until its Expiry, by the clock of this machine, but for 5 s at least; if
-// that is zero, from its ExpiresIn; if both are, until it is refused. A token without a
-// RefreshToken keeps that of the one before. An error of package oauth2 becomes an [*Error], which
-// repeats nothing of the answer.
+// A token that Fetch gave counts as good until its Expiry, by the clock of this machine, but for
+// 5 s at least; if that is zero, from its ExpiresIn; if both are, until it is refused. A token
+// without a RefreshToken keeps that of the one before. An error of package oauth2 becomes an
+// [*Error], which repeats nothing of the answer.
 //
 // With a Store, tokens outlive the process, and all processes that share the Store share one call:
 // it is made within an update of the record, by the one who finds there that nobody else has made
@@ -26,7 +26,9 @@ import (
 // is used once, and the next one is stored before the new token is used. Trouble with the Store is
 // told to the Logger and fails no call: then the tokens in memory count. It waits 5 s for a record
 // to be read, 20 s in all for its turn to write it, and 2 s for the write, which then goes on in
-// the background. What is stored are the fields of the token, and nothing that its Extra gives.
+// the background. If the turn does not come, since another process is at it for so long, a fetch
+// goes on without; but one with a RefreshToken fails, as the other process may be using that up.
+// What is stored are the fields of the token, and nothing that its Extra gives.
 //
 // The fields must not be changed once Tokens are in use, and Tokens must not be copied. They are
 // safe for concurrent use.
@@ -38,8 +40,9 @@ type Tokens struct {
 	// another one (oauth2.HTTPClient). Required, unless Token is all there ever is.
 	Fetch func(ctx context.Context, old *oauth2.Token) (*oauth2.Token, error)
 
-	// Token is what to begin with: a token, or just a RefreshToken. A stored token that came of it
-	// counts more; one that came of another Token is not used. Nil: nothing, or what is stored.
+	// Token is what to begin with: a token, or just a RefreshToken. Set its Expiry: ExpiresIn is
+	// not looked at, as nobody knows since when. A stored token that came of it counts more; one
+	// that came of another Token is not used. Nil: nothing, or what is stored.
 	Token *oauth2.Token
 
 	// Store keeps the tokens for the next process, and for others. Nil: in memory only.
