@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"math"
 	"strconv"
 	"time"
 
@@ -110,7 +111,7 @@ func decodeTokenRecord(data []byte) (*tokenRecord, error) {
 		return nil, errForeign
 	}
 	f := fieldsOf(object)
-	version := f.number("version")
+	version := f.number("version", math.MaxInt64)
 	switch {
 	case f.text("kind") != recordKind || version < 1:
 		return nil, errForeign
@@ -122,9 +123,9 @@ func decodeTokenRecord(data []byte) (*tokenRecord, error) {
 		TokenType:    f.text("token_type"),
 		RefreshToken: f.text("refresh_token"),
 	}
-	saved, expires := f.number("saved"), f.number("expires")
+	saved, expires := f.number("saved", endOfTime*1000), f.number("expires", endOfTime*1000)
 	r := &tokenRecord{
-		grant: &tokenGrant{token: token, serial: f.number("serial")},
+		grant: &tokenGrant{token: token, serial: f.number("serial", math.MaxInt64)},
 		seed:  f.text("seed"),
 	}
 	if f.bad || len(f.object) > 0 || r.grant.serial < 1 || saved < 1 || checkToken(token) != nil {
@@ -154,8 +155,9 @@ func (f *recordFields) text(name string) string {
 	return text
 }
 
-// number reads a whole number, of milliseconds up to the year 9999.
-func (f *recordFields) number(name string) int64 {
+// number reads a whole number below limit. A serial is not held to those of times: one that is the
+// last could never be replaced.
+func (f *recordFields) number(name string, limit int64) int64 {
 	v, found := f.object[name]
 	delete(f.object, name)
 	n, ok := v.(json.Number)
@@ -163,6 +165,6 @@ func (f *recordFields) number(name string) int64 {
 	if !found {
 		return 0
 	}
-	f.bad = f.bad || !ok || err != nil || i < 0 || i >= endOfTime*1000
+	f.bad = f.bad || !ok || err != nil || i < 0 || i >= limit
 	return i
 }

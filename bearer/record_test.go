@@ -14,6 +14,7 @@ func FuzzTokenRecord(f *testing.F) {
 		`{"version":1,"kind":"bearer","serial":7,"access_token":"a","saved":1,` +
 			`"expires":253402300799999}`,
 		`{"version":1,"kind":"bearer","serial":7,"access_token":"a b","saved":1}`,
+		`{"version":1,"kind":"bearer","serial":9223372036854775806,"access_token":"a","saved":1}`,
 		`{"version":1,"kind":"bearer","serial":1e3,"access_token":"a","saved":1}`,
 		`{"version":1,"kind":"bearer","serial":-7,"access_token":"a","saved":1}`,
 		`{"version":2,"kind":"bearer"}`, `{"version":1,"version":1}`, `[]`, ``, `{"kind":null}`,

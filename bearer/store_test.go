@@ -204,6 +204,10 @@ func TestStoreTrouble(t *testing.T) {
 			m.set(`{"version":1,"kind":"bearer","serial":1,"access_token":"a","saved":"1"}`)
 		}, foreign},
 		{"newer", func(m *memory) { m.set(`{"version":2,"kind":"bearer"}`) }, "newer version"},
+		{"a serial that nothing comes after", func(m *memory) {
+			m.set(`{"version":1,"kind":"bearer","serial":9223372036854775807,` +
+				`"access_token":"a","saved":1}`)
+		}, foreign},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -278,6 +282,25 @@ func TestStoreHeldWhileGood_K13(t *testing.T) {
 		time.Sleep(time.Minute)
 		if _, err := p.Credentials(t.Context()); err != nil || server.theft {
 			t.Errorf("%v, a refresh token used twice: %v", err, server.theft)
+		}
+	})
+}
+
+// A record of the time when the clock was as far ahead as it can be is replaced like any other.
+func TestStoredOfLastSerial(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server, store, log := newRotation(), newMemory(), new(journal)
+		store.set(`{"version":1,"kind":"bearer","serial":253402300799999,"access_token":"token9",` +
+			`"refresh_token":"refresh0","saved":1}`)
+		p := server.tokens(store)
+		p.Logger = log.logger()
+		wantToken(t, p, "token9")
+		p.Reject(is("token9"))
+		wantToken(t, p, "token1")
+		wantToken(t, server.tokens(store), "token1")
+		if text := store.text(); !strings.Contains(text, `"serial":253402300800000`) ||
+			log.String() != "" {
+			t.Errorf("the record is %s, the log says %q", text, log)
 		}
 	})
 }
