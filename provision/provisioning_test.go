@@ -12,8 +12,8 @@ import (
 	"github.com/countersign-go/countersign/provision"
 )
 
-// Each row ends as it does with the version of tokenlib that it is for. The first of them is what an
-// article of 2012 on this way to log in shows.
+// Each row ends as it does with the version of tokenlib that it is for. The first of them is what
+// an article of 2012 on this way to log in shows.
 func TestProvisioningVectors(t *testing.T) {
 	var file struct {
 		Count int

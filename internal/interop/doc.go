@@ -14,9 +14,10 @@
 //   - venv_test.go: the virtual environment that the tests make for the Python side; its packages
 //     are in testdata/requirements.txt and are run as published
 //
-// The tests need python3 (3.11 or newer, with its venv module), htpasswd and openssl. The first time
-// they also need PyPI, a C compiler, and the headers of Python and OpenSSL (python3-dev and
-// libssl-dev on Debian). They fail where these are missing: a peer that was not asked has not agreed.
+// The tests need python3 (3.11 or newer, with its venv module), htpasswd and openssl. The first
+// time they also need PyPI, a C compiler, and the headers of Python and OpenSSL (python3-dev and
+// libssl-dev on Debian). They fail where these are missing: a peer that was not asked has not
+// agreed.
 //
 // COUNTERSIGN_SOAK is how long each run of soak_test.go takes, such as 60s; unset: 6 s.
 package interop
