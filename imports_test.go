@@ -29,8 +29,8 @@ var directions = map[string][]string{
 	"bearer":    {"auth", "creds"},
 	"raven":     {"auth"},
 	"provision": {"auth", "creds", "mac", "transport"},
-	"authtest":  {"auth", "creds", "portal", "transport"},
 	"raven/wls": {"creds", "portal", "raven"},
+	"authtest":  {"auth", "basic", "bearer", "creds", "mac", "portal", "provision", "transport"},
 }
 
 var scheme = []string{"auth", "creds", "portal"}
@@ -124,6 +124,8 @@ func TestImportFindings(t *testing.T) {
 		{"transport and fetch", "transport/x.go", module + "/internal/fetch", "internal/fetch"},
 		{"auth imports creds", "auth/x.go", module + "/creds", "must not import creds"},
 		{"leaf imports a package", "internal/x/x.go", module + "/creds", "must not import creds"},
+		{"schemes of authtest", "authtest/x.go", module + "/mac", ""},
+		{"authtest beside tests", "mac/x.go", module + "/authtest", "mac must not import authtest"},
 		{"an example imported", "mac/x.go", module + "/examples/x", "must not import examples/x"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

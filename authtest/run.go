@@ -1,5 +1,21 @@
-// Package authtest checks that a scheme keeps the rules that all schemes share. A scheme's own
-// tests call [Run] with its two directions.
+// Package authtest is for tests.
+//
+// A [Service] is a signed service without a network, for the tests of programs that use one. It
+// verifies and provisions as the real one does, and misbehaves on demand:
+//
+//	service := authtest.NewService(t)
+//	client := countersign.NewClient(countersign.Config{
+//		Signer: &mac.Signer{Source: service.Provisioner()}, Base: service,
+//	})
+//	service.Set(authtest.Faults{ExpireAfter: 3, Offset: time.Hour})
+//
+// [Responder] puts a verifier in front of a mock. [Dump] shows a request as a golden file can have
+// it, and a [Recorder] keeps answers for later. What is fresh in each request, such as a timestamp,
+// a nonce and a MAC, has fixed words in the former and does not count for the latter, so that no
+// signer needs a clock or a nonce that somebody else could set.
+//
+// [Run] checks that a scheme keeps the rules that all schemes share. A scheme's own tests call it
+// with its two directions.
 package authtest
 
 import (

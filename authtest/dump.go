@@ -1,0 +1,83 @@
+package authtest
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/countersign-go/countersign/internal/authparam"
+)
+
+// Dump returns req in the form of HTTP/1.1, for a golden file: its target, its Host, its fields in
+// the order of their names, and its body. The same request gives the same text, whoever signed it
+// and when, and the text holds no credentials. Of these only the form is left:
+//
+//	Authorization: MAC id="ID", ts="TS", nonce="NONCE", mac="MAC"
+//	Authorization: Bearer CREDENTIALS
+//	Cookie: session=COOKIE
+//
+// An ext of a MAC stays as it is, being text of the program or a digest of the body. Secrets in the
+// target, in the body, or in a field with a name of its own are not known to be such.
+//
+// The body is read from GetBody, and left out if there is none. An error is that of GetBody.
+func Dump(req *http.Request) (string, error) {
+	var b strings.Builder
+	r := received(req)
+	fmt.Fprintf(&b, "%s %s HTTP/1.1\nHost: %s\n", r.Method, r.RequestURI, r.Host)
+	names := make([]string, 0, len(req.Header))
+	for name := range req.Header {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		for _, value := range req.Header[name] {
+			fmt.Fprintf(&b, "%s: %s\n", name, plain(name, value))
+		}
+	}
+	b.WriteByte('\n')
+	if req.GetBody == nil {
+		return b.String(), nil
+	}
+	body, err := req.GetBody()
+	if err != nil {
+		return "", err
+	}
+	defer body.Close()
+	if _, err = io.Copy(&b, body); err != nil {
+		return "", err
+	}
+	return b.String(), nil
+}
+
+// plain returns the value of a field without credentials.
+func plain(name, value string) string {
+	switch http.CanonicalHeaderKey(name) {
+	case "Authorization", "Proxy-Authorization":
+		return plainCredentials(value)
+	case "Cookie", "Set-Cookie":
+		var pairs []string
+		for pair := range strings.SplitSeq(value, ";") {
+			name, _, _ := strings.Cut(strings.TrimSpace(pair), "=")
+			pairs = append(pairs, name+"=COOKIE")
+		}
+		return strings.Join(pairs, "; ")
+	}
+	return value
+}
+
+// plainCredentials keeps the scheme and the names of the parameters.
+func plainCredentials(value string) string {
+	all, err := authparam.Parse([]string{value})
+	if err != nil || len(all) != 1 || len(all[0].Params) == 0 {
+		scheme, _, _ := strings.Cut(value, " ")
+		return scheme + " CREDENTIALS"
+	}
+	for i, p := range all[0].Params {
+		if p.Name != "ext" {
+			all[0].Params[i].Value = strings.ToUpper(p.Name)
+		}
+	}
+	return all[0].String()
+}

@@ -1,0 +1,86 @@
+package authtest
+
+import (
+	"net/http"
+	"time"
+)
+
+// Faults say how a [Service] misbehaves. The zero value is one that does not. They add up, so that
+// a test can have an expiry and a wrong clock at once.
+type Faults struct {
+	// ExpireAfter is how many requests each set of credentials is good for; then they are refused
+	// as expired. 0: they end with their time.
+	ExpireAfter int
+
+	// RevokeInFlight withdraws the credentials of that many requests while those are on their way:
+	// the next that carry some which are good.
+	RevokeInFlight int
+
+	// Lag and LagRequests make a replica that learns late of new credentials: it does not know them
+	// until they are so old, nor for the first so many requests that carry them.
+	Lag         time.Duration
+	LagRequests int
+
+	// Offset is how far the clock of the service is ahead of this machine's: the one that it judges
+	// timestamps and tokens by, and tells in Date.
+	Offset time.Duration
+
+	// LearnSkew makes a service like macauthlib's. The first timestamp that it accepts of an id
+	// says how far that client's clock is off, and from then on all of them have to be off by as
+	// much, within 30 s. The challenge does not tell.
+	LearnSkew bool
+
+	// CachedFor gives answers the Date of so long ago, as a cache does, with an Age field, unless
+	// NoAge leaves that out.
+	CachedFor time.Duration
+	NoAge     bool
+
+	// Challenges is how a 401 asks for credentials.
+	Challenges Challenges
+
+	// RepeatCredentials has the provisioning endpoint give again what it gave before.
+	RepeatCredentials bool
+
+	// Rewrite changes requests before they are looked at, as a proxy in front of the service may:
+	// their Host, URL, Method and Header. The target follows from the URL. It may be called
+	// concurrently. nil: they arrive as they were sent.
+	Rewrite func(*http.Request)
+
+	// Requests is what happens to requests, and Provisioning what happens to calls for credentials:
+	// those of /provision and of /token.
+	Requests, Provisioning Trouble
+}
+
+// Trouble is what happens to some requests, or to all. The zero value is none.
+type Trouble struct {
+	// Times is how many requests it happens to, from the next one on. 0: all.
+	Times int
+
+	// Status is the answer, in place of the service's own, for instance 503. 0: its own.
+	Status int
+
+	// RetryAfter is the field of that name in an answer that has a Status: rounded up to whole
+	// seconds. 0: none.
+	RetryAfter time.Duration
+
+	// LoseRequest closes the connection in place of doing anything. LoseAnswer does what is asked
+	// for first.
+	LoseRequest, LoseAnswer bool
+
+	// Delay is how long it takes before the request is looked at.
+	Delay time.Duration
+
+	// Drip is how long it takes before each byte of the body of the answer.
+	Drip time.Duration
+}
+
+// Challenges are the ways of a 401 to ask for credentials.
+type Challenges int
+
+// How a 401 asks.
+const (
+	EachInALine   Challenges = iota // MAC and Bearer, each in a line of its own, with the reason
+	AllInOneLine                    // the same in one line, behind one of another scheme
+	WithoutReason                   // the names of the schemes alone
+	WithoutAny                      // no WWW-Authenticate at all
+)

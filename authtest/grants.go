@@ -1,0 +1,281 @@
+package authtest
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/countersign-go/countersign/auth"
+	"github.com/countersign-go/countersign/bearer"
+	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/internal/authparam"
+	"github.com/countersign-go/countersign/mac"
+)
+
+// A core is what a Service remembers.
+type core struct {
+	lifetime time.Duration
+	secret   creds.Secret // of all tokens
+	key      *bearer.Key  // the same, to verify them with
+
+	mu            sync.Mutex // guards all below; not held while a handler runs or somebody waits
+	faults        Faults
+	inFlight      int // credentials that are yet to be revoked on their way
+	requests      int // since Set, and so the next
+	provisionings int
+	grants        map[string]*grant // by the id of a key, or the jti of a token
+	nonces        map[[2]string]bool
+	last          map[string]*grant // by the path that it was given at
+	seen          Seen
+}
+
+// A grant is one set of credentials.
+type grant struct {
+	id, text string // text is the key, or the token
+	subject  string
+	born     time.Time
+	expires  time.Time
+	revoked  bool
+	arrived  int // requests that carried it
+	good     int // of those: that found it good
+	skew     int64
+	skewed   bool // skew was learned
+}
+
+func newCore(lifetime time.Duration) *core {
+	if lifetime == 0 {
+		lifetime = time.Hour
+	}
+	c := &core{
+		lifetime: lifetime, secret: creds.Secret(rand.Text() + rand.Text()),
+		grants: make(map[string]*grant), nonces: make(map[[2]string]bool),
+		last: make(map[string]*grant),
+	}
+	c.key = &bearer.Key{Method: tokenMethod, Key: c.secret}
+	c.seen.Refused = make(map[string]int)
+	return c
+}
+
+// judge says why a grant whose MAC or signature is right is no good now; "" if it is good.
+func (v *visit) judge(g *grant) string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	g.arrived++
+	cause := v.state(g)
+	if cause == "" && v.inFlight > 0 {
+		v.inFlight--
+		g.revoked = true
+		cause = "revoked"
+	}
+	if cause == "" {
+		g.good++
+	}
+	return cause
+}
+
+// state is called with v.mu held.
+func (v *visit) state(g *grant) string {
+	f, now := &v.faults, time.Now()
+	switch {
+	case g.revoked:
+		return "revoked"
+	case now.Sub(g.born) < f.Lag || g.arrived <= f.LagRequests:
+		return "lag"
+	case !now.Before(g.expires), f.ExpireAfter > 0 && g.good >= f.ExpireAfter:
+		return "expired"
+	}
+	return ""
+}
+
+// find returns the grant with this id, nil if there is none.
+func (c *core) find(id string) *grant {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.grants[id]
+}
+
+// Claim makes the core the mac.Nonces of its service. It forgets nothing: a test is short.
+func (c *core) Claim(_ context.Context, id, nonce string, _ time.Time) (bool, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	used := c.nonces[[2]string{id, nonce}]
+	c.nonces[[2]string{id, nonce}] = true
+	return !used, nil
+}
+
+// issue hands out credentials to who has proved their password.
+func (v *visit) issue(w http.ResponseWriter, req *http.Request) {
+	id, _ := auth.FromContext(req.Context())
+	if req.Method != http.MethodPost {
+		w.Header().Set("Allow", http.MethodPost)
+		http.Error(w, "use POST", http.StatusMethodNotAllowed)
+		return
+	}
+	g, err := v.grant(req.URL.Path, id.Subject)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	left := int64(time.Until(g.expires).Round(time.Second) / time.Second)
+	answer := map[string]any{"id": g.id, "key": g.text, "algorithm": mac.SHA256}
+	if req.URL.Path == "/token" {
+		answer = map[string]any{"access_token": g.text, "token_type": "Bearer"}
+	}
+	answer["expires_in"] = max(0, left)
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	_ = json.NewEncoder(w).Encode(answer)
+}
+
+// grant makes credentials, or finds those that are to be repeated.
+func (v *visit) grant(path, subject string) (*grant, error) {
+	now := time.Now()
+	g := &grant{id: rand.Text(), text: rand.Text(), subject: subject, born: now,
+		expires: now.Add(v.lifetime)}
+	if path == "/token" {
+		var err error
+		if g.id, g.text, err = v.token(subject); err != nil {
+			return nil, err
+		}
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if last := v.last[path]; last != nil && v.faults.RepeatCredentials {
+		return last, nil
+	}
+	v.issued = true
+	v.grants[g.id], v.last[path] = g, g
+	return g, nil
+}
+
+const (
+	window      = 60 // seconds, both ways
+	learnWindow = 30 // the same around a skew that was learned
+)
+
+// errSkew is a timestamp that is off by something else than was learned.
+var errSkew = errors.New("authtest: the timestamp is off by something else than the first one was")
+
+// macs verifies MACs. The mac.Verifier is told to let any time pass, since it knows no clock but
+// this machine's, and what is refused for its time is refused before it is asked: in that order it
+// goes by itself too.
+func (v *visit) macs() *macDoor {
+	return &macDoor{visit: v, Verifier: &mac.Verifier{
+		Keys: v.macKey, Nonces: v.core, Dialect: v.service.Dialect,
+		Window: 100 * 365 * 24 * time.Hour,
+	}}
+}
+
+type macDoor struct {
+	*mac.Verifier
+
+	visit *visit
+}
+
+// macKey finds the key of an id. One that has ended is returned as one that has, and the Verifier
+// says so once it has found the MAC to be right.
+func (v *visit) macKey(_ context.Context, id string) (*mac.Key, error) {
+	g := v.find(id)
+	if g == nil {
+		return nil, mac.ErrUnknownID
+	}
+	key := &mac.Key{Secret: creds.Secret(g.text), Identity: auth.Identity{Subject: g.subject}}
+	switch v.cause = v.judge(g); v.cause {
+	case "":
+	case "expired":
+		key.Identity.Expires = time.Unix(1, 0)
+	default:
+		return nil, mac.ErrUnknownID
+	}
+	return key, nil
+}
+
+func (d *macDoor) Authenticate(req *http.Request) (*auth.Identity, error) {
+	id, seconds, ok := stamped(req.Header)
+	if !ok {
+		return d.Verifier.Authenticate(req)
+	}
+	v, g := d.visit, d.visit.find(id)
+	skew := seconds - v.now().Unix()
+	if err := v.timely(g, skew); err != nil {
+		return nil, err
+	}
+	identity, err := d.Verifier.Authenticate(req)
+	if err == nil && g != nil {
+		v.mu.Lock()
+		if !g.skewed {
+			g.skew, g.skewed = skew, true
+		}
+		v.mu.Unlock()
+	}
+	return identity, err
+}
+
+// timely judges how far a timestamp is off.
+func (v *visit) timely(g *grant, skew int64) error {
+	if !v.faults.LearnSkew {
+		if skew < -window || skew > window {
+			return mac.ErrStale
+		}
+		return nil
+	}
+	if g == nil {
+		return nil
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if off := skew - g.skew; g.skewed && (off < -learnWindow || off > learnWindow) {
+		return errSkew
+	}
+	return nil
+}
+
+// Challenge is that of the Verifier, by the clock of the service.
+func (d *macDoor) Challenge(req *http.Request, err error) string {
+	switch {
+	case errors.Is(err, errSkew):
+		return "MAC"
+	case errors.Is(err, mac.ErrStale):
+		seconds := strconv.FormatInt(d.visit.now().Unix(), 10)
+		return `MAC error="stale", ts="` + seconds + `"`
+	}
+	return d.Verifier.Challenge(req, err)
+}
+
+// stamped reads the id and the timestamp of a MAC header, well enough to judge the time. Whatever
+// it does not understand is for the Verifier to refuse.
+func stamped(h http.Header) (id string, seconds int64, ok bool) {
+	all, err := authparam.Parse(h["Authorization"])
+	if err != nil || len(all) != 1 || !all[0].Is("MAC") {
+		return "", 0, false
+	}
+	seconds, err = strconv.ParseInt(all[0].Param("ts"), 10, 64)
+	return all[0].Param("id"), seconds, err == nil
+}
+
+// decided notes why a request was refused, or that it was not.
+func (v *visit) decided(_ *http.Request, _ auth.Authenticator, _ *auth.Identity, err error) {
+	v.accepted = err == nil
+	switch {
+	case err == nil:
+	case errors.Is(err, auth.ErrNone):
+		v.entry.Refused = "none"
+	case errors.Is(err, mac.ErrStale), errors.Is(err, errSkew), errors.Is(err, errNotYet):
+		v.entry.Refused = "stale"
+	case errors.Is(err, mac.ErrReplayed):
+		v.entry.Refused = "nonce"
+	case errors.Is(err, mac.ErrMalformed):
+		v.entry.Refused = "malformed"
+	case v.cause != "":
+		v.entry.Refused = v.cause
+	case errors.Is(err, bearer.ErrExpired):
+		v.entry.Refused = "expired"
+	default:
+		v.entry.Refused = "invalid"
+	}
+}

@@ -1,0 +1,331 @@
+package authtest_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/countersign-go/countersign"
+	"github.com/countersign-go/countersign/auth"
+	"github.com/countersign-go/countersign/authtest"
+	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/mac"
+	"github.com/countersign-go/countersign/transport"
+)
+
+// A service that learned a skew refuses a clock that is put right, and does not say why. Our client
+// gets itself another id; with the clock moved instead, it would be refused for ever.
+func TestLearnSkew(t *testing.T) {
+	for _, offset := range []time.Duration{-time.Hour, time.Hour} {
+		synctest.Test(t, func(t *testing.T) {
+			s := authtest.NewService(t)
+			s.Set(fault{LearnSkew: true})
+			clock, u := new(transport.Clock), &url.URL{Scheme: "https", Host: "api.example.com"}
+			client := countersign.NewClient(countersign.Config{
+				Signer: &mac.Signer{Source: s.Provisioner()}, Base: s, Clock: clock,
+			})
+			clock.Set(u, offset)
+			if got := calls(client, 2); got != "200 200" {
+				t.Error("with the clock off:", got)
+			}
+			clock.Set(u, 0)
+			if got := calls(client, 1); got != "200" {
+				t.Error("put right:", got)
+			}
+			seen := s.Seen()
+			if seen.Refused["stale"] != 1 || seen.Issued != 2 {
+				t.Errorf("refused %v, issued %d", seen.Refused, seen.Issued)
+			}
+			for i, off := range []time.Duration{28 * time.Second, 32 * time.Second} {
+				clock.Set(u, off)
+				if calls(client, 1); s.Seen().Refused["stale"] != i+1 {
+					t.Errorf("off by %v from the first one: %v", off, s.Seen().Refused)
+				}
+			}
+		})
+	}
+}
+
+// What is revoked is refused, whatever its kind, and what comes after it is not.
+func TestRevoke(t *testing.T) {
+	for name, client := range clients {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := authtest.NewService(t)
+				c := client(s)
+				calls(c, 2)
+				s.Revoke()
+				want := "200 200"
+				if name == "plain" {
+					want = "401 401"
+				}
+				if got := calls(c, 2); got != want || s.Seen().Refused["revoked"] == 0 {
+					t.Errorf("got %s, want %s; refused %v", got, want, s.Seen().Refused)
+				}
+			})
+		})
+	}
+}
+
+// Credentials end with their Lifetime.
+func TestLifetime(t *testing.T) {
+	for name, client := range clients {
+		synctest.Test(t, func(t *testing.T) {
+			s := authtest.NewService(t)
+			s.Lifetime = time.Minute
+			if got := calls(client(s), 20); strings.Contains(got, "401") {
+				t.Errorf("%s: %s", name, got)
+			}
+			if n := s.Seen().Issued; name != "JWT" && (n < 3 || n > 6) {
+				t.Errorf("%s: %d were issued in 200 s", name, n)
+			}
+		})
+	}
+	synctest.Test(t, func(t *testing.T) {
+		s := authtest.NewService(t)
+		s.Lifetime = time.Minute
+		old, _ := s.Provisioner().Credentials(t.Context())
+		time.Sleep(time.Minute)
+		get(signing(s, &mac.Signer{Source: old}))
+		if s.Seen().Refused["expired"] != 1 {
+			t.Errorf("refused %v", s.Seen().Refused)
+		}
+	})
+}
+
+// Each reason is counted under its name.
+func TestRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := authtest.NewService(t)
+		good, err := s.Provisioner().Credentials(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		wrong := *good
+		wrong.Key = creds.Secret("canary-0badcafe")
+		now := time.Now()
+		for want, header := range map[string]func(*http.Request){
+			"none": func(*http.Request) {},
+			"malformed": func(r *http.Request) {
+				r.Header.Set("Authorization", `MAC id="a"`)
+			},
+			"stale": func(r *http.Request) {
+				_ = (&mac.Signer{Source: good}).Sign(r, now.Add(61*time.Second))
+			},
+			"invalid": func(r *http.Request) { _ = (&mac.Signer{Source: &wrong}).Sign(r, now) },
+			"nonce": func(r *http.Request) {
+				_ = (&mac.Signer{Source: good}).Sign(r, now)
+				resp, err := s.RoundTrip(r)
+				if err != nil || resp.StatusCode != 200 {
+					t.Error("the first time:", resp, err)
+				}
+			},
+		} {
+			req, _ := http.NewRequest("GET", page, nil)
+			header(req)
+			before := s.Seen()
+			resp, err := s.RoundTrip(req)
+			if err != nil || resp.StatusCode != 401 {
+				t.Fatalf("%s: %v, %v", want, resp, err)
+			}
+			after := s.Seen()
+			if after.Refused[want] != before.Refused[want]+1 {
+				t.Errorf("%s: counted as %v", want, after.Refused)
+			}
+			if last := after.Log[len(after.Log)-1]; last.Refused != want || last.Status != 401 {
+				t.Errorf("%s: logged as %v", want, last)
+			}
+		}
+	})
+}
+
+// Bearer tokens are refused by name too.
+func TestRefusedTokens(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := authtest.NewService(t)
+		slow, early := s.JWT(), s.JWT()
+		for want, header := range map[string]func(*http.Request){
+			"expired": func(r *http.Request) { _ = slow.Sign(r, time.Now().Add(-time.Hour)) },
+			"stale":   func(r *http.Request) { _ = early.Sign(r, time.Now().Add(time.Hour)) },
+			"invalid": func(r *http.Request) {
+				_ = s.JWT().Sign(r, time.Now())
+				token := r.Header.Get("Authorization")
+				r.Header.Set("Authorization", token[:len(token)-4]+"AAAA")
+			},
+		} {
+			req, _ := http.NewRequest("GET", page, nil)
+			header(req)
+			if _, err := s.RoundTrip(req); err != nil || s.Seen().Refused[want] != 1 {
+				t.Errorf("%s: counted as %v, %v", want, s.Seen().Refused, err)
+			}
+		}
+	})
+}
+
+// Credentials are for who knows the password, and asks by POST.
+func TestProvisioning(t *testing.T) {
+	s := authtest.NewService(t)
+	s.User, s.Password = "bob", creds.Secret("canary-b0b")
+	ask := func(method, path, body, password string) int {
+		req, _ := http.NewRequest(method, "https://any.example"+path, strings.NewReader(body))
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		if password != "" {
+			req.SetBasicAuth("bob", password)
+		}
+		resp, err := s.RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp.StatusCode
+	}
+	form := "client_id=bob&client_secret=canary-b0b"
+	for _, tt := range []struct {
+		method, path, body, password string
+		want                         int
+	}{
+		{"POST", "/provision", "", "canary-b0b", 200},
+		{"POST", "/provision", "", "canary-a11ce", 401},
+		{"POST", "/provision", form, "", 401},
+		{"GET", "/provision", "", "canary-b0b", 405},
+		{"POST", "/token", "", "canary-b0b", 200},
+		{"POST", "/token", form, "", 200},
+		{"POST", "/token", form + "x", "", 401},
+		{"POST", "/token", "", "", 401},
+	} {
+		if got := ask(tt.method, tt.path, tt.body, tt.password); got != tt.want {
+			t.Errorf("%s %s: %d, want %d", tt.method, tt.path, got, tt.want)
+		}
+	}
+	if seen := s.Seen(); seen.Provisioned != 8 || seen.Issued != 3 || seen.Requests != 0 {
+		t.Errorf("seen %+v", seen)
+	}
+}
+
+// The handler finds who asks, and the whole body; what it read is told.
+func TestHandlerOfService(t *testing.T) {
+	s := authtest.NewService(t)
+	s.Dialect = mac.WebOb
+	s.Handler = http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		id, _ := auth.FromContext(req.Context())
+		body, _ := io.ReadAll(req.Body)
+		w.Header().Set("X-From", id.Subject+" by "+id.Scheme)
+		w.WriteHeader(http.StatusCreated)
+		_, _ = w.Write(body)
+	})
+	client := signing(s, &mac.Signer{Source: s.Provisioner(), Dialect: mac.WebOb})
+	resp, err := client.Post("https://api.example.com/caf%C3%A9", "text/plain",
+		strings.NewReader("a body"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, _ := io.ReadAll(resp.Body)
+	if resp.StatusCode != 201 || string(body) != "a body" ||
+		resp.Header.Get("X-From") != "alice by MAC" {
+		t.Errorf("%d %q %v", resp.StatusCode, body, resp.Header)
+	}
+	log := s.Seen().Log
+	want := "POST api.example.com:443/café: 201"
+	if got := log[len(log)-1]; got.Body != 6 || got.String() != want {
+		t.Errorf("logged as %v with %d bytes", got, got.Body)
+	}
+}
+
+// Whoever gives up does not wait for the rest.
+func TestContext(t *testing.T) {
+	for name, f := range map[string]fault{
+		"delay": {Requests: trouble{Delay: time.Hour}},
+		"drip":  {Requests: trouble{Drip: time.Hour}},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			s := authtest.NewService(t)
+			client := signing(s, s.JWT())
+			s.Set(f)
+			began := time.Now()
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			req, _ := http.NewRequestWithContext(ctx, "GET", page, nil)
+			resp, err := client.Do(req)
+			if err == nil {
+				_, err = io.ReadAll(resp.Body)
+			}
+			if !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != time.Second {
+				t.Errorf("%s: %v after %v", name, err, time.Since(began))
+			}
+		})
+	}
+}
+
+// Many goroutines, a clock that is off and a revocation: nobody is refused, and credentials are
+// fetched once for all.
+func TestConcurrently(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := authtest.NewService(t)
+		client := clients["MAC"](s)
+		calls(client, 1)
+		s.Set(fault{Offset: time.Hour, Requests: trouble{Delay: 50 * time.Millisecond}})
+		s.Revoke()
+		var wg sync.WaitGroup
+		for range 100 {
+			wg.Go(func() {
+				if got := get(client); got != "200" {
+					t.Error(got)
+				}
+				s.Seen()
+			})
+		}
+		wg.Wait()
+		if seen := s.Seen(); seen.Issued != 2 || seen.Accepted != 101 {
+			t.Errorf("issued %d, accepted %d", seen.Issued, seen.Accepted)
+		}
+	})
+}
+
+// Over a socket it is the same: the clock, a lost connection, and a body that drips.
+func TestServer(t *testing.T) {
+	s := authtest.NewService(t)
+	server := s.Server()
+	client := countersign.NewClient(countersign.Config{
+		Signer: &mac.Signer{Source: s.Provisioner()},
+	})
+	s.Set(fault{Offset: time.Hour, Requests: trouble{Times: 1, LoseRequest: true}})
+	resp, err := client.Get(server.URL + "/a?b=c")
+	if err != nil || resp.StatusCode != 200 {
+		t.Fatal(resp, err)
+	}
+	history := transport.History(resp)
+	if len(history) != 2 || history[0].Cause != transport.Stale {
+		t.Error(history)
+	}
+	_ = resp.Body.Close()
+	s.Set(fault{Offset: time.Hour, Requests: trouble{Drip: time.Microsecond}})
+	if resp, err = client.Get(server.URL); err != nil {
+		t.Fatal(err)
+	}
+	body, err := io.ReadAll(resp.Body)
+	if string(body) != "hello alice\n" || err != nil || resp.ContentLength != -1 {
+		t.Errorf("%q, %v, %d", body, err, resp.ContentLength)
+	}
+	s.Set(fault{Provisioning: trouble{LoseAnswer: true}})
+	source := s.Provisioner()
+	source.URL, source.HTTP = server.URL+"/provision", nil
+	if _, err := source.Credentials(t.Context()); err == nil {
+		t.Error("the answer was not lost")
+	}
+	if s.Seen().Issued != 2 {
+		t.Error("nothing was done before the answer was lost:", s.Seen().Log)
+	}
+}
+
+// A request that can't be one is an error and no panic.
+func TestNoURL(t *testing.T) {
+	if _, err := authtest.NewService(t).RoundTrip(new(http.Request)); err == nil {
+		t.Error("a request without a URL was answered")
+	}
+}

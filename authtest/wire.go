@@ -1,0 +1,80 @@
+package authtest
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"io"
+	"net/http"
+	"sync/atomic"
+	"time"
+)
+
+// received returns req as a server would read it from the wire.
+func received(req *http.Request) *http.Request {
+	r := req.Clone(req.Context())
+	r.URL.User, r.URL.Fragment = nil, ""
+	r.RequestURI = r.URL.RequestURI()
+	if r.Host == "" {
+		r.Host = r.URL.Host
+	}
+	if r.Method == "" {
+		r.Method = http.MethodGet
+	}
+	if r.Body == nil {
+		r.Body = http.NoBody
+	}
+	if r.RemoteAddr = "192.0.2.1:1234"; r.URL.Scheme == "https" { // RFC 5737
+		r.TLS = new(tls.ConnectionState)
+	}
+	r.URL.Scheme, r.URL.Host = "", ""
+	return r
+}
+
+// A counter counts what is read of a body.
+type counter struct {
+	io.ReadCloser
+	n atomic.Int64
+}
+
+func (c *counter) Read(p []byte) (int, error) {
+	n, err := c.ReadCloser.Read(p)
+	c.n.Add(int64(n))
+	return n, err
+}
+
+// wait returns early, with the error of ctx, if that ends.
+func wait(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return ctx.Err()
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// A drip is a body that comes byte by byte.
+type drip struct {
+	ctx   context.Context // of the request: who gives up must not go on waiting
+	every time.Duration
+	rest  *bytes.Reader
+}
+
+func (d *drip) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	if err := wait(d.ctx, d.every); err != nil {
+		return 0, err
+	}
+	return d.rest.Read(p[:1])
+}
+
+func (*drip) Close() error { return nil }
+
+func copyBody(w io.Writer, body io.Reader) { _, _ = io.Copy(w, body) }
