@@ -104,7 +104,7 @@ func (v *visit) run(req *http.Request) (*http.Response, error) {
 	resp := w.Result()
 	v.stamp(resp.Header)
 	if v.trouble.Drip > 0 {
-		resp.Body = &drip{ctx: req.Context(), every: v.trouble.Drip,
+		resp.Body = &drip{req: req, every: v.trouble.Drip,
 			rest: bytes.NewReader(w.Body.Bytes())}
 	}
 	return resp, nil
@@ -138,6 +138,7 @@ func (v *visit) stamp(h http.Header) {
 		return
 	}
 	switch v.faults.Challenges {
+	case EachInALine: // as it is
 	case AllInOneLine:
 		line := `Negotiate, ` + strings.Join(challenges, ", ")
 		h["Www-Authenticate"] = []string{line}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -46,7 +47,7 @@ type Entry struct {
 func (e Entry) String() string {
 	status := "connection closed"
 	if e.Status != 0 {
-		status = fmt.Sprint(e.Status)
+		status = strconv.Itoa(e.Status)
 	}
 	return strings.TrimSpace(fmt.Sprintf("%s %s%s: %s %s",
 		e.Method, e.Host, e.Path, status, e.Refused))

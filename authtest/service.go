@@ -4,6 +4,8 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"sync"
@@ -145,9 +147,7 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		panic(http.ErrAbortHandler)
 	}
 	defer resp.Body.Close()
-	for name, values := range resp.Header {
-		w.Header()[name] = values
-	}
+	maps.Copy(w.Header(), resp.Header)
 	w.WriteHeader(resp.StatusCode)
 	flush := http.NewResponseController(w)
 	if d, ok := resp.Body.(*drip); ok {
@@ -159,5 +159,5 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 			}
 		}
 	}
-	copyBody(w, resp.Body)
+	_, _ = io.Copy(w, resp.Body)
 }

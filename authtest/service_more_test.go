@@ -3,6 +3,7 @@ package authtest_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -327,5 +328,24 @@ func TestServer(t *testing.T) {
 func TestNoURL(t *testing.T) {
 	if _, err := authtest.NewService(t).RoundTrip(new(http.Request)); err == nil {
 		t.Error("a request without a URL was answered")
+	}
+}
+
+// A Service prints none of its secrets, before and after use.
+func TestServicePrintsNoSecret_K6(t *testing.T) {
+	s := authtest.NewService(t)
+	s.Password = creds.Secret("canary-b0b")
+	calls(clients["token"](s), 1)
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
+		for _, value := range []any{s, []any{s}, s.Seen()} {
+			text := fmt.Sprintf(verb, value)
+			if strings.Contains(text, "canary-") || strings.Contains(text, fmt.Sprintf("%x",
+				"canary-b0b")) || strings.Contains(text, "secret") {
+				t.Errorf("%s of %T shows a secret", verb, value)
+			}
+		}
+	}
+	if got := fmt.Sprint(s); got != `{User:"alice"}` {
+		t.Error(got)
 	}
 }

@@ -32,6 +32,7 @@ func (c *core) newJWT(user string) *bearer.JWT {
 // always sets f to a function that returns claims. M is a type of the library that package bearer
 // uses, which this package then need not import.
 func always[M ~map[string]any](f *func(*http.Request) (M, error), claims map[string]any) {
+	//nolint:unparam // the function is that of JWT.Claims, which may fail
 	*f = func(*http.Request) (M, error) { return M(claims), nil }
 }
 

@@ -60,7 +60,7 @@ func wait(ctx context.Context, d time.Duration) error {
 
 // A drip is a body that comes byte by byte.
 type drip struct {
-	ctx   context.Context // of the request: who gives up must not go on waiting
+	req   *http.Request // who gives it up must not go on waiting
 	every time.Duration
 	rest  *bytes.Reader
 }
@@ -69,12 +69,10 @@ func (d *drip) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	if err := wait(d.ctx, d.every); err != nil {
+	if err := wait(d.req.Context(), d.every); err != nil {
 		return 0, err
 	}
 	return d.rest.Read(p[:1])
 }
 
 func (*drip) Close() error { return nil }
-
-func copyBody(w io.Writer, body io.Reader) { _, _ = io.Copy(w, body) }

@@ -1,0 +1,223 @@
+package authtest
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"sync"
+	"unicode/utf8"
+)
+
+// Why a [Recorder] does not answer.
+var (
+	// ErrNotRecorded means that the File has no answer, or none left, to such a request.
+	ErrNotRecorded = errors.New("authtest: no such request is recorded: record again")
+
+	// ErrSecret means that what would be recorded holds a secret, so nothing of it was written.
+	ErrSecret = errors.New("authtest: not recorded")
+)
+
+// maxRecorded is the longest body, in bytes, that is recorded.
+const maxRecorded = 1 << 20
+
+// A Recorder is an [http.RoundTripper] that keeps the answers of a service in a file, and gives
+// them again without it.
+//
+// A request is found again by its method, its URL and its body, and by nothing else, so that a
+// signature with another timestamp and nonce does not matter. Where several are the same, their
+// answers come in the order in which they were recorded, each once.
+//
+// No secret gets into the file. Of a request, it has the method, the URL and a hash of the body; of
+// an answer, the status, the fields Content-Type, Location, Retry-After and WWW-Authenticate, and
+// the body. What would have a secret all the same is an [ErrSecret] and is not recorded: a URL with
+// a user, or with a parameter that is called like a secret (key, access_token, password and their
+// like); an answer in JSON with such a member, as those of a provisioning or login endpoint are;
+// and one that repeats credentials which the request or a Set-Cookie carried. So let such calls
+// pass by the Recorder: make it the Base of the client, and not of what gets its credentials.
+//
+// Bodies of over 1 MiB are an error. The answers of a replay have no Date, and a challenge with an
+// old time: a client whose requests were refused for their time may do something else than it did
+// then. Record without such refusals.
+//
+// It is safe for concurrent use. The fields must not be changed after the first request.
+type Recorder struct {
+	// File is where the answers are, as JSON. It is written anew with each request that is
+	// recorded, and begins empty. Required.
+	File string
+
+	// Base sends requests that are to be recorded. nil: they are answered from the File, and
+	// nothing is sent.
+	Base http.RoundTripper
+
+	mu     sync.Mutex // guards all below, and the file
+	loaded bool
+	all    []recorded
+	used   []bool
+}
+
+// recorded is a request and its answer, in the order in which they are written.
+type recorded struct {
+	Method     string      `json:"method"`
+	URL        string      `json:"url"`
+	BodySHA256 string      `json:"body_sha256,omitempty"`
+	Status     int         `json:"status"`
+	Header     http.Header `json:"header,omitempty"`
+	Body       string      `json:"body,omitempty"`
+	Base64     []byte      `json:"base64,omitempty"` // a body that is no text
+}
+
+// RoundTrip records req and its answer, or gives the answer of the File. Errors are [ErrSecret] and
+// [ErrNotRecorded], wrapped, and those of the Base, of the file and of the bodies.
+func (r *Recorder) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.URL == nil {
+		return nil, errors.New("authtest: the request has no URL")
+	}
+	body, err := readBody(req.Body)
+	if err != nil {
+		return nil, fmt.Errorf("authtest: the body of the request: %w", err)
+	}
+	e := recorded{Method: req.Method, URL: withoutFragment(req.URL)}
+	if e.Method == "" {
+		e.Method = http.MethodGet
+	}
+	if len(body) > 0 {
+		sum := sha256.Sum256(body)
+		e.BodySHA256 = hex.EncodeToString(sum[:])
+	}
+	if r.Base == nil {
+		return r.replay(req, e)
+	}
+	if err := secretURL(req.URL); err != nil {
+		return nil, err
+	}
+	sent := req.Clone(req.Context())
+	if req.Body != nil && req.Body != http.NoBody {
+		sent.Body = io.NopCloser(bytes.NewReader(body))
+	}
+	resp, err := r.Base.RoundTrip(sent)
+	if err != nil {
+		return nil, err
+	}
+	return r.record(req, resp, e)
+}
+
+func (r *Recorder) record(
+	req *http.Request, resp *http.Response, e recorded,
+) (*http.Response, error) {
+	body, err := readBody(resp.Body)
+	if err != nil {
+		return nil, fmt.Errorf("authtest: the body of the answer: %w", err)
+	}
+	e.Status = resp.StatusCode
+	for _, name := range []string{"Content-Type", "Location", "Retry-After", "Www-Authenticate"} {
+		if values := resp.Header[name]; len(values) > 0 {
+			if e.Header == nil {
+				e.Header = make(http.Header)
+			}
+			e.Header[name] = values
+		}
+	}
+	if e.Body = string(body); !utf8.Valid(body) {
+		e.Body, e.Base64 = "", body
+	}
+	if err := secretAnswer(req, resp, &e, body); err != nil {
+		return nil, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.all = append(r.all, e)
+	data, err := json.MarshalIndent(r.all, "", "\t")
+	if err != nil {
+		return nil, fmt.Errorf("authtest: recording: %w", err)
+	}
+	if err := replaceFile(r.File, append(data, '\n')); err != nil {
+		return nil, fmt.Errorf("authtest: recording: %w", err)
+	}
+	resp.Body, resp.Request = io.NopCloser(bytes.NewReader(body)), req
+	return resp, nil
+}
+
+// replaceFile leaves the old file or the new one, whatever happens.
+func replaceFile(name string, data []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	err = errors.Join(err, f.Chmod(0o644), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), name)
+	}
+	if err != nil {
+		_ = os.Remove(f.Name())
+	}
+	return err
+}
+
+func (r *Recorder) replay(req *http.Request, e recorded) (*http.Response, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.loaded {
+		data, err := os.ReadFile(r.File)
+		if err == nil {
+			err = json.Unmarshal(data, &r.all)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("authtest: replaying: %w", err)
+		}
+		r.loaded, r.used = true, make([]bool, len(r.all))
+	}
+	for i := range r.all {
+		x := &r.all[i]
+		same := x.Method == e.Method && x.URL == e.URL && x.BodySHA256 == e.BodySHA256
+		if same && !r.used[i] {
+			r.used[i] = true
+			return x.response(req), nil
+		}
+	}
+	return nil, fmt.Errorf("%w (%s %s%s)", ErrNotRecorded, e.Method, req.URL.Host, req.URL.Path)
+}
+
+func (e *recorded) response(req *http.Request) *http.Response {
+	body := []byte(e.Body)
+	if len(e.Base64) > 0 {
+		body = e.Base64
+	}
+	header := e.Header.Clone()
+	if header == nil {
+		header = make(http.Header)
+	}
+	return &http.Response{
+		Status:     fmt.Sprintf("%d %s", e.Status, http.StatusText(e.Status)),
+		StatusCode: e.Status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: header, Body: io.NopCloser(bytes.NewReader(body)),
+		ContentLength: int64(len(body)), Request: req,
+	}
+}
+
+// readBody reads and closes a body.
+func readBody(body io.ReadCloser) ([]byte, error) {
+	if body == nil {
+		return nil, nil
+	}
+	defer body.Close()
+	data, err := io.ReadAll(io.LimitReader(body, maxRecorded+1))
+	if err == nil && len(data) > maxRecorded {
+		err = fmt.Errorf("over %d bytes, which is too long to be recorded", maxRecorded)
+	}
+	return data, err
+}
+
+func withoutFragment(u *url.URL) string {
+	plain := *u
+	plain.Fragment, plain.RawFragment = "", ""
+	return plain.String()
+}

@@ -1,0 +1,212 @@
+package authtest_test
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/countersign-go/countersign"
+	"github.com/countersign-go/countersign/authtest"
+	"github.com/countersign-go/countersign/bearer"
+	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/mac"
+)
+
+// roundTripper is a network in one function.
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
+
+// The answers to equal requests come in their order, and each once; those to others do not mind
+// the order. A body of any bytes is kept.
+func TestRecorder(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "answers.json")
+	s := authtest.NewService(t)
+	n := byte('0')
+	s.Handler = http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		body, _ := io.ReadAll(req.Body)
+		n++
+		w.Header().Set("Content-Type", "text/x-test")
+		w.Header().Set("X-Not-Kept", "1")
+		w.WriteHeader(http.StatusAccepted)
+		_, _ = w.Write(append(body, n, 0xff)[:len(body)+1+int(n&1)])
+	})
+	send := func(base http.RoundTripper, body string) (string, error) {
+		client := countersign.NewClient(countersign.Config{
+			Signer: &mac.Signer{Source: s.Provisioner()}, Base: base,
+		})
+		var r io.Reader
+		if body != "" {
+			r = strings.NewReader(body)
+		}
+		resp, err := client.Post(page+"#fragment", "text/plain", r)
+		if err != nil {
+			return "", err
+		}
+		got, err := io.ReadAll(resp.Body)
+		if resp.StatusCode != 202 || resp.Header.Get("Content-Type") != "text/x-test" {
+			t.Errorf("%d, %v", resp.StatusCode, resp.Header)
+		}
+		return string(got), err
+	}
+	record := &authtest.Recorder{File: file, Base: s}
+	bodies := []string{"a", "", "a", "b"}
+	var want []string
+	for _, body := range bodies {
+		got, err := send(record, body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want = append(want, got)
+	}
+	replay := &authtest.Recorder{File: file}
+	for _, i := range []int{3, 0, 1, 2} {
+		if got, err := send(replay, bodies[i]); got != want[i] || err != nil {
+			t.Errorf("%d: got %q, %v, want %q", i, got, err, want[i])
+		}
+	}
+	for _, body := range []string{"a", "c"} {
+		if _, err := send(replay, body); !errors.Is(err, authtest.ErrNotRecorded) {
+			t.Errorf("a request too many: %v", err)
+		}
+	}
+	data, _ := os.ReadFile(file)
+	for _, word := range []string{"MAC", "nonce", "X-Not-Kept", "fragment"} {
+		if bytes.Contains(data, []byte(word)) {
+			t.Errorf("the file holds %q", word)
+		}
+	}
+}
+
+// Nothing that holds a secret is written, wherever it is.
+func TestRecorderKeepsSecrets(t *testing.T) {
+	const secret = "canary-0123abc"
+	bearers := &bearer.Signer{Source: bearer.StaticToken(creds.Secret(secret))}
+	for name, tt := range map[string]struct {
+		url, cookie, setCookie, location, body string
+	}{
+		"a key of MAC":           {body: `{"id":"a","key":"canary-fedcba"}`},
+		"a token":                {body: `[{"x":{"access_token":"canary-fedcba"}}]`},
+		"its own token":          {body: "you sent " + secret},
+		"its own token in a URL": {url: "?q=" + secret},
+		"a parameter":            {url: "?API-Key=canary-fedcba"},
+		"a Location":             {location: "/?token=canary-fedcba"},
+		"the token in it":        {location: "/" + secret},
+		"its own cookie":         {cookie: "canary-c00c1e", body: "canary-c00c1e"},
+		"the service's":          {setCookie: "canary-c00c1e", body: "canary-c00c1e"},
+	} {
+		file := filepath.Join(t.TempDir(), "answers.json")
+		client := countersign.NewClient(countersign.Config{
+			Signer: bearers,
+			Base: &authtest.Recorder{File: file, Base: roundTripper(
+				func(req *http.Request) (*http.Response, error) {
+					h := http.Header{}
+					if tt.location != "" {
+						h.Set("Location", tt.location)
+					}
+					if tt.setCookie != "" {
+						h.Set("Set-Cookie", "c="+tt.setCookie)
+					}
+					return &http.Response{StatusCode: 200, Header: h,
+						Body: io.NopCloser(strings.NewReader(tt.body))}, nil
+				})},
+		})
+		req, _ := http.NewRequest("GET", "https://api.example.com/"+tt.url, nil)
+		if tt.cookie != "" {
+			req.Header.Set("Cookie", "c="+tt.cookie)
+		}
+		resp, err := client.Do(req)
+		if !errors.Is(err, authtest.ErrSecret) {
+			t.Errorf("%s: %v, %v", name, resp, err)
+			continue
+		}
+		text := err.Error()
+		if _, below, ok := strings.Cut(text, "authtest: "); ok {
+			text = below // what is in front of it is by net/http, which repeats the URL
+		}
+		if strings.Contains(text, "canary-") {
+			t.Errorf("%s: the error repeats it", name)
+		}
+		if _, err := os.Stat(file); err == nil {
+			t.Errorf("%s: something was written", name)
+		}
+	}
+	// What only looks like it is recorded.
+	for _, body := range []string{
+		`{"key":"home"}`, `{"token":""}`, `{"token":7}`, `"password"`, "key=a",
+	} {
+		r := &authtest.Recorder{File: filepath.Join(t.TempDir(), "a"), Base: roundTripper(
+			func(req *http.Request) (*http.Response, error) {
+				return &http.Response{StatusCode: 200,
+					Body: io.NopCloser(strings.NewReader(body))}, nil
+			})}
+		req, _ := http.NewRequest("GET", page, nil)
+		if _, err := r.RoundTrip(req); err != nil {
+			t.Errorf("%s: %v", body, err)
+		}
+	}
+}
+
+// Bodies that are too long or broken, a base that fails, and files that are none.
+func TestRecorderErrors(t *testing.T) {
+	broken := errors.New("broken")
+	answer := func(body io.Reader, err error) http.RoundTripper {
+		return roundTripper(func(*http.Request) (*http.Response, error) {
+			if err != nil {
+				return nil, err
+			}
+			return &http.Response{StatusCode: 200, Body: io.NopCloser(body)}, nil
+		})
+	}
+	dir := t.TempDir()
+	damaged := filepath.Join(dir, "damaged")
+	if err := os.WriteFile(damaged, []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	long := func() io.Reader { return io.LimitReader(zeros{}, 1<<20+1) }
+	for name, tt := range map[string]struct {
+		recorder *authtest.Recorder
+		body     io.Reader
+		want     string
+	}{
+		"long request": {&authtest.Recorder{File: damaged}, long(), "too long"},
+		"broken one":   {&authtest.Recorder{File: damaged}, failing{broken}, "broken"},
+		"long answer": {&authtest.Recorder{File: filepath.Join(dir, "a"),
+			Base: answer(long(), nil)}, nil, "too long"},
+		"no answer": {&authtest.Recorder{File: filepath.Join(dir, "a"),
+			Base: answer(nil, broken)}, nil, "broken"},
+		"no folder": {&authtest.Recorder{File: filepath.Join(dir, "b", "a"),
+			Base: answer(strings.NewReader(""), nil)}, nil, "recording: "},
+		"a folder": {&authtest.Recorder{File: dir,
+			Base: answer(strings.NewReader(""), nil)}, nil, "recording: "},
+		"no file":      {&authtest.Recorder{File: filepath.Join(dir, "c")}, nil, "replaying: "},
+		"damaged file": {&authtest.Recorder{File: damaged}, nil, "replaying: "},
+	} {
+		req, _ := http.NewRequest("POST", page, tt.body)
+		resp, err := tt.recorder.RoundTrip(req)
+		if err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: %v, %v; want %s", name, resp, err, tt.want)
+		}
+	}
+	if _, err := new(authtest.Recorder).RoundTrip(new(http.Request)); err == nil {
+		t.Error("a request without a URL was answered")
+	}
+	left, _ := filepath.Glob(filepath.Join(dir, "*.*"))
+	if len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+	user, _ := http.NewRequest("GET", "https://canary-a:canary-b@api.example.com/", nil)
+	_, err := (&authtest.Recorder{Base: answer(nil, broken)}).RoundTrip(user)
+	if !errors.Is(err, authtest.ErrSecret) {
+		t.Errorf("a URL with a user: %v", err)
+	}
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { return len(p), nil }
