@@ -149,15 +149,9 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	defer resp.Body.Close()
 	maps.Copy(w.Header(), resp.Header)
 	w.WriteHeader(resp.StatusCode)
-	flush := http.NewResponseController(w)
-	if d, ok := resp.Body.(*drip); ok {
-		for b := make([]byte, 1); ; _ = flush.Flush() {
-			n, err := d.Read(b)
-			_, _ = w.Write(b[:n])
-			if err != nil {
-				return
-			}
-		}
+	var to io.Writer = w
+	if _, ok := resp.Body.(*drip); ok {
+		to = flushing{w}
 	}
-	_, _ = io.Copy(w, resp.Body)
+	_, _ = io.Copy(to, resp.Body)
 }

@@ -335,7 +335,7 @@ func TestNoURL(t *testing.T) {
 func TestServicePrintsNoSecret_K6(t *testing.T) {
 	s := authtest.NewService(t)
 	s.Password = creds.Secret("canary-b0b")
-	calls(clients["token"](s), 1)
+	get(clients["token"](s))
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
 		for _, value := range []any{s, []any{s}, s.Seen()} {
 			text := fmt.Sprintf(verb, value)

@@ -76,3 +76,14 @@ func (d *drip) Read(p []byte) (int, error) {
 }
 
 func (*drip) Close() error { return nil }
+
+// flushing sends each piece of an answer at once.
+type flushing struct{ w http.ResponseWriter }
+
+func (f flushing) Write(p []byte) (int, error) {
+	n, err := f.w.Write(p)
+	if err == nil {
+		err = http.NewResponseController(f.w).Flush()
+	}
+	return n, err
+}

@@ -1,0 +1,49 @@
+package authtest_test
+
+import (
+	"os"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/countersign-go/countersign"
+	"github.com/countersign-go/countersign/authtest"
+	"github.com/countersign-go/countersign/mac"
+)
+
+// README shows the test below as it stands here.
+func TestReadme(t *testing.T) {
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	source, err := os.ReadFile("readme_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, test, _ := strings.Cut(string(source), "\nfunc TestBot(")
+	test = "func TestBot(" + test
+	if !strings.Contains(string(readme), "\n```go\n"+test+"```\n") {
+		t.Errorf("README.md does not show\n%s", test)
+	}
+	if lines := strings.Count(test, "\n"); lines > 15 {
+		t.Errorf("it has %d lines, more than 15", lines)
+	}
+}
+
+func TestBot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		service := authtest.NewService(t)
+		client := countersign.NewClient(countersign.Config{
+			Signer: &mac.Signer{Source: service.Provisioner()}, Base: service,
+		})
+		service.Set(authtest.Faults{Offset: time.Hour, ExpireAfter: 2, RevokeInFlight: 1})
+		for range 6 {
+			resp, err := client.Get("https://api.example.com/")
+			if err != nil || resp.StatusCode != 200 || service.Seen().Issued > 4 {
+				t.Fatal(resp, err, service.Seen().Log)
+			}
+		}
+	})
+}
