@@ -36,7 +36,7 @@ var known = map[string]string{
 	"context": "context", "errors": "errors", "fmt": "fmt", "http": "net/http",
 	"httptest": "net/http/httptest", "io": "io", "log": "log", "os": "os", "slog": "log/slog",
 	"strings": "strings", "testing": "testing", "time": "time", "url": "net/url",
-	"synctest": "testing/synctest",
+	"synctest":    "testing/synctest",
 	"countersign": module, "transport": module + "/transport", "creds": module + "/creds",
 	"mac": module + "/mac", "auth": module + "/auth", "basic": module + "/basic",
 	"portal": module + "/portal", "provision": module + "/provision",
