@@ -25,7 +25,7 @@ func TestPains(t *testing.T) {
 	}
 	tests := make(map[string]map[string]bool)
 	rows := 0
-	for _, line := range strings.Split(string(text), "\n") {
+	for line := range strings.SplitSeq(string(text), "\n") {
 		cells := strings.Split(line, "|")
 		if len(cells) != 6 || strings.Trim(cells[1], " 0123456789") != "" ||
 			strings.TrimSpace(cells[1]) == "" {

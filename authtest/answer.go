@@ -103,7 +103,10 @@ func (v *visit) run(req *http.Request) (*http.Response, error) {
 	}
 	resp := w.Result()
 	v.stamp(resp.Header)
-	if v.trouble.Drip > 0 {
+	switch {
+	case req.Method == http.MethodHead:
+		resp.Body = http.NoBody
+	case v.trouble.Drip > 0:
 		resp.Body = &drip{req: req, every: v.trouble.Drip,
 			rest: bytes.NewReader(w.Body.Bytes())}
 	}

@@ -238,6 +238,19 @@ func TestHandlerOfService(t *testing.T) {
 	}
 }
 
+// A HEAD has the header of a GET, and nothing else.
+func TestHead(t *testing.T) {
+	s := authtest.NewService(t)
+	resp, err := signing(s, s.JWT()).Head(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := io.ReadAll(resp.Body)
+	if resp.StatusCode != 200 || len(body) > 0 || err != nil || resp.Header.Get("Date") == "" {
+		t.Errorf("%d %q %v %v", resp.StatusCode, body, err, resp.Header)
+	}
+}
+
 // Whoever gives up does not wait for the rest.
 func TestContext(t *testing.T) {
 	for name, f := range map[string]fault{
