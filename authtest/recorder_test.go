@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -62,6 +63,9 @@ func TestRecorder(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if !strings.HasPrefix(got, body) || len(got) == len(body) {
+			t.Errorf("%q was answered by %q", body, got)
+		}
 		want = append(want, got)
 	}
 	replay := &authtest.Recorder{File: file}
@@ -73,6 +77,16 @@ func TestRecorder(t *testing.T) {
 	for _, body := range []string{"a", "c"} {
 		if _, err := send(replay, body); !errors.Is(err, authtest.ErrNotRecorded) {
 			t.Errorf("a request too many: %v", err)
+		}
+	}
+	for _, req := range []*http.Request{ // alike but for one thing
+		httptest.NewRequest("PUT", page, strings.NewReader("a")),
+		httptest.NewRequest("POST", page+"1", strings.NewReader("a")),
+		httptest.NewRequest("POST", page, strings.NewReader("aa")),
+	} {
+		_, err := (&authtest.Recorder{File: file}).RoundTrip(req)
+		if !errors.Is(err, authtest.ErrNotRecorded) {
+			t.Errorf("%s %s: %v", req.Method, req.URL, err)
 		}
 	}
 	data, _ := os.ReadFile(file)
@@ -136,6 +150,24 @@ func TestRecorderKeepsSecrets(t *testing.T) {
 			t.Errorf("%s: something was written", name)
 		}
 	}
+	for name, field := range map[string]string{
+		"a password":      "Basic YWxpY2U6Y2FuYXJ5LWEwYTBhMA==", // alice:canary-a0a0a0
+		"a MAC":           `MAC id="id", ts="1", nonce="a", mac="canary-a0a0a0"`,
+		"no credentials":  `Own a=, canary-a0a0a0`,
+		"without a space": "canary-a0a0a0",
+		"no grammar":      `"Own "canary-a0a0a0 `,
+	} {
+		req, _ := http.NewRequest("GET", page, nil)
+		req.Header.Set("Authorization", field)
+		r := &authtest.Recorder{File: filepath.Join(t.TempDir(), "a"), Base: roundTripper(
+			func(req *http.Request) (*http.Response, error) {
+				return &http.Response{StatusCode: 200,
+					Body: io.NopCloser(strings.NewReader("you sent canary-a0a0a0"))}, nil
+			})}
+		if _, err := r.RoundTrip(req); !errors.Is(err, authtest.ErrSecret) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 	// What only looks like it is recorded.
 	for _, body := range []string{
 		`{"key":"home"}`, `{"token":""}`, `{"token":7}`, `"password"`, "key=a",
@@ -168,6 +200,10 @@ func TestRecorderErrors(t *testing.T) {
 	if err := os.WriteFile(damaged, []byte("{"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	sub := filepath.Join(dir, "sub")
+	if err := os.Mkdir(sub, 0o700); err != nil {
+		t.Fatal(err)
+	}
 	long := func() io.Reader { return io.LimitReader(zeros{}, 1<<20+1) }
 	for name, tt := range map[string]struct {
 		recorder *authtest.Recorder
@@ -182,7 +218,7 @@ func TestRecorderErrors(t *testing.T) {
 			Base: answer(nil, broken)}, nil, "broken"},
 		"no folder": {&authtest.Recorder{File: filepath.Join(dir, "b", "a"),
 			Base: answer(strings.NewReader(""), nil)}, nil, "recording: "},
-		"a folder": {&authtest.Recorder{File: dir,
+		"a folder": {&authtest.Recorder{File: sub,
 			Base: answer(strings.NewReader(""), nil)}, nil, "recording: "},
 		"no file":      {&authtest.Recorder{File: filepath.Join(dir, "c")}, nil, "replaying: "},
 		"damaged file": {&authtest.Recorder{File: damaged}, nil, "replaying: "},

@@ -95,10 +95,14 @@ func carried(req *http.Request, resp *http.Response) []string {
 		list, err := authparam.Parse([]string{line})
 		if err != nil {
 			list = nil
-			all = append(all, strings.Fields(line)...)
+			all = append(all, strings.FieldsFunc(line, func(c rune) bool {
+				return strings.ContainsRune(" \t\",;", c)
+			})...)
 		}
 		for _, c := range list {
-			all = append(all, c.Token68)
+			if all = append(all, c.Token68); c.Token68 == "" && len(c.Params) == 0 {
+				all = append(all, c.Scheme) // which a token alone is taken for
+			}
 			for _, p := range c.Params {
 				if !slices.Contains(shownParams, p.Name) {
 					all = append(all, p.Value)

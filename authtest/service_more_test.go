@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -336,6 +337,66 @@ func TestServer(t *testing.T) {
 		t.Error("nothing was done before the answer was lost:", s.Seen().Log)
 	}
 }
+
+// Each way to ask for credentials, with and without a reason to give.
+func TestChallenges(t *testing.T) {
+	for kind, want := range map[authtest.Challenges][2][]string{
+		authtest.EachInALine: {{"MAC", "Bearer"},
+			{`MAC error="invalid"`, "Bearer"}},
+		authtest.AllInOneLine: {{"Negotiate, MAC, Bearer"},
+			{`Negotiate, MAC error="invalid", Bearer`}},
+		authtest.WithoutReason: {{"MAC", "Bearer"}, {"MAC", "Bearer"}},
+		authtest.WithoutAny:    {nil, nil},
+	} {
+		s := authtest.NewService(t)
+		s.Set(fault{Challenges: kind})
+		stranger := &mac.Signer{Source: &mac.Credentials{ID: "a", Key: creds.Secret("canary-0a")}}
+		for i, sign := range []func(*http.Request, time.Time) error{
+			func(*http.Request, time.Time) error { return nil }, stranger.Sign,
+		} {
+			req, _ := http.NewRequest("GET", page, nil)
+			if err := sign(req, time.Now()); err != nil {
+				t.Fatal(err)
+			}
+			resp, err := s.RoundTrip(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := resp.Header["Www-Authenticate"]; !slices.Equal(got, want[i]) {
+				t.Errorf("%d: asked by %q, want %q", kind, got, want[i])
+			}
+		}
+	}
+}
+
+// A RoundTripper closes the body, whatever it does with it, and leaves the request as it is.
+func TestRoundTripperContract(t *testing.T) {
+	s := authtest.NewService(t)
+	for _, f := range []fault{
+		{}, {Requests: trouble{LoseRequest: true}}, {Requests: trouble{Status: 503}},
+		{Rewrite: func(r *http.Request) { r.URL.Path, r.Host = "/x", "x"; r.Header.Set("A", "b") }},
+	} {
+		s.Set(f)
+		body := &closing{Reader: strings.NewReader("a body")}
+		u, _ := url.Parse(page)
+		req := &http.Request{URL: u, Body: body} // as little as net/http allows
+		_, _ = s.RoundTrip(req)
+		if !body.closed || *req.URL != *u || req.Header != nil || req.Host != "" {
+			t.Errorf("closed: %v; %+v", body.closed, req)
+		}
+	}
+	if got := s.Seen().Log[0].String(); got != "GET api.example.com/items: 401 none" {
+		t.Error(got)
+	}
+}
+
+type closing struct {
+	io.Reader
+
+	closed bool
+}
+
+func (c *closing) Close() error { c.closed = true; return nil }
 
 // A request that can't be one is an error and no panic.
 func TestNoURL(t *testing.T) {

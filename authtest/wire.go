@@ -21,6 +21,9 @@ func received(req *http.Request) *http.Request {
 	if r.Method == "" {
 		r.Method = http.MethodGet
 	}
+	if r.Header == nil {
+		r.Header = make(http.Header)
+	}
 	if r.Body == nil {
 		r.Body = http.NoBody
 	}
