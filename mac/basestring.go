@@ -64,6 +64,7 @@ type view struct {
 	absolute   int    // length of "scheme://authority" in path, in a target of absolute-form
 	host, port string // port is never empty
 	bare       bool   // the port is the scheme's: the Host field had none
+	spelled    bool   // the case of host is kept, as only Explain asks for
 }
 
 // clientView reads a request as net/http will write it. port is Signer.Port.
@@ -192,6 +193,11 @@ func (v *view) append(dst []byte, d Dialect, ext string) ([]byte, error) {
 	if !visible.all(v.path) || !visible.all(v.query) || !visible.all(v.prefix) {
 		return dst, errTarget
 	}
+	return v.assemble(dst, d, ext)
+}
+
+// assemble is append for what is known to be without blanks and line feeds.
+func (v *view) assemble(dst []byte, d Dialect, ext string) ([]byte, error) {
 	dst, err := v.appendTarget(append(appendUpper(dst, v.method), '\n'), d, ext)
 	if err != nil {
 		return dst, err
@@ -201,7 +207,7 @@ func (v *view) append(dst []byte, d Dialect, ext string) ([]byte, error) {
 		return dst, err
 	}
 	dst = append(dst, '\n')
-	if d == Django {
+	if d == Django || v.spelled {
 		dst = append(dst, host...)
 	} else {
 		dst = appendLower(dst, host)

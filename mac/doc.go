@@ -102,4 +102,12 @@
 //	WWW-Authenticate: MAC error="invalid"
 //
 // [Verifier.Challenge] says when, and [Signer.Read] what a client makes of them.
+//
+// # When a MAC does not match
+//
+// A client is not told why, so somebody who has the key has to look. [Explain] tries what is known
+// to come between a signer and a verifier, and says in one sentence what would match, and what to
+// do. [Dump] shows the base string as one side sees it, to be compared with that of the other; it
+// needs no key. A [Tripwire] next to the wire finds a wrapper that changes what was signed already.
+// None of them asks anybody over the network.
 package mac

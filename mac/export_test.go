@@ -47,3 +47,8 @@ func HMAC(a Algorithm, key, message []byte) []byte {
 
 // UnknownKey is the key that unknown identifiers are checked with.
 const UnknownKey = unknownKey
+
+// ExplainAt is Explain with another clock.
+func ExplainAt(req *http.Request, key *Key, v *Verifier, now time.Time) (*Explanation, error) {
+	return explain(req, key, v, "", now)
+}

@@ -1,0 +1,403 @@
+package mac_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/countersign-go/countersign/auth"
+	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/mac"
+)
+
+func (d *distortion) check(t *testing.T) {
+	req, key, v := d.arrange(t)
+	e, err := mac.ExplainAt(req, key, v, testTime)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !e.Matches || !slices.Equal(e.Causes, d.causes) || !strings.Contains(e.String(), d.text) {
+		t.Errorf("%q, %v; want %q, %q", e.Causes, e, d.causes, d.text)
+	}
+	if e.Read == "" || e.Signed == "" {
+		t.Errorf("dumps: %q, %q", e.Read, e.Signed)
+	}
+	if _, err := v.AuthenticateAt(req, testTime); err == nil {
+		t.Error("the Verifier accepts it: there was nothing to explain")
+	}
+}
+
+// TestExplain shows each of the 14 distortions, and what goes beyond them.
+func TestExplain(t *testing.T) {
+	var kinds []string
+	for _, d := range alone {
+		t.Run(d.kind+"/"+d.reason, d.check)
+		if !slices.Contains(kinds, d.kind) {
+			kinds = append(kinds, d.kind)
+		}
+	}
+	want := "port 80/443, scheme, Host variants, forwarded headers, decoded path, " +
+		"re-quoted path, reordered query, re-encoded query, trailing slash, " +
+		"key read as base64, other algorithm, other dialect, clock, body re-serialised"
+	if got := strings.Join(kinds, ", "); got != want || len(kinds) != 14 {
+		t.Errorf("%d kinds: %s", len(kinds), got)
+	}
+	for _, d := range others {
+		t.Run(d.reason, d.check)
+	}
+}
+
+func TestExplainTwo(t *testing.T) {
+	for _, d := range pairs {
+		t.Run(d.kind+"/"+d.reason, d.check)
+	}
+}
+
+// What cannot be explained is said to be so, whatever else is wrong.
+func TestExplainNothing(t *testing.T) {
+	for _, d := range append(slices.Clone(alone), pairs...) {
+		if d.kind == "key read as base64" {
+			continue
+		}
+		req, key, v := d.arrange(t)
+		key.Secret = []byte("another key of another account")
+		e, err := mac.ExplainAt(req, key, v, testTime)
+		if err != nil || e.Matches || e.Signed != "" ||
+			!strings.HasPrefix(e.String(), "no known distortion") {
+			t.Errorf("%s, %s: %v, %v", d.kind, d.reason, e, err)
+		}
+	}
+	for name, tamper := range map[string]func(*http.Request){
+		"another path":      target("/admin"),
+		"another value":     target("/a/b?x=2&y=2"),
+		"another method":    func(req *http.Request) { req.Method = "DELETE" },
+		"another nonce":     rewrite(`nonce="`, `nonce="x`),
+		"another ext":       rewrite(`, mac=`, `, ext="x", mac=`),
+		"a line of its own": target("/a%0Aapi.example.com"),
+	} {
+		d := distortion{proxy: tamper}
+		req, key, v := d.arrange(t)
+		if e, err := mac.ExplainAt(req, key, v, testTime); err != nil || e.Matches {
+			t.Errorf("%s: %v, %v", name, e, err)
+		}
+	}
+}
+
+func rewrite(old, with string) func(*http.Request) {
+	return func(req *http.Request) {
+		line := req.Header.Get("Authorization")
+		req.Header.Set("Authorization", strings.Replace(line, old, with, 1))
+	}
+}
+
+// A path that decodes to the lines of another request must not be taken for it.
+func TestExplainShiftedLines(t *testing.T) {
+	d := distortion{proxy: all(
+		signedBy(textKey, "GET", "/a\nx", "api.example.com", "443"), target("/a%0Ax"))}
+	req, key, v := d.arrange(t)
+	if e, err := mac.ExplainAt(req, key, v, testTime); err != nil || e.Matches {
+		t.Errorf("%v, %v", e, err)
+	}
+}
+
+func TestExplainRight(t *testing.T) {
+	d := distortion{}
+	req, key, v := d.arrange(t)
+	for range 2 { // which claims no nonce
+		e, err := mac.ExplainAt(req, key, v, testTime)
+		if err != nil || !e.Matches || len(e.Causes) != 0 || e.Read != e.Signed ||
+			!strings.Contains(e.String(), "nonce had been used") {
+			t.Errorf("%v, %v", e, err)
+		}
+	}
+	if _, err := v.AuthenticateAt(req, testTime); err != nil {
+		t.Error(err)
+	}
+	sent := newRequest(t, "GET", secureURL)
+	sent.Header = req.Header
+	e, err := mac.Explain(sent, key, nil) // years later
+	if err != nil || !e.Matches || len(e.Causes) != 0 ||
+		!strings.Contains(e.String(), "the MAC is right for this request") {
+		t.Errorf("as the client has sent it: %v, %v", e, err)
+	}
+}
+
+func TestExplainAsksKeys(t *testing.T) {
+	down := errors.New("database is down")
+	for _, tt := range []struct {
+		reason  string
+		keys    mac.KeyFunc
+		matches bool
+		causes  []string
+		err     error
+	}{
+		{"known", oneKey(&mac.Credentials{ID: "ann", Key: []byte(textKey)}), true, nil, nil},
+		{"unknown", oneKey(&mac.Credentials{ID: "bob"}), false, []string{"unknown id"}, nil},
+		{"down", func(context.Context, string) (*mac.Key, error) { return nil, down }, false, nil,
+			down},
+		{"nobody to ask", nil, false, nil, auth.ErrUnavailable},
+		{"no secret", oneKey(&mac.Credentials{ID: "ann"}), false, nil, auth.ErrUnavailable},
+		{"an algorithm that is not known",
+			oneKey(&mac.Credentials{ID: "ann", Key: []byte(textKey), Algorithm: "md5"}), true,
+			[]string{"algorithm"}, nil},
+	} {
+		d := distortion{}
+		req, _, v := d.arrange(t)
+		v.Keys = tt.keys
+		e, err := mac.ExplainAt(req, nil, v, testTime)
+		if !errors.Is(err, tt.err) {
+			t.Errorf("%s: %v", tt.reason, err)
+		}
+		if err == nil && (e.Matches != tt.matches || !slices.Equal(e.Causes, tt.causes)) {
+			t.Errorf("%s: %v", tt.reason, e)
+		}
+	}
+}
+
+func TestExplainErrors(t *testing.T) {
+	key := &mac.Key{Secret: []byte(textKey)}
+	long := strings.Repeat("a", 64<<10)
+	for _, tt := range []struct {
+		reason string
+		proxy  func(*http.Request)
+		server func(*mac.Verifier, *mac.Key)
+		err    error
+	}{
+		{"no header", func(req *http.Request) { req.Header.Del("Authorization") }, nil,
+			auth.ErrNone},
+		{"another scheme", field("Authorization", "Basic eDp5"), nil, auth.ErrNone},
+		{"no MAC", field("Authorization", `MAC id="ann"`), nil, mac.ErrMalformed},
+		{"too long", field("Authorization", "MAC "+long), nil, mac.ErrMalformed},
+		{"a long target", target("/" + long), nil, mac.ErrMalformed},
+		{"no host", rename(""), nil, mac.ErrMalformed},
+		{"a host that is none", rename("a b"), nil, mac.ErrMalformed},
+		{"a target that is none", target("x"), nil, mac.ErrMalformed},
+		{"a method in lower case", func(req *http.Request) { req.Method = "get" }, nil,
+			mac.ErrMalformed},
+		{"a server with Django", nil,
+			func(v *mac.Verifier, _ *mac.Key) { v.Dialect = mac.Django }, mac.ErrMalformed},
+		{"no secret", nil, secret(nil), auth.ErrUnavailable},
+	} {
+		d := distortion{proxy: tt.proxy, server: tt.server}
+		req, k, v := d.arrange(t)
+		if e, err := mac.ExplainAt(req, k, v, testTime); !errors.Is(err, tt.err) || e != nil {
+			t.Errorf("%s: %v, %v", tt.reason, e, err)
+		}
+	}
+	sent := newRequest(t, "GET", secureURL)
+	sent.URL = nil
+	sent.Header.Set("Authorization",
+		`MAC id="a", ts="1", nonce="n", mac="`+expected("", "k", "")+`"`)
+	if _, err := mac.Explain(sent, key, nil); !errors.Is(err, mac.ErrMalformed) {
+		t.Errorf("no URL: %v", err)
+	}
+}
+
+// The body is still there for whoever reads it next.
+func TestExplainPutsTheBodyBack(t *testing.T) {
+	for _, body := range []string{"text", strings.Repeat("long ", 300_000)} {
+		d := distortion{signer: digests, server: wantsDigest, body: body}
+		req, key, v := d.arrange(t)
+		if _, err := mac.ExplainAt(req, key, v, testTime); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := io.ReadAll(req.Body); err != nil || string(got) != body {
+			t.Errorf("%d bytes of %d, %v", len(got), len(body), err)
+		}
+	}
+	broken := distortion{signer: digests, server: wantsDigest, body: "text",
+		proxy: func(req *http.Request) {
+			req.Body = io.NopCloser(io.MultiReader(strings.NewReader("te"), brokenReader{}))
+		}}
+	req, key, v := broken.arrange(t)
+	e, err := mac.ExplainAt(req, key, v, testTime)
+	if err != nil || !strings.Contains(e.String(), "cut off") {
+		t.Errorf("%v, %v", e, err)
+	}
+	if got, err := io.ReadAll(req.Body); !errors.Is(err, errBroken) || string(got) != "te" {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
+var errBroken = errors.New("broken")
+
+type brokenReader struct{}
+
+func (brokenReader) Read([]byte) (int, error) { return 0, errBroken }
+
+// TestExplainSecrets_K6 looks for the key, and for MACs, in all that is said.
+func TestExplainSecrets_K6(t *testing.T) {
+	const planted = "canary-51d7e0-key"
+	var out bytes.Buffer
+	var macs []string
+	for _, key := range []string{
+		planted, base64.StdEncoding.EncodeToString([]byte(planted)), "other",
+	} {
+		for _, d := range append(slices.Concat(alone, pairs, others), distortion{}) {
+			signer := d.signer
+			d.signer = func(s *mac.Signer, c *mac.Credentials) {
+				c.Key = []byte(planted)
+				if signer != nil {
+					signer(s, c)
+				}
+			}
+			req, k, v := d.arrange(t)
+			k.Secret = creds.Secret(key)
+			e, err := mac.ExplainAt(req, k, v, testTime)
+			fmt.Fprintf(&out, "%v %+v %#v %s", e, e, e, err)
+			dump, err := mac.Dump(req, v)
+			fmt.Fprintln(&out, dump, err)
+			if e != nil && e.Matches {
+				text := undump(t, e.Signed)
+				macs = append(macs, expected("", planted, text), expected(mac.SHA1, planted, text))
+			}
+			if e != nil {
+				text := undump(t, e.Read)
+				macs = append(macs, expected("", planted, text), expected(mac.SHA1, planted, text))
+			}
+		}
+	}
+	text := out.String()
+	for _, form := range []string{planted, base64.StdEncoding.EncodeToString([]byte(planted)),
+		base64.RawURLEncoding.EncodeToString([]byte(planted)), hex.EncodeToString([]byte(planted)),
+		fmt.Sprint([]byte(planted)),
+		strings.Trim(fmt.Sprintf("%#v", []byte(planted)), "[]byte{}")} {
+		if strings.Contains(text, form) {
+			t.Errorf("the key is told, %d characters", len(form))
+		}
+	}
+	for _, m := range macs {
+		if strings.Contains(text, m) {
+			t.Error("a MAC is told")
+		}
+	}
+	if len(macs) < 200 {
+		t.Errorf("only %d MACs were looked for", len(macs))
+	}
+}
+
+// Hostile requests, of the largest size that is read, are explained in bounded time.
+func TestExplainIsBounded(t *testing.T) {
+	many := strings.Repeat("a,", 4000)
+	for reason, proxy := range map[string]func(*http.Request){
+		"many parameters": target("/?" + strings.Repeat("%41=%42&", 8000)),
+		"many slashes":    target(strings.Repeat("/%2F", 16000)),
+		"many proxies": all(field("X-Forwarded-Host", many), field("X-Forwarded-Port", many),
+			field("Forwarded", strings.Repeat("host=a;proto=https;", 1000))),
+		"long header": rewrite(`mac=`, `ext="`+strings.Repeat("x", 8000)+`", mac=`),
+	} {
+		d := distortion{proxy: proxy}
+		req, key, v := d.arrange(t)
+		start := time.Now()
+		if _, err := mac.ExplainAt(req, key, v, testTime); err != nil {
+			t.Errorf("%s: %v", reason, err)
+		}
+		if took := time.Since(start); took > 3*time.Second {
+			t.Errorf("%s: %v", reason, took)
+		}
+	}
+}
+
+func TestExplainDeepJSON(t *testing.T) {
+	deep := strings.Repeat("[", 9000) + strings.Repeat("]", 9000)
+	d := distortion{signer: digests, server: wantsDigest, body: "x", proxy: payload(deep)}
+	req, key, v := d.arrange(t)
+	if e, err := mac.ExplainAt(req, key, v, testTime); err != nil || e.Causes[0] != "body" {
+		t.Errorf("%v, %v", e, err)
+	}
+}
+
+// undump is the base string that a dump shows.
+func undump(t testing.TB, dump string) string {
+	t.Helper()
+	var text strings.Builder
+	for line := range strings.Lines(dump) {
+		var name, value string
+		if _, err := fmt.Sscanf(line, "%s %q", &name, &value); err != nil {
+			t.Fatalf("%q: %v", line, err)
+		}
+		if name != "id" {
+			text.WriteString(value)
+		}
+	}
+	return text.String()
+}
+
+func TestDump(t *testing.T) {
+	req := httptest.NewRequest("GET", "/a%0Ab?q=1", nil)
+	req.Host = "Example.com"
+	if err := (&mac.Signer{Source: testCreds, Ext: fixed("a b")}).Sign(req, testTime); err != nil {
+		t.Fatal(err)
+	}
+	p := params(t, req.Header.Get("Authorization"))
+	for _, d := range []mac.Dialect{mac.Draft01, mac.WebOb} {
+		dump, err := mac.Dump(req, &mac.Verifier{Dialect: d})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := mac.BaseString(req, d, p["ts"], p["nonce"], p["ext"])
+		if err != nil || undump(t, dump) != want || strings.Count(dump, "\n") != 8 {
+			t.Errorf("%s\nwant %q, %v", dump, want, err)
+		}
+	}
+	req.Header.Del("Authorization")
+	if _, err := mac.Dump(req, nil); !errors.Is(err, auth.ErrNone) {
+		t.Error(err)
+	}
+}
+
+func FuzzExplain(f *testing.F) {
+	for _, d := range slices.Concat(alone, pairs, others) {
+		req, _, _ := d.arrange(f)
+		f.Add(req.Method, req.RequestURI, req.Host, req.Header.Get("Authorization"),
+			req.Header.Get("Forwarded"), req.Header.Get("X-Forwarded-Host"), d.body)
+	}
+	f.Fuzz(func(t *testing.T, method, to, host, line, forwarded, forwardedHost, body string) {
+		req := &http.Request{
+			Method: method, RequestURI: to, Host: host, URL: &url.URL{Host: forwardedHost},
+			Header: http.Header{"Authorization": {line}, "Forwarded": {forwarded},
+				"X-Forwarded-Host": {forwardedHost}, "X-Forwarded-Prefix": {to}},
+			Body: io.NopCloser(strings.NewReader(body)),
+		}
+		key := &mac.Key{Secret: []byte(textKey)}
+		v := &mac.Verifier{BodyDigest: true, Dialect: mac.Dialect(len(body) % 2)}
+		e, err := mac.ExplainAt(req, key, v, testTime)
+		if err != nil {
+			return
+		}
+		if strings.Contains(e.String(), textKey) || e.Matches != (e.Signed != "") {
+			t.Errorf("%v, %q", e, e.Signed)
+		}
+		v.Keys = func(context.Context, string) (*mac.Key, error) { return key, nil }
+		_, refused := v.AuthenticateAt(req, testTime)
+		if right := e.Matches && len(e.Causes) == 0; right != (refused == nil) {
+			t.Errorf("the Verifier says %v, and Explain %q", refused, e)
+		}
+	})
+}
+
+func BenchmarkExplain(b *testing.B) {
+	for name, d := range map[string]distortion{
+		"port": alone[0], "two": pairs[1], "none": {proxy: all(rename("backend:8000"),
+			target("/admin?x=1&y=2"), field("X-Forwarded-Host", "api.example.com"))},
+	} {
+		b.Run(name, func(b *testing.B) {
+			req, key, v := d.arrange(b)
+			b.ReportAllocs()
+			for b.Loop() {
+				_, _ = mac.ExplainAt(req, key, v, testTime)
+			}
+		})
+	}
+}
