@@ -106,6 +106,9 @@ func checkBody(req *http.Request, ext string) error {
 	var start bytes.Buffer
 	_, err = io.Copy(&start, io.LimitReader(body, maxBuffer+1))
 	if errors.Is(err, ErrDigest) {
+		// For whoever looks into the refusal, as Explain does.
+		read := io.MultiReader(&start, bytes.NewReader(body.held), req.Body)
+		req.Body = readCloser{read, req.Body}
 		return err
 	}
 	// Who sent too little, or is cut off by a limit, gets to hear that from the handler.
@@ -126,7 +129,8 @@ type checkedBody struct {
 	all  *bufio.Reader // reads body into hash
 	hash hash.Hash
 	want *tag
-	end  error // what every Read returns from now on
+	end  error  // what every Read returns from now on
+	held []byte // read from body, and not given because it was not what was signed
 }
 
 func newCheckedBody(body io.ReadCloser, want *tag) *checkedBody {
@@ -146,6 +150,7 @@ func (b *checkedBody) Read(p []byte) (int, error) {
 	}
 	if err == io.EOF {
 		if bad := compareDigest(b.hash, b.want); bad != nil {
+			b.held = bytes.Clone(p[:n])
 			n, err = 0, bad
 		}
 	}

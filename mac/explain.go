@@ -72,8 +72,8 @@ func (e *Explanation) String() string {
 	case !e.Matches:
 		text := fmt.Sprintf("no known distortion: the key of %.64q differs between the two sides, "+
 			"or more was changed than can be guessed; compare the dumps of both", e.id)
-		for _, f := range e.findings {
-			text += "; besides, " + f.advice
+		if len(e.findings) > 0 {
+			text += "; besides, " + e.advice()
 		}
 		return text
 	case len(e.findings) == 0 && e.sent:

@@ -104,7 +104,7 @@ func rewrite(old, with string) func(*http.Request) {
 // A path that decodes to the lines of another request must not be taken for it.
 func TestExplainShiftedLines(t *testing.T) {
 	d := distortion{proxy: all(
-		signedBy(textKey, "GET", "/a\nx", "api.example.com", "443"), target("/a%0Ax"))}
+		signedBy(textKey, "/a\nx", "api.example.com", "443"), target("/a%0Ax"))}
 	req, key, v := d.arrange(t)
 	if e, err := mac.ExplainAt(req, key, v, testTime); err != nil || e.Matches {
 		t.Errorf("%v, %v", e, err)
@@ -216,12 +216,23 @@ func TestExplainPutsTheBodyBack(t *testing.T) {
 			t.Errorf("%d bytes of %d, %v", len(got), len(body), err)
 		}
 	}
+	refused := distortion{signer: digests, server: wantsDigest, body: "one\n",
+		proxy: payload("one")}
+	req, key, v := refused.arrange(t)
+	_, err := v.AuthenticateAt(req, testTime)
+	if !errors.Is(err, mac.ErrDigest) {
+		t.Fatal(err)
+	}
+	e, err := mac.ExplainAt(req, key, v, testTime)
+	if err != nil || !strings.Contains(e.String(), "a line feed at the end of the body") {
+		t.Errorf("behind a Verifier: %v, %v", e, err)
+	}
 	broken := distortion{signer: digests, server: wantsDigest, body: "text",
 		proxy: func(req *http.Request) {
 			req.Body = io.NopCloser(io.MultiReader(strings.NewReader("te"), brokenReader{}))
 		}}
-	req, key, v := broken.arrange(t)
-	e, err := mac.ExplainAt(req, key, v, testTime)
+	req, key, v = broken.arrange(t)
+	e, err = mac.ExplainAt(req, key, v, testTime)
 	if err != nil || !strings.Contains(e.String(), "cut off") {
 		t.Errorf("%v, %v", e, err)
 	}

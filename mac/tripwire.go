@@ -4,6 +4,8 @@ import (
 	"errors"
 	"net/http"
 	"time"
+
+	"github.com/countersign-go/countersign/auth"
 )
 
 // ErrChanged means that a request is not any more what was signed.
@@ -58,11 +60,11 @@ func (t *Tripwire) RoundTrip(req *http.Request) (*http.Response, error) {
 // check returns the request to be sent, which is another if the body had to be read.
 func (t *Tripwire) check(req *http.Request) (*http.Request, error) {
 	line, err := findHeader(req.Header)
-	if errors.Is(err, ErrMalformed) {
-		return req, because(ErrChanged, err)
+	if errors.Is(err, auth.ErrNone) {
+		return req, nil
 	}
 	if err != nil {
-		return req, nil
+		return req, because(ErrChanged, err)
 	}
 	h, err := parseHeader(line)
 	if err != nil {
