@@ -69,7 +69,9 @@
 //   - Two tokens in one place of a request. A cookie by which another site has the browser change
 //     something.
 //
-// A client is told that its token is not accepted, and never why. The log is.
+// A client is told that its token is not accepted, and never why. The log is. [Explain] says more,
+// to whoever looks into it: by how much a token has expired, whom it is for, that it sits elsewhere
+// or was wrapped or cut off, or that one side decodes the key.
 //
 // # Coming from pyramid_jwt
 //

@@ -1,0 +1,314 @@
+package bearer
+
+import (
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/textproto"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+// Explain says in one sentence why v does not accept the token in req, and what to do about it: by
+// how much it has expired, whom it is for, that it sits in another field, was wrapped or cut, or
+// that one side decodes the key. It is for a log that is turned on for the purpose, or for a test,
+// and not for the answer: it names claims of a genuine token. Of the token itself, and of keys, it
+// shows nothing. It does what [Verifier.Authenticate] does, which is to ask Keys, Revoked and
+// Groups of v, and nobody else.
+func Explain(req *http.Request, v *Verifier) string {
+	p, err := v.place()
+	if err != nil {
+		return err.Error()
+	}
+	token, err := p.get(req.Header)
+	switch {
+	case errors.Is(err, errNoToken):
+		return v.explainBroken(req, p.raw(req.Header))
+	case err != nil:
+		return "there is " + err.Error() + ": send one, in one field"
+	case token == "":
+		return elsewhere(req.Header, p)
+	}
+	if _, err := parseJWS(token); err != nil {
+		return v.explainBroken(req, token)
+	}
+	return v.explainToken(req, token)
+}
+
+// raw is what stands where a token should.
+func (p place) raw(header http.Header) string {
+	if p.header != "" {
+		line := header.Get(p.header)
+		return strings.TrimLeft(line[min(len(p.scheme), len(line)):], " ")
+	}
+	for _, line := range header["Cookie"] {
+		for pair := range strings.SplitSeq(line, ";") {
+			if name, value, _ := strings.Cut(textproto.TrimString(pair), "="); name == p.cookie {
+				return value
+			}
+		}
+	}
+	return ""
+}
+
+// elsewhere looks for a token where the Verifier does not.
+func elsewhere(header http.Header, p place) string {
+	isJWS := func(s string) bool {
+		_, err := parseJWS(s)
+		return err == nil
+	}
+	for _, name := range slices.Sorted(maps.Keys(header)) {
+		for _, line := range header[name] {
+			word, rest, found := strings.Cut(line, " ")
+			switch {
+			case name == "Cookie":
+				for pair := range strings.SplitSeq(line, ";") {
+					cookie, value, _ := strings.Cut(textproto.TrimString(pair), "=")
+					if decoded, err := pyramidDecode(value); err == nil && isJWS(decoded) {
+						return fmt.Sprintf("the token is in the cookie %.64q, encoded by "+
+							"pyramid_jwt: set Cookie and PyramidCookie", cookie)
+					}
+					if isJWS(value) {
+						return fmt.Sprintf("the token is in the cookie %.64q: set Cookie", cookie)
+					}
+				}
+			case isJWS(line) && name == p.header:
+				return fmt.Sprintf("there is no %q in front of the token", p.scheme)
+			case isJWS(line):
+				return fmt.Sprintf("the token is in the field %.64q: set Header", name)
+			case found && isJWS(strings.TrimSpace(rest)) && isWord(word):
+				return fmt.Sprintf("the token is in the field %.64q behind the word %.64q: "+
+					"set Header or Scheme", name, word)
+			}
+		}
+	}
+	return "there is no token in the request, or none that is a JSON Web Token: it was not sent, " +
+		"or a redirect or a proxy has taken it away"
+}
+
+// explainBroken tries to mend what is no token.
+func (v *Verifier) explainBroken(req *http.Request, text string) string {
+	if len(text) > maxToken {
+		return errLong.Error()
+	}
+	for _, as := range []struct {
+		with, text string
+	}{
+		{"without the blanks around it", strings.TrimSpace(text)},
+		{"without the quotes around it", strings.Trim(strings.TrimSpace(text), `"'`)},
+		{"without the b'' of Python around it",
+			strings.TrimSuffix(strings.TrimPrefix(text, "b'"), "'")},
+		{"without a second word in front", text[strings.LastIndexByte(text, ' ')+1:]},
+		{"with the percent encoding undone", unescape(text)},
+		{"without padding", strings.ReplaceAll(text, "=", "")},
+		{"in base64url instead of base64",
+			strings.NewReplacer("+", "-", "/", "_", "=", "").Replace(text)},
+		{"without what pyramid_jwt puts around it in a cookie", fromCookie(text)},
+	} {
+		if _, err := parseJWS(as.text); err == nil && as.text != text {
+			return "the token would be read " + as.with + ", and then: " +
+				v.explainToken(req, as.text)
+		}
+	}
+	_, err := parseJWS(text)
+	switch dots := strings.Count(text, "."); {
+	case dots == 4:
+		return "the token has five parts: it is encrypted, and this Verifier reads signed ones"
+	case errors.Is(err, errParts) && dots < 2 && strings.HasPrefix(text, "ey"):
+		return "the token has not three parts: it was cut off"
+	case errors.Is(err, errParts):
+		return "there is no JSON Web Token, but something opaque: ask its issuer about it"
+	case err == nil:
+		return v.explainToken(req, text)
+	}
+	return "there is no token that can be read: " + err.Error() + ": it was changed, or cut off"
+}
+
+func unescape(text string) string {
+	text, err := url.PathUnescape(text)
+	if err != nil {
+		return ""
+	}
+	return text
+}
+
+func fromCookie(text string) string {
+	token, err := pyramidDecode(text)
+	if err != nil {
+		return ""
+	}
+	return token
+}
+
+// explainToken is about a token that can be read.
+func (v *Verifier) explainToken(req *http.Request, token string) string {
+	_, err := v.identify(req.Context(), token)
+	if err == nil {
+		return "the token is accepted"
+	}
+	t, parseErr := parseJWS(token)
+	if parseErr != nil {
+		return err.Error()
+	}
+	switch {
+	case errors.Is(err, ErrUnknownKey):
+		return v.explainKeyID(t)
+	case errors.Is(err, errAlg), errors.Is(err, errSignature):
+		if key, err := v.Keys.VerificationKey(req.Context(), t.kid); err == nil && key != nil {
+			return explainSignature(t, key)
+		}
+	}
+	if claims, claimsErr := readClaims(t.payload); claimsErr == nil {
+		if text := v.explainClaims(err, claims, time.Now()); text != "" {
+			return text
+		}
+	}
+	return err.Error()
+}
+
+func (v *Verifier) explainKeyID(t *jws) string {
+	text := fmt.Sprintf("there is no key of the id %.64q here: compare the kid of the token with "+
+		"the ids in Keys", t.kid)
+	if m, ok := v.Keys.(KeyMap); ok {
+		for id, key := range m {
+			if key == nil {
+				continue
+			}
+			ready, err := key.prepared()
+			if err == nil && ready.Alg() == t.alg && ready.verify(t.text, t.signature) {
+				return text + fmt.Sprintf("; that of %.64q has signed it", id)
+			}
+		}
+	}
+	return text
+}
+
+// explainSignature tries what may have been made of a key, as mac.Explain does.
+func explainSignature(t *jws, key *Key) string {
+	ready, err := key.prepared()
+	if err != nil {
+		return err.Error()
+	}
+	hmac := func(secret []byte) bool {
+		m, ok := methods[t.alg].SigningMethod.(*jwt.SigningMethodHMAC)
+		return ok && len(secret) > 0 && m.Verify(t.text, t.signature, secret) == nil
+	}
+	if t.alg != ready.Alg() {
+		for _, file := range keyFiles(key, ready) {
+			if hmac(file) {
+				return "the token is signed with the public key as a secret, which anybody could " +
+					"do: its issuer has to use " + ready.Alg() + " and the private key"
+			}
+		}
+		text := fmt.Sprintf("the token is signed by %.16q and the key is for %s: set the Method "+
+			"of one side to that of the other", t.alg, ready.Alg())
+		if secret, ok := ready.verifies.([]byte); ok && !hmac(secret) {
+			text += "; besides, the secret differs"
+		}
+		return text
+	}
+	if secret, ok := ready.verifies.([]byte); ok {
+		for _, as := range otherSecrets(secret) {
+			if hmac(as.secret) {
+				return "the signature would match with " + as.with +
+					": one side converts the key, and both have to use it as it is"
+			}
+		}
+	}
+	if want := ready.size(); len(t.signature) < want {
+		return fmt.Sprintf("the signature has %d bytes, and one of %s has %d: the token was cut "+
+			"off", len(t.signature), t.alg, want)
+	}
+	return "the signature is wrong, and no known distortion explains it: the key is another one, " +
+		"or the token was changed"
+}
+
+// size is the length of a signature in bytes.
+func (k *signingKey) size() int {
+	switch key := k.verifies.(type) {
+	case *rsa.PublicKey:
+		return key.Size()
+	case *ecdsa.PublicKey:
+		return 2 * ((k.bits + 7) / 8)
+	case ed25519.PublicKey:
+		return ed25519.SignatureSize
+	}
+	return k.hash.Size()
+}
+
+// keyFiles are the usual texts of a public key.
+func keyFiles(key *Key, ready *signingKey) (files [][]byte) {
+	if file, ok := octets(key.Key); ok {
+		files = append(files, file)
+	}
+	der, err := x509.MarshalPKIXPublicKey(ready.verifies)
+	if err != nil {
+		return files
+	}
+	file := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
+	return append(files, file, file[:len(file)-1], der)
+}
+
+type otherSecret struct {
+	with   string
+	secret []byte
+}
+
+func otherSecrets(secret []byte) (all []otherSecret) {
+	text := strings.TrimSpace(string(secret))
+	for _, e := range []*base64.Encoding{
+		base64.StdEncoding, base64.URLEncoding, base64.RawStdEncoding, base64.RawURLEncoding,
+	} {
+		if decoded, err := e.DecodeString(text); err == nil {
+			all = append(all, otherSecret{"the key decoded from base64", decoded})
+		}
+		all = append(all, otherSecret{"the key encoded in base64", e.AppendEncode(nil, secret)})
+	}
+	if decoded, err := hex.DecodeString(text); err == nil {
+		all = append(all, otherSecret{"the key decoded from hexadecimal", decoded})
+	}
+	return append(all,
+		otherSecret{"the key encoded in hexadecimal", hex.AppendEncode(nil, secret)},
+		otherSecret{"the key without the blanks around it", []byte(text)},
+		otherSecret{"a line feed at the end of the key", []byte(text + "\n")})
+}
+
+// explainClaims gives figures to what is wrong with the claims of a genuine token. It returns "" if
+// it knows none.
+func (v *Verifier) explainClaims(why error, claims jwt.MapClaims, now time.Time) string {
+	by := func(name string) time.Duration {
+		t, _, _ := date(claims, name)
+		return now.Sub(t).Round(time.Second).Abs()
+	}
+	const clock = ": compare the clocks, or allow for them by Leeway"
+	switch {
+	case errors.Is(why, errExpired):
+		return fmt.Sprintf("the token expired %v ago, and the Leeway is %v: fetch a new one, or "+
+			"compare the clocks", by("exp"), v.Leeway)
+	case errors.Is(why, errNotYet):
+		return fmt.Sprintf("the token begins in %v, by its nbf", by("nbf")) + clock
+	case errors.Is(why, errFromAhead):
+		return fmt.Sprintf("the token is from %v ahead, by its iat", by("iat")) + clock
+	case errors.Is(why, errAudience), errors.Is(why, errNoAudience):
+		return fmt.Sprintf("the token is for %.256q and this service is %.256q: set Audience, or "+
+			"ask for a token for this one", fmt.Sprint(claims["aud"]), v.Audience)
+	case errors.Is(why, errIssuer):
+		return fmt.Sprintf("the token is from %.256q and not from %.256q: compare them letter by "+
+			"letter, a slash at the end too", fmt.Sprint(claims["iss"]), v.Issuer)
+	case errors.Is(why, errNoExpiry):
+		return "the token has no exp: have its issuer set one, or set NoExpiry"
+	}
+	return ""
+}
