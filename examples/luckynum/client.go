@@ -29,6 +29,7 @@ type client struct {
 	logger *slog.Logger // is told of trouble with the store; nil: silent
 
 	clock *transport.Clock
+	keys  creds.Source[*mac.Credentials] // nil: it is a token that is sent
 	http  *http.Client
 }
 
@@ -66,6 +67,7 @@ func (c *client) tokensFor(user string, password creds.Secret) *bearer.Tokens {
 
 // signWith makes the http.Client, whose requests are signed with keys from source.
 func (c *client) signWith(source creds.Source[*mac.Credentials]) {
+	c.keys = source
 	c.signBy(&mac.Signer{Source: source})
 }
 
@@ -100,7 +102,7 @@ func (c *client) send(ctx context.Context, method string, u *url.URL) ([]byte, e
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusNoContent {
-		return nil, &refusedError{resp.StatusCode, transport.History(resp)}
+		return nil, &refusedError{resp.StatusCode, transport.History(resp), resp.Request}
 	}
 	const enough = 64 << 10
 	return io.ReadAll(io.LimitReader(resp.Body, enough))
@@ -110,6 +112,7 @@ func (c *client) send(ctx context.Context, method string, u *url.URL) ([]byte, e
 type refusedError struct {
 	status  int
 	history []transport.Attempt // what was tried; nil: nothing could be
+	request *http.Request       // the last one, as it was sent
 }
 
 func (e *refusedError) Error() string {

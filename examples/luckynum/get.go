@@ -52,6 +52,7 @@ func (p *program) get(ctx context.Context, args []string) error {
 	n := flags.Int("n", 1, "")
 	every := flags.Duration("every", 0, "")
 	history := flags.Bool("history", false, "")
+	explain := flags.Bool("explain", false, "")
 	if err := parse(flags, args, 1); err != nil {
 		return err
 	}
@@ -60,6 +61,9 @@ func (p *program) get(ctx context.Context, args []string) error {
 	}
 	if g.jwt && g.credentialsFile != "" {
 		return usageError("--credentials holds a key, and --jwt uses none: choose one")
+	}
+	if g.jwt && *explain {
+		return usageError("--explain is about signatures, and --jwt makes none: choose one")
 	}
 	service, err := parseURL(cmp.Or(flags.Arg(0), defaultURL))
 	if err != nil {
@@ -90,6 +94,9 @@ func (p *program) get(ctx context.Context, args []string) error {
 		}
 		text, err := c.ask(ctx)
 		if err != nil {
+			if *explain {
+				c.explain(err, p.stderr)
+			}
 			return advise(err, &g)
 		}
 		fmt.Fprintln(p.stdout, text)

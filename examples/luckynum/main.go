@@ -60,6 +60,8 @@ Flags of get alone:
   --every DURATION       wait that long in between (0s)
   --jwt                  log in for a token, and sign with that
   --history              tell each step on standard error
+  --explain              if the service refuses, tell on standard error what was
+                         signed, to be compared with what the service reads
 
 No flag takes a password, since everybody on a machine can read its command
 lines. Files with passwords or keys must be readable by their owner alone, as
