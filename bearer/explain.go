@@ -206,11 +206,9 @@ func explainSignature(t *jws, key *Key) string {
 		return ok && len(secret) > 0 && m.Verify(t.text, t.signature, secret) == nil
 	}
 	if t.alg != ready.Alg() {
-		for _, file := range keyFiles(key, ready) {
-			if hmac(file) {
-				return "the token is signed with the public key as a secret, which anybody could " +
-					"do: its issuer has to use " + ready.Alg() + " and the private key"
-			}
+		if slices.ContainsFunc(keyFiles(key, ready), hmac) {
+			return "the token is signed with the public key as a secret, which anybody could " +
+				"do: its issuer has to use " + ready.Alg() + " and the private key"
 		}
 		text := fmt.Sprintf("the token is signed by %.16q and the key is for %s: set the Method "+
 			"of one side to that of the other", t.alg, ready.Alg())

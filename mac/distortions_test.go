@@ -107,7 +107,7 @@ var alone = []distortion{
 	{kind: "Host variants", reason: "case", url: "http://API.example.com/?x=1",
 		signer: inDjango, server: knowsSHA1, causes: []string{"dialect"}, text: "Django"},
 	{kind: "Host variants", reason: "case, signed as it is",
-		proxy:  signedBy(textKey, "/a/b?x=1&y=2", "API.example.com", "443"),
+		proxy:  signedBy(textKey, "/a/b?x=1&y=2", "API.example.com"),
 		causes: []string{"host"}, text: "in the letters of the request"},
 	{kind: "Host variants", reason: "a dot at the end was taken away",
 		url: "http://api.example.com./", proxy: rename("api.example.com"),
@@ -132,7 +132,7 @@ var alone = []distortion{
 		proxy: target("/~u"), causes: []string{"decoded path"}, text: "before it was decoded"},
 	{kind: "decoded path", reason: "before it was signed",
 		proxy: all(target("/caf%C3%A9"),
-			signedBy(textKey, "/caf\xc3\xa9", "api.example.com", "443")),
+			signedBy(textKey, "/caf\xc3\xa9", "api.example.com")),
 		causes: []string{"decoded path"}, text: "the path decoded"},
 	{kind: "re-quoted path", reason: "the letters of the digits",
 		url: "https://api.example.com/caf%c3%a9", proxy: target("/caf%C3%A9"),
@@ -159,11 +159,11 @@ var alone = []distortion{
 		text: "the key encoded in base64"},
 	{kind: "key read as base64", reason: "by the client",
 		proxy: signedBy(string(decoded(base64.StdEncoding.DecodeString(textKey))),
-			"/a/b?x=1&y=2", "api.example.com", "443"), causes: []string{"key"},
+			"/a/b?x=1&y=2", "api.example.com"), causes: []string{"key"},
 		text: "the key decoded from base64"},
 	{kind: "key read as base64", reason: "base64url, by the client",
 		server: secret([]byte("-_-_")), proxy: signedBy("\xfb\xff\xbf",
-			"/a/b?x=1&y=2", "api.example.com", "443"), causes: []string{"key"},
+			"/a/b?x=1&y=2", "api.example.com"), causes: []string{"key"},
 		text: "the key decoded from base64"},
 	{kind: "key read as base64", reason: "hexadecimal, by the server",
 		server: secret(decoded(hex.DecodeString(textKey))), causes: []string{"key"},
@@ -312,10 +312,10 @@ func onPort(port int) func(*http.Request) {
 }
 
 // signedBy is a client of another make, which signs a GET as it wants.
-func signedBy(key, to, host, port string) func(*http.Request) {
+func signedBy(key, to, host string) func(*http.Request) {
 	return func(req *http.Request) {
 		const ts = "1336363200"
-		text := strings.Join([]string{ts, "n", "GET", to, host, port, "", ""}, "\n")
+		text := strings.Join([]string{ts, "n", "GET", to, host, "443", "", ""}, "\n")
 		req.Host = host
 		req.Header.Set("Authorization", fmt.Sprintf(`MAC id="ann", ts="%s", nonce="n", mac="%s"`,
 			ts, expected(mac.SHA256, key, text)))
