@@ -203,7 +203,7 @@ func explainSignature(t *jws, key *Key) string {
 	}
 	hmac := func(secret []byte) bool {
 		m, ok := methods[t.alg].SigningMethod.(*jwt.SigningMethodHMAC)
-		return ok && len(secret) > 0 && m.Verify(t.text, t.signature, secret) == nil
+		return ok && m.Verify(t.text, t.signature, secret) == nil
 	}
 	if t.alg != ready.Alg() {
 		if slices.ContainsFunc(keyFiles(key, ready), hmac) {

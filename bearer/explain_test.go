@@ -125,6 +125,8 @@ func TestExplain(t *testing.T) {
 				"without a second word in front, and then: the token is accepted"},
 			{"another field", fields("X-Token", good), nil, `in the field "X-Token": set Header`},
 			{"another field and a word", fields("X-Token", "Bearer "+good), nil, `behind the word`},
+			{"another field and no word", fields("X-Token", `a:"b" `+good), nil,
+				"there is no token in the request"},
 			{"a cookie", fields("Cookie", "a=b; session="+good), nil, `the cookie "session": set`},
 			{"a cookie of pyramid_jwt", fields("Cookie", "session="+pyramidCookie(good)), nil,
 				"PyramidCookie"},

@@ -112,11 +112,8 @@ func (s *search) forwarded() (a axis) {
 	for _, port := range ports {
 		add("", port)
 	}
-	return a[:min(len(a), maxForwarded)]
+	return a
 }
-
-// maxForwarded bounds what a sender can have tried by fields of his own.
-const maxForwarded = 64
 
 // ends are the first and the last value in the lists of these fields: those of the proxy that is
 // nearest to the client, and of that nearest to the server.

@@ -12,7 +12,7 @@ import (
 
 // The bounds of [Explain]. Each try is one HMAC.
 const (
-	maxTries  = 16384
+	maxTries  = 4096
 	maxHashed = 4 << 20 // bytes, for long targets
 )
 
@@ -53,6 +53,8 @@ type Explanation struct {
 	id       string
 	sent     bool // by a client, which has no PublicURL to set
 	findings []finding
+
+	tries, hashed int // what it has cost
 }
 
 // A finding is one thing that is wrong.
@@ -118,7 +120,7 @@ func (e *Explanation) advice() string {
 // signer and a verifier, alone and two at a time. A nil key means that v.Keys is asked.
 //
 // It is for whoever looks into a refusal, in a test, a debugger or a log that is turned on for the
-// purpose: it makes up to 16384 HMACs, some milliseconds, where a Verifier makes one. It notes no
+// purpose: it makes up to 4096 HMACs, some milliseconds, where a Verifier makes one. It notes no
 // nonce and asks nobody but v.Keys. What it says is for those who have the key; a client that is
 // told can at most change what it sends, as no MAC that it has not made itself is in the answer.
 //
@@ -166,7 +168,9 @@ func explain(req *http.Request, key *Key, v *Verifier, port string, now time.Tim
 		return nil, unavailable("explaining a refusal", errNoKey)
 	}
 	s.start.key = key.Secret
-	if e.Matches = s.run(); e.Matches {
+	e.Matches = s.run()
+	e.tries, e.hashed = s.tries, s.hashed
+	if e.Matches {
 		e.Signed = dump(h, s.found.append(nil, h))
 		e.judge(s.changes, key, h, now)
 		if v.BodyDigest {

@@ -48,6 +48,9 @@ func HMAC(a Algorithm, key, message []byte) []byte {
 // UnknownKey is the key that unknown identifiers are checked with.
 const UnknownKey = unknownKey
 
+// Cost is how many HMACs e has taken, and of how many bytes, but for the last one.
+func (e *Explanation) Cost() (tries, hashed int) { return e.tries, e.hashed }
+
 // ExplainAt is Explain with another clock.
 func ExplainAt(req *http.Request, key *Key, v *Verifier, now time.Time) (*Explanation, error) {
 	return explain(req, key, v, "", now)

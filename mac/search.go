@@ -93,7 +93,8 @@ func (s *search) try(changes ...change) bool {
 		s.text = make([]byte, blockSize, 1024)
 	}
 	s.tries++
-	s.hashed += len(t.path) + len(t.query) // which was read, also if it gives no text
+	// What strangers can make long, which is read also where it gives no text.
+	s.hashed += len(t.prefix) + len(t.path) + len(t.query) + len(t.host) + len(t.ext)
 	text := t.append(s.text[:blockSize], s.h)
 	if text == nil {
 		return false

@@ -29,10 +29,14 @@ func (w wrapper) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 // wire answers every request with the body that it got.
-type wire struct{ sent int }
+type wire struct {
+	sent  int
+	again bool // there was a GetBody
+}
 
 func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 	w.sent++
+	w.again = req.GetBody != nil
 	body := req.Body
 	if body == nil {
 		body = http.NoBody
@@ -124,6 +128,9 @@ func TestTripwire(t *testing.T) {
 				}
 				continue
 			}
+			if !end.again {
+				t.Errorf("%s: GetBody is lost", tt.reason)
+			}
 			if sent, err := io.ReadAll(resp.Body); err != nil ||
 				string(sent) != body && tt.reason != "the body" {
 				t.Errorf("%s: %q was sent, %v", tt.reason, sent, err)
@@ -158,7 +165,8 @@ func TestTripwireSources(t *testing.T) {
 		"an outage": sourceFunc(func(context.Context) (*mac.Credentials, error) {
 			return nil, errBroken
 		}),
-		"nothing": creds.Static[*mac.Credentials]{},
+		"nothing":   creds.Static[*mac.Credentials]{},
+		"a new one": &mac.Credentials{ID: "new", Key: []byte("new")},
 	} {
 		trip := &mac.Tripwire{Base: &wire{}, Signer: &mac.Signer{Source: from}}
 		if _, err := trip.RoundTrip(req); err != nil {
