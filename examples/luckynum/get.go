@@ -35,7 +35,22 @@ type getFlags struct {
 	login
 	credentialsFile, store string
 
-	jwt bool
+	jwt, explain bool
+
+	n int
+}
+
+// check refuses what does not go together.
+func (g *getFlags) check() error {
+	switch {
+	case g.n < 1:
+		return usageError("-n is 1 at least")
+	case g.jwt && g.credentialsFile != "":
+		return usageError("--credentials holds a key, and --jwt uses none: choose one")
+	case g.jwt && g.explain:
+		return usageError("--explain is about signatures, and --jwt makes none: choose one")
+	}
+	return nil
 }
 
 const defaultURL = "http://127.0.0.1:8080"
@@ -49,21 +64,15 @@ func (p *program) get(ctx context.Context, args []string) error {
 	folder, noFolder := p.storeFolder()
 	flags.StringVar(&g.store, "store", folder, "")
 	flags.BoolVar(&g.jwt, "jwt", false, "")
-	n := flags.Int("n", 1, "")
+	flags.IntVar(&g.n, "n", 1, "")
 	every := flags.Duration("every", 0, "")
 	history := flags.Bool("history", false, "")
-	explain := flags.Bool("explain", false, "")
+	flags.BoolVar(&g.explain, "explain", false, "")
 	if err := parse(flags, args, 1); err != nil {
 		return err
 	}
-	if *n < 1 {
-		return usageError("-n is 1 at least")
-	}
-	if g.jwt && g.credentialsFile != "" {
-		return usageError("--credentials holds a key, and --jwt uses none: choose one")
-	}
-	if g.jwt && *explain {
-		return usageError("--explain is about signatures, and --jwt makes none: choose one")
+	if err := g.check(); err != nil {
+		return err
 	}
 	service, err := parseURL(cmp.Or(flags.Arg(0), defaultURL))
 	if err != nil {
@@ -86,7 +95,7 @@ func (p *program) get(ctx context.Context, args []string) error {
 	if err := p.sign(ctx, c, &g); err != nil {
 		return advise(err, &g)
 	}
-	for i := range *n {
+	for i := range g.n {
 		if i > 0 {
 			if err := wait(ctx, *every); err != nil {
 				return err
@@ -94,7 +103,7 @@ func (p *program) get(ctx context.Context, args []string) error {
 		}
 		text, err := c.ask(ctx)
 		if err != nil {
-			if *explain {
+			if g.explain {
 				c.explain(err, p.stderr)
 			}
 			return advise(err, &g)
