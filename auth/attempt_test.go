@@ -27,6 +27,10 @@ func TestAttempt_S12(t *testing.T) {
 		{"an outage", retryError{}, false},
 		{"a caller who left", fmt.Errorf("x: %w", context.Canceled), false},
 		{"not looked at", auth.ErrLimited, false},
+		{"wrong, before an outage", spentError{auth.ErrUnavailable, true}, true},
+		{"wrong, before a caller left", fmt.Errorf("x: %w", spentError{context.Canceled, true}),
+			true},
+		{"an outage before anything was wrong", spentError{auth.ErrUnavailable, false}, false},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			limiter := &auth.Limiter{
@@ -54,6 +58,15 @@ func TestAttempt_S12(t *testing.T) {
 		})
 	}
 }
+
+// A spentError says whether a guess was made.
+type spentError struct {
+	error
+	spent bool
+}
+
+func (e spentError) Unwrap() error { return e.error }
+func (e spentError) Spent() bool   { return e.spent }
 
 // Once all attempts are spent, time is what brings them back, one by one, and for each name.
 func TestAttemptsComeBack(t *testing.T) {

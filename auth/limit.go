@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"errors"
 	"hash/maphash"
 	"math"
 	"net/http"
@@ -93,8 +94,10 @@ func (l *Limiter) refuse(w http.ResponseWriter, req *http.Request, wait time.Dur
 
 // Decided gives back what req cost at [Limiter.Handler], unless its credentials were wrong: it does
 // nothing where id is nil and err is anything but nil, [ErrNone], [ErrLimited], [ErrUnavailable] or
-// that of a context. It is made for Decided of a [Guard] behind the Handler. While the decision is
-// pending, a request counts, so that guesses made at the same time are bounded too.
+// that of a context, nor where err has a method Spent() bool that returns true, by which a
+// portal.Checkers says that one of several found the credentials wrong before another could not
+// decide. It is made for Decided of a [Guard] behind the Handler. While the decision is pending, a
+// request counts, so that guesses made at the same time are bounded too.
 func (l *Limiter) Decided(req *http.Request, _ Authenticator, id *Identity, err error) {
 	if l == nil {
 		return
@@ -107,9 +110,18 @@ func (l *Limiter) Decided(req *http.Request, _ Authenticator, id *Identity, err 
 	}
 }
 
+// A guess is an error that tells whether credentials were looked at and found wrong.
+type guess interface {
+	error
+	Spent() bool
+}
+
 // settle gives back what was not spent on wrong credentials.
 func (l *Limiter) settle(one *charge, err error) {
 	if err != nil && !isNone(err) && !isUndecided(err) {
+		return
+	}
+	if g, ok := errors.AsType[guess](err); ok && g.Spent() {
 		return
 	}
 	if one.returned.CompareAndSwap(false, true) {

@@ -36,8 +36,9 @@ type Verifier struct {
 	// An error means no, and counts like one of the Checker: one that wraps [auth.ErrLimited]
 	// becomes 429, [portal.ErrUnauthorized] looks like a wrong password, and others become 503. To
 	// be silent on who is a user, it must not depend on that. Otherwise done, if not nil, is called
-	// with the verdict: nil, or an error that wraps [ErrRefused] if the password is wrong. It must
-	// be safe for concurrent use. Nil: there is no bound.
+	// with the verdict: nil, or an error that wraps [ErrRefused] if the password is wrong. Where a
+	// [portal.Checkers] found it wrong before one of them could not decide, the error has the
+	// method Spent of that one. It must be safe for concurrent use. Nil: there is no bound.
 	Attempt func(req *http.Request, user string) (done func(error), err error)
 }
 

@@ -38,6 +38,9 @@ var (
 //
 // One that could not decide ends it, with its error: had it answered, the subject might have been
 // another one than the next Checker names, and "wrong password" would be untrue where nobody knows.
+// If one in front of it had found the credentials wrong, that error has a method Spent() bool, and
+// it returns true: the guess was made, and who counts guesses counts it. Otherwise passwords could
+// be tried for nothing while a database is down, or by hanging up.
 //
 // Where all find a user wrong, all have done their work, so the time tells nothing about which of
 // them knows the name.
@@ -47,14 +50,20 @@ type Checkers []Checker
 // wraps [ErrUnhandled] and lists the types that are judged.
 func (cs Checkers) Check(ctx context.Context, c Credentials) (subject string, err error) {
 	var wrong error
+	undecided := func(err error) error {
+		if wrong != nil {
+			return spent{err}
+		}
+		return err
+	}
 	for i, checker := range cs {
 		if checker == nil {
-			return "", fmt.Errorf("portal: checker %d of %d is nil", i+1, len(cs))
+			return "", undecided(fmt.Errorf("portal: checker %d of %d is nil", i+1, len(cs)))
 		}
 		subject, err := checker.Check(ctx, c)
 		switch {
 		case err == nil && subject == "":
-			return "", fmt.Errorf("portal: a %T named no subject", checker)
+			return "", undecided(fmt.Errorf("portal: a %T named no subject", checker))
 		case err == nil:
 			return subject, nil
 		case errors.Is(err, ErrUnauthorized):
@@ -63,7 +72,7 @@ func (cs Checkers) Check(ctx context.Context, c Credentials) (subject string, er
 				wrong = err
 			}
 		case !errors.Is(err, ErrUnhandled):
-			return "", err
+			return "", undecided(err)
 		}
 	}
 	if wrong != nil {
@@ -71,6 +80,12 @@ func (cs Checkers) Check(ctx context.Context, c Credentials) (subject string, er
 	}
 	return "", unhandled(c, cs.Kinds())
 }
+
+// A spent error is one of a Checker that could not decide, behind one that had.
+type spent struct{ error }
+
+func (e spent) Unwrap() error { return e.error }
+func (e spent) Spent() bool   { return true }
 
 // Kinds returns the types that the Checkers judge, each once. Those of a Checker without a method
 // Kinds are not in it.

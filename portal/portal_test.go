@@ -88,6 +88,33 @@ func TestCheckers(t *testing.T) {
 	}
 }
 
+// Who counts guesses is told of one that was made before nobody could tell.
+func TestCheckersSpent_S12(t *testing.T) {
+	no, down := &fixed{err: portal.ErrUnauthorized}, &fixed{err: errDown}
+	for _, tt := range []struct {
+		reason   string
+		checkers portal.Checkers
+		spent    bool
+	}{
+		{"wrong, then down", portal.Checkers{no, down}, true},
+		{"in an inner one", portal.Checkers{portal.Checkers{no, down}, no}, true},
+		{"wrong, then a nil one", portal.Checkers{no, nil}, true},
+		{"wrong, then a bug", portal.Checkers{no, &fixed{}}, true},
+		{"down at first", portal.Checkers{down, no}, false},
+		{"passed over, then down", portal.Checkers{portal.AllowAnonymous{}, down}, false},
+	} {
+		_, err := tt.checkers.Check(t.Context(), password("ann", "x"))
+		told, ok := errors.AsType[interface {
+			error
+			Spent() bool
+		}](err)
+		spent := ok && told.Spent()
+		if spent != tt.spent || errors.Is(err, portal.ErrUnauthorized) {
+			t.Errorf("%s: %v, spent %t", tt.reason, err, spent)
+		}
+	}
+}
+
 type ticket struct{ Serial string }
 
 func TestUnhandledListsKinds(t *testing.T) {
