@@ -84,3 +84,26 @@ func TestGuessesByHangingUp_S12(t *testing.T) {
 		t.Errorf("%d guesses, want 3", n)
 	}
 }
+
+// A fault of the set-up is the service's, so nobody is told that a password is wrong, and no user
+// is locked out by it.
+func TestFaultOfSetUp_S9(t *testing.T) {
+	for _, nobody := range []portal.Checker{
+		portal.Checkers{}, portal.AllowAnonymous{}, &portal.File{}, &portal.SQL{},
+	} {
+		limiter := &auth.Limiter{Every: time.Hour, Burst: 1}
+		page := auth.Require(http.NotFoundHandler(), &basic.Verifier{
+			Checker: nobody,
+			Attempt: func(_ *http.Request, user string) (func(error), error) {
+				return limiter.Attempt(user)
+			},
+		})
+		for range 3 {
+			w := httptest.NewRecorder()
+			page.ServeHTTP(w, request("Basic "+encoded("ann:a:b")))
+			if w.Code != http.StatusServiceUnavailable {
+				t.Errorf("%T: %d, want 503", nobody, w.Code)
+			}
+		}
+	}
+}

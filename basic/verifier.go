@@ -50,7 +50,7 @@ func (v Verifier) Format(f fmt.State, _ rune) {
 // Authenticate returns the identity of the subject that the Checker names. Its errors are
 // [auth.ErrNone] for a request without Basic credentials, [ErrRefused], [auth.ErrLimited] where
 // Attempt or the Checker says so, and [auth.ErrUnavailable] where one of them could not decide, or
-// the Checker is nil.
+// the Checker is nil or not one for passwords.
 func (v Verifier) Authenticate(req *http.Request) (*auth.Identity, error) {
 	fields := req.Header.Values("Authorization")
 	ours := false
@@ -120,22 +120,19 @@ func verdict(err error) error {
 	case errors.Is(err, auth.ErrUnavailable), errors.Is(err, auth.ErrLimited):
 		return fmt.Errorf("basic: %w", err)
 	case errors.Is(err, portal.ErrUnauthorized):
-		return &refusal{portal.ErrUnauthorized, err.Error()}
-	case errors.Is(err, portal.ErrUnhandled):
-		return &refusal{portal.ErrUnhandled, err.Error()}
+		return &refusal{err.Error()}
 	}
+	// That includes portal.ErrUnhandled: no Checker for passwords is a fault of the set-up, which
+	// is not to be told to users as a wrong password, nor to cost them attempts.
 	return fmt.Errorf("basic: %w: %w", auth.ErrUnavailable, err)
 }
 
 // A refusal has the text of a Checker's error, and only that: what else it wraps must not make
 // another decision of this one.
-type refusal struct {
-	reason error
-	text   string
-}
+type refusal struct{ text string }
 
 func (r *refusal) Error() string   { return ErrRefused.Error() + ": " + r.text }
-func (r *refusal) Unwrap() []error { return []error{ErrRefused, r.reason} }
+func (r *refusal) Unwrap() []error { return []error{ErrRefused, portal.ErrUnauthorized} }
 
 // Challenge returns what the WWW-Authenticate field says of this scheme (RFC 7617, section 2),
 // which is the same for every request. A control character in the Realm becomes a blank.

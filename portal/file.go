@@ -139,6 +139,9 @@ const settling = 2 * time.Second
 
 // users returns what the file has, reading it if it may have changed.
 func (f *File) users() (*users, error) {
+	if f.Path == "" { // else it would be a file that is not there, and so has no users
+		return nil, errors.New("portal: users: the File has no Path")
+	}
 	info, err := os.Stat(f.Path)
 	if err != nil {
 		return nil, fmt.Errorf("portal: users: %w", err)

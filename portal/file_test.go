@@ -111,6 +111,7 @@ func TestFileCannotDecide(t *testing.T) {
 		users  *portal.File
 		text   string
 	}{
+		{"no path", &portal.File{}, "has no Path"},
 		{"a folder", &portal.File{Path: dir}, "not a regular file"},
 		{"a device, which never ends", &portal.File{Path: os.DevNull}, "not a regular file"},
 		{"a file over 16 MiB", &portal.File{Path: big}, "over 16777216 bytes"},
