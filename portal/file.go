@@ -23,8 +23,9 @@ import (
 //
 // Blanks at the end of a line do not count, and those at its beginning do. Empty lines are skipped,
 // and so are lines that begin with #, that have too few columns, or whose name is empty. An empty
-// password is a closed account. Of two lines with the same name the first counts, closed or not. A
-// file has up to 16 MiB, and a line up to 4 KiB.
+// password is a closed account, and so is, in the formats of the package comment, one that begins
+// with ! or *. Of two lines with the same name the first counts, closed or not. A file has up to
+// 16 MiB, and a line up to 4 KiB.
 //
 // The file is read again once it has changed, so users come and go without a restart. Replace it by
 // renaming a new one over it: what is written in place can be read half written.
@@ -75,9 +76,10 @@ type users struct {
 // Kinds returns the type of Password, and that of Response with PlainText.
 func (f *File) Kinds() []reflect.Type { return passwordKinds(f.PlainText) }
 
-// Load reads the file, and returns an error for all in it that keeps somebody out: lines without a
-// name or a password, in a format that is not supported, or that cost too much. A program calls it
-// when it starts, to tell whoever writes the file; at a login such a line is only a wrong password.
+// Load reads the file, and returns an error for all in it that keeps somebody out by mistake: lines
+// without a name or a column for the password, in a format that is not supported, or that cost too
+// much. A closed account is none. A program calls it when it starts, to tell whoever writes the
+// file; at a login such a line is only a wrong password.
 func (f *File) Load() error {
 	u, err := f.users()
 	if err != nil {
@@ -220,8 +222,11 @@ func (f *File) add(u *users, l line) {
 	s := f.rules().read(l.password)
 	u.byName[user] = s
 	if s.fault != nil {
+		closed := errors.Is(s.fault, errClosed)
 		s.fault = f.at(l.number, s.fault)
-		u.fault(s.fault)
+		if !closed {
+			u.fault(s.fault)
+		}
 		return
 	}
 	u.all = append(u.all, s)

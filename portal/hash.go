@@ -42,6 +42,10 @@ var errCost = errors.New("costs more than is allowed")
 
 // parseHash reads a stored hash. Its errors name the format, and nothing else that is stored.
 func parseHash(stored string) (*passwordHash, error) {
+	// usermod -L and passwd -l write these, in front of the hash or for it.
+	if stored != "" && (stored[0] == '!' || stored[0] == '*') {
+		return nil, errClosed
+	}
 	format, parse := formatOf(stored)
 	if parse == nil {
 		return nil, fmt.Errorf("%s is not supported: store bcrypt, Argon2id, PBKDF2 or SHA-crypt",
@@ -84,9 +88,6 @@ func formatOf(stored string) (name string, parse func(string) (*passwordHash, er
 		if strings.HasPrefix(stored, scheme) {
 			return scheme, nil
 		}
-	}
-	if strings.HasPrefix(stored, "!") || strings.HasPrefix(stored, "*") {
-		return "a locked password", nil
 	}
 	return "a password in clear or as crypt(3) makes it", nil
 }

@@ -203,8 +203,6 @@ func TestHashBounds(t *testing.T) {
 		{"SHA-crypt without a salt field", "$5$" + sha256, format},
 
 		{"a long one", "$5$" + strings.Repeat("x", 600) + "$", "over 512 bytes"},
-		{"locked", "!" + bcryptOfX, "locked"},
-		{"no login", "*", "locked"},
 		{"in clear", "canary-c1ear", "in clear"},
 		{"another", "$canary-0ther$x", "this $ format"},
 	} {
@@ -214,6 +212,21 @@ func TestHashBounds(t *testing.T) {
 			strings.Contains(text, "canary-") {
 			t.Errorf("%s: %v; want %q", tt.reason, err, tt.text)
 		}
+	}
+}
+
+// Who locks an account as the tools of a system do must not keep the service from starting.
+func TestLocked(t *testing.T) {
+	for _, stored := range []string{"!" + bcryptOfX, "!", "*", "!!", "*LK*"} {
+		users := &portal.File{Path: writeUsers(t, "bob:"+bcryptOfX+"\nann:"+stored)}
+		if err := users.Load(); err != nil {
+			t.Errorf("%s: %v", stored, err)
+		}
+		err := wants(t, stored, users, password("ann", "x"), "")
+		if !strings.Contains(fmt.Sprint(err), "line 2: the account is closed") {
+			t.Errorf("%s: the log is not told why: %v", stored, err)
+		}
+		wants(t, "others", users, password("bob", "x"), "bob")
 	}
 }
 

@@ -28,7 +28,7 @@ type layout struct {
 	rest           bool // the last column goes to the end of the line, delimiters and all
 }
 
-var errColumns = errors.New("no name or no password: write them into their columns")
+var errColumns = errors.New("no name, or no column for the password: write both")
 
 // readLines calls each for every line that has a user, and a column for the password, which may be
 // empty. It skips empty lines and comments, which begin with #, and gives all others that it cannot

@@ -18,7 +18,8 @@ import (
 //
 // The subject is the name that the database gives, which need not be the one that was typed: where
 // the database takes Ann and ann for the same, she is the same to the service as well, and a query
-// may find people by their mail address. A NULL name or hash, or an empty one, is a closed account.
+// may find people by their mail address. A NULL name or hash, or an empty one, is a closed
+// account, and so is a hash that begins with ! or *.
 //
 // A name that is not there takes as long as one that is: the password is compared with the hash
 // that was read last, and whatever comes out is wrong. Until one has been read, that is bcrypt of

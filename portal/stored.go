@@ -31,11 +31,14 @@ type stored struct {
 	fault error
 }
 
+// errClosed is the fault of an account that somebody has closed, by writing no password, or a lock.
+var errClosed = errors.New("the account is closed")
+
 func (r rules) read(text string) *stored {
 	s := &stored{text: text}
 	switch {
 	case text == "":
-		s.fault = errColumns
+		s.fault = errClosed
 	case r.plain && len(text) > maxPassword:
 		s.fault = fmt.Errorf("a password over %d bytes", maxPassword)
 	case !r.plain && r.verify == nil:
