@@ -42,7 +42,11 @@ type Challenger interface {
 }
 
 var (
-	// ErrNone means that a request carries no credentials of the scheme that was asked.
+	// ErrNone means that a request carries no credentials of the scheme that was asked. An error
+	// that wraps it means the same whatever else it wraps, unless that is [ErrUnavailable],
+	// [ErrLimited], [ErrConflict] or the error of a context: so an Authenticator can say why it
+	// takes what it found for nothing, such as a cookie that has ended. One that asks several
+	// others must not join their errors, or a refusal beside an ErrNone is lost: ask a [Stack].
 	ErrNone = errors.New("auth: no credentials for this scheme")
 
 	// ErrUnavailable means that credentials could not be judged, because a store is down or full.

@@ -89,9 +89,10 @@ func nameOf(id *Identity, a Authenticator) string {
 	return fmt.Sprintf("%T", a)
 }
 
-// isNone is not fooled by an error that joins what several others said.
+// isNone follows the rule at ErrNone. An error of a member that adds up those of several others, as
+// by errors.Join, is none as well if one of them is: to ask several is for a Stack.
 func isNone(err error) bool {
-	return errors.Is(err, ErrNone) && !errors.Is(err, ErrUnavailable) && !errors.Is(err, ErrLimited)
+	return errors.Is(err, ErrNone) && !errors.Is(err, ErrConflict) && !isUndecided(err)
 }
 
 // flat returns the members of s, with those of inner Stacks in their places.

@@ -1,6 +1,7 @@
 package auth_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -113,6 +114,28 @@ func TestStack(t *testing.T) {
 					t.Errorf("%s: member %d was asked %d times", tt.reason, i, m.asked)
 				}
 			}
+		}
+	}
+}
+
+// What an error says besides ErrNone counts only where nobody could tell, or too many were right.
+func TestErrNone_S5(t *testing.T) {
+	for _, tt := range []struct {
+		reason string
+		err    error
+		passes bool // a Guard with Optional
+	}{
+		{"nothing", auth.ErrNone, true},
+		{"a cookie that has ended", fmt.Errorf("%w: %w", auth.ErrNone, errWrong), true},
+		{"the rule does not ask for the order", errors.Join(errWrong, auth.ErrNone), true},
+		{"a refusal", errWrong, false},
+		{"an outage", errors.Join(auth.ErrNone, auth.ErrUnavailable), false},
+		{"too many", errors.Join(auth.ErrNone, auth.ErrLimited), false},
+		{"several people", errors.Join(auth.ErrNone, auth.ErrConflict), false},
+		{"no time left", errors.Join(auth.ErrNone, context.DeadlineExceeded), false},
+	} {
+		if code := get(auth.Optional(whoami, refuses(tt.err))).Code; (code == 200) != tt.passes {
+			t.Errorf("%s: %d", tt.reason, code)
 		}
 	}
 }
