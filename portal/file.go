@@ -4,13 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"io"
 	"io/fs"
 	"os"
 	"reflect"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -31,7 +29,9 @@ import (
 // renaming a new one over it: what is written in place can be read half written.
 //
 // A name that is not in the file takes as long as one that is: its password is compared with the
-// hash of another line, always the same line for the same name, and whatever comes out is wrong.
+// hash of another line, and whatever comes out is wrong. There are up to 64 such lines, and a name
+// keeps its own while that line stays and the program runs, whoever comes or goes besides; with
+// fewer users, one who comes can take over some names.
 type File struct {
 	Path string // required
 
@@ -45,8 +45,9 @@ type File struct {
 
 	// Verify reports whether the given password is the one that was stored as the text in the file,
 	// for formats of one's own. It is called also where there is no such user, with the text of
-	// another line, and is safe for concurrent use. It should look at all of what is given and
-	// compare by crypto/subtle. nil: the formats in the package comment.
+	// another line, and is safe for concurrent use. While no line is good it is not called, as then
+	// there is no user to hide. It should look at all of what is given and compare by
+	// crypto/subtle. nil: the formats in the package comment.
 	Verify func(user string, given creds.Secret, stored string) bool
 	// PlainText says that the file has passwords in clear, so whoever reads it, or a backup of it,
 	// has them all. Then a [Response] is judged too. With nothing behind the password column, a
@@ -58,8 +59,7 @@ type File struct {
 	// processors.
 	Hashing int
 
-	once  sync.Once
-	seed  maphash.Seed // made by once; which line stands for a name that is not there
+	keys  keys // which line stands for a name that is not there
 	slots slots
 	read  atomic.Pointer[users] // as the file was when it was last read; nil: not yet
 }
@@ -69,7 +69,8 @@ type users struct {
 	info    fs.FileInfo // of what was read
 	settled bool        // a file that has changed since cannot have the same info
 	byName  map[string]*stored
-	all     []*stored // those that are good
+	decoys  decoys  // of those that are good
+	unlike  *stored // for all names where none is good
 	faults  []error
 }
 
@@ -121,8 +122,10 @@ func (f *File) Check(ctx context.Context, c Credentials) (subject string, err er
 // decoy returns what is compared with instead for somebody who is not in the file. Were it the same
 // for all names, a file with several formats would tell by the time who is in it.
 func (f *File) decoy(u *users, user string) *stored {
-	f.once.Do(func() { f.seed = maphash.MakeSeed() })
-	return u.all[maphash.String(f.seed, user)%uint64(len(u.all))]
+	if s := u.decoys.of(f.keys.of(user)); s != nil {
+		return s
+	}
+	return u.unlike
 }
 
 func (f *File) rules() rules { return rules{verify: f.Verify, plain: f.PlainText} }
@@ -194,9 +197,7 @@ func (f *File) load(info fs.FileInfo) (*users, error) {
 	if err != nil {
 		return nil, fmt.Errorf("portal: users: %w", err)
 	}
-	if len(u.all) == 0 {
-		u.all = []*stored{f.rules().read(unlike)}
-	}
+	u.unlike = f.rules().unlike()
 	return u, nil
 }
 
@@ -222,14 +223,14 @@ func (f *File) add(u *users, l line) {
 	s := f.rules().read(l.password)
 	u.byName[user] = s
 	if s.fault != nil {
-		closed := errors.Is(s.fault, errClosed)
-		s.fault = f.at(l.number, s.fault)
-		if !closed {
-			u.fault(s.fault)
+		fault := f.at(l.number, s.fault)
+		if !errors.Is(s.fault, errClosed) {
+			u.fault(fault)
 		}
+		s.fault = refused(fault)
 		return
 	}
-	u.all = append(u.all, s)
+	u.decoys.add(f.keys.of(user), s)
 	if l.more && f.PlainText && f.PasswordColumn == 0 && f.UserColumn == 0 {
 		u.fault(f.at(l.number, errors.New("a password with the delimiter in it ends there: "+
 			"choose another Delimiter")))

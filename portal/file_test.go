@@ -239,41 +239,6 @@ func TestFileCache(t *testing.T) {
 	wants(t, "the file is gone", users, password("ann", "seven"), "")
 }
 
-// Somebody who is not there, and somebody whose line is of no use, cost what a user costs: Verify
-// is called once for each, and what it says lets neither in.
-func TestFileDecoy_S2(t *testing.T) {
-	calls := map[string]string{}
-	users := &portal.File{
-		Path: writeUsers(t, "ann:1\nbob:2\n"),
-		Verify: func(user string, given creds.Secret, stored string) bool {
-			calls[user] += stored
-			return true
-		},
-	}
-	wants(t, "known", users, password("ann", "x"), "ann")
-	for _, user := range []string{"nobody", "nobody", "none", "joe", "jim", "tom", "kim", "pat"} {
-		wants(t, user, users, password(user, "x"), "")
-	}
-	if calls["ann"] != "1" || calls["nobody"] != "11" && calls["nobody"] != "22" {
-		t.Errorf("calls: %v", calls)
-	}
-	if len(calls) != 8 {
-		t.Errorf("%d names were compared, want 8", len(calls))
-	}
-	clear(calls)
-	wants(t, "1 KiB and a byte, S11", users, password("ann", strings.Repeat("x", 1025)), "")
-	if len(calls) != 0 {
-		t.Error("a password over the bound is hashed")
-	}
-	wants(t, "1 KiB", users, password("ann", strings.Repeat("x", 1024)), "ann")
-	empty := &portal.File{Path: writeUsers(t, ""), Verify: users.Verify}
-	clear(calls)
-	wants(t, "nobody is there at all", empty, password("ann", "x"), "")
-	if calls["ann"] == "" {
-		t.Error("an empty file answers at once")
-	}
-}
-
 // No more are hashed at once than was said; the others wait as long as they have time.
 func TestFileHashing_S11(t *testing.T) {
 	path := writeUsers(t, "ann:x\n")

@@ -35,7 +35,8 @@ const bcryptLimit = 72
 // A passwordHash is a stored hash that was read and found good.
 type passwordHash struct {
 	match func(password []byte) bool
-	limit int // how many bytes of a password count
+	limit int   // how many bytes of a password count
+	long  error // that there are more
 }
 
 var errCost = errors.New("costs more than is allowed")
@@ -58,6 +59,7 @@ func parseHash(stored string) (*passwordHash, error) {
 	if err != nil {
 		return nil, fmt.Errorf("a %s hash that %w", format, err)
 	}
+	h.long = refused(fmt.Errorf("the password is over the %d bytes that its hash takes", h.limit))
 	return h, nil
 }
 

@@ -30,10 +30,15 @@ func load(t testing.TB, name string, into any) {
 func writeUsers(t testing.TB, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "users")
+	writeTo(t, path, text)
+	return path
+}
+
+func writeTo(t testing.TB, path, text string) {
+	t.Helper()
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return path
 }
 
 func password(user, given string) portal.Password {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"sync/atomic"
 
 	"github.com/countersign-go/countersign/creds"
 )
@@ -21,9 +20,11 @@ import (
 // may find people by their mail address. A NULL name or hash, or an empty one, is a closed
 // account, and so is a hash that begins with ! or *.
 //
-// A name that is not there takes as long as one that is: the password is compared with the hash
-// that was read last, and whatever comes out is wrong. Until one has been read, that is bcrypt of
-// cost 10.
+// A name that is not there takes as long as one that is: the password is compared with a hash that
+// was read before, always the same for the same name, and whatever comes out is wrong. Those are
+// the hashes of up to 64 users, the first that were asked for, until the program ends. So where the
+// hashes of users cost different amounts, times can tell some names apart until that many have been
+// read. Until one has been, it is bcrypt of cost 10 that is computed.
 type SQL struct {
 	DB *sql.DB // required
 	// Query has one placeholder, for the name, in the way of the driver: ? or $1. It gives name and
@@ -31,7 +32,8 @@ type SQL struct {
 	// as the value of the placeholder, and never into the text of the query.
 	Query string
 
-	// Verify and PlainText are as in [File].
+	// Verify and PlainText are as in [File]. Verify is not called for names that are not there
+	// until a hash has been read.
 	Verify    func(user string, given creds.Secret, stored string) bool
 	PlainText bool
 
@@ -39,8 +41,9 @@ type SQL struct {
 	// is up to DB.
 	Hashing int
 
-	slots slots
-	last  atomic.Pointer[string] // what was read last and can be compared with; nil: nothing yet
+	slots  slots
+	keys   keys // whose cell of decoys is which
+	decoys decoys
 }
 
 // Format writes the query alone: the DB may hold how it logs in.
@@ -69,32 +72,36 @@ func (s *SQL) Check(ctx context.Context, c Credentials) (subject string, err err
 	}
 	var found *stored
 	if row.fault != nil {
-		found = &stored{fault: row.fault}
+		found = &stored{fault: refused(row.fault)}
 	} else if row.name != "" && row.password != "" {
-		found = rules.read(row.password)
+		if found = rules.read(row.password); found.fault != nil {
+			found.fault = refused(found.fault)
+		}
 	}
 	release, err := s.slots.take(ctx, s.Hashing)
 	if err != nil {
 		return "", err
 	}
 	defer release()
-	if err := rules.match(c, row.name, found, s.decoy(rules, found)); err != nil {
+	if err := rules.match(c, row.name, found, s.decoy(rules, row.name, found)); err != nil {
 		return "", err
 	}
 	return row.name, nil
 }
 
 // decoy returns what is compared with in place of found, and keeps found for others.
-func (s *SQL) decoy(r rules, found *stored) *stored {
-	if found != nil && found.fault == nil {
-		s.last.Store(&found.text)
+func (s *SQL) decoy(r rules, name string, found *stored) *stored {
+	key := s.keys.of(name)
+	decoy := s.decoys.of(key)
+	switch {
+	case found != nil && found.fault == nil:
+		s.decoys.add(key, found)
 		return found
+	case decoy == nil:
+		return r.unlike()
 	}
-	// What was read is kept as text: to parse it is part of what a user costs.
-	if last := s.last.Load(); last != nil {
-		return r.read(*last)
-	}
-	return r.read(unlike)
+	// It is read anew, since to parse it is part of what a user costs.
+	return r.read(decoy.text)
 }
 
 // A row is what the database has of somebody. The name is never empty: where the database has none,

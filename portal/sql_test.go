@@ -227,32 +227,6 @@ func TestSQLUnhandled(t *testing.T) {
 	wants(t, "a challenge", plain, response, "ann")
 }
 
-// Somebody who is not there costs what was read last, and so does whoever cannot log in.
-func TestSQLDecoy_S2(t *testing.T) {
-	db := table(
-		[]driver.Value{"ann", "1"}, []driver.Value{"bob", "2"}, []driver.Value{"null", nil},
-		[]driver.Value{"twice", "3"}, []driver.Value{"twice", "4"},
-	)
-	var compared string
-	users := &portal.SQL{
-		DB: db.open(t), Query: usersQuery,
-		Verify: func(_ string, _ creds.Secret, stored string) bool {
-			compared += stored[:1]
-			return true
-		},
-	}
-	for _, tt := range []struct{ user, subject, compared string }{
-		{"nobody", "", "$"}, {"ann", "ann", "1"}, {"nobody", "", "1"}, {"bob", "bob", "2"},
-		{"null", "", "2"}, {"twice", "", "2"},
-	} {
-		compared = ""
-		wants(t, tt.user, users, password(tt.user, "x"), tt.subject)
-		if compared != tt.compared {
-			t.Errorf("%s: compared with %q, want %q", tt.user, compared, tt.compared)
-		}
-	}
-}
-
 func TestSQLHashing_S11(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		users := &portal.SQL{

@@ -27,7 +27,8 @@ func (r rules) check() error {
 type stored struct {
 	text string
 	hash *passwordHash // nil for text that is in clear, or for verify, or where fault is set
-	// fault is why nobody can log in with it.
+	// fault is why nobody can log in with it. Whoever keeps it makes it wrap ErrUnauthorized, once:
+	// what is made at a login shows in its time.
 	fault error
 }
 
@@ -47,8 +48,17 @@ func (r rules) read(text string) *stored {
 	return s
 }
 
-// unlike is compared with where nothing else is known.
-const unlike = "$2b$10$......................0000000000000000000000000000000"
+// unlike is compared with where nothing else is known. That is nil, for nothing at all, where
+// verify would be asked: it can count on a text that was stored.
+func (r rules) unlike() *stored {
+	if r.verify != nil {
+		return nil
+	}
+	return r.read("$2b$10$......................0000000000000000000000000000000")
+}
+
+// refused is the fault err as a login has it.
+func refused(err error) error { return fmt.Errorf("%w: %w", ErrUnauthorized, err) }
 
 // match compares c with s if that is a user's, or else with decoy, which costs as much, and then
 // never returns nil. The error is ErrUnauthorized, or wraps it.
@@ -61,9 +71,9 @@ func (r rules) match(c Credentials, user string, s, decoy *stored) error {
 	same, err := r.compare(c, user, against)
 	switch {
 	case s != nil && s.fault != nil:
-		return fmt.Errorf("%w: %w", ErrUnauthorized, s.fault)
+		return s.fault
 	case err != nil:
-		return fmt.Errorf("%w: %w", ErrUnauthorized, err)
+		return err
 	case !same || !found:
 		return ErrUnauthorized
 	}
@@ -72,6 +82,9 @@ func (r rules) match(c Credentials, user string, s, decoy *stored) error {
 
 // compare returns an error for a password that is too long for the hash, whatever is stored.
 func (r rules) compare(c Credentials, user string, s *stored) (same bool, err error) {
+	if s == nil {
+		return false, nil
+	}
 	if r.plain {
 		return matches(c, creds.Secret(s.text)), nil
 	}
@@ -90,7 +103,7 @@ func (r rules) compare(c Credentials, user string, s *stored) (same bool, err er
 	// The work is done all the same, and not looked at: how long a password may be depends on the
 	// hash, and that must not show in the time.
 	s.hash.match(password[:limit])
-	return false, fmt.Errorf("the password is over the %d bytes that its hash looks at", limit)
+	return false, s.hash.long
 }
 
 // Slots bound how many passwords are hashed at once.
