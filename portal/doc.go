@@ -3,7 +3,7 @@
 //
 // A service that only asks whether a password is right needs a [Checker] and nothing else:
 //
-//	users := &portal.File{Path: "users.txt"} // lines as htpasswd -nB makes them
+//	users := &portal.File{Path: "users.txt"} // lines of htpasswd -nB -C 12
 //	name, err := users.Check(ctx, portal.Password{User: user, Password: password})
 //	// errors.Is(err, portal.ErrUnauthorized): wrong
 //
@@ -51,10 +51,13 @@
 //
 // The bounds keep a wrong or hostile line from taking the machine. Formats on the ground of MD5, of
 // one round of SHA-1, or of DES ($apr1$, $1$, {SHA}, crypt(3)) can be searched too fast and are
-// refused. Lines are made by "htpasswd -nB NAME", or "openssl passwd -6" for the hash alone.
+// refused. Lines are made by "htpasswd -nB -C 12 NAME", or "openssl passwd -6" for the hash alone.
+// How much a hash costs is up to who makes it, and what costs little is taken, too: htpasswd makes
+// bcrypt of cost 5 unless -C says otherwise, which can be searched a hundred times as fast.
 //
-// A password over 1 KiB is wrong, and so is one over 72 bytes where bcrypt is used, which would
-// look at the first 72 only. A name is up to 255 bytes of UTF-8 without control characters.
+// A password over 1 KiB is wrong. So is one over 72 bytes where bcrypt is used, which would look at
+// the first 72 only, and one over 256 bytes for SHA-crypt, whose cost grows with it. A name is up
+// to 255 bytes of UTF-8 without control characters.
 //
 // # System accounts
 //

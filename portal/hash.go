@@ -32,6 +32,10 @@ const (
 // bcryptLimit is how many bytes of a password bcrypt looks at.
 const bcryptLimit = 72
 
+// cryptLimit keeps who tries long passwords from multiplying what SHA-crypt costs, in each round of
+// which the whole password is hashed.
+const cryptLimit = 256
+
 // A passwordHash is a stored hash that was read and found good.
 type passwordHash struct {
 	match func(password []byte) bool
@@ -203,7 +207,7 @@ func parseSHACrypt(stored string) (*passwordHash, error) {
 		return nil, errCost
 	}
 	salt, key := []byte(fields[1]), []byte(fields[2])
-	return &passwordHash{limit: maxPassword, match: func(password []byte) bool {
+	return &passwordHash{limit: cryptLimit, match: func(password []byte) bool {
 		got := crypt.KeySHACrypt(newHash, password, salt, rounds)
 		return subtle.ConstantTimeCompare(got, key) == 1
 	}}, nil

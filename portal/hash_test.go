@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/countersign-go/countersign/creds"
 	"github.com/countersign-go/countersign/portal"
@@ -108,12 +109,39 @@ func TestBcryptLength_S11(t *testing.T) {
 	t.Error("no such row")
 }
 
+// The cost of SHA-crypt grows with the password, so long ones are not hashed as a whole.
+func TestSHACryptLength_S11(t *testing.T) {
+	cost := map[int]time.Duration{}
+	for _, length := range []int{256, 1024} {
+		users := &portal.File{Path: writeUsers(t, "ann:"+sha512OfX256)}
+		settle(t, users.Path)
+		cost[length] = time.Hour
+		for range 5 {
+			start := time.Now()
+			err := wants(t, fmt.Sprint(length), users,
+				password("ann", strings.Repeat("x", length)), map[int]string{256: "ann"}[length])
+			cost[length] = min(cost[length], time.Since(start))
+			if length > 256 && !strings.Contains(fmt.Sprint(err), "256 bytes") {
+				t.Errorf("the log is not told why: %v", err)
+			}
+		}
+	}
+	if cost[1024] > 2*cost[256] {
+		t.Errorf("1 KiB costs %v, and 256 bytes %v", cost[1024], cost[256])
+	}
+}
+
 // A NUL ends a password of bcrypt, which then begins again.
 func TestBcryptNUL_S11(t *testing.T) {
 	users := &portal.File{Path: writeUsers(t, "ann:"+bcryptOfX)}
 	wants(t, "right", users, password("ann", "x"), "ann")
 	wants(t, "the same to bcrypt", users, password("ann", "x\x00x"), "")
 }
+
+// sha512OfX256 is SHA-crypt of the letter x 256 times, as "openssl passwd -6" has it.
+const sha512OfX256 = "$6$saltsalt$" +
+	"KikEFlsLunfnWnPlzCl6SAg/fpssdKMQ16oXhwRNIt0" +
+	"v6ZoJ8QjaqTdVe7zYw69CEAgfbGeMCM.YZ5yNoqURM."
 
 // bcryptOfX is that of the password x, at the least cost, and pbkdf2OfX is PBKDF2 with 1000 rounds.
 const (

@@ -27,7 +27,7 @@ func builtin() []Type {
 has changed. A hash is bcrypt, Argon2id, PBKDF2 or SHA-crypt; this makes a
 line of the user ann:
 
-  htpasswd -nB ann
+  htpasswd -nB -C 12 ann
 
 Lines that begin with # are comments.`,
 		Kinds: password,
