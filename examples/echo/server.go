@@ -10,6 +10,7 @@ import (
 	"reflect"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/countersign-go/countersign/creds"
@@ -54,12 +55,14 @@ type server struct {
 	log    *slog.Logger
 }
 
-// serve serves until ctx ends. Then it says goodbye to everybody, and returns once all have gone.
+// serve serves until ctx ends or the listener fails. Then it says goodbye to everybody, and returns
+// once all have gone.
 func (s *server) serve(ctx context.Context, listener net.Listener) error {
-	stop := context.AfterFunc(ctx, func() { _ = listener.Close() })
-	defer stop()
+	ctx, cancel := context.WithCancel(ctx)
+	context.AfterFunc(ctx, func() { _ = listener.Close() })
 	var all sync.WaitGroup
 	defer all.Wait()
+	defer cancel()
 	free := make(chan struct{}, maxConnections)
 	for {
 		// Those over the bound wait where the system keeps new connections.
@@ -68,7 +71,7 @@ func (s *server) serve(ctx context.Context, listener net.Listener) error {
 		case <-ctx.Done():
 			return nil
 		}
-		conn, err := listener.Accept()
+		conn, err := s.accept(ctx, listener)
 		switch {
 		case ctx.Err() != nil:
 			if err == nil {
@@ -82,6 +85,23 @@ func (s *server) serve(ctx context.Context, listener net.Listener) error {
 			defer func() { <-free }()
 			s.handle(ctx, conn)
 		})
+	}
+}
+
+// accept waits for the next connection. Where there are no more files to open, it waits for some to
+// be closed.
+func (s *server) accept(ctx context.Context, listener net.Listener) (net.Conn, error) {
+	for {
+		conn, err := listener.Accept()
+		if !errors.Is(err, syscall.EMFILE) && !errors.Is(err, syscall.ENFILE) {
+			return conn, err
+		}
+		s.log.Error("no more connections for now", "error", err)
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
 	}
 }
 

@@ -7,7 +7,9 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"reflect"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -178,16 +180,62 @@ func TestConnections(t *testing.T) {
 	})
 }
 
+// A listener that fails ends the server, and with it those who have come in. One that has no more
+// files to open is asked again.
+func TestAcceptError(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		listener := &pipes{
+			conns: make(chan net.Conn), closed: make(chan struct{}), errs: make(chan error),
+		}
+		s := &server{
+			portal: &portal.Portal[echoer]{Realm: realm{}},
+			log:    slog.New(slog.DiscardHandler),
+		}
+		ended := make(chan error, 1)
+		go func() { ended <- s.serve(t.Context(), listener) }()
+		for _, err := range []error{syscall.EMFILE, syscall.ENFILE} {
+			began := time.Now()
+			listener.errs <- &net.OpError{Op: "accept", Err: os.NewSyscallError("accept", err)}
+			mine, theirs := net.Pipe()
+			defer mine.Close()
+			listener.conns <- theirs
+			if took := time.Since(began); took != time.Second {
+				t.Errorf("%v: asked again after %v", err, took)
+			}
+			go io.Copy(io.Discard, mine)
+		}
+		broken := errors.New("broken")
+		listener.errs <- broken
+		synctest.Wait()
+		select {
+		case err := <-ended:
+			if err != broken {
+				t.Error(err)
+			}
+		default:
+			t.Error("it waits for those who are there")
+		}
+		select {
+		case <-listener.closed:
+		default:
+			t.Error("it listens on")
+		}
+	})
+}
+
 // pipes is a listener to which the test connects.
 type pipes struct {
 	conns  chan net.Conn
 	closed chan struct{}
+	errs   chan error // what Accept returns; nil: nothing
 }
 
 func (p *pipes) Accept() (net.Conn, error) {
 	select {
 	case conn := <-p.conns:
 		return conn, nil
+	case err := <-p.errs:
+		return nil, err
 	case <-p.closed:
 		return nil, net.ErrClosed
 	}
