@@ -44,8 +44,9 @@ type Guard struct {
 	// help. The challenges do not tell of it, since the credentials are right. Nil: all are let in.
 	Admit func(req *http.Request, id *Identity) (*Identity, error)
 
-	// Optional also lets requests through that carry no credentials at all, as anonymous.
-	// Credentials that are there and wrong are refused all the same. Admit is not asked.
+	// Optional also lets requests through that carry no credentials that a member knows, as
+	// anonymous. Those that a member knows and finds wrong are refused all the same. Admit is not
+	// asked.
 	Optional bool
 
 	// Logger is told why a request was not let through: as information if it had no credentials or
@@ -78,7 +79,8 @@ func Require(next http.Handler, as ...Authenticator) http.Handler {
 	return (&Guard{Stack: as}).Handler(next)
 }
 
-// Optional is like [Require], but also lets requests without any credentials through, as anonymous.
+// Optional is like [Require], but also lets requests through, as anonymous, that carry no
+// credentials that one of as knows.
 func Optional(next http.Handler, as ...Authenticator) http.Handler {
 	return (&Guard{Stack: as, Optional: true}).Handler(next)
 }

@@ -95,13 +95,21 @@ func isNone(err error) bool {
 	return errors.Is(err, ErrNone) && !errors.Is(err, ErrConflict) && !isUndecided(err)
 }
 
-// flat returns the members of s, with those of inner Stacks in their places.
+// flat returns the members of s, with those of inner Stacks in their places. A nil pointer becomes
+// a nil member, which ask reports.
 func (s Stack) flat() Stack {
 	var all Stack
 	for _, a := range s {
-		if inner, ok := a.(Stack); ok {
+		switch inner := a.(type) {
+		case Stack:
 			all = append(all, inner.flat()...)
-		} else {
+		case *Stack:
+			if inner == nil {
+				all = append(all, nil)
+			} else {
+				all = append(all, inner.flat()...)
+			}
+		default:
 			all = append(all, a)
 		}
 	}

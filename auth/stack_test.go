@@ -147,6 +147,20 @@ func TestNilMember(t *testing.T) {
 	}
 }
 
+// A pointer to a Stack is a Stack, whose members each have a challenge.
+func TestPointerToStack(t *testing.T) {
+	one, two, three := refuses(auth.ErrNone), refuses(auth.ErrNone), refuses(auth.ErrNone)
+	one.challenge, two.challenge, three.challenge = "One", "Two", "Three"
+	w := get(auth.Require(whoami, &auth.Stack{one, &auth.Stack{two}}, three))
+	got := fmt.Sprint(w.Header()["Www-Authenticate"])
+	if w.Code != 401 || got != "[One Two Three]" {
+		t.Errorf("%d, %s", w.Code, got)
+	}
+	if w := get(auth.Require(whoami, (*auth.Stack)(nil))); w.Code != 503 {
+		t.Errorf("a nil one: %d, want 503", w.Code)
+	}
+}
+
 // Who agrees adds nothing: the first of them is the identity as it is.
 func TestFirstOfThoseThatAgree(t *testing.T) {
 	first := &auth.Identity{Subject: "ann", Scheme: "MAC", Groups: []string{"robots"}}
