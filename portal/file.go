@@ -67,6 +67,7 @@ type File struct {
 // Users are what was read from a file. They are not changed afterwards.
 type users struct {
 	info    fs.FileInfo // of what was read
+	since   time.Time   // when a file with this info was first read
 	settled bool        // a file that has changed since cannot have the same info
 	byName  map[string]*stored
 	decoys  decoys  // of those that are good
@@ -139,8 +140,15 @@ func (f *File) fold(user string) string {
 
 // settling is how long after its time a file must have been read to be taken for finished: some
 // file systems count time in steps of two seconds, and a second change within the same step could
-// leave time and size as they were.
+// leave time and size as they were. Where the clocks disagree, and the time of the file lies ahead,
+// it is as long since the file was first read with that time.
 const settling = 2 * time.Second
+
+// same reports whether info is that of the file that u was read from.
+func (u *users) same(info fs.FileInfo) bool {
+	return os.SameFile(info, u.info) && info.Size() == u.info.Size() &&
+		info.ModTime().Equal(u.info.ModTime())
+}
 
 // users returns what the file has, reading it if it may have changed.
 func (f *File) users() (*users, error) {
@@ -151,14 +159,17 @@ func (f *File) users() (*users, error) {
 	if err != nil {
 		return nil, fmt.Errorf("portal: users: %w", err)
 	}
-	u := f.read.Load()
-	if u != nil && u.settled && os.SameFile(info, u.info) && info.Size() == u.info.Size() &&
-		info.ModTime().Equal(u.info.ModTime()) {
-		return u, nil
+	last := f.read.Load()
+	if last != nil && last.settled && last.same(info) {
+		return last, nil
 	}
-	u, err = f.load(info)
+	u, err := f.load(info)
 	if err != nil {
 		return nil, err
+	}
+	if last != nil && last.same(u.info) {
+		u.settled = u.settled || u.since.Sub(last.since) > settling
+		u.since = last.since
 	}
 	f.read.Store(u)
 	return u, nil
@@ -187,7 +198,7 @@ func (f *File) load(info fs.FileInfo) (*users, error) {
 	}
 	now := time.Now()
 	u := &users{
-		info: info, settled: now.Sub(info.ModTime()) > settling,
+		info: info, since: now, settled: now.Sub(info.ModTime()) > settling,
 		byName: make(map[string]*stored),
 	}
 	// What goes beyond the bound was written after it was asked for the size.
