@@ -80,14 +80,28 @@ func (f *File) Kinds() []reflect.Type { return passwordKinds(f.PlainText) }
 
 // Load reads the file, and returns an error for all in it that keeps somebody out by mistake: lines
 // without a name or a column for the password, in a format that is not supported, or that cost too
-// much. A closed account is none. A program calls it when it starts, to tell whoever writes the
-// file; at a login such a line is only a wrong password.
+// much. A closed account is none. It also returns an error for a file that everybody can write to
+// or, with PlainText, that others than its owner can read. A program calls it when it starts, to
+// tell whoever writes the file; at a login such a line is only a wrong password, and the
+// permissions are not looked at.
 func (f *File) Load() error {
 	u, err := f.users()
 	if err != nil {
 		return err
 	}
-	return errors.Join(u.faults...)
+	return errors.Join(append([]error{f.shared(u.info)}, u.faults...)...)
+}
+
+// shared returns an error for a file that is open to those who should not have it.
+func (f *File) shared(info fs.FileInfo) error {
+	switch {
+	case permits(info, 0o002):
+		return fmt.Errorf("portal: users: %s: everybody can write to it: chmod o-w it", f.Path)
+	case f.PlainText && isShared(info):
+		return fmt.Errorf("portal: users: %s: others can read the passwords in it: chmod 600 it",
+			f.Path)
+	}
+	return nil
 }
 
 // Check returns the name of the user as it is in the file, or in small letters with
@@ -147,7 +161,7 @@ const settling = 2 * time.Second
 // same reports whether info is that of the file that u was read from.
 func (u *users) same(info fs.FileInfo) bool {
 	return os.SameFile(info, u.info) && info.Size() == u.info.Size() &&
-		info.ModTime().Equal(u.info.ModTime())
+		info.Mode() == u.info.Mode() && info.ModTime().Equal(u.info.ModTime())
 }
 
 // users returns what the file has, reading it if it may have changed.

@@ -1,7 +1,10 @@
 package portal_test
 
 import (
+	"fmt"
 	"os"
+	"runtime"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -38,4 +41,39 @@ func TestFileOfTheFuture_S11(t *testing.T) {
 		write("ann:one\n", ahead.Add(time.Second))
 		wants(t, "and has to settle", users, password("ann", "one"), "ann")
 	})
+}
+
+// Who can write to the file can let himself in, and who can read passwords in clear has them.
+func TestFilePermissions_K9(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		return // it has no such permissions
+	}
+	for _, tt := range []struct {
+		mode  os.FileMode
+		plain bool
+		want  string // "": no error
+	}{
+		{0o644, false, ""}, {0o664, false, ""}, {0o646, false, "chmod o-w"},
+		{0o600, true, ""}, {0o400, true, ""},
+		{0o640, true, "chmod 600"}, {0o604, true, "chmod 600"}, {0o602, true, "chmod o-w"},
+	} {
+		users := &portal.File{Path: writeUsers(t, "ann:"+bcryptOfX+"\n"), PlainText: tt.plain}
+		if err := os.Chmod(users.Path, tt.mode); err != nil {
+			t.Fatal(err)
+		}
+		settle(t, users.Path)
+		err := users.Load()
+		if text := fmt.Sprint(err); (err == nil) != (tt.want == "") ||
+			err != nil && !strings.Contains(text, tt.want) {
+			t.Errorf("%o, PlainText %t: %v; want %q", tt.mode, tt.plain, err, tt.want)
+		}
+		given := map[bool]string{true: bcryptOfX, false: "x"}[tt.plain]
+		wants(t, "a login goes on", users, password("ann", given), "ann")
+		if err := os.Chmod(users.Path, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := users.Load(); err != nil {
+			t.Errorf("%o, PlainText %t, and then closed: %v", tt.mode, tt.plain, err)
+		}
+	}
 }

@@ -119,8 +119,11 @@ func (m Memory) read(path string) error {
 	return bad
 }
 
-// isShared reports whether others than the owner can read the file. Windows has no such
-// permissions: there, Go shows the same for every file.
-func isShared(info fs.FileInfo) bool {
-	return info.Mode().Perm()&0o077 != 0 && runtime.GOOS != "windows"
+// isShared reports whether others than the owner can read the file or write to it.
+func isShared(info fs.FileInfo) bool { return permits(info, 0o077) }
+
+// permits reports whether any of the permissions is set. Windows has none such: there, Go shows the
+// same for every file.
+func permits(info fs.FileInfo, bits fs.FileMode) bool {
+	return info.Mode().Perm()&bits != 0 && runtime.GOOS != "windows"
 }
