@@ -22,6 +22,7 @@ import (
 	"strconv"
 	"syscall"
 
+	"github.com/countersign-go/countersign/auth"
 	"github.com/countersign-go/countersign/portal"
 )
 
@@ -98,9 +99,15 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer,
 	case len(checkers) == 0:
 		return usageError{errors.New("nobody may log in: say who by --auth; see --help-auth")}
 	}
+	for _, checker := range checkers {
+		if users, ok := checker.(portal.Memory); ok && len(users) == 0 {
+			return usageError{errors.New("--auth memory: nobody is in it: name users behind it")}
+		}
+	}
 	address := net.JoinHostPort(*host, strconv.FormatUint(uint64(*port), 10))
 	return serve(ctx, address, stdout, &server{
 		portal: &portal.Portal[echoer]{Realm: realm{}, Checkers: checkers},
+		logins: &auth.Limiter{Burst: loginBurst, Every: loginEvery},
 		log:    slog.New(slog.NewTextHandler(stderr, nil)),
 	})
 }

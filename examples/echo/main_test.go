@@ -146,6 +146,17 @@ func TestCannotDecide(t *testing.T) {
 	}
 }
 
+// One address has so many logins, and then none for a while.
+func TestGuesses_S12(t *testing.T) {
+	address, stop := start(t, nil, "--auth", "memory:user:pass")
+	defer stop()
+	for range loginBurst {
+		talk(t, address, "> user guess", denied, "closed")
+	}
+	talk(t, address, "> user pass",
+		"Goodbye: too many logins from there, try again later.", "closed")
+}
+
 func TestLongLine(t *testing.T) {
 	address, stop := start(t, nil, "--auth", "memory:user:pass")
 	defer stop()
@@ -194,6 +205,7 @@ func TestWrongUsage(t *testing.T) {
 		text   string
 	}{
 		{"nobody", nil, "nobody may log in"},
+		{"nobody in memory", []string{"--auth", "memory"}, "name users behind it"},
 		{"no such type", []string{"--auth", "ldap:canary-h0st"}, "not recognized"},
 		{"a type that does not fit", []string{"--auth", "anonymous"}, "not supported"},
 		{"no such type to explain", []string{"--help-auth-type", "nope"}, "not recognized"},

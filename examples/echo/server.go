@@ -7,12 +7,14 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"reflect"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
 
+	"github.com/countersign-go/countersign/auth"
 	"github.com/countersign-go/countersign/creds"
 	"github.com/countersign-go/countersign/portal"
 )
@@ -39,19 +41,24 @@ func (realm) Avatar(_ context.Context, _ string, kinds ...reflect.Type) (echoer,
 	return nil, nil, portal.ErrNoAvatar
 }
 
-// What a stranger can take of this server.
+// What a stranger can take of this server. One address can take all connections: a proxy in front
+// can see to that.
 const (
 	maxLine        = 2 << 10 // bytes of a line
 	maxConnections = 100
 	loginTime      = 10 * time.Second // from connecting to having logged in
 	idleTime       = 5 * time.Minute  // between two lines
 	writeTime      = 10 * time.Second // for the client to take one line
+
+	loginBurst = 30               // from one address, right or wrong
+	loginEvery = 10 * time.Second // until there is room for one more
 )
 
 // A server speaks the protocol: lines, of which the first is a name and a password. It knows the
 // portal, and nothing behind it.
 type server struct {
 	portal *portal.Portal[echoer]
+	logins *auth.Limiter // by address; nil: no bound
 	log    *slog.Logger
 }
 
@@ -141,6 +148,9 @@ func (s *server) login(ctx context.Context, c *client) (*portal.Session[echoer],
 	if err != nil {
 		return nil, err
 	}
+	if _, ok := s.logins.Allow(network(c.conn.RemoteAddr())); !ok {
+		return nil, c.goodbye(errors.New("too many logins from there, try again later"))
+	}
 	user, password, _ := strings.Cut(line, " ")
 	session, err := s.portal.Login(ctx,
 		portal.Password{User: user, Password: creds.Secret(password)}, reflect.TypeFor[echoer]())
@@ -156,6 +166,20 @@ func (s *server) login(ctx context.Context, c *client) (*portal.Session[echoer],
 		return nil, writing
 	}
 	return session, err
+}
+
+// network is what one sender has: an address of IPv4, or the /64 of IPv6.
+func network(from net.Addr) string {
+	at, err := netip.ParseAddrPort(from.String())
+	if err != nil {
+		return from.String()
+	}
+	address := at.Addr().Unmap().WithZone("")
+	if address.Is4() {
+		return address.String()
+	}
+	net64, _ := address.Prefix(64) // IPv6 has as many bits
+	return net64.String()
 }
 
 // A client is the other end of a connection.
