@@ -51,12 +51,13 @@ type File struct {
 	Verify func(user string, given creds.Secret, stored string) bool
 	// PlainText says that the file has passwords in clear, so whoever reads it, or a backup of it,
 	// has them all. Then a [Response] is judged too. With nothing behind the password column, a
-	// password still ends at the delimiter; [File.Load] tells about such lines.
+	// password still ends at the delimiter; where the columns are the first two, [File.Load] tells
+	// about such lines.
 	PlainText bool
 
 	// Hashing is how many passwords are hashed at once, each at the cost in time and memory that
-	// its line says; others wait as long as their context allows. 0: as many as there are
-	// processors.
+	// its line says; others wait as long as their context allows, however many they are. So put a
+	// deadline on the context, and an auth.Limiter in front. 0: as many as there are processors.
 	Hashing int
 
 	keys  keys // which line stands for a name that is not there
@@ -72,7 +73,8 @@ type users struct {
 	byName  map[string]*stored
 	decoys  decoys  // of those that are good
 	unlike  *stored // for all names where none is good
-	faults  []error
+	faults  []error // the first few
+	more    int     // how many there are besides
 }
 
 // Kinds returns the type of Password, and that of Response with PlainText.
@@ -80,16 +82,20 @@ func (f *File) Kinds() []reflect.Type { return passwordKinds(f.PlainText) }
 
 // Load reads the file, and returns an error for all in it that keeps somebody out by mistake: lines
 // without a name or a column for the password, in a format that is not supported, or that cost too
-// much. A closed account is none. It also returns an error for a file that everybody can write to
-// or, with PlainText, that others than its owner can read. A program calls it when it starts, to
-// tell whoever writes the file; at a login such a line is only a wrong password, and the
-// permissions are not looked at.
+// much, a second line of one name, or a name with blanks around it. A closed account is none. It
+// also returns an error for a file that everybody can write to or, with PlainText, that others than
+// its owner can read. A program calls it when it starts, to tell whoever writes the file; at a
+// login such a line is only a wrong password, and the permissions are not looked at.
 func (f *File) Load() error {
 	u, err := f.users()
 	if err != nil {
 		return err
 	}
-	return errors.Join(append([]error{f.shared(u.info)}, u.faults...)...)
+	faults := append([]error{f.shared(u.info)}, u.faults...)
+	if u.more > 0 {
+		faults = append(faults, fmt.Errorf("portal: users: %s: and %d more", f.Path, u.more))
+	}
+	return errors.Join(faults...)
 }
 
 // shared returns an error for a file that is open to those who should not have it.
@@ -243,7 +249,11 @@ func (f *File) layout() (layout, error) {
 func (f *File) add(u *users, l line) {
 	user := f.fold(l.user)
 	if u.byName[user] != nil {
+		u.fault(f.at(l.number, errors.New("a second line of a name, where the first counts")))
 		return
+	}
+	if strings.TrimSpace(user) != user {
+		u.fault(f.at(l.number, errors.New("a name with blanks around it, which are part of it")))
 	}
 	s := f.rules().read(l.password)
 	u.byName[user] = s
@@ -256,16 +266,17 @@ func (f *File) add(u *users, l line) {
 		return
 	}
 	u.decoys.add(f.keys.of(user), s)
-	if l.more && f.PlainText && f.PasswordColumn == 0 && f.UserColumn == 0 {
+	if l.more && f.PlainText && f.UserColumn == 0 && f.PasswordColumn <= 1 {
 		u.fault(f.at(l.number, errors.New("a password with the delimiter in it ends there: "+
 			"choose another Delimiter")))
 	}
 }
 
-// fault keeps the first few.
 func (u *users) fault(err error) {
 	if len(u.faults) < 10 {
 		u.faults = append(u.faults, err)
+	} else {
+		u.more++
 	}
 }
 

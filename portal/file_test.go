@@ -70,8 +70,8 @@ func TestFileClosedAccount(t *testing.T) {
 		wants(t, "a line without a column for the password", users, password("eve", "x"), "eve")
 		err := users.Load()
 		if text := fmt.Sprint(err); !strings.Contains(text, "line 5: no name, or no column") ||
-			strings.Count(text, "line ") != 1 {
-			t.Errorf("%v, want line 5 alone", err)
+			strings.Contains(text, "line 1:") || strings.Contains(text, "line 3:") {
+			t.Errorf("%v, want line 5, and no closed account", err)
 		}
 	}
 }
@@ -147,6 +147,15 @@ func TestFileCannotDecide(t *testing.T) {
 func TestFileLoad(t *testing.T) {
 	hashed := func(path string) *portal.File { return &portal.File{Path: path} }
 	plain := func(path string) *portal.File { return &portal.File{Path: path, PlainText: true} }
+	folded := func(path string) *portal.File {
+		return &portal.File{Path: path, CaseInsensitive: true}
+	}
+	named := func(path string) *portal.File {
+		return &portal.File{Path: path, PlainText: true, PasswordColumn: 1}
+	}
+	third := func(path string) *portal.File {
+		return &portal.File{Path: path, PlainText: true, PasswordColumn: 2}
+	}
 	for _, tt := range []struct {
 		reason, text string
 		with         func(path string) *portal.File
@@ -154,7 +163,16 @@ func TestFileLoad(t *testing.T) {
 	}{
 		{"good", "# x\n\nann:" + bcryptOfX + "\n", hashed, ""},
 		{"empty", "", hashed, ""},
-		{"twice, of which the first counts", "ann:" + bcryptOfX + "\nann:" + bcryptOfX, hashed, ""},
+		{"twice, of which the first counts", "ann:" + bcryptOfX + "\nann:" + bcryptOfX, hashed,
+			"line 2: a second line"},
+		{"of two cases", "ann:" + bcryptOfX + "\nANN:" + bcryptOfX, hashed, ""},
+		{"which are the same", "ann:" + bcryptOfX + "\nANN:" + bcryptOfX, folded,
+			"line 2: a second line"},
+		{"a blank before a name", " ann:" + bcryptOfX, hashed, "line 1: a name with blanks"},
+		{"a blank behind it", "ann :" + bcryptOfX, hashed, "line 1: a name with blanks"},
+		{"a mark, which editors hide", "\ufeffann:" + bcryptOfX, hashed, "line 1: a byte order"},
+		{"elsewhere it is like any other character", "ann\ufeff:" + bcryptOfX, hashed, ""},
+		{"a blank within", "ann lee:" + bcryptOfX, hashed, ""},
 		{"no password", "\nann\n", hashed, "line 2: no name, or no column"},
 		{"an account that is closed", "ann:\nbob:!\njoe:*\neve:!" + bcryptOfX, hashed, ""},
 		{"a password that begins like a lock", "ann:!x", plain, ""},
@@ -166,6 +184,8 @@ func TestFileLoad(t *testing.T) {
 		{"a password in clear", "ann:canary-c1ear", hashed, "line 1: a password in clear"},
 		{"which is good where that is said", "ann:canary-c1ear", plain, ""},
 		{"a password that would be cut", "ann:canary-c1ear:more", plain, "line 1: a password with"},
+		{"also in named columns", "ann:canary-c1ear:more", named, "line 1: a password with"},
+		{"columns that nobody looks at", "ann:1000:canary-c1ear:more", third, ""},
 		{"a password over the bound", "ann:" + strings.Repeat("x", 1025), plain, "over 1024 bytes"},
 	} {
 		err := tt.with(writeUsers(t, tt.text)).Load()
@@ -176,8 +196,9 @@ func TestFileLoad(t *testing.T) {
 		}
 	}
 	err := hashed(writeUsers(t, strings.Repeat("ann\n", 1000))).Load()
-	if n := strings.Count(fmt.Sprint(err), "line "); n != 10 {
-		t.Errorf("tells of %d lines, want 10", n)
+	text := fmt.Sprint(err)
+	if strings.Count(text, "line ") != 10 || !strings.HasSuffix(text, ": and 990 more") {
+		t.Errorf("tells of %s; want 10 lines and how many more", text)
 	}
 }
 

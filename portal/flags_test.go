@@ -81,6 +81,8 @@ func TestFlagsOfMemory(t *testing.T) {
 		{"a line without a colon", "@" + write("4", "ann:x\ncanary-0ne\n"), "line 2: no name"},
 		{"a name twice in a file", "@" + write("5", "ann:canary-0ne\n\nann:canary-7wo"),
 			"line 3: write name:password"},
+		{"a mark before the first name", "@" + write("7", "\ufeffann:canary-0ne"),
+			"line 1: a byte order"},
 		{"a long line", "@" + write("6", "ann:"+strings.Repeat("x", 5000)), "line 1: a line over"},
 	} {
 		if tt.argument == "@"+shared && runtime.GOOS == "windows" {

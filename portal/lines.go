@@ -38,6 +38,10 @@ func (l layout) readLines(r io.Reader, each func(line), fault func(number int, e
 	for number := 1; ; number++ {
 		read, err := lines.ReadSlice('\n')
 		text := strings.TrimRight(string(read), " \t\r\n\v\f")
+		if number == 1 && strings.HasPrefix(text, "\ufeff") { // which editors do not show
+			fault(number, errors.New("a byte order mark, which is part of what it stands before: "+
+				"save the file without it"))
+		}
 		if errors.Is(err, bufio.ErrBufferFull) {
 			fault(number, fmt.Errorf("a line over %d bytes", maxLine))
 			for errors.Is(err, bufio.ErrBufferFull) {
