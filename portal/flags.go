@@ -52,7 +52,7 @@ type Type struct {
 	Argument string
 	// Help explains it in some lines of up to 76 columns.
 	Help  string
-	Kinds []reflect.Type // what it judges
+	Kinds []reflect.Type // what it judges; required where the Flags have Kinds
 	// New makes the Checker. argument is "" where there is none. Its errors are shown to whoever
 	// started the program, so they tell what to write and repeat no secret.
 	New func(argument string) (Checker, error)
@@ -109,6 +109,9 @@ func (f *Flags) checker(auth string) (Checker, error) {
 		return nil, fmt.Errorf("--auth %s: takes no argument", t.Word)
 	}
 	checker, err := t.New(argument)
+	if err == nil && checker == nil {
+		err = errors.New("it made no Checker, which is a fault of the program")
+	}
 	if err != nil {
 		return nil, fmt.Errorf("--auth %s: %w", t.Word, err)
 	}

@@ -145,6 +145,13 @@ func TestFlagsOwnType(t *testing.T) {
 		t.Errorf("an argument where there is none: %v", err)
 	}
 
+	nothing := ticketType()
+	nothing.New = func(string) (portal.Checker, error) { return nil, nil }
+	checkers, _, err = withFlags(portal.Flags{Types: []portal.Type{nothing}}, "--auth", "ticket:x")
+	if checkers != nil || err == nil || !strings.Contains(err.Error(), "no Checker") {
+		t.Errorf("a type that makes nothing: %v, %v", checkers, err)
+	}
+
 	file := ticketType()
 	file.Word = "file"
 	login = portal.Flags{Types: []portal.Type{file}}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"sync/atomic"
 )
 
@@ -23,7 +24,7 @@ type Realm[A any] interface {
 	// Avatar makes the avatar of a subject, which is [AnonymousSubject] for somebody who has not
 	// told who they are. kinds are the types that the protocol can use, the best first; the Realm
 	// takes the first that it has. No kinds: whatever there is. logout is called at the end, once;
-	// nil: there is nothing to do.
+	// nil: there is nothing to do. Beside an error it is not called: undo before what was done.
 	//
 	// The errors are ErrDenied, ErrNoAvatar, or any other where it could not decide.
 	Avatar(ctx context.Context, subject string, kinds ...reflect.Type) (
@@ -34,9 +35,12 @@ type Realm[A any] interface {
 type RealmFunc[A any] func(
 	ctx context.Context, subject string, kinds ...reflect.Type) (A, func(), error)
 
-// Avatar calls f.
+// Avatar calls f. It is an error if that is nil.
 func (f RealmFunc[A]) Avatar(ctx context.Context, subject string, kinds ...reflect.Type) (
 	avatar A, logout func(), err error) {
+	if f == nil {
+		return avatar, nil, errors.New("portal: the RealmFunc is nil")
+	}
 	return f(ctx, subject, kinds...)
 }
 
@@ -57,6 +61,9 @@ func (p *Portal[A]) Login(ctx context.Context, c Credentials, kinds ...reflect.T
 	*Session[A], error) {
 	if p.Realm == nil {
 		return nil, errors.New("portal: the Portal has no Realm")
+	}
+	if slices.Contains(kinds, nil) {
+		return nil, errors.New("portal: a nil kind: take it of an interface by reflect.TypeFor")
 	}
 	subject, err := p.Checkers.Check(ctx, c)
 	if err != nil {

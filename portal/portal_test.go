@@ -181,6 +181,28 @@ func TestLoginErrors(t *testing.T) {
 	}
 }
 
+// What a program does wrong is an error, and not a panic of each login.
+func TestLoginFaults(t *testing.T) {
+	everybody := portal.Checkers{&fixed{subject: "ann"}}
+	logouts := 0
+	p := portal.Portal[any]{Checkers: everybody, Realm: portal.RealmFunc[any](
+		func(context.Context, string, ...reflect.Type) (any, func(), error) {
+			return "x", func() { logouts++ }, errDown
+		})}
+	if _, err := p.Login(t.Context(), portal.Anonymous{}); err != errDown || logouts != 0 {
+		t.Errorf("a logout beside an error: %v, %d logouts", err, logouts)
+	}
+	kind := reflect.TypeOf(error(nil)) // what somebody writes who means the interface
+	_, err := p.Login(t.Context(), portal.Anonymous{}, reflect.TypeFor[string](), kind)
+	if err == nil || !strings.Contains(err.Error(), "a nil kind") {
+		t.Errorf("a nil kind: %v", err)
+	}
+	p.Realm = portal.RealmFunc[any](nil)
+	if _, err := p.Login(t.Context(), portal.Anonymous{}); err == nil {
+		t.Error("a RealmFunc that is nil lets in")
+	}
+}
+
 // Whatever a Realm gives, the session says truly what it is.
 func TestLoginKinds(t *testing.T) {
 	type both struct {
