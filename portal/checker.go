@@ -42,6 +42,9 @@ var (
 // it returns true: the guess was made, and who counts guesses counts it. Otherwise passwords could
 // be tried for nothing while a database is down, or by hanging up.
 //
+// An account is closed in the Checker that says so, and in no other: one behind it may let the same
+// user in.
+//
 // Where all find a user wrong, all have done their work, so the time tells nothing about which of
 // them knows the name.
 type Checkers []Checker

@@ -17,7 +17,8 @@ import (
 // be changed while in use.
 //
 // An empty name, an empty password and one over 1 KiB are always wrong, also where Memory holds the
-// same. An unknown user costs as much time as a wrong password.
+// same. An unknown user costs as much time as a wrong password, but for the few nanoseconds by
+// which a map finds a name sooner than it misses one.
 type Memory map[string]creds.Secret
 
 // Format writes how many users there are, whatever the verb.

@@ -4,12 +4,14 @@ import (
 	"context"
 	"crypto/pbkdf2"
 	"crypto/sha256"
+	"database/sql/driver"
 	"encoding/base64"
 	"flag"
 	"math"
 	"math/rand/v2"
 	"runtime"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -32,6 +34,13 @@ func TestUnknownUserTiming_S2(t *testing.T) {
 	hash := "$pbkdf2-sha256$250$" + encode(salt) + "$" + encode(key) + "\n"
 	file := &portal.File{Path: writeUsers(t, "alice:"+hash+"bobby:"+hash)}
 	settle(t, file.Path)
+	sql := &portal.SQL{Query: usersQuery, DB: table(
+		[]driver.Value{"alice", strings.TrimSpace(hash)},
+		[]driver.Value{"bobby", strings.TrimSpace(hash)},
+	).open(t)}
+	for _, user := range []string{"alice", "bobby"} { // else there is nothing to compare with
+		wants(t, user, sql, password(user, "right"), user)
+	}
 	memory := portal.Memory{"alice": creds.Secret("x"), "bobby": creds.Secret("y")}
 	for _, tt := range []struct {
 		name    string
@@ -40,6 +49,7 @@ func TestUnknownUserTiming_S2(t *testing.T) {
 	}{
 		{"file", file, 0},
 		{"both", portal.Checkers{file, memory}, 0},
+		{"sql", sql, 0.05},       // a row takes longer to hand over than none
 		{"memory", memory, 0.01}, // a map finds a name some nanoseconds sooner than it misses one
 	} {
 		// A busy machine can spoil a try. What really differs differs in each.

@@ -36,9 +36,10 @@ Lines that begin with # are comments.`,
 		Word:     "memory",
 		Argument: "NAME:PASSWORD:..., or @PATH of a file of NAME:PASSWORD lines",
 		Help: `Has the names and the passwords in memory. Everybody on this machine can see
-a command line, so the first form is for trying things out. A file with
-passwords must be readable by its owner alone, as after chmod 600, and is
-read once, at the start. A password in it goes to the end of the line.`,
+a command line, so the first form is for trying things out, and a password
+in it cannot hold a colon. A file with passwords must be readable by its
+owner alone, as after chmod 600, and is read once, at the start. A password
+in it goes to the end of the line, without blanks at the end.`,
 		Kinds: Memory(nil).Kinds(),
 		New:   newMemory,
 	}}
