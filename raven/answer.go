@@ -115,7 +115,8 @@ func (l *Login) take(w http.ResponseWriter, req *http.Request, v *visit) {
 	if r.Status == StatusSuccess {
 		opened, err = l.begin(v, r.Response)
 	} else {
-		v.Login, v.Failed = nil, &failed{Status: r.Status}
+		v.retire()
+		v.Failed = &failed{Status: r.Status}
 		if r.KeyID != "" {
 			v.Failed.Msg = r.Msg
 		}
@@ -226,8 +227,9 @@ func isToken(token, params string) bool {
 // with these ptags.
 func (l *Login) begin(v *visit, r *Response) (*Session, error) {
 	sessions := l.set.sessions
-	former := v.Login
-	v.Failed = nil
+	v.retire()
+	former := v.Former
+	v.Failed, v.Former = nil, nil
 	v.Login = &login{
 		Principal: r.Principal, PTags: r.PTags, Auth: r.Auth, SSO: r.SSO,
 		Issue: r.Issue.Unix(), ID: r.ID, Last: time.Now().Unix(),

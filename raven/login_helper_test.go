@@ -176,6 +176,25 @@ func (b *browser) store(s *storedState) {
 	b.cookie = &http.Cookie{Name: b.sessions.Cookie.Name, Value: token}
 }
 
+// change changes the session that the browser has, and keeps what else is in it.
+func (b *browser) change(by func(s *storedState)) {
+	b.t.Helper()
+	s := b.stored()
+	by(s)
+	text, err := json.Marshal(s)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	ctx, err := b.sessions.Load(context.Background(), b.cookie.Value)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.sessions.Put(ctx, raven.StateKey, string(text))
+	if _, _, err := b.sessions.Commit(ctx); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
 // stored is the session that the browser has.
 func (b *browser) stored() *storedState {
 	b.t.Helper()

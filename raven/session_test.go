@@ -148,6 +148,48 @@ func TestNewSession(t *testing.T) {
 	}
 }
 
+// TestNewSessionAfterFailure_S17 has a failed login stand between two users, or between two logins
+// of one.
+func TestNewSessionAfterFailure_S17(t *testing.T) {
+	for name, tt := range map[string]struct{ principal, want, kept string }{
+		"another user":  {"new1", "abc12 new1 ", ""},
+		"the same user": {"abc12", "abc12 ", "of abc12"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLogin(t)
+			told := ""
+			l.NewSession = func(_ *http.Request, s *raven.Session) { told += s.Principal + " " }
+			b := newBrowser(t, l)
+			value := func() (kept string) {
+				inside := func(_ http.ResponseWriter, req *http.Request) {
+					kept = b.sessions.GetString(req.Context(), "basket")
+					b.sessions.Put(req.Context(), "basket", "of abc12")
+				}
+				before := b.handler
+				b.handler = b.sessions.LoadAndSave(http.HandlerFunc(inside))
+				b.get(site)
+				b.handler = before
+				return kept
+			}
+			lax := b.handler
+			b.logIn(secret, answer{})
+			value()
+			b.change(func(s *storedState) { s.Login.Issue -= 301 })
+			b.handler = newStrict(b)
+			for range 2 {
+				b.logIn(secret, answer{status: raven.StatusCancelled, unsigned: true})
+				b.get(secret)
+				b.is(401, "")
+			}
+			b.handler = lax
+			b.logIn(secret, answer{principal: tt.principal})
+			if got := value(); got != tt.kept || told != tt.want {
+				t.Errorf("found the values %q, told of %q", got, told)
+			}
+		})
+	}
+}
+
 // TestLoadAndSave has the sessions belong to the whole site.
 func TestLoadAndSave(t *testing.T) {
 	l := newLogin(t)

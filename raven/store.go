@@ -25,6 +25,8 @@ type state struct {
 	Lost   string  `json:"lost,omitempty"` // the target of a request whose body was lost
 	Failed *failed `json:"failed,omitempty"`
 	Login  *login  `json:"login,omitempty"`
+	// Former is a login that a failed one has ended: the other values are those of its user.
+	Former *login `json:"former,omitempty"`
 }
 
 // failed is an answer that was no success, and about which the user has not been told yet.
@@ -55,6 +57,13 @@ type visit struct {
 	ctx   context.Context //nolint:containedctx // it is how Sessions hands out a session
 	own   bool            // nobody but the Login saves it
 	known bool            // the request came with it
+}
+
+// retire ends the login of a session, but not that its other values are those of the same user.
+func (s *state) retire() {
+	if s.Login != nil {
+		s.Login, s.Former = nil, s.Login
+	}
 }
 
 // open reads the session of a request, which LoadAndSave may have done already.
