@@ -3,6 +3,7 @@ package raven
 import (
 	"crypto/rand"
 	"crypto/subtle"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -261,8 +262,14 @@ func samePTags(a, b []string) bool {
 	return subset(a, b) && subset(b, a)
 }
 
-// redirect sends somebody to log in, from whatever page of this site he asked for.
+// redirect sends somebody to log in, from whatever page of this site he asked for. A form that
+// another site has the browser send comes without the cookie, which is Lax. Nobody is sent off by
+// it, as the cookie of a new session would take the place of the one that he has.
 func (l *Login) redirect(w http.ResponseWriter, req *http.Request, v *visit, set *settings) {
+	if err := set.crossOrigin.Check(req); err != nil {
+		l.fail(w, req, fmt.Errorf("%w: %w", ErrForbidden, err))
+		return
+	}
 	if v.Token == "" {
 		v.Token = rand.Text()
 	}
@@ -274,8 +281,7 @@ func (l *Login) redirect(w http.ResponseWriter, req *http.Request, v *visit, set
 		http.Error(w, "this address is too long, or malformed", http.StatusBadRequest)
 		return
 	}
-	own := set.crossOrigin.Check(req) == nil // or another site would have us ask for its form
-	if own && req.Method != http.MethodGet && req.Method != http.MethodHead {
+	if req.Method != http.MethodGet && req.Method != http.MethodHead {
 		v.Lost = here
 	}
 	sessions := set.sessions

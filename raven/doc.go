@@ -20,15 +20,15 @@
 //  1. an answer of the service in the URL: it is taken, or refused with 400, 403 (no session) or
 //     405 (not by GET); then to the URL without it, by 303
 //  2. the service has just said that it did not log in: 401, once
-//  3. nobody has logged in, or it has ended, or it was not done as this page asks for: off to the
+//  3. another site has the browser send a form: 403
+//  4. nobody has logged in, or it has ended, or it was not done as this page asks for: off to the
 //     service, by 303
-//  4. another site has the browser send a form: 403
 //  5. the user is not let in: 403
 //  6. the page
 //
 // Nobody is sent to the service because something went wrong there, so nothing goes round in
 // circles. What is written for people is one line of text, or the work of Failed. Programs, for
-// which there is no service, get a 401 at 2 and 3.
+// which there is no service, get a 401 at 2 and 4.
 //
 // An answer counts once: its token is used up, in the session, and its time and id are remembered
 // by the Login. The session gets another name with each answer, and none of a session outlives a

@@ -488,3 +488,23 @@ func TestCrossOriginPost_S16(t *testing.T) {
 		t.Errorf("seen %d times", b.viewed)
 	}
 }
+
+// TestLogoutByForm_S16 has another site send a form to a page of ours, to which the browser does not
+// give its cookie: a cookie in the answer would take the place of that one.
+func TestLogoutByForm_S16(t *testing.T) {
+	b := newBrowser(t, newLogin(t))
+	b.logIn(secret, answer{})
+	kept := b.cookie
+	for _, fields := range []map[string]string{
+		{"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example"},
+	} {
+		b.cookie, b.fields = nil, fields
+		b.send("POST", secret)
+		if b.is(403, ""); b.header.Get("Set-Cookie") != "" {
+			t.Errorf("%v: a cookie is set", fields)
+		}
+	}
+	b.cookie, b.fields = kept, map[string]string{}
+	b.get(secret)
+	b.is(200, "")
+}

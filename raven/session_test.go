@@ -106,12 +106,6 @@ func TestBodyLost(t *testing.T) {
 	if b.is(200, ""); b.session.BodyLost {
 		t.Error("said twice")
 	}
-
-	b.cookie, b.fields["Sec-Fetch-Site"] = nil, "cross-site"
-	b.send("POST", secret)
-	if b.is(303, serviceURL); b.stored().Lost != "" {
-		t.Error("said of the form of another site")
-	}
 }
 
 // TestNewSession is about whose values are found in a session.
