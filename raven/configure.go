@@ -29,8 +29,8 @@ type settings struct {
 	ptags         []string
 	crossOrigin   *http.CrossOriginProtection
 	logger        *slog.Logger
-	answers       memory // that were taken
-	ended         memory // logins that were logged out, by their answers
+	answers       memory  // that were taken
+	ended         *memory // logins that were logged out, by their answers
 }
 
 // ready checks the fields once.
@@ -59,6 +59,7 @@ func (l *Login) configure(set *settings) error {
 	if set.sessions = l.Sessions; set.sessions == nil {
 		set.sessions = ownSessions(base.Scheme == "https")
 	}
+	set.ended = endedOf(set.sessions)
 	return checkCookie(&set.sessions.Cookie, base.Scheme == "https")
 }
 

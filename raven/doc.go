@@ -48,8 +48,10 @@
 // Answers in versions 1 and 2 are taken as well: a service may answer a cancel in version 1,
 // without the query of the URL, whatever it was asked in.
 //
-// Two replicas of a site share the Store of their Sessions. What each Login remembers by itself is
-// for the moment in which two requests have read the same session.
+// Two replicas of a site share the Store of their Sessions. What each of them remembers by itself,
+// for all its Logins with the same Sessions, is for the moment in which two requests have read the
+// same session. So a logout can be undone by a request that is running at another replica, and that
+// saves the session after it.
 //
 // # From the Apache module
 //

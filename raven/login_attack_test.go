@@ -508,3 +508,34 @@ func TestLogoutByForm_S16(t *testing.T) {
 	b.get(secret)
 	b.is(200, "")
 }
+
+// TestLogoutElsewhere_S17 has a page of another Login hold a request while its user logs out.
+func TestLogoutElsewhere_S17(t *testing.T) {
+	b := newBrowser(t, newLogin(t))
+	b.logIn(secret, answer{})
+	page, stolen := b.handler, *b.cookie
+	b.change(func(s *storedState) { s.Login.Last-- })
+	strict := newLoginLike(b)
+	strict.Authorize = func(req *http.Request, _ *raven.Session) error {
+		ctx, err := b.sessions.Load(req.Context(), stolen.Value)
+		if err != nil {
+			return err
+		}
+		b.handler = http.HandlerFunc(b.login.Logout)
+		b.send("POST", site+"/logout")
+		b.is(303, logoutURL)
+		_, _, err = b.sessions.Commit(ctx) // as a page does that saves what it has read
+		return err
+	}
+	b.handler = strict.Require(http.HandlerFunc(b.page))
+	b.get(secret)
+	b.cookie = &stolen
+	if b.stored().Login == nil {
+		t.Fatal("the session did not come back, so there is nothing to test")
+	}
+	for _, handler := range []http.Handler{page, newStrict(b)} {
+		b.handler = handler
+		b.get(secret)
+		b.is(303, serviceURL)
+	}
+}

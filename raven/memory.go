@@ -2,9 +2,13 @@ package raven
 
 import (
 	"crypto/sha256"
+	"runtime"
 	"strconv"
 	"sync"
 	"time"
+	"weak"
+
+	"github.com/alexedwards/scs/v2"
 )
 
 // maxRemembered bounds a memory, to some 10 MB.
@@ -16,6 +20,22 @@ type answerID [sha256.Size]byte
 
 func nameAnswer(issue int64, id string) answerID {
 	return sha256.Sum256([]byte(strconv.FormatInt(issue, 10) + "!" + id))
+}
+
+// ended holds the memory of the logins that were logged out for each manager of sessions, as all
+// Logins that share one have to know of them. The keys are weak, so that it keeps none alive.
+var ended sync.Map // of *memory by weak.Pointer[scs.SessionManager]
+
+// endedOf returns the memory of a manager.
+func endedOf(sessions *scs.SessionManager) *memory {
+	key := weak.Make(sessions)
+	kept, found := ended.LoadOrStore(key, new(memory))
+	if !found {
+		runtime.AddCleanup(sessions, func(key weak.Pointer[scs.SessionManager]) {
+			ended.Delete(key)
+		}, key)
+	}
+	return kept.(*memory) //nolint:forcetypeassert // nothing else is put there
 }
 
 // A memory remembers answers until a time. The zero value is empty.

@@ -2,8 +2,12 @@ package raven
 
 import (
 	"encoding/binary"
+	"runtime"
 	"testing"
 	"time"
+	"weak"
+
+	"github.com/alexedwards/scs/v2"
 )
 
 func numbered(i int) (id answerID) {
@@ -39,6 +43,25 @@ func TestMemory(t *testing.T) {
 	if fresh, full := m.add(numbered(-1), later.Add(1), later.Add(2)); !fresh || full {
 		t.Error("what has ended is not forgotten")
 	}
+}
+
+// TestEnded has Logins share what has ended with the others of their sessions, and only as long as
+// there are any.
+func TestEnded(t *testing.T) {
+	sessions, others := new(scs.SessionManager), new(scs.SessionManager)
+	if endedOf(sessions) != endedOf(sessions) || endedOf(sessions) == endedOf(others) {
+		t.Error("it is not one memory for each")
+	}
+	key := weak.Make(sessions)
+	runtime.KeepAlive(sessions)
+	for range 100 {
+		runtime.GC()
+		runtime.Gosched()
+		if _, ok := ended.Load(key); !ok {
+			return
+		}
+	}
+	t.Error("it is kept when its sessions have gone")
 }
 
 func TestAnswerNames(t *testing.T) {
