@@ -2,7 +2,9 @@ package raven
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/subtle"
+	"encoding/base64"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -56,6 +58,12 @@ func target(req *http.Request) string {
 	return escapeNonASCII(text)
 }
 
+// nameTarget stands for a target in a session, where one may be as long as a request can be.
+func nameTarget(target string) string {
+	sum := sha256.Sum256([]byte(target))
+	return base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
 func escapeNonASCII(text string) string {
 	const digits = "0123456789ABCDEF"
 	var out strings.Builder
@@ -104,12 +112,13 @@ func (l *Login) take(w http.ResponseWriter, req *http.Request, v *visit) {
 		seeOther(w, l.set.base+r.target)
 		return
 	}
+	sessions := l.set.sessions
 	if err := l.renew(v); err != nil {
 		l.fail(w, req, err)
 		return
 	}
 	if v.Login != nil { // a request that is still running may bring the old session back
-		l.set.ended.add(v.Login.answer(), time.Now(), l.set.sessions.Deadline(v.ctx))
+		l.set.ended.add(v.Login.answer(), time.Now(), sessions.Deadline(v.ctx))
 	}
 	v.Token, v.Spent = "", v.Token
 	var opened *Session
@@ -120,6 +129,9 @@ func (l *Login) take(w http.ResponseWriter, req *http.Request, v *visit) {
 		v.Failed = &failed{Status: r.Status}
 		if r.KeyID != "" {
 			v.Failed.Msg = r.Msg
+		}
+		if end := l.pendingEnd(); v.own && v.Login == nil && end.Before(sessions.Deadline(v.ctx)) {
+			sessions.SetDeadline(v.ctx, end)
 		}
 	}
 	if err == nil {
@@ -246,9 +258,11 @@ func (l *Login) begin(v *visit, r *Response) (*Session, error) {
 		}
 	}
 	opened := l.session(v.Login)
-	if end := opened.Expires(); end.After(sessions.Deadline(v.ctx)) {
-		sessions.SetDeadline(v.ctx, end)
+	end := time.Now().Add(sessions.Lifetime)
+	if expires := opened.Expires(); expires.After(end) {
+		end = expires
 	}
+	sessions.SetDeadline(v.ctx, end)
 	if former != nil && former.Principal == r.Principal && samePTags(former.PTags, r.PTags) {
 		return nil, nil
 	}
@@ -282,12 +296,11 @@ func (l *Login) redirect(w http.ResponseWriter, req *http.Request, v *visit, set
 		return
 	}
 	if req.Method != http.MethodGet && req.Method != http.MethodHead {
-		v.Lost = here
+		v.Lost = nameTarget(here)
 	}
-	sessions := set.sessions
-	if end := time.Now().Add(min(pendingLife, sessions.Lifetime)); v.own && v.Login == nil &&
-		(!v.known || sessions.Deadline(v.ctx).Before(end)) {
-		sessions.SetDeadline(v.ctx, end)
+	if end := l.pendingEnd(); v.own && v.Login == nil &&
+		(!v.known || set.sessions.Deadline(v.ctx).Before(end)) {
+		set.sessions.SetDeadline(v.ctx, end)
 	}
 	if err := l.save(w, v); err != nil {
 		l.fail(w, req, err)

@@ -46,8 +46,10 @@ type Login struct {
 
 	// Sessions keeps the sessions. Its cookie must be HttpOnly, SameSite Lax and, unless BaseURL is
 	// http, Secure. Put its LoadAndSave in front of everything, or not at all if nothing else is
-	// kept in the sessions. A login ends with its session, whatever MaxLife says. Nil: one of its
-	// own, which keeps them in memory.
+	// kept in the sessions. Behind it, the session of somebody who goes to log in and does not come
+	// back is kept for the Lifetime, else for an hour. A session lasts as long as its login where
+	// that is longer than the Lifetime; with a negative MaxLife and no other limit the login ends
+	// with the Lifetime. Nil: one of its own, which keeps them in memory.
 	Sessions *scs.SessionManager
 
 	// MaxLife is how long after the service wrote its answer a login ends. Zero: two hours;

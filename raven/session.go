@@ -102,7 +102,7 @@ func (l *Login) judge(req *http.Request, v *visit, now time.Time) (*Session, err
 	}
 	s.Last = time.Unix(now.Unix(), 0)
 	s.Limits = l.limits(s)
-	s.BodyLost = v.Lost != "" && v.Lost == target(req)
+	s.BodyLost = v.Lost != "" && v.Lost == nameTarget(target(req))
 	return s, nil
 }
 

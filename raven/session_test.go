@@ -344,6 +344,32 @@ func TestPendingEnds(t *testing.T) {
 	})
 }
 
+// TestStrangerInStore has somebody leave as much in the store, and for as long, as a stranger can.
+func TestStrangerInStore(t *testing.T) {
+	b := newBrowser(t, newLogin(t))
+	b.send("POST", secret+"?a="+strings.Repeat("a", 1000))
+	back := answer{status: raven.StatusCancelled, unsigned: true}.write(t, b.asked())
+	b.get(back)
+	b.is(303, secret)
+	text, _, err := b.sessions.Store.Find(b.cookie.Value)
+	if err != nil || len(text) > 400 {
+		t.Errorf("%d bytes are stored, %v", len(text), err)
+	}
+	if life := b.cookie.Expires.Sub(time.Now()); life > time.Hour+time.Second {
+		t.Errorf("they are stored for %v", life)
+	}
+	b.get(secret + "?a=" + strings.Repeat("a", 1000))
+	b.is(401, "")
+
+	// A session that a login has made longer ends no later than one of a stranger, with the login.
+	b.logIn(secret, answer{})
+	b.change(func(s *storedState) { s.Login.Issue -= 7201 })
+	b.logIn(secret, answer{status: raven.StatusCancelled})
+	if life := b.cookie.Expires.Sub(time.Now()); life > time.Hour+time.Second {
+		t.Errorf("after a login that failed they are stored for %v", life)
+	}
+}
+
 // TestLongLife has a login last longer than the sessions do by themselves.
 func TestLongLife(t *testing.T) {
 	l := newLogin(t)

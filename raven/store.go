@@ -22,7 +22,7 @@ type state struct {
 	// until an answer uses it up; then it is Spent.
 	Token  string  `json:"token,omitempty"`
 	Spent  string  `json:"spent,omitempty"`
-	Lost   string  `json:"lost,omitempty"` // the target of a request whose body was lost
+	Lost   string  `json:"lost,omitempty"` // the request whose body was lost, as nameTarget has it
 	Failed *failed `json:"failed,omitempty"`
 	Login  *login  `json:"login,omitempty"`
 	// Former is a login that a failed one has ended: the other values are those of its user.
@@ -137,12 +137,19 @@ func (l *Login) touch(v *visit, s *Session, now time.Time) error {
 }
 
 // renew gives the session another token, so that whoever knew the old one, or had planted it, is
-// left with nothing.
+// left with nothing. It ends when it would have ended.
 func (l *Login) renew(v *visit) error {
+	end := l.set.sessions.Deadline(v.ctx)
 	if err := l.set.sessions.RenewToken(v.ctx); err != nil {
 		return unavailable(fmt.Errorf("raven: the session cannot be renewed: %w", err))
 	}
+	l.set.sessions.SetDeadline(v.ctx, end)
 	return nil
+}
+
+// pendingEnd is when a session ends that nobody has logged in to.
+func (l *Login) pendingEnd() time.Time {
+	return time.Now().Add(min(pendingLife, l.set.sessions.Lifetime))
 }
 
 // end deletes a session and its cookie. A request that is running may bring the session back when
