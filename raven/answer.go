@@ -198,6 +198,10 @@ func (l *Login) accept(req *http.Request, v *visit) (*accepted, error) {
 	if age > l.set.before || -age > l.set.after {
 		return nil, notTaken("it was written %v before now; is a clock wrong?", age)
 	}
+	// Taken, it would have the page send the user off again, and the service send him back.
+	if end := l.session(newLogin(r, now)).Expires(); !end.IsZero() && !now.Before(end) {
+		return nil, notTaken("the login has ended already")
+	}
 	// Of two requests with one answer, both may have seen the token in the session.
 	until := now.Add(l.set.before + l.set.after + time.Second)
 	fresh, full := l.set.answers.add(issue, now, until)
@@ -243,14 +247,7 @@ func (l *Login) begin(v *visit, r *Response) (*Session, error) {
 	v.retire()
 	former := v.Former
 	v.Failed, v.Former = nil, nil
-	v.Login = &login{
-		Principal: r.Principal, PTags: r.PTags, Auth: r.Auth, SSO: r.SSO,
-		Issue: r.Issue.Unix(), ID: r.ID, Last: time.Now().Unix(),
-	}
-	if r.HasLife {
-		life := int64(r.Life / time.Second)
-		v.Login.Life = &life
-	}
+	v.Login = newLogin(r, time.Now())
 	if former != nil && former.Principal != r.Principal {
 		v.Lost = ""
 		if err := sessions.Clear(v.ctx); err != nil {
@@ -267,6 +264,18 @@ func (l *Login) begin(v *visit, r *Response) (*Session, error) {
 		return nil, nil
 	}
 	return opened, nil
+}
+
+func newLogin(r *Response, now time.Time) *login {
+	made := &login{
+		Principal: r.Principal, PTags: r.PTags, Auth: r.Auth, SSO: r.SSO,
+		Issue: r.Issue.Unix(), ID: r.ID, Last: now.Unix(),
+	}
+	if r.HasLife {
+		life := int64(r.Life / time.Second)
+		made.Life = &life
+	}
+	return made
 }
 
 func samePTags(a, b []string) bool {

@@ -145,6 +145,10 @@ func (l *Login) configureLimits(set *settings) error {
 	switch {
 	case l.InactiveTimeout < 0:
 		return errors.New("raven: the Login has a negative InactiveTimeout")
+	case 0 < l.InactiveTimeout && l.InactiveTimeout < time.Second:
+		return errors.New("raven: the Login has an InactiveTimeout of less than a second")
+	case 0 < l.MaxLife && l.MaxLife < time.Second:
+		return errors.New("raven: the Login has a MaxLife of less than a second")
 	case l.AnyPTags && l.RequirePTags != nil:
 		return errors.New("raven: the Login has AnyPTags and RequirePTags, which contradict")
 	}

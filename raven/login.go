@@ -52,15 +52,16 @@ type Login struct {
 	// with the Lifetime. Nil: one of its own, which keeps them in memory.
 	Sessions *scs.SessionManager
 
-	// MaxLife is how long after the service wrote its answer a login ends. Zero: two hours;
-	// negative: it does not.
+	// MaxLife is how long after the service wrote its answer a login ends, a second at least. Zero:
+	// two hours; negative: it does not.
 	MaxLife time.Duration
 
 	// IgnoreWLSLife has a login go on when that at the service itself has ended. The protocol
 	// advises against it (section 4).
 	IgnoreWLSLife bool
 
-	// InactiveTimeout is how long after the last request a login ends. Zero: it does not.
+	// InactiveTimeout is how long after the last request a login ends, a second at least. Zero: it
+	// does not.
 	InactiveTimeout time.Duration
 
 	// IssueBounds is how far before and after now the service may have written its answer, by our

@@ -539,3 +539,28 @@ func TestLogoutElsewhere_S17(t *testing.T) {
 		b.is(303, serviceURL)
 	}
 }
+
+// TestEndedOnArrival has answers about logins that have ended when they come: it must not go round.
+func TestEndedOnArrival(t *testing.T) {
+	for name, tt := range map[string]struct {
+		maxLife, inactive time.Duration
+		answer            answer
+		code              int
+	}{
+		"no life at the service": {0, 0, answer{life: time.Nanosecond}, 400},
+		"older than MaxLife":     {5 * time.Second, 0, answer{age: 6 * time.Second}, 400},
+		"still alive":            {9 * time.Second, time.Minute, answer{age: 6 * time.Second}, 303},
+		"without limits":         {-1, 0, answer{}, 303},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLogin(t)
+			l.MaxLife, l.InactiveTimeout = tt.maxLife, tt.inactive
+			b := newBrowser(t, l)
+			b.get(secret)
+			b.get(tt.answer.write(t, b.asked()))
+			if b.code != tt.code || (b.stored().Login != nil) != (tt.code == 303) {
+				t.Errorf("%d to %s", b.code, b.header.Get("Location"))
+			}
+		})
+	}
+}
