@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -71,6 +72,50 @@ func TestTouch(t *testing.T) {
 			t.Errorf("%d times", store.commits)
 		}
 	})
+}
+
+// TestTouchMeanwhile has a page find out who may see it, while its user goes to log in for another
+// one, or logs out elsewhere.
+func TestTouchMeanwhile(t *testing.T) {
+	lax := newLogin(t)
+	b := newBrowser(t, lax)
+	b.logIn(secret, answer{sso: "pwd"})
+	page, meanwhile := b.handler, func() {}
+	lax.Authorize = func(*http.Request, *raven.Session) error {
+		b.change(func(s *storedState) { s.Login.Last-- })
+		meanwhile()
+		return nil
+	}
+	look := func() {
+		b.change(func(s *storedState) { s.Login.Last -= 2 })
+		b.handler = page
+		b.get(secret)
+	}
+	var asked url.Values
+	meanwhile = func() {
+		meanwhile = func() {}
+		b.handler = newStrict(b)
+		b.get(secret)
+		asked = b.asked()
+	}
+	look()
+	b.is(200, "")
+	b.handler = newStrict(b)
+	b.get(answer{}.write(t, asked))
+	b.is(303, secret)
+
+	meanwhile = func() {
+		meanwhile = func() {}
+		if err := b.sessions.Store.Delete(b.cookie.Value); err != nil {
+			t.Error(err)
+		}
+	}
+	stolen := b.cookie
+	look()
+	b.is(303, serviceURL)
+	if b.cookie = stolen; b.stored().Login != nil {
+		t.Error("the session is back")
+	}
 }
 
 // TestLog has a login look like one, and not like an attack.

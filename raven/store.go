@@ -69,23 +69,30 @@ func (s *state) retire() {
 // open reads the session of a request, which LoadAndSave may have done already.
 func (l *Login) open(req *http.Request) (*visit, error) {
 	sessions := l.set.sessions
-	// Load returns the context that it is given if that has a session already. It is one of ours
-	// that it is compared with, as somebody else's need not be comparable.
-	type probe struct{}
-	outer := context.WithValue(req.Context(), probe{}, nil)
-	ctx, err := sessions.Load(outer, "")
-	own := ctx != outer
-	if cookie, _ := req.Cookie(sessions.Cookie.Name); err == nil && cookie != nil {
-		ctx, err = sessions.Load(outer, cookie.Value)
+	token := ""
+	if cookie, _ := req.Cookie(sessions.Cookie.Name); cookie != nil {
+		token = cookie.Value
 	}
-	switch {
-	case err != nil:
-		return nil, unavailable(fmt.Errorf("raven: the session cannot be read: %w", err))
-	case own && sessions.IdleTimeout > 0:
+	v, err := l.load(req.Context(), token)
+	if err == nil && v.own && sessions.IdleTimeout > 0 {
 		return nil, unavailable(errors.New("raven: Sessions has an IdleTimeout, which " +
 			"needs its LoadAndSave in front of everything; InactiveTimeout does not"))
 	}
-	v := &visit{ctx: ctx, own: own, known: sessions.Token(ctx) != ""}
+	return v, err
+}
+
+// load reads the session with a token, unless the context has a session already.
+func (l *Login) load(outer context.Context, token string) (*visit, error) {
+	sessions := l.set.sessions
+	// Load returns the context that it is given if that has a session already. It is one of ours
+	// that it is compared with, as somebody else's need not be comparable.
+	type probe struct{}
+	outer = context.WithValue(outer, probe{}, nil)
+	ctx, err := sessions.Load(outer, token)
+	if err != nil {
+		return nil, unavailable(fmt.Errorf("raven: the session cannot be read: %w", err))
+	}
+	v := &visit{ctx: ctx, own: ctx != outer, known: sessions.Token(ctx) != ""}
 	if text := sessions.GetString(ctx, stateKey); text != "" {
 		if err := json.Unmarshal([]byte(text), &v.state); err != nil {
 			return nil, unavailable(fmt.Errorf("raven: the session cannot be read: %w", err))
@@ -118,12 +125,23 @@ func (l *Login) save(w http.ResponseWriter, v *visit) error {
 }
 
 // touch notes that a request was let in, at most once a second. It saves at once where it can, lest
-// a request that runs for long overwrite what others do to the session meanwhile.
-func (l *Login) touch(v *visit, s *Session, now time.Time) error {
+// a request that runs for long overwrite what others do to the session meanwhile. Authorize may
+// have run for long, too, so what it saves is the session of now.
+func (l *Login) touch(req *http.Request, v *visit, s *Session, now time.Time) error {
 	if v.Login.Last == now.Unix() && !s.BodyLost {
 		return nil
 	}
-	v.Login.Last = now.Unix()
+	if v.own {
+		fresh, err := l.load(req.Context(), l.set.sessions.Token(v.ctx))
+		switch {
+		case err != nil:
+			return err
+		case fresh.Login == nil || fresh.Login.answer() != v.Login.answer():
+			return noLogin("it was ended meanwhile")
+		}
+		v.ctx, v.state = fresh.ctx, fresh.state
+	}
+	v.Login.Last = max(v.Login.Last, now.Unix())
 	if s.BodyLost {
 		v.Lost = ""
 	}
