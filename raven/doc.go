@@ -13,7 +13,7 @@
 // The page finds who it is with [auth.FromContext], as behind any other scheme, and how and for how
 // long with [FromContext]. With a verifier of signatures as a second argument of Require, the same
 // page serves programs, too. For all else that an [auth.Guard] can do, a Login is its Denied and a
-// member of its Stack.
+// member of its Stack, and [Login.Answers] stands in front of it.
 //
 // What a browser meets, in this order:
 //

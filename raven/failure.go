@@ -19,7 +19,8 @@ var (
 	// ErrNoSession means that an answer came back without the session that it was asked for in:
 	// the browser keeps no cookies, or the user took more than an hour. Whoever opens a page and
 	// does not come back leaves a session of some 150 bytes in the store for that long, so an
-	// [auth.Limiter] for addresses belongs in front of a site that strangers can reach.
+	// [auth.Limiter] that counts all requests, without its Decided, belongs in front of a site that
+	// strangers can reach.
 	ErrNoSession = errors.New("raven: an answer without a session; are cookies off?")
 	// ErrAnswer means that an answer was not taken. Where the answer itself is wrong, it wraps the
 	// error of Parse as well. Nothing was changed by it.

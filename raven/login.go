@@ -124,21 +124,27 @@ func (l *Login) Check() error {
 // has logged in, [FromContext]. What it answers is kept by no shared cache, unless it says
 // otherwise in Cache-Control.
 //
-// It is short for an [auth.Guard] that has the Login as the last of its Stack and as Denied.
+// It is short for [Login.Answers] in front of an [auth.Guard] that has the Login as the last of its
+// Stack and as Denied.
 func (l *Login) Require(next http.Handler, others ...auth.Authenticator) http.Handler {
 	guard := &auth.Guard{Stack: auth.Stack{auth.Stack(others), l}, Denied: l, Logger: l.Logger}
-	private := http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		w.Header().Set("Cache-Control", "private")
-		next.ServeHTTP(w, req)
-	})
-	guarded := guard.Handler(private)
+	return l.Answers(guard.Handler(next))
+}
+
+// Answers returns a handler that takes the answers of the service, and leaves all else to next,
+// such as an [auth.Guard] with the Login in its Stack. To a Guard an answer would be credentials
+// that are refused: a warning in its log, and a failure to an [auth.Limiter]. What next answers is
+// kept by no shared cache, unless it says otherwise in Cache-Control, and varies with the cookie.
+func (l *Login) Answers(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		w.Header().Add("Vary", "Cookie")
 		if hasAnswer(req) {
-			l.ServeHTTP(w, req) // straight, as the Guard would call it a refusal in the log
+			l.ServeHTTP(w, req)
 			return
 		}
-		guarded.ServeHTTP(w, req)
+		private := &privateWriter{ResponseWriter: w}
+		next.ServeHTTP(private, req)
+		private.mark(http.StatusOK) // if nothing was written
 	})
 }
 
@@ -188,8 +194,8 @@ func (l *Login) Challenge(*http.Request, error) string {
 
 // ServeHTTP answers those who are not let in: it sends people to log in, and programs a 401. It
 // takes the answer of the service, sets the session, and redirects to the URL without the answer.
-// It is the Denied of an [auth.Guard] that has the Login in its Stack. For a page that does nothing
-// but log in, put Require in front of a redirect.
+// It is the Denied of an [auth.Guard] that has the Login in its Stack, and stands behind Answers.
+// For a page that does nothing but log in, put Require in front of a redirect.
 func (l *Login) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	set, err := l.ready()
 	if err != nil {

@@ -169,13 +169,35 @@ func ExampleLogin_ServeHTTP() {
 		}
 	}
 	mux := http.NewServeMux()
-	mux.Handle("/", public.Handler(http.HandlerFunc(page)))
+	mux.Handle("/", login.Answers(public.Handler(http.HandlerFunc(page))))
 	mux.Handle("/login", login.Require(http.RedirectHandler("/", http.StatusSeeOther)))
 
 	w := httptest.NewRecorder()
 	mux.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
 	fmt.Println(w.Code, w.Body)
-	// Output: 200 <a href="/login">Log in</a>
+	fmt.Println(w.Header().Get("Vary"), w.Header().Get("Cache-Control"))
+	// Output:
+	// 200 <a href="/login">Log in</a>
+	// Cookie private
+}
+
+// A Limiter counts whose credentials are wrong. The answers of the service do not come to it, so
+// who logs in does not count.
+func ExampleLogin_Answers() {
+	login := &raven.Login{Service: raven.Demo(), BaseURL: "https://app.example.org"}
+	limiter := &auth.Limiter{Every: time.Minute, Burst: 1}
+	guard := &auth.Guard{Stack: auth.Stack{login}, Denied: login, Decided: limiter.Decided}
+	site := login.Answers(limiter.Handler(guard.Handler(http.NotFoundHandler())))
+
+	for range 3 {
+		w := httptest.NewRecorder()
+		site.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/?WLS-Response=x", nil))
+		fmt.Println(w.Code) // there is no session, which is not to do with the Limiter
+	}
+	// Output:
+	// 403
+	// 403
+	// 403
 }
 
 func ExampleLogin_Logout() {
