@@ -167,8 +167,9 @@ func bound(given, otherwise time.Duration) time.Duration {
 func ownSessions(secure bool) *scs.SessionManager {
 	sessions := scs.New()
 	sessions.HashTokenInStore = true
+	sessions.Cookie.Name = "raven" // not that of the sessions that an application may have
 	if sessions.Cookie.Secure = secure; secure {
-		sessions.Cookie.Name = "__Host-session" // which no other host can plant
+		sessions.Cookie.Name = "__Host-raven" // which no other host can plant
 	}
 	return sessions
 }

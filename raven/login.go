@@ -49,7 +49,9 @@ type Login struct {
 	// kept in the sessions. Behind it, the session of somebody who goes to log in and does not come
 	// back is kept for the Lifetime, else for an hour. A session lasts as long as its login where
 	// that is longer than the Lifetime; with a negative MaxLife and no other limit the login ends
-	// with the Lifetime. Nil: one of its own, which keeps them in memory.
+	// with the Lifetime. Nil: one of its own, which keeps them in memory; its cookie is raven, with
+	// the prefix __Host- unless BaseURL is http. So all Logins of a host but one need Sessions here,
+	// as two managers with one name of a cookie overwrite each other's.
 	Sessions *scs.SessionManager
 
 	// MaxLife is how long after the service wrote its answer a login ends, a second at least. Zero:

@@ -366,7 +366,7 @@ func TestCookiesOff(t *testing.T) {
 // TestCookie_S15 is about how the cookie travels, in a Login that has no Sessions of its user.
 func TestCookie_S15(t *testing.T) {
 	for base, want := range map[string]string{
-		site: "__Host-session=", "http://localhost:8080": "session=",
+		site: "__Host-raven=", "http://localhost:8080": "raven=",
 	} {
 		l := newLogin(t)
 		l.BaseURL = base
