@@ -117,7 +117,8 @@ func (l *Login) take(w http.ResponseWriter, req *http.Request, v *visit) {
 		l.fail(w, req, err)
 		return
 	}
-	if v.Login != nil { // a request that is still running may bring the old session back
+	if v.Login != nil && r.Status.endsLogin() {
+		// A request that is still running may bring the old session back.
 		l.set.ended.add(v.Login.answer(), time.Now(), sessions.Deadline(v.ctx))
 	}
 	v.Token, v.Spent = "", v.Token
@@ -125,8 +126,10 @@ func (l *Login) take(w http.ResponseWriter, req *http.Request, v *visit) {
 	if r.Status == StatusSuccess {
 		opened, err = l.begin(v, r.Response)
 	} else {
-		v.retire()
 		v.Failed = &failed{Status: r.Status}
+		if r.Status.endsLogin() {
+			v.retire()
+		}
 		if r.KeyID != "" {
 			v.Failed.Msg = r.Msg
 		}
@@ -234,6 +237,13 @@ func (l *Login) arrived(r *Response, rest string) (target string, ok bool) {
 		path += "?" + query
 	}
 	return escapeNonASCII(path), true
+}
+
+// endsLogin reports whether an answer ends a login that was there: another login does, and a no of the
+// user, or of the service about him. The others are about what the page has asked for. They come
+// without a question, so a link of another site to such a page must not log out.
+func (s Status) endsLogin() bool {
+	return s == StatusSuccess || s == StatusCancelled || s == StatusDeclined
 }
 
 func isToken(token, params string) bool {

@@ -30,6 +30,11 @@
 // circles. What is written for people is one line of text, or the work of Failed. Programs, for
 // which there is no service, get a 401 at 2 and 4.
 //
+// A login of before ends with the answer to the next one: with another login, and also if the user
+// cancels that, or the service declines him. Other failures are about what the page has asked for,
+// such as a method that the service does not have. Their page is shown once, and the login goes on
+// for pages that ask for less.
+//
 // An answer counts once: its token is used up, in the session, and its time and id are remembered
 // by the Login. The session gets another name with each answer, and none of a session outlives a
 // logout. How a user has logged in and when is kept there, so pages that ask for different things

@@ -564,3 +564,36 @@ func TestEndedOnArrival(t *testing.T) {
 		})
 	}
 }
+
+// TestFailedElsewhere_S16 has a link of another site lead to a page that asks for what the service
+// does not have: it answers without a question.
+func TestFailedElsewhere_S16(t *testing.T) {
+	for status, ends := range map[raven.Status]bool{
+		raven.StatusCancelled: true, raven.StatusNoAuthTypes: false,
+		raven.StatusUnsupportedVersion: false, raven.StatusBadRequest: false,
+		raven.StatusInteractionRequired: false, raven.StatusNotAuthorised: false,
+		raven.StatusDeclined: true,
+	} {
+		for _, unsigned := range []bool{false, true} {
+			b := newBrowser(t, newLogin(t))
+			lax := b.handler
+			b.logIn(secret, answer{})
+			cookie := b.cookie.Expires
+			strict := newLoginLike(b)
+			strict.Service.AuthTypes, strict.AAuth = []string{"pwd", "x"}, []string{"x"}
+			b.handler = strict.Require(http.HandlerFunc(b.page))
+			b.logIn(secret, answer{status: status, unsigned: unsigned})
+			if !ends && !b.cookie.Expires.Equal(cookie) {
+				t.Errorf("%v: the session lasts until %v", status, b.cookie.Expires)
+			}
+			b.get(secret)
+			b.is(401, "") // once
+			b.get(secret)
+			b.is(303, serviceURL)
+			b.handler = lax
+			if b.get(secret); (b.code == 303) != ends {
+				t.Errorf("%v, not signed %t: %d", status, unsigned, b.code)
+			}
+		}
+	}
+}
