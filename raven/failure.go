@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/countersign-go/countersign/auth"
@@ -139,11 +140,26 @@ func forPeople(req *http.Request) bool {
 	}
 	for _, line := range req.Header["Accept"] {
 		for kind := range strings.SplitSeq(line, ",") {
-			kind, _, _ = strings.Cut(kind, ";")
+			kind, weight, _ := strings.Cut(kind, ";")
 			switch strings.ToLower(strings.TrimSpace(kind)) {
 			case "text/html", "application/xhtml+xml":
-				return true
+				if !isZero(weight) {
+					return true
+				}
 			}
+		}
+	}
+	return false
+}
+
+// isZero reports whether the parameters of a kind say that it is not wanted (RFC 9110, section
+// 12.4.2).
+func isZero(params string) bool {
+	for param := range strings.SplitSeq(params, ";") {
+		name, value, _ := strings.Cut(strings.TrimSpace(param), "=")
+		if strings.EqualFold(name, "q") {
+			q, err := strconv.ParseFloat(value, 64)
+			return err == nil && q == 0
 		}
 	}
 	return false
