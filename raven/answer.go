@@ -108,7 +108,7 @@ func (l *Login) take(w http.ResponseWriter, req *http.Request, v *visit) {
 		return
 	}
 	if r.spent {
-		l.log(req, slog.LevelInfo, "raven: another tab has used the token")
+		l.log(req, slog.LevelInfo, "raven: another tab has logged in")
 		seeOther(w, l.set.base+r.target)
 		return
 	}
@@ -157,7 +157,7 @@ type accepted struct {
 	*Response
 
 	target string // where to go from here, within this site
-	spent  bool   // another answer with this token was taken before, so this one says nothing new
+	spent  bool   // another tab has logged in, so nothing of this answer is taken
 }
 
 func (l *Login) accept(req *http.Request, v *visit) (*accepted, error) {
@@ -188,6 +188,11 @@ func (l *Login) accept(req *http.Request, v *visit) (*accepted, error) {
 		return &accepted{r, where, true}, nil
 	}
 	if !isToken(v.Token, r.Params) {
+		// The first tabs of a browser, opened at once, have a session each, and the last one's
+		// cookie stays. What was asked for in the others need not be taken if that has a login.
+		if _, err := l.current(v, now); err == nil {
+			return &accepted{r, where, true}, nil
+		}
 		return nil, notTaken("it was not asked for in this session")
 	}
 	if r.Status != StatusSuccess {

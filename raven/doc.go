@@ -35,6 +35,11 @@
 // such as a method that the service does not have. Their page is shown once, and the login goes on
 // for pages that ask for less.
 //
+// Tabs of one session share their logins: the first answer counts for all, and a password that was
+// typed for a page that asks for more is typed again if another tab came back before. Tabs that a
+// browser opens at once without a cookie have a session each, of which the last one stays; the
+// others get 400 if they come back first, and then have to be opened once more.
+//
 // An answer counts once: its token is used up, in the session, and its time and id are remembered
 // by the Login. The session gets another name with each answer, and none of a session outlives a
 // logout. How a user has logged in and when is kept there, so pages that ask for different things

@@ -44,6 +44,36 @@ func TestTwoTabs(t *testing.T) {
 	}
 }
 
+// TestFirstTabs has a browser without a cookie open two tabs at once, so each has a session.
+func TestFirstTabs(t *testing.T) {
+	b := newBrowser(t, newLogin(t))
+	b.get(secret + "?tab=1")
+	one := b.asked()
+	b.cookie = nil
+	b.get(secret + "?tab=2")
+	two := b.asked()
+	early := answer{principal: "other1"}.write(t, one)
+	b.get(early)
+	b.is(400, "") // nobody has logged in here yet
+	b.get(answer{}.write(t, two))
+	b.is(303, secret+"?tab=2")
+	before := *b.stored()
+	for _, back := range []string{early, answer{status: 410}.write(t, one)} {
+		b.get(back)
+		b.is(303, secret+"?tab=1")
+	}
+	if after := *b.stored(); after.Login.ID != before.Login.ID || b.opened != 1 {
+		t.Errorf("the session has changed: %+v", after)
+	}
+	b.get(secret + "?tab=1")
+	b.is(200, "")
+
+	b.handler = newStrict(b) // for which the login does not count
+	b.change(func(s *storedState) { s.Login.Issue -= 301 })
+	b.get(answer{}.write(t, one))
+	b.is(400, "")
+}
+
 func TestPrograms(t *testing.T) {
 	for name, tt := range map[string]struct {
 		accept string

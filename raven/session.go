@@ -73,6 +73,24 @@ func FromContext(ctx context.Context) (*Session, bool) {
 // judge returns who has logged in, if that counts for this Login. The order is that of the checks
 // that other agents make: a failed login, nobody, expired, not as asked for, not let in.
 func (l *Login) judge(req *http.Request, v *visit, now time.Time) (*Session, error) {
+	s, err := l.current(v, now)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.set.crossOrigin.Check(req); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrForbidden, err)
+	}
+	if err := l.authorize(req, s); err != nil {
+		return nil, err
+	}
+	s.Last = time.Unix(now.Unix(), 0)
+	s.Limits = l.limits(s)
+	s.BodyLost = v.Lost != "" && v.Lost == nameTarget(target(req))
+	return s, nil
+}
+
+// current returns the login of a session, if it counts for this Login, whoever it is of.
+func (l *Login) current(v *visit, now time.Time) (*Session, error) {
 	switch {
 	case v.Failed != nil:
 		return nil, &StatusError{Status: v.Failed.Status, Msg: v.Failed.Msg}
@@ -94,15 +112,6 @@ func (l *Login) judge(req *http.Request, v *visit, now time.Time) (*Session, err
 	if !l.isAsAsked(s) {
 		return nil, noLogin("it was not made as this page asks for")
 	}
-	if err := l.set.crossOrigin.Check(req); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrForbidden, err)
-	}
-	if err := l.authorize(req, s); err != nil {
-		return nil, err
-	}
-	s.Last = time.Unix(now.Unix(), 0)
-	s.Limits = l.limits(s)
-	s.BodyLost = v.Lost != "" && v.Lost == nameTarget(target(req))
 	return s, nil
 }
 
