@@ -244,9 +244,9 @@ func (l *Login) arrived(r *Response, rest string) (target string, ok bool) {
 	return escapeNonASCII(path), true
 }
 
-// endsLogin reports whether an answer ends a login that was there: another login does, and a no of the
-// user, or of the service about him. The others are about what the page has asked for. They come
-// without a question, so a link of another site to such a page must not log out.
+// endsLogin reports whether an answer ends a login that was there: another login does, and a no of
+// the user, or of the service about him. The others are about what the page has asked for. They
+// come without a question, so a link of another site to such a page must not log out.
 func (s Status) endsLogin() bool {
 	return s == StatusSuccess || s == StatusCancelled || s == StatusDeclined
 }

@@ -95,7 +95,9 @@ func (l *Login) fail(w http.ResponseWriter, req *http.Request, err error) {
 	case errors.Is(err, ErrAnswer):
 		code, text = http.StatusBadRequest, "the answer of the login service cannot be used"
 	}
-	l.log(req, level, "raven: not let in", slog.Any("reason", err))
+	if *l.refused(req) == nil { // else the Guard of Require has said so
+		l.log(req, level, "raven: not let in", slog.Any("reason", err))
+	}
 	if l.Failed == nil || !forPeople(req) && !hasAnswer(req) {
 		http.Error(w, text, code)
 		return

@@ -1,6 +1,7 @@
 package raven
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -50,8 +51,8 @@ type Login struct {
 	// back is kept for the Lifetime, else for an hour. A session lasts as long as its login where
 	// that is longer than the Lifetime; with a negative MaxLife and no other limit the login ends
 	// with the Lifetime. Nil: one of its own, which keeps them in memory; its cookie is raven, with
-	// the prefix __Host- unless BaseURL is http. So all Logins of a host but one need Sessions here,
-	// as two managers with one name of a cookie overwrite each other's.
+	// the prefix __Host- unless BaseURL is http. So several Logins of one host need Sessions, as
+	// two managers with one name of a cookie overwrite each other's.
 	Sessions *scs.SessionManager
 
 	// MaxLife is how long after the service wrote its answer a login ends, a second at least. Zero:
@@ -83,7 +84,8 @@ type Login struct {
 
 	// Authorize has the last word on who is let in, for those whom RequirePrincipal and the ptags
 	// let in. An error means no; one that wraps [auth.ErrUnavailable] is answered with 503. It is
-	// asked at each request, and must be safe for concurrent use. Nil: they are enough.
+	// asked at each request, twice for a no that a Guard other than that of Require takes to
+	// ServeHTTP, and must be safe for concurrent use. Nil: they are enough.
 	Authorize func(req *http.Request, s *Session) error
 
 	// Desc, Msg, AAuth and IAct go into the [Request]. AAuth and IAct hold for logins that are
@@ -130,7 +132,25 @@ func (l *Login) Check() error {
 // Stack and as Denied.
 func (l *Login) Require(next http.Handler, others ...auth.Authenticator) http.Handler {
 	guard := &auth.Guard{Stack: auth.Stack{auth.Stack(others), l}, Denied: l, Logger: l.Logger}
-	return l.Answers(guard.Handler(next))
+	guarded := guard.Handler(next)
+	return l.Answers(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		inner := req.WithContext(context.WithValue(req.Context(), refusedKey{l}, new(error)))
+		// What net/http cleans up after a request, it looks for in the original.
+		defer func() { req.MultipartForm = inner.MultipartForm }()
+		guarded.ServeHTTP(w, inner)
+	}))
+}
+
+// refusedKey is under which the context of a request has room for why a Login does not let somebody
+// in whom it knows, so that Authorize is not asked twice, and its answer not logged twice.
+type refusedKey struct{ by *Login }
+
+// refused returns that room, which is empty until Authenticate has found so.
+func (l *Login) refused(req *http.Request) *error {
+	if room, ok := req.Context().Value(refusedKey{l}).(*error); ok {
+		return room
+	}
+	return new(error)
 }
 
 // Answers returns a handler that takes the answers of the service, and leaves all else to next,
@@ -172,6 +192,9 @@ func (l *Login) Authenticate(req *http.Request) (*auth.Identity, error) {
 	now := time.Now()
 	s, err := l.judge(req, v, now)
 	if err != nil {
+		if errors.Is(err, ErrForbidden) {
+			*l.refused(req) = err
+		}
 		return nil, err
 	}
 	if err := l.touch(req, v, s, now); err != nil {
@@ -202,6 +225,10 @@ func (l *Login) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	set, err := l.ready()
 	if err != nil {
 		l.broken(w, req, err)
+		return
+	}
+	if err := *l.refused(req); err != nil {
+		l.fail(w, req, err)
 		return
 	}
 	v, err := l.open(req)

@@ -489,8 +489,8 @@ func TestCrossOriginPost_S16(t *testing.T) {
 	}
 }
 
-// TestLogoutByForm_S16 has another site send a form to a page of ours, to which the browser does not
-// give its cookie: a cookie in the answer would take the place of that one.
+// TestLogoutByForm_S16 has another site send a form to a page of ours, to which the browser does
+// not give its cookie: a cookie in the answer would take the place of that one.
 func TestLogoutByForm_S16(t *testing.T) {
 	b := newBrowser(t, newLogin(t))
 	b.logIn(secret, answer{})

@@ -8,7 +8,7 @@ import (
 )
 
 // A privateWriter has no shared cache keep an answer that says nothing of caches. It looks when the
-// header is sent, as a handler may take the field away by then, as [http.FileServer] does on errors.
+// header is sent, as a handler may have taken the field away: [http.FileServer] does so on errors.
 type privateWriter struct {
 	http.ResponseWriter
 	marked bool

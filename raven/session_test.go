@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -343,6 +344,37 @@ func TestAuthorizeUnavailable(t *testing.T) {
 	b.logIn(secret, answer{})
 	b.get(secret)
 	b.is(503, "")
+}
+
+// TestAskedOnce has a user refused who has logged in.
+func TestAskedOnce(t *testing.T) {
+	asked := 0
+	l := newLogin(t)
+	var reason error
+	l.Authorize = func(*http.Request, *raven.Session) error { asked++; return errStore }
+	l.Failed = func(_ http.ResponseWriter, _ *http.Request, err error) { reason = err }
+	b := newBrowser(t, l)
+	b.logIn(secret, answer{})
+	b.logged.Reset()
+	b.get(secret)
+	b.is(403, "")
+	if lines := strings.Count(b.logged.String(), "store is down"); asked != 1 || lines != 1 ||
+		!errors.Is(reason, raven.ErrForbidden) {
+		t.Errorf("asked %d times, logged %d times, %v", asked, lines, reason)
+	}
+}
+
+// TestMultipart has a page read a form with a file, which the server deletes after the request.
+func TestMultipart(t *testing.T) {
+	b := newBrowser(t, newLogin(t))
+	b.logIn(secret, answer{})
+	b.handler = b.login.Require(http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) {
+		req.MultipartForm = new(multipart.Form)
+	}))
+	req := b.request("POST", secret)
+	if b.serve(req); req.MultipartForm == nil {
+		t.Error("the server does not see the form")
+	}
 }
 
 // TestInactive has a user come back in time, and at last too late.
