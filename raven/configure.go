@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -59,6 +61,9 @@ func (l *Login) configure(set *settings) error {
 	if set.sessions = l.Sessions; set.sessions == nil {
 		set.sessions = ownSessions(base.Scheme == "https")
 	}
+	if set.sessions.Store == nil || set.sessions.Codec == nil || set.sessions.Lifetime <= 0 {
+		return errors.New("raven: Sessions has no Store, no Codec or no Lifetime; make it by scs.New")
+	}
 	set.ended = endedOf(set.sessions)
 	return checkCookie(&set.sessions.Cookie, base.Scheme == "https")
 }
@@ -71,7 +76,7 @@ func (l *Login) configureBase(set *settings) (*url.URL, error) {
 	base, err := url.Parse(l.BaseURL)
 	switch {
 	case err != nil || base.Hostname() == "" || base.User != nil || base.Opaque != "" ||
-		strings.ContainsAny(l.BaseURL, "?# "):
+		strings.ContainsAny(l.BaseURL, "?# ") || !isHost(base):
 		return nil, errors.New("raven: the BaseURL of the Login is not a URL of the form " +
 			"https://host, perhaps with a port and a path")
 	case !isSafe(base):
@@ -88,6 +93,14 @@ func (l *Login) configureBase(set *settings) (*url.URL, error) {
 	return base, nil
 }
 
+// isHost reports whether a URL names one host, and a port that there can be.
+func isHost(u *url.URL) bool {
+	if _, err := strconv.ParseUint(u.Port(), 10, 16); err != nil && u.Port() != "" {
+		return false
+	}
+	return !strings.HasSuffix(u.Host, ":") && !strings.ContainsAny(u.Hostname(), ",;'\"*()!$&+=~")
+}
+
 func (l *Login) configureService(set *settings) error {
 	if l.Service == nil {
 		return errors.New("raven: the Login has no Service")
@@ -96,9 +109,21 @@ func (l *Login) configureService(set *settings) error {
 		return errors.New("raven: the Service of the Login has no Keys, so nobody could log in")
 	}
 	for kid, key := range l.Service.Keys {
-		if key == nil {
+		switch {
+		case key == nil || key.N == nil:
 			return fmt.Errorf("raven: the Service of the Login has no key %q", kid)
+		case !isKeyID(kid):
+			return fmt.Errorf("raven: the Service of the Login has a key %q, "+
+				"which is no key identifier (1 to 8 digits, the first not 0)", kid)
 		}
+		if err := checkSize(key); err != nil {
+			return fmt.Errorf("raven: the key %q of the Service: %w", kid, err)
+		}
+	}
+	if known := l.Service.authTypes(); len(l.AAuth) > 0 &&
+		!slices.ContainsFunc(l.AAuth, func(t string) bool { return slices.Contains(known, t) }) {
+		return errors.New("raven: none of AAuth is among the AuthTypes of the Service, " +
+			"so nobody could log in")
 	}
 	login, err := serviceURL("LoginURL", l.Service.LoginURL)
 	if err != nil {

@@ -1,7 +1,9 @@
 package raven_test
 
 import (
+	"crypto/rsa"
 	"log/slog"
+	"math/big"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -17,24 +19,44 @@ func TestCheck(t *testing.T) {
 		change func(l *raven.Login)
 		want   string // part of the error; "": it is none
 	}{
-		"nothing":         {func(*raven.Login) {}, ""},
-		"own sessions":    {func(l *raven.Login) { l.Sessions = nil }, ""},
-		"a path":          {func(l *raven.Login) { l.BaseURL = site + "/app/" }, ""},
-		"loopback":        {func(l *raven.Login) { l.BaseURL = "http://[::1]:8080" }, ""},
-		"no logout":       {func(l *raven.Login) { l.Service.LogoutURL = "" }, ""},
-		"no BaseURL":      {func(l *raven.Login) { l.BaseURL = "" }, "no BaseURL"},
-		"no scheme":       {func(l *raven.Login) { l.BaseURL = "app.example.org" }, "BaseURL"},
-		"not a URL":       {func(l *raven.Login) { l.BaseURL = "https://a b" }, "BaseURL"},
-		"a query":         {func(l *raven.Login) { l.BaseURL = site + "/?a" }, "BaseURL"},
-		"an empty query":  {func(l *raven.Login) { l.BaseURL = site + "?" }, "BaseURL"},
-		"a fragment":      {func(l *raven.Login) { l.BaseURL = site + "#a" }, "BaseURL"},
-		"a user":          {func(l *raven.Login) { l.BaseURL = "https://u@a.example" }, "BaseURL"},
-		"plain http":      {func(l *raven.Login) { l.BaseURL = "http://app.example.org" }, "https"},
-		"another scheme":  {func(l *raven.Login) { l.BaseURL = "ftp://localhost" }, "https"},
-		"a host like it":  {func(l *raven.Login) { l.BaseURL = "http://localhost.ex" }, "https"},
-		"no Service":      {func(l *raven.Login) { l.Service = nil }, "no Service"},
-		"no keys":         {func(l *raven.Login) { l.Service.Keys = nil }, "no Keys"},
-		"a nil key":       {func(l *raven.Login) { l.Service.Keys["2"] = nil }, `no key "2"`},
+		"nothing":        {func(*raven.Login) {}, ""},
+		"own sessions":   {func(l *raven.Login) { l.Sessions = nil }, ""},
+		"a path":         {func(l *raven.Login) { l.BaseURL = site + "/app/" }, ""},
+		"loopback":       {func(l *raven.Login) { l.BaseURL = "http://[::1]:8080" }, ""},
+		"no logout":      {func(l *raven.Login) { l.Service.LogoutURL = "" }, ""},
+		"no BaseURL":     {func(l *raven.Login) { l.BaseURL = "" }, "no BaseURL"},
+		"no scheme":      {func(l *raven.Login) { l.BaseURL = "app.example.org" }, "BaseURL"},
+		"not a URL":      {func(l *raven.Login) { l.BaseURL = "https://a b" }, "BaseURL"},
+		"a query":        {func(l *raven.Login) { l.BaseURL = site + "/?a" }, "BaseURL"},
+		"an empty query": {func(l *raven.Login) { l.BaseURL = site + "?" }, "BaseURL"},
+		"a fragment":     {func(l *raven.Login) { l.BaseURL = site + "#a" }, "BaseURL"},
+		"a user":         {func(l *raven.Login) { l.BaseURL = "https://u@a.example" }, "BaseURL"},
+		"plain http":     {func(l *raven.Login) { l.BaseURL = "http://app.example.org" }, "https"},
+		"another scheme": {func(l *raven.Login) { l.BaseURL = "ftp://localhost" }, "https"},
+		"a host like it": {func(l *raven.Login) { l.BaseURL = "http://localhost.ex" }, "https"},
+		"no Service":     {func(l *raven.Login) { l.Service = nil }, "no Service"},
+		"no keys":        {func(l *raven.Login) { l.Service.Keys = nil }, "no Keys"},
+		"a nil key":      {func(l *raven.Login) { l.Service.Keys["2"] = nil }, `no key "2"`},
+		"a name of a key": {func(l *raven.Login) {
+			l.Service.Keys = raven.Keys{"pubkey2": l.Service.Keys["1"]}
+		}, `"pubkey2"`},
+		"a kid with zeros": {func(l *raven.Login) {
+			l.Service.Keys = raven.Keys{"02": l.Service.Keys["1"]}
+		}, `"02"`},
+		"an empty key": {func(l *raven.Login) { l.Service.Keys["2"] = new(rsa.PublicKey) },
+			`no key "2"`},
+		"a tiny key": {func(l *raven.Login) {
+			l.Service.Keys["2"] = &rsa.PublicKey{N: big.NewInt(35), E: 5}
+		}, `key "2"`},
+		"no such type":    {func(l *raven.Login) { l.AAuth = []string{"x-card"} }, "AAuth"},
+		"one such type":   {func(l *raven.Login) { l.AAuth = []string{"x-card", "pwd"} }, ""},
+		"no Store":        {func(l *raven.Login) { l.Sessions.Store = nil }, "Store"},
+		"no Codec":        {func(l *raven.Login) { l.Sessions.Codec = nil }, "Codec"},
+		"no Lifetime":     {func(l *raven.Login) { l.Sessions.Lifetime = 0 }, "Lifetime"},
+		"a bad port":      {func(l *raven.Login) { l.BaseURL = site + ":99999" }, "BaseURL"},
+		"no port":         {func(l *raven.Login) { l.BaseURL = site + ":" }, "BaseURL"},
+		"a port":          {func(l *raven.Login) { l.BaseURL = site + ":8443" }, ""},
+		"two hosts":       {func(l *raven.Login) { l.BaseURL = site + ",evil" }, "BaseURL"},
 		"no LoginURL":     {func(l *raven.Login) { l.Service.LoginURL = "" }, "LoginURL"},
 		"plain LoginURL":  {func(l *raven.Login) { l.Service.LoginURL = "http://a" }, "LoginURL"},
 		"plain LogoutURL": {func(l *raven.Login) { l.Service.LogoutURL = "http://a" }, "LogoutURL"},

@@ -31,10 +31,17 @@ func ParseKey(text []byte) (*rsa.PublicKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	if bits := key.N.BitLen(); bits < minKeyBits || bits > maxKeyBits {
-		return nil, badKey("it has %d bits, not %d to %d", bits, minKeyBits, maxKeyBits)
+	if err := checkSize(key); err != nil {
+		return nil, err
 	}
 	return key, nil
+}
+
+func checkSize(key *rsa.PublicKey) error {
+	if bits := key.N.BitLen(); bits < minKeyBits || bits > maxKeyBits {
+		return badKey("it has %d bits, not %d to %d", bits, minKeyBits, maxKeyBits)
+	}
+	return nil
 }
 
 func decodeKey(block *pem.Block) (*rsa.PublicKey, error) {

@@ -57,11 +57,15 @@ func (s *Service) Parse(answer string) (*Response, error) {
 	return r, nil
 }
 
-func (s *Service) checkAuthTypes(r *Response) error {
-	known := s.AuthTypes
-	if known == nil {
-		known = []string{AuthPassword}
+func (s *Service) authTypes() []string {
+	if s.AuthTypes == nil {
+		return []string{AuthPassword}
 	}
+	return s.AuthTypes
+}
+
+func (s *Service) checkAuthTypes(r *Response) error {
+	known := s.authTypes()
 	if r.Auth != "" && !slices.Contains(known, r.Auth) {
 		return fmt.Errorf("%w %.32q in auth", ErrAuthType, r.Auth)
 	}

@@ -471,6 +471,7 @@ func TestManyAtOnce(t *testing.T) {
 	page := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
 	other := newLoginLike(b)
 	other.AAuth = []string{"x-card"}
+	other.Service.AuthTypes = []string{"pwd", "x-card"}
 	strict := other.Require(page)
 	b.handler = b.login.Require(page)
 	var group sync.WaitGroup
