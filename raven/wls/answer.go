@@ -5,6 +5,7 @@ import (
 	"crypto/rsa"
 	"crypto/sha1" //nolint:gosec // the protocol fixes it
 	"encoding/base64"
+	"errors"
 	"net/url"
 	"strconv"
 	"strings"
@@ -14,8 +15,9 @@ import (
 )
 
 // Sign returns an answer as the service sends it, before it is encoded for a URL. It is signed if
-// it has a KeyID. Sign does not ask whether the protocol allows such an answer, so that a test can
-// find out what an agent makes of one; Version 3 or more has ptags.
+// it has a KeyID, which is an error without a key. Sign does not ask whether the protocol allows
+// such an answer, so that a test can find out what an agent makes of one; Version 3 or more has
+// ptags.
 func Sign(r *raven.Response, key *rsa.PrivateKey) (string, error) {
 	issue := r.Issue.UTC().Format(timeLayout)
 	life := ""
@@ -37,6 +39,9 @@ func Sign(r *raven.Response, key *rsa.PrivateKey) (string, error) {
 	text := strings.Join(fields, "!")
 	if r.KeyID == "" {
 		return text + "!!", nil
+	}
+	if key == nil {
+		return "", errors.New("wls: an answer with a KeyID needs a key to be signed with")
 	}
 	digest := sha1.Sum([]byte(text)) //nolint:gosec // the protocol fixes it
 	signature, err := rsa.SignPKCS1v15(nil, key, crypto.SHA1, digest[:])

@@ -337,3 +337,15 @@ func TestOwnKey(t *testing.T) {
 		}
 	}
 }
+
+// TestSignWithoutKey has an answer that is to be signed, and nothing to sign it with.
+func TestSignWithoutKey(t *testing.T) {
+	r := &raven.Response{Version: 3, Status: raven.StatusCancelled, KeyID: "1"}
+	if text, err := wls.Sign(r, nil); err == nil || text != "" {
+		t.Errorf("%q, %v", text, err)
+	}
+	r.KeyID = ""
+	if _, err := wls.Sign(r, nil); err != nil {
+		t.Error(err)
+	}
+}
