@@ -62,7 +62,7 @@ func (l *Login) configure(set *settings) error {
 		set.sessions = ownSessions(base.Scheme == "https")
 	}
 	if set.sessions.Store == nil || set.sessions.Codec == nil || set.sessions.Lifetime <= 0 {
-		return errors.New("raven: Sessions has no Store, no Codec or no Lifetime; make it by scs.New")
+		return errors.New("raven: Sessions has no Store, Codec or Lifetime; make it by scs.New")
 	}
 	set.ended = endedOf(set.sessions)
 	return checkCookie(&set.sessions.Cookie, base.Scheme == "https")

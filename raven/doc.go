@@ -114,7 +114,7 @@
 //
 //	ver!status!msg!issue!id!url!principal!ptags!auth!sso!life!params!kid!sig
 //
-// It is read strictly. It is UTF-8 without control characters, and at most 8 KiB.
+// It is read strictly. It is UTF-8 without the control characters of ASCII, and at most 8 KiB.
 //
 //   - In each field %25 stands for a percent sign and %21 for an exclamation mark. There is no
 //     other escape.

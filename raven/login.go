@@ -31,7 +31,8 @@ const scheme = "Ucam-WebAuth"
 // sends him to log in once more.
 //
 // A POST by somebody who is not logged in, or not any more, loses its body on the way: he comes
-// back to the same URL by a GET, and [Session.BodyLost] says so there.
+// back to the same URL by a GET, and [Session.BodyLost] says so there. So a page with a pattern
+// such as "POST /order" needs one for "GET /order", too.
 //
 // The fields must not be changed after the first use. A Login must not be copied then; it is safe
 // for concurrent use.
@@ -42,7 +43,9 @@ type Login struct {
 	// BaseURL is how browsers address this site, such as "https://app.example.org". The URL that
 	// the service is given, and that its answer is compared with, is that text and the request
 	// target; nothing that a request says of its host counts. It may have a path, for a site
-	// behind a proxy that takes it away. It is https, or http of a loopback host. Required.
+	// behind a proxy that takes it away. It is https, or http of a loopback host. Redirect other
+	// names of the site to it in front of the Login, as browsers do not send the cookie of one
+	// name to another. Required.
 	BaseURL string
 
 	// Sessions keeps the sessions. Its cookie must be HttpOnly, SameSite Lax and, unless BaseURL is
@@ -174,8 +177,9 @@ func (l *Login) Answers(next http.Handler) http.Handler {
 // "Ucam-WebAuth". The error wraps [auth.ErrNone] if nobody has, or not as this Login asks for, or
 // not any more. It wraps [ErrForbidden] for a user who is not let in, and for a request that
 // another site has a browser send and that may change something; it is a [*StatusError] right after
-// a login that failed. It wraps [auth.ErrUnavailable] if the session cannot be read, or the Login
-// is set up wrongly.
+// a login that failed, until ServeHTTP has said so on a page for people; what another page loads
+// meanwhile is refused by it, too. It wraps [auth.ErrUnavailable] if the session cannot be read, or
+// the Login is set up wrongly.
 //
 // A request with an answer of the service is refused: it is for ServeHTTP.
 func (l *Login) Authenticate(req *http.Request) (*auth.Identity, error) {

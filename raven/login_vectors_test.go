@@ -136,6 +136,14 @@ var loginDecisions = map[string]struct{ want, why string }{
 	"logout":                             {"405, no view", "another site can send a GET"},
 }
 
+// loginChoices are the rows of decorator_cases that leave a choice and come out as recorded, and
+// why.
+var loginChoices = map[string]string{
+	"success v1": "a service may answer in version 1 whatever it was asked in",
+	"success v2 takes configured ptags": "version 2 has none, and a Service knows whom its own " +
+		"answers are about",
+}
+
 // rotatedRows is how many rows have an answer taken.
 const rotatedRows = 29
 
@@ -145,6 +153,10 @@ func TestLoginVectors(t *testing.T) {
 	for i := range v.Cases {
 		c := &v.Cases[i]
 		rows++
+		_, chosen := loginChoices[c.Name]
+		if _, ok := loginDecisions[c.Name]; c.Level == "choice" && chosen == ok {
+			t.Errorf("%s: the choice is not decided in writing", c.Name)
+		}
 		t.Run(c.Name, func(t *testing.T) {
 			b := newBrowser(t, c.Config.login(v, log.service(t, "1", "2", "901"), c))
 			if c.Want.ErrorAt != "" {

@@ -6,7 +6,10 @@ import (
 	"crypto/sha1"
 	"encoding/base64"
 	"flag"
+	"log/slog"
 	"math/rand/v2"
+	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -38,6 +41,13 @@ func TestMutated(t *testing.T) {
 	m.prepare(t)
 
 	const workers = 4
+	var sites [workers]*browser
+	for i := range sites {
+		service := *o.service
+		service.LoginURL = serviceURL
+		sites[i] = newBrowser(t, &raven.Login{Service: &service, BaseURL: site,
+			Logger: slog.New(slog.DiscardHandler)})
+	}
 	var group sync.WaitGroup
 	var read, behind [workers]int
 	for worker := range workers {
@@ -54,6 +64,9 @@ func TestMutated(t *testing.T) {
 					t.Errorf("accepted as %+v:\n%q\nfrom %q", r, changed, seed)
 				} else if strings.Contains(err.Error(), "wrong signature") {
 					behind[worker]++
+				}
+				if read[worker]%100 == 1 {
+					m.send(sites[worker], changed)
 				}
 			}
 		})
@@ -84,6 +97,15 @@ type mutator struct {
 func (m *mutator) prepare(t *testing.T) {
 	for _, seed := range m.seeds {
 		m.forged = append(m.forged, signText(t, m.text(seed), m.stranger))
+	}
+}
+
+// send has a changed answer come to the page that the one of before was for, with its token.
+func (m *mutator) send(b *browser, changed string) {
+	b.store(&storedState{Token: "dG9rZW4tdG9rZW4tdG9rZW4x"})
+	b.get(secret + "?WLS-Response=" + url.QueryEscape(changed))
+	if b.code != http.StatusBadRequest || b.viewed > 0 || b.stored().Login != nil {
+		b.t.Errorf("%d for %q", b.code, changed)
 	}
 }
 

@@ -31,7 +31,7 @@ type Session struct {
 	Limits []Limit
 
 	// BodyLost means that the user was sent to log in by a request to this very URL that was
-	// neither GET nor HEAD, the form of which is lost. It is said once.
+	// neither GET nor HEAD, the form of which is lost. It is said once, of the last such request.
 	BodyLost bool
 }
 
