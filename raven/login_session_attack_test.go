@@ -1,0 +1,281 @@
+package raven_test
+
+import (
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/countersign-go/countersign/raven"
+)
+
+// TestSessionFixation_S17 has somebody plant a session in a browser before its user logs in, and
+// before he logs in once more.
+func TestSessionFixation_S17(t *testing.T) {
+	b := newBrowser(t, newLogin(t))
+	b.get(secret)
+	asked, planted := b.asked(), *b.cookie
+	b.get(answer{sso: "pwd"}.write(t, asked))
+	b.is(303, secret)
+	first := *b.cookie
+	b.handler = newStrict(b)
+	b.logIn(secret, answer{})
+
+	attacker := newBrowser(t, newLoginLike(b))
+	for _, cookie := range []*http.Cookie{&planted, &first} {
+		attacker.cookie = cookie
+		attacker.get(secret)
+		attacker.is(303, serviceURL)
+	}
+	attacker.cookie = b.cookie
+	attacker.get(secret)
+	attacker.is(200, "") // so the others could have seen it
+	if planted.Value == first.Value || first.Value == b.cookie.Value {
+		t.Error("the session was not renewed")
+	}
+}
+
+// newLoginLike is another Login on the sessions of b, for another browser.
+func newLoginLike(b *browser) *raven.Login {
+	return &raven.Login{Service: b.login.Service, BaseURL: site, Sessions: b.sessions}
+}
+
+// newStrict puts a page on the site of b that wants to see the user himself.
+func newStrict(b *browser) http.Handler {
+	l := newLoginLike(b)
+	l.IAct, l.Logger = raven.Must, b.login.Logger
+	l.NewSession = b.login.NewSession
+	l.MaxLife = 5 * time.Minute
+	return l.Require(http.HandlerFunc(b.page))
+}
+
+// TestCookiesOff has a browser that keeps no cookies: it must not go round for ever.
+func TestCookiesOff(t *testing.T) {
+	var reason error
+	l := newLogin(t)
+	l.Failed = func(w http.ResponseWriter, _ *http.Request, err error) { reason = err }
+	b := newBrowser(t, l)
+	b.get(secret)
+	asked := b.asked()
+	b.cookie = nil
+	b.get(answer{}.write(t, asked))
+	b.is(403, "")
+	if !errors.Is(reason, raven.ErrNoSession) || b.cookie != nil {
+		t.Errorf("%v, cookie %v", reason, b.cookie)
+	}
+	b.cookie = &http.Cookie{Name: "__Host-session", Value: strings.Repeat("A", 43)}
+	b.get(answer{}.write(t, asked))
+	b.is(403, "")
+}
+
+// TestCookie_S15 is about how the cookie travels, in a Login that has no Sessions of its user.
+func TestCookie_S15(t *testing.T) {
+	for base, want := range map[string]string{
+		site: "__Host-raven=", "http://localhost:8080": "raven=",
+	} {
+		l := newLogin(t)
+		l.BaseURL = base
+		w := httptest.NewRecorder()
+		req := httptest.NewRequest("GET", "/", nil)
+		req.Header.Set("Accept", "text/html")
+		l.ServeHTTP(w, req)
+		line := w.Header().Get("Set-Cookie")
+		if !strings.HasPrefix(line, want) || !strings.Contains(line, "Path=/;") ||
+			strings.Contains(line, "Secure") != strings.HasPrefix(base, "https") ||
+			!strings.Contains(line, "HttpOnly") || !strings.Contains(line, "SameSite=Lax") ||
+			strings.Contains(line, "Domain") || !strings.Contains(line, "Max-Age=3600") {
+			t.Errorf("%s: %s", base, line)
+		}
+		if got := w.Header().Get("Cache-Control"); got != "no-store" {
+			t.Errorf("Cache-Control: %s", got)
+		}
+	}
+}
+
+// TestLogout_S16 is about who can log somebody out, and what is left then.
+func TestLogout_S16(t *testing.T) {
+	b := newBrowser(t, newLogin(t))
+	b.logIn(secret, answer{})
+	page, stolen := b.handler, *b.cookie
+	b.handler = http.HandlerFunc(b.login.Logout)
+
+	b.get(site + "/logout")
+	if b.is(405, ""); b.header.Get("Allow") != "POST" {
+		t.Errorf("Allow: %s", b.header.Get("Allow"))
+	}
+	for _, from := range []string{"cross-site", "same-site"} {
+		b.fields["Sec-Fetch-Site"] = from
+		b.send("POST", site+"/logout")
+		b.is(403, "")
+	}
+	b.fields = map[string]string{"Origin": "https://evil.example"} // an older browser
+	b.send("POST", site+"/logout")
+	b.is(403, "")
+	b.handler = page
+	b.fields = map[string]string{}
+	b.get(secret)
+	b.is(200, "")
+
+	b.handler = http.HandlerFunc(b.login.Logout)
+	b.fields = map[string]string{"Origin": site}
+	b.send("POST", "https://behind.proxy.example/logout")
+	b.is(303, logoutURL)
+	if b.cookie != nil || b.header.Get("Cache-Control") != "no-store" {
+		t.Errorf("cookie %v, %v", b.cookie, b.header)
+	}
+	b.send("POST", site+"/logout") // with no session at all
+	b.is(303, logoutURL)
+	b.handler, b.cookie = page, &stolen
+	b.get(secret)
+	b.is(303, serviceURL)
+}
+
+// TestMeanwhile_S17 has a request that began before a logout, or before another login, save the
+// session after it.
+func TestMeanwhile_S17(t *testing.T) {
+	for name, during := range map[string]func(b *browser){
+		"logout": func(b *browser) {
+			b.handler = http.HandlerFunc(b.login.Logout)
+			b.send("POST", site+"/logout")
+			b.is(303, logoutURL)
+		},
+		"another login": func(b *browser) {
+			b.store(&storedState{Token: "t", Login: b.stored().Login})
+			b.get(answer{url: secret, params: "t"}.write(b.t, nil))
+			b.is(303, secret)
+		},
+		"a failed login": func(b *browser) {
+			b.store(&storedState{Token: "t", Login: b.stored().Login})
+			b.get(answer{url: secret, params: "t", status: 410}.write(b.t, nil))
+			b.is(303, secret)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBrowser(t, newLogin(t))
+			page := b.handler
+			b.logIn(secret, answer{sso: "pwd"})
+			stolen := *b.cookie
+			meanwhile := false
+			b.handler = b.sessions.LoadAndSave(b.login.Require(http.HandlerFunc(
+				func(_ http.ResponseWriter, req *http.Request) {
+					b.sessions.Put(req.Context(), "of the application", true)
+					if b.handler = page; !meanwhile {
+						meanwhile = true
+						during(b)
+					}
+				})))
+			b.get(secret)
+			b.cookie, b.handler = &stolen, page
+			if b.stored().Login == nil {
+				t.Fatal("the session did not come back, so there is nothing to test")
+			}
+			b.get(secret)
+			if b.is(303, serviceURL); b.viewed != 0 {
+				t.Error("a login that has ended is back")
+			}
+		})
+	}
+}
+
+// TestCrossOriginPost_S16 has another site send a form to a page of ours.
+func TestCrossOriginPost_S16(t *testing.T) {
+	b := newBrowser(t, newLogin(t))
+	b.logIn(secret, answer{})
+	b.fields["Sec-Fetch-Site"] = "cross-site"
+	b.send("POST", secret)
+	b.is(403, "")
+	b.get(secret) // a link
+	b.is(200, "")
+	b.fields["Sec-Fetch-Site"] = "same-origin"
+	b.send("POST", secret)
+	b.is(200, "")
+	if b.viewed != 2 {
+		t.Errorf("seen %d times", b.viewed)
+	}
+}
+
+// TestLogoutByForm_S16 has another site send a form to a page of ours, to which the browser does
+// not give its cookie: a cookie in the answer would take the place of that one.
+func TestLogoutByForm_S16(t *testing.T) {
+	b := newBrowser(t, newLogin(t))
+	b.logIn(secret, answer{})
+	kept := b.cookie
+	for _, fields := range []map[string]string{
+		{"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example"},
+	} {
+		b.cookie, b.fields = nil, fields
+		b.send("POST", secret)
+		if b.is(403, ""); b.header.Get("Set-Cookie") != "" {
+			t.Errorf("%v: a cookie is set", fields)
+		}
+	}
+	b.cookie, b.fields = kept, map[string]string{}
+	b.get(secret)
+	b.is(200, "")
+}
+
+// TestLogoutElsewhere_S17 has a page of another Login hold a request while its user logs out.
+func TestLogoutElsewhere_S17(t *testing.T) {
+	b := newBrowser(t, newLogin(t))
+	b.logIn(secret, answer{})
+	page, stolen := b.handler, *b.cookie
+	b.change(func(s *storedState) { s.Login.Last-- })
+	strict := newLoginLike(b)
+	strict.Authorize = func(req *http.Request, _ *raven.Session) error {
+		ctx, err := b.sessions.Load(req.Context(), stolen.Value)
+		if err != nil {
+			return err
+		}
+		b.handler = http.HandlerFunc(b.login.Logout)
+		b.send("POST", site+"/logout")
+		b.is(303, logoutURL)
+		_, _, err = b.sessions.Commit(ctx) // as a page does that saves what it has read
+		return err
+	}
+	b.handler = strict.Require(http.HandlerFunc(b.page))
+	b.get(secret)
+	b.cookie = &stolen
+	if b.stored().Login == nil {
+		t.Fatal("the session did not come back, so there is nothing to test")
+	}
+	for _, handler := range []http.Handler{page, newStrict(b)} {
+		b.handler = handler
+		b.get(secret)
+		b.is(303, serviceURL)
+	}
+}
+
+// TestFailedElsewhere_S16 has a link of another site lead to a page that asks for what the service
+// does not have: it answers without a question.
+func TestFailedElsewhere_S16(t *testing.T) {
+	for status, ends := range map[raven.Status]bool{
+		raven.StatusCancelled: true, raven.StatusNoAuthTypes: false,
+		raven.StatusUnsupportedVersion: false, raven.StatusBadRequest: false,
+		raven.StatusInteractionRequired: false, raven.StatusNotAuthorised: false,
+		raven.StatusDeclined: true,
+	} {
+		for _, unsigned := range []bool{false, true} {
+			b := newBrowser(t, newLogin(t))
+			lax := b.handler
+			b.logIn(secret, answer{})
+			cookie := b.cookie.Expires
+			strict := newLoginLike(b)
+			strict.Service.AuthTypes, strict.AAuth = []string{"pwd", "x"}, []string{"x"}
+			b.handler = strict.Require(http.HandlerFunc(b.page))
+			b.logIn(secret, answer{status: status, unsigned: unsigned})
+			if !ends && !b.cookie.Expires.Equal(cookie) {
+				t.Errorf("%v: the session lasts until %v", status, b.cookie.Expires)
+			}
+			b.get(secret)
+			b.is(401, "") // once
+			b.get(secret)
+			b.is(303, serviceURL)
+			b.handler = lax
+			if b.get(secret); (b.code == 303) != ends {
+				t.Errorf("%v, not signed %t: %d", status, unsigned, b.code)
+			}
+		}
+	}
+}
