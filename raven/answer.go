@@ -126,16 +126,7 @@ func (l *Login) take(w http.ResponseWriter, req *http.Request, v *visit) {
 	if r.Status == StatusSuccess {
 		opened, err = l.begin(v, r.Response)
 	} else {
-		v.Failed = &failed{Status: r.Status}
-		if r.Status.endsLogin() {
-			v.retire()
-		}
-		if r.KeyID != "" {
-			v.Failed.Msg = r.Msg
-		}
-		if end := l.pendingEnd(); v.own && v.Login == nil && end.Before(sessions.Deadline(v.ctx)) {
-			sessions.SetDeadline(v.ctx, end)
-		}
+		l.note(v, r.Response)
 	}
 	if err == nil {
 		if opened != nil && l.NewSession != nil {
@@ -180,8 +171,7 @@ func (l *Login) accept(req *http.Request, v *visit) (*accepted, error) {
 		return nil, notTaken("it is for another URL")
 	}
 	now := time.Now()
-	issue := nameAnswer(r.Issue.Unix(), r.ID)
-	if l.set.answers.has(issue, now) {
+	if l.set.answers.has(nameAnswer(r.Issue.Unix(), r.ID), now) {
 		return nil, notTaken("it was taken before")
 	}
 	if isToken(v.Spent, r.Params) {
@@ -195,31 +185,39 @@ func (l *Login) accept(req *http.Request, v *visit) (*accepted, error) {
 		}
 		return nil, notTaken("it was not asked for in this session")
 	}
-	if r.Status != StatusSuccess {
-		return &accepted{r, where, false}, nil
+	if r.Status == StatusSuccess {
+		if err := l.acceptSuccess(r, now); err != nil {
+			return nil, err
+		}
 	}
+	return &accepted{r, where, false}, nil
+}
+
+// acceptSuccess returns why nobody may be logged in by an answer to what was asked here. If it does
+// not object, it remembers the answer.
+func (l *Login) acceptSuccess(r *Response, now time.Time) error {
 	if !r.Satisfies(l.IAct, l.AAuth) {
-		return nil, notTaken("the user has not logged in as this page asks for")
+		return notTaken("the user has not logged in as this page asks for")
 	}
 	// Full seconds, as those of the service are.
 	age := time.Unix(now.Unix(), 0).Sub(r.Issue)
 	if age > l.set.before || -age > l.set.after {
-		return nil, notTaken("it was written %v before now; is a clock wrong?", age)
+		return notTaken("it was written %v before now; is a clock wrong?", age)
 	}
 	// Taken, it would have the page send the user off again, and the service send him back.
 	if end := l.session(newLogin(r, now)).Expires(); !end.IsZero() && !now.Before(end) {
-		return nil, notTaken("the login has ended already")
+		return notTaken("the login has ended already")
 	}
 	// Of two requests with one answer, both may have seen the token in the session.
 	until := now.Add(l.set.before + l.set.after + time.Second)
-	fresh, full := l.set.answers.add(issue, now, until)
+	fresh, full := l.set.answers.add(nameAnswer(r.Issue.Unix(), r.ID), now, until)
 	switch {
 	case full:
-		return nil, unavailable(notTaken("too many were, a moment ago"))
+		return unavailable(notTaken("too many were, a moment ago"))
 	case !fresh:
-		return nil, notTaken("it was taken before")
+		return notTaken("it was taken before")
 	}
-	return &accepted{r, where, false}, nil
+	return nil
 }
 
 // arrived reports whether an answer was written for the URL that it has come to, and returns the
@@ -242,6 +240,21 @@ func (l *Login) arrived(r *Response, rest string) (target string, ok bool) {
 		path += "?" + query
 	}
 	return escapeNonASCII(path), true
+}
+
+// note puts an answer that is no success into the session, until the user is told of it.
+func (l *Login) note(v *visit, r *Response) {
+	v.Failed = &failed{Status: r.Status}
+	if r.KeyID != "" {
+		v.Failed.Msg = r.Msg
+	}
+	if r.Status.endsLogin() {
+		v.retire()
+	}
+	sessions := l.set.sessions
+	if end := l.pendingEnd(); v.own && v.Login == nil && end.Before(sessions.Deadline(v.ctx)) {
+		sessions.SetDeadline(v.ctx, end)
+	}
 }
 
 // endsLogin reports whether an answer ends a login that was there: another login does, and a no of

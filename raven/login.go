@@ -201,7 +201,7 @@ func (l *Login) Authenticate(req *http.Request) (*auth.Identity, error) {
 		}
 		return nil, err
 	}
-	if err := l.touch(req, v, s, now); err != nil {
+	if err := l.touch(v, s, now); err != nil {
 		return nil, err
 	}
 	return &auth.Identity{

@@ -49,7 +49,8 @@ func TestMemory(t *testing.T) {
 // there are any.
 func TestEnded(t *testing.T) {
 	sessions, others := new(scs.SessionManager), new(scs.SessionManager)
-	if endedOf(sessions) != endedOf(sessions) || endedOf(sessions) == endedOf(others) {
+	first, again := endedOf(sessions), endedOf(sessions)
+	if first != again || first == endedOf(others) {
 		t.Error("it is not one memory for each")
 	}
 	key := weak.Make(sessions)

@@ -55,6 +55,7 @@ type visit struct {
 	state
 
 	ctx   context.Context //nolint:containedctx // it is how Sessions hands out a session
+	outer context.Context //nolint:containedctx // without that session, to read it once more
 	own   bool            // nobody but the Login saves it
 	known bool            // the request came with it
 }
@@ -87,12 +88,12 @@ func (l *Login) load(outer context.Context, token string) (*visit, error) {
 	// Load returns the context that it is given if that has a session already. It is one of ours
 	// that it is compared with, as somebody else's need not be comparable.
 	type probe struct{}
-	outer = context.WithValue(outer, probe{}, nil)
-	ctx, err := sessions.Load(outer, token)
+	probed := context.WithValue(outer, probe{}, nil)
+	ctx, err := sessions.Load(probed, token)
 	if err != nil {
 		return nil, unavailable(fmt.Errorf("raven: the session cannot be read: %w", err))
 	}
-	v := &visit{ctx: ctx, own: ctx != outer, known: sessions.Token(ctx) != ""}
+	v := &visit{ctx: ctx, outer: outer, own: ctx != probed, known: sessions.Token(ctx) != ""}
 	if text := sessions.GetString(ctx, stateKey); text != "" {
 		if err := json.Unmarshal([]byte(text), &v.state); err != nil {
 			return nil, unavailable(fmt.Errorf("raven: the session cannot be read: %w", err))
@@ -127,12 +128,12 @@ func (l *Login) save(w http.ResponseWriter, v *visit) error {
 // touch notes that a request was let in, at most once a second. It saves at once where it can, lest
 // a request that runs for long overwrite what others do to the session meanwhile. Authorize may
 // have run for long, too, so what it saves is the session of now.
-func (l *Login) touch(req *http.Request, v *visit, s *Session, now time.Time) error {
+func (l *Login) touch(v *visit, s *Session, now time.Time) error {
 	if v.Login.Last == now.Unix() && !s.BodyLost {
 		return nil
 	}
 	if v.own {
-		fresh, err := l.load(req.Context(), l.set.sessions.Token(v.ctx))
+		fresh, err := l.load(v.outer, l.set.sessions.Token(v.ctx))
 		switch {
 		case err != nil:
 			return err
