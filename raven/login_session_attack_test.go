@@ -258,6 +258,7 @@ func TestFailedElsewhere_S16(t *testing.T) {
 	} {
 		for _, unsigned := range []bool{false, true} {
 			b := newBrowser(t, newLogin(t))
+			b.login.MaxLife = 72 * time.Hour // longer than a session by itself
 			lax := b.handler
 			b.logIn(secret, answer{})
 			cookie := b.cookie.Expires
