@@ -30,8 +30,8 @@ func newTokens(lifetime time.Duration) tokens {
 	}
 }
 
-// login answers a POST of username and password with a token.
-func (s *service) login(t tokens, guesses *auth.Limiter) http.Handler {
+// giveToken answers a POST of username and password with a token.
+func (s *service) giveToken(t tokens, guesses *auth.Limiter) http.Handler {
 	guard := &auth.Guard{
 		Stack:   auth.Stack{form{s.users}},
 		Decided: guesses.Decided,

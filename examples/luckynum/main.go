@@ -29,6 +29,7 @@ const usage = `Luckynum tells each user a lucky number a day, to show signed req
   luckynum list [flags] [URL]  list your keys, but not what is secret of them
   luckynum revoke [flags] ID [URL]
                                end one of them, at once
+  luckynum wls [flags]         run a login service for people, to try it
   luckynum help                show this text
 
 Flags of serve:
@@ -43,6 +44,16 @@ Flags of serve:
   --skew DURATION        how far the clock of the service is ahead, to try what
                          happens (0s)
   --public-url URL       where clients reach the service, if that is a proxy
+  --login WAY            how people log in with a browser: basic, which is its
+                         own dialog, or raven, which is a login service (basic)
+  --wls URL              where that login service is (http://127.0.0.1:8081)
+  --wls-key FILE         its public key, which it signs with
+
+Flags of wls, a login service for tests:
+  --address ADDRESS      where to listen (127.0.0.1:8081)
+  --users FILE           as for serve
+  --wls-key FILE         where to write its public key, a new one at each start
+                         (without: to standard output)
 
 Flags of get, list and revoke:
   --user NAME            who asks (demo)
@@ -69,6 +80,12 @@ after chmod 600.
 
 Services that were started with --registry have keys to list and revoke. An ID
 that begins with - goes after --.
+
+To try the pages for people, set LUCKYNUM_PASSWORD, run these two commands, and
+log in as demo at http://127.0.0.1:8080:
+
+  luckynum wls --wls-key wls.pem
+  luckynum serve --registry --login raven --wls-key wls.pem
 
 Exit status: 0 for success, 1 for failure, 2 for wrong usage.
 `
@@ -134,6 +151,8 @@ func (p *program) command(ctx context.Context, args []string) error {
 		return p.list(ctx, args[1:])
 	case "revoke":
 		return p.revoke(ctx, args[1:])
+	case "wls":
+		return p.wls(ctx, args[1:])
 	case "help", "-h", "-help", "--help":
 		return flag.ErrHelp
 	}

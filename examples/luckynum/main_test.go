@@ -80,7 +80,7 @@ func TestUsageHasAllFlags(t *testing.T) {
 		explained[m[1]] = true
 	}
 	source := ""
-	for _, name := range []string{"serve.go", "get.go", "keys.go"} {
+	for _, name := range []string{"serve.go", "get.go", "keys.go", "wls.go"} {
 		data, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
@@ -88,7 +88,7 @@ func TestUsageHasAllFlags(t *testing.T) {
 		source += string(data)
 	}
 	defined := map[string]bool{}
-	call := regexp.MustCompile(`flags\.[A-Z][A-Za-z]+\((?:&[a-zA-Z.]+, )?"([a-z-]+)"`)
+	call := regexp.MustCompile(`[fF]lags\.[A-Z][A-Za-z]+\((?:&[a-zA-Z.]+, )?"([a-z-]+)"`)
 	for _, m := range call.FindAllStringSubmatch(source, -1) {
 		defined[m[1]] = true
 		if !explained[m[1]] {

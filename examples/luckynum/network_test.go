@@ -45,6 +45,7 @@ func (n *network) RoundTrip(req *http.Request) (*http.Response, error) {
 		w := httptest.NewRecorder()
 		s.handler.ServeHTTP(w, in)
 		resp := w.Result()
+		resp.Request = req
 		if resp.Header.Get("Date") == "" {
 			resp.Header.Set("Date", time.Now().UTC().Format(http.TimeFormat))
 		}

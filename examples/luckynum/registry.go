@@ -72,24 +72,33 @@ func (s *service) tellKeys(w http.ResponseWriter, req *http.Request) {
 
 // revokeKey revokes one key of who asks. To others it looks as if there were no such key.
 func (s *service) revokeKey(w http.ResponseWriter, req *http.Request) {
-	ctx, key := req.Context(), req.PathValue("id")
-	id, _ := auth.FromContext(ctx)
-	entries, err := s.registry.List(ctx, id.Subject)
-	if err == nil {
-		err = mac.ErrUnknownID
-		if slices.ContainsFunc(entries, func(e provision.Entry) bool { return e.ID == key }) {
-			err = s.registry.Revoke(ctx, key)
-		}
-	}
+	id, _ := auth.FromContext(req.Context())
+	err := s.revoke(req, id.Subject, req.PathValue("id"))
 	switch {
 	case errors.Is(err, mac.ErrUnknownID):
 		http.Error(w, "you have no such key", http.StatusNotFound)
 	case err != nil:
 		s.failed(w, req, err)
 	default:
-		s.log(req, slog.LevelInfo, "a key is revoked", "subject", id.Subject, "id", key)
 		w.WriteHeader(http.StatusNoContent)
 	}
+}
+
+// revoke revokes a key if it is the subject's.
+func (s *service) revoke(req *http.Request, subject, key string) error {
+	ctx := req.Context()
+	entries, err := s.registry.List(ctx, subject)
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(entries, func(e provision.Entry) bool { return e.ID == key }) {
+		return mac.ErrUnknownID
+	}
+	if err := s.registry.Revoke(ctx, key); err != nil {
+		return err
+	}
+	s.log(req, slog.LevelInfo, "a key is revoked", "subject", subject, "id", key)
+	return nil
 }
 
 // failed tells the logger why the registry is of no use, and the user that it is.

@@ -21,22 +21,33 @@ func (p *program) serve(ctx context.Context, args []string) error {
 		return fmt.Errorf("%w: choose another --address", err)
 	}
 	defer listener.Close()
+	s.listening = "http://" + listener.Addr().String()
+	if err := s.checkLogin(); err != nil {
+		return err
+	}
 	server := newServer(s.handler())
 	server.ErrorLog = slog.NewLogLogger(s.logger.Handler(), slog.LevelWarn)
 	if err := firstSecond(ctx); err != nil {
 		return nil // nothing has begun yet
 	}
-	fmt.Fprintf(p.stdout, "Serving lucky numbers at http://%s until Ctrl-C.\n", listener.Addr())
+	fmt.Fprintf(p.stdout, "Serving lucky numbers at %s until Ctrl-C.\n", s.listening)
+	if err := serveUntil(ctx, server, listener); err != nil {
+		return err
+	}
+	fmt.Fprintf(p.stdout, "Served: %s.\n", s)
+	return nil
+}
+
+// serveUntil serves until ctx ends, and then to the end of the requests under way.
+func serveUntil(ctx context.Context, server *http.Server, listener net.Listener) error {
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()
 	select {
-	case err = <-ended:
+	case err := <-ended:
 		return err
 	case <-ctx.Done():
 	}
-	err = shutDown(server)
-	fmt.Fprintf(p.stdout, "Served: %s.\n", s)
-	return err
+	return shutDown(server)
 }
 
 // newService returns the service that the flags of serve describe.
@@ -50,6 +61,8 @@ func (p *program) newService(args []string) (s *service, address string, err err
 	publicURL := flags.String("public-url", "", "")
 	registry := flags.Bool("registry", false, "")
 	store := flags.String("store", "", "")
+	var by loginFlags
+	by.define(flags)
 	if err := parse(flags, args, 0); err != nil {
 		return nil, "", err
 	}
@@ -58,6 +71,9 @@ func (p *program) newService(args []string) (s *service, address string, err err
 		return nil, "", usageError("--lifetime is a second at least, like 5m")
 	case *store != "" && !*registry:
 		return nil, "", usageError("--store is where --registry remembers keys: give both")
+	}
+	if s.login, err = by.login(flags, s.logger); err != nil {
+		return nil, "", err
 	}
 	if *registry {
 		if s.registry, err = openRegistry(*store, s.lifetime); err != nil {

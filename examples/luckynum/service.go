@@ -20,16 +20,20 @@ import (
 	"github.com/countersign-go/countersign/mac"
 	"github.com/countersign-go/countersign/portal"
 	"github.com/countersign-go/countersign/provision"
+	"github.com/countersign-go/countersign/raven"
 )
 
-// A service tells its users a lucky number at "/", where requests must be signed, by MAC or with a
-// token. The key for the one they get at "/provision", the token at "/login", for their password.
-// With a registry, registry.go adds pages on which they see and revoke their keys.
+// A service tells its users a lucky number at "/". Programs sign for it, by MAC or with a token.
+// The key for the one they get at "/provision", the token at "/login", for their password. With a
+// registry, registry.go lets them list and revoke keys. People log in, and site.go has pages for
+// them.
 type service struct {
 	users     portal.Checker
 	lifetime  time.Duration       // of a token, and a key without registry; 0: 5 minutes
 	registry  *provision.Registry // remembers all keys; nil: the service keeps none
 	publicURL *url.URL            // where clients reach the service; nil: where it listens
+	listening string              // the URL at which it listens; "": defaultURL
+	login     *raven.Login        // by which people log in; nil: by the dialog for Basic
 	skew      time.Duration       // how far its clock is ahead, see skew.go
 	logger    *slog.Logger        // nil: silent
 	counters
@@ -45,28 +49,42 @@ func (s *service) handler() http.Handler {
 		NotBefore: s.now(),
 	}
 	tokens := newTokens(s.lifetime)
-	guard := &auth.Guard{
-		Stack:   auth.Stack{s.skewed(verifier), tokens.verifier},
-		Decided: s.count,
-		Logger:  s.logger,
-	}
 	// Whoever guesses passwords is slowed down, wherever they are tried.
 	guesses := &auth.Limiter{Every: 5 * time.Second, Burst: 10}
+	perSubject := &auth.Limiter{Every: time.Second, Burst: 20}
 	password := basic.Verifier{Realm: "luckynum", Checker: s.users}
+	issue = s.countIssued(issue)
+	pages := &website{service: s, issue: issue, find: keys, perSubject: perSubject}
+	if pages.people = s.byDialog(password, guesses); s.login != nil {
+		pages.people = s.byService()
+	}
+	people := &quiet{pages.people.who}
+	guard := &auth.Guard{
+		Stack:  auth.Stack{s.skewed(verifier), tokens.verifier, people},
+		Denied: http.HandlerFunc(pages.welcome),
+		Decided: func(req *http.Request, by auth.Authenticator, id *auth.Identity, err error) {
+			guesses.Decided(req, by, id, err)
+			if by != people && (by != nil || !wantsPage(req)) {
+				s.count(err)
+			}
+		},
+		Logger: s.logger,
+	}
 	mux := http.NewServeMux()
-	mux.Handle("GET /{$}", guard.Handler(http.HandlerFunc(s.tellNumber)))
-	mux.Handle("POST /login", s.login(tokens, guesses))
+	mux.Handle("GET /{$}", slow(guesses, guard.Handler(http.HandlerFunc(pages.tellNumber))))
+	mux.Handle("POST /login", s.giveToken(tokens, guesses))
+	pages.add(mux, guesses)
 	mux.Handle("/provision", &provision.Handler{
 		Auth:       password,
-		Issue:      s.countIssued(issue),
+		Issue:      issue,
 		PerAddress: guesses,
-		PerSubject: &auth.Limiter{Every: time.Second, Burst: 20},
+		PerSubject: perSubject,
 		Logger:     s.logger,
 	})
 	if s.registry != nil {
 		s.addRegistry(mux, password, guesses)
 	}
-	return s.dated(mux)
+	return s.dated(pages.pages(mux))
 }
 
 // keys returns what makes keys, and what finds them again by their ids.
@@ -83,9 +101,14 @@ func (s *service) keys() (issueFunc, mac.KeyFunc) {
 	return issuer.Issue, issuer.Key
 }
 
-// tellNumber runs behind a Guard, so there always is an identity.
-func (s *service) tellNumber(w http.ResponseWriter, req *http.Request) {
+// tellNumber runs behind a Guard, so there always is an identity. However it was proved, the number
+// is the same; people are shown it on a page.
+func (s *website) tellNumber(w http.ResponseWriter, req *http.Request) {
 	id, _ := auth.FromContext(req.Context())
+	if wantsPage(req) {
+		s.showNumber(w, req, id)
+		return
+	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
 	fmt.Fprintf(w, "Hello %s! Your lucky number for today is %d.\n",
@@ -108,8 +131,8 @@ type counters struct {
 	invalid  atomic.Int64
 }
 
-// count is told of each decision of the Guard.
-func (c *counters) count(_ *http.Request, _ auth.Authenticator, _ *auth.Identity, err error) {
+// count is told of each decision about a program.
+func (c *counters) count(err error) {
 	switch {
 	case err == nil:
 		c.answered.Add(1)

@@ -1,0 +1,185 @@
+package main
+
+import (
+	"bytes"
+	"embed"
+	"html/template"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/countersign-go/countersign/mac"
+	"github.com/countersign-go/countersign/provision"
+)
+
+//go:embed style.css
+var style []byte
+
+//go:embed templates
+var templates embed.FS
+
+// The pages, each of which fills the layout.
+var (
+	welcomePage = parsePage("welcome.html")
+	numberPage  = parsePage("number.html")
+	keyPage     = parsePage("key.html")
+	revokedPage = parsePage("revoked.html")
+	problemPage = parsePage("problem.html")
+)
+
+func parsePage(name string) *template.Template {
+	t := template.New("layout.html").Funcs(template.FuncMap{
+		"short": short, "when": when, "moment": moment, "segment": url.PathEscape,
+	})
+	return template.Must(t.ParseFS(templates, "templates/layout.html", "templates/"+name))
+}
+
+// A page is what a template fills in. It escapes whatever needs it.
+type page struct {
+	Title string
+	Home  string // the path of the first page, which ends in a slash
+	Enter string // the URL to log in at
+	Leave bool   // whether one can log out
+	User  string // who is logged in; "": nobody
+
+	Number  int
+	HasList bool // whether the service knows which keys there are
+	Keys    []provision.Entry
+
+	Key     *newKey
+	Problem string // what is wrong, in a sentence
+}
+
+// A newKey is one that was just made.
+type newKey struct {
+	ID, Key string
+	Expires time.Time
+	Program string // that signs with it
+	Call    string // by which a program gets one by itself
+}
+
+func (k *newKey) explain(at *url.URL, user string, algorithm mac.Algorithm) error {
+	k.Call = "curl --request POST --user " + quoteShell(user) + " " +
+		at.JoinPath("provision").String()
+	var err error
+	k.Program, err = writeProgram(at.String(), k.ID, k.Key, algorithm)
+	return err
+}
+
+func quoteShell(text string) string {
+	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
+}
+
+// short is enough of an id to tell it from others.
+func short(id string) string {
+	const enough = 8
+	if len(id) <= enough {
+		return id
+	}
+	return id[:enough] + "…"
+}
+
+func when(t time.Time) string   { return t.UTC().Format("2 January 2006, 15:04 UTC") }
+func moment(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+// show answers with a page.
+func (s *website) show(w http.ResponseWriter, status int, t *template.Template, p *page) {
+	at := s.address()
+	// A login belongs to the host at which it was begun: the one that it leads to.
+	p.Home, p.Enter = at.Path, at.JoinPath("login").String()
+	p.Leave = s.people.leave != nil
+	var b bytes.Buffer
+	if err := t.Execute(&b, p); err != nil {
+		http.Error(w, "the page cannot be shown", http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = w.Write(b.Bytes())
+}
+
+func showStyle(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/css; charset=utf-8")
+	w.Header().Set("Cache-Control", "max-age=300")
+	_, _ = w.Write(style)
+}
+
+// pages sets the header fields that all answers have, and shows those of next that tell of an error
+// as pages to people.
+func (s *website) pages(next http.Handler) http.Handler {
+	forms := strings.TrimSpace("'self' " + s.people.forms)
+	policy := "default-src 'none'; style-src 'self'; form-action " + forms +
+		"; frame-ancestors 'none'; base-uri 'none'"
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", policy)
+		h.Set("Referrer-Policy", "same-origin") // with less, forms are of no known origin
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Cache-Control", "no-store")
+		h.Add("Vary", "Accept, Authorization, Cookie")
+		if !wantsPage(req) {
+			next.ServeHTTP(w, req)
+			return
+		}
+		p := &problemWriter{ResponseWriter: w}
+		next.ServeHTTP(p, req)
+		if p.status != 0 {
+			s.show(w, p.status, problemPage, problem(p.status, string(p.text)))
+		}
+	})
+}
+
+// A problemWriter holds an error back that http.Error has written.
+type problemWriter struct {
+	http.ResponseWriter
+
+	status int // of the error; 0: there is none
+	text   []byte
+}
+
+func (p *problemWriter) WriteHeader(status int) {
+	if status >= 400 && strings.HasPrefix(p.Header().Get("Content-Type"), "text/plain") {
+		p.status = status
+		return
+	}
+	p.ResponseWriter.WriteHeader(status)
+}
+
+func (p *problemWriter) Write(b []byte) (int, error) {
+	if p.status == 0 {
+		return p.ResponseWriter.Write(b)
+	}
+	p.text = append(p.text, b...)
+	return len(b), nil
+}
+
+var problemTitles = map[int]string{
+	http.StatusBadRequest:         "That was not understood",
+	http.StatusUnauthorized:       "You are not logged in",
+	http.StatusForbidden:          "You may not do this",
+	http.StatusNotFound:           "There is no such page",
+	http.StatusMethodNotAllowed:   "This page cannot be used like that",
+	http.StatusGone:               "The key is not shown again",
+	http.StatusTooManyRequests:    "Please wait a moment",
+	http.StatusServiceUnavailable: "Please try again later",
+}
+
+// problem is the page for an error, with what programs are told as a sentence, unless that says the
+// same as the title.
+func problem(status int, text string) *page {
+	p := &page{Title: problemTitles[status]}
+	if p.Title == "" {
+		p.Title = "Something went wrong"
+	}
+	text = strings.TrimSpace(text)
+	same := text == http.StatusText(status) || strings.HasPrefix(text, strconv.Itoa(status))
+	if text != "" && !same {
+		first, size := utf8.DecodeRuneInString(text)
+		p.Problem = string(unicode.ToUpper(first)) + text[size:] + "."
+	}
+	return p
+}

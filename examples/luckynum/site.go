@@ -1,0 +1,180 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/countersign-go/countersign/auth"
+	"github.com/countersign-go/countersign/mac"
+	"github.com/countersign-go/countersign/provision"
+	"github.com/countersign-go/countersign/raven"
+)
+
+// A website is the service for people, who come with a browser. They log in, see their number at
+// the address at which programs ask for it, and make and revoke keys for those programs.
+type website struct {
+	*service
+
+	people     people
+	issue      issueFunc
+	find       mac.KeyFunc
+	perSubject *auth.Limiter // of how often somebody makes keys, wherever it is done
+	unseen     unseen
+}
+
+// add adds the pages for people, but for the one at "/", which is for everybody.
+func (s *website) add(mux *http.ServeMux, guesses *auth.Limiter) {
+	guard := &auth.Guard{
+		Stack:   auth.Stack{s.people.who},
+		Denied:  http.HandlerFunc(s.welcome),
+		Decided: guesses.Decided,
+		Logger:  s.logger,
+	}
+	// A browser adds a password that it remembers, or a cookie, to what any site has it send.
+	sameSite := s.sameSite()
+	add := func(pattern string, h http.HandlerFunc) {
+		mux.Handle(pattern, sameSite.Handler(guesses.Handler(guard.Handler(h))))
+	}
+	add("POST /keys", s.createKey)
+	add("GET /keys/{id}", s.showKey)
+	if s.registry != nil {
+		add("POST /keys/{id}/revoke", s.revokeMine)
+	}
+	mux.Handle("GET /login", s.people.enter(http.HandlerFunc(s.goHome)))
+	if s.people.leave != nil {
+		mux.Handle("POST /logout", sameSite.Handler(s.people.leave))
+	}
+	mux.HandleFunc("GET /style.css", showStyle)
+}
+
+// sameSite refuses what another site has a browser send. Where a proxy changes the Host that old
+// browsers are compared with, they still know the public one.
+func (s *website) sameSite() *http.CrossOriginProtection {
+	protection := http.NewCrossOriginProtection()
+	u := s.address()
+	_ = protection.AddTrustedOrigin(u.Scheme + "://" + u.Host) // parseURL has checked it
+	return protection
+}
+
+func (s *website) goHome(w http.ResponseWriter, req *http.Request) {
+	http.Redirect(w, req, s.address().Path, http.StatusSeeOther)
+}
+
+// welcome is for those who are not logged in.
+func (s *website) welcome(w http.ResponseWriter, req *http.Request) {
+	if !wantsPage(req) {
+		http.Error(w, "authentication required", http.StatusUnauthorized)
+		return
+	}
+	s.show(w, http.StatusUnauthorized, welcomePage, &page{Title: "Your lucky number for today"})
+}
+
+// showNumber is tellNumber for who looks at it.
+func (s *website) showNumber(w http.ResponseWriter, req *http.Request, id *auth.Identity) {
+	p := s.pageOf(req, "Hello "+id.Subject+"!")
+	p.Number = luckyNumber(id.Subject, s.now())
+	p.HasList = s.registry != nil
+	if p.User != "" && p.HasList {
+		entries, err := s.registry.List(req.Context(), id.Subject)
+		if err != nil {
+			s.failed(w, req, err)
+			return
+		}
+		p.Keys = entries
+	}
+	s.show(w, http.StatusOK, numberPage, p)
+}
+
+// createKey makes a key, which the page that it leads to shows. So to load that page again makes no
+// other one.
+func (s *website) createKey(w http.ResponseWriter, req *http.Request) {
+	id, _ := auth.FromContext(req.Context())
+	if wait, ok := s.perSubject.Allow(id.Subject); !ok {
+		postpone(w, http.StatusTooManyRequests, "too many at once: wait a moment", wait)
+		return
+	}
+	c, err := s.issue(req.Context(), id)
+	switch {
+	case errors.Is(err, provision.ErrQuota):
+		postpone(w, http.StatusTooManyRequests, "you have too many: revoke some", retryAfter(err))
+	case err != nil:
+		s.failed(w, req, err)
+	default:
+		s.log(req, slog.LevelInfo, "a key is made", "subject", id.Subject, "id", c.ID)
+		s.unseen.add(c.ID, time.Now())
+		at := s.address().JoinPath("keys", url.PathEscape(c.ID))
+		http.Redirect(w, req, at.EscapedPath(), http.StatusSeeOther)
+	}
+}
+
+// showKey shows a new key, once.
+func (s *website) showKey(w http.ResponseWriter, req *http.Request) {
+	id, _ := auth.FromContext(req.Context())
+	key := req.PathValue("id")
+	found, err := s.find(req.Context(), key)
+	switch {
+	case err != nil && !errors.Is(err, mac.ErrUnknownID):
+		s.failed(w, req, err)
+		return
+	case err != nil, found.Identity.Subject != id.Subject:
+		http.Error(w, "you have no such key", http.StatusNotFound)
+		return
+	case req.Method == http.MethodHead: // nobody sees what it would be answered with
+		return
+	case !s.unseen.take(key, time.Now()):
+		http.Error(w, "a key is shown once, and this one was: if it is lost, "+
+			"revoke it and create another", http.StatusGone)
+		return
+	}
+	p := s.pageOf(req, "Your new credential")
+	p.Key = &newKey{ID: key, Key: string(found.Secret), Expires: found.Identity.Expires}
+	if err := p.Key.explain(s.address(), id.Subject, found.Algorithm); err != nil {
+		s.failed(w, req, err)
+		return
+	}
+	s.show(w, http.StatusOK, keyPage, p)
+}
+
+// revokeMine is revokeKey for who presses a button.
+func (s *website) revokeMine(w http.ResponseWriter, req *http.Request) {
+	id, _ := auth.FromContext(req.Context())
+	key := req.PathValue("id")
+	err := s.revoke(req, id.Subject, key)
+	switch {
+	case errors.Is(err, mac.ErrUnknownID):
+		http.Error(w, "you have no such key, or not any more", http.StatusNotFound)
+	case err != nil:
+		s.failed(w, req, err)
+	default:
+		p := s.pageOf(req, "The credential is revoked")
+		p.Key = &newKey{ID: key}
+		s.show(w, http.StatusOK, revokedPage, p)
+	}
+}
+
+// pageOf returns a page for who sent a request. Only people can do something on it: who has stolen
+// a key must not be able to make others.
+func (s *website) pageOf(req *http.Request, title string) *page {
+	id, _ := auth.FromContext(req.Context())
+	p := &page{Title: title}
+	if _, byService := raven.FromContext(req.Context()); byService || id.Scheme == "Basic" {
+		p.User = id.Subject
+	}
+	return p
+}
+
+// address is where people reach the service. What requests say of their host does not count.
+func (s *service) address() *url.URL {
+	if s.publicURL != nil {
+		return s.publicURL
+	}
+	u, err := parseURL(cmp.Or(s.listening, defaultURL))
+	if err != nil {
+		return &url.URL{Path: "/"}
+	}
+	return u
+}

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"errors"
+	"math"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// unseenTime is how long a browser may take to follow a redirect.
+const unseenTime = time.Minute
+
+// unseen are the ids of keys that were made on the site and not shown yet.
+type unseen struct {
+	mu    sync.Mutex // guards until
+	until map[string]time.Time
+}
+
+// add also forgets what nobody came for. How many there can be is bounded by how often users may
+// make keys.
+func (u *unseen) add(id string, now time.Time) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for old, until := range u.until {
+		if !now.Before(until) {
+			delete(u.until, old)
+		}
+	}
+	if u.until == nil {
+		u.until = map[string]time.Time{}
+	}
+	u.until[id] = now.Add(unseenTime)
+}
+
+// take reports true once for each id.
+func (u *unseen) take(id string, now time.Time) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	until, ok := u.until[id]
+	delete(u.until, id)
+	return ok && now.Before(until)
+}
+
+// retryAfter is what an error says of when to try again.
+func retryAfter(err error) time.Duration {
+	type later interface {
+		error
+		RetryAfter() time.Duration
+	}
+	if e, ok := errors.AsType[later](err); ok {
+		return e.RetryAfter()
+	}
+	return 0
+}
+
+// postpone answers that a request is worth to be sent again after wait, and a second at least.
+func postpone(w http.ResponseWriter, status int, text string, wait time.Duration) {
+	seconds := max(1, math.Ceil(wait.Seconds()))
+	w.Header().Set("Retry-After", strconv.FormatFloat(seconds, 'f', 0, 64))
+	http.Error(w, text, status)
+}
