@@ -49,8 +49,8 @@ func TestUnknownUserTiming_S2(t *testing.T) {
 	}{
 		{"file", file, 0},
 		{"both", portal.Checkers{file, memory}, 0},
-		{"sql", sql, 0.05},       // a row takes longer to hand over than none
-		{"memory", memory, 0.01}, // a map finds a name some nanoseconds sooner than it misses one
+		{"sql", sql, 0.05},        // a row takes longer to hand over than none
+		{"memory", memory, 0.005}, // some 3 ns remain, which a quiet machine can just measure
 	} {
 		// A busy machine can spoil a try. What really differs differs in each.
 		found := true
