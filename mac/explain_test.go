@@ -333,18 +333,26 @@ func TestExplainIsBounded(t *testing.T) {
 	}
 }
 
+// Indenting grows JSON by the depth of each of its lines.
 func TestExplainDeepJSON(t *testing.T) {
-	deep := strings.Repeat("[", 9000) + strings.Repeat("]", 9000)
-	d := distortion{signer: digests, server: wantsDigest, body: "x", proxy: payload(deep)}
-	req, key, v := d.arrange(t)
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	if e, err := mac.ExplainAt(req, key, v, testTime); err != nil || e.Causes[0] != "body" {
-		t.Errorf("%v, %v", e, err)
-	}
-	runtime.ReadMemStats(&after)
-	if took := after.TotalAlloc - before.TotalAlloc; took > 16<<20 {
-		t.Errorf("%d bytes were allocated", took)
+	for reason, body := range map[string]string{
+		"deep": strings.Repeat("[", 9000) + strings.Repeat("]", 9000),
+		"long and deep": strings.Repeat("[", 63) + strings.Repeat("0,", 500_000) + "0" +
+			strings.Repeat("]", 63),
+		"just short enough": strings.Repeat("[", 63) + strings.Repeat("0,", 32_000) + "0" +
+			strings.Repeat("]", 63),
+	} {
+		d := distortion{signer: digests, server: wantsDigest, body: "x", proxy: payload(body)}
+		req, key, v := d.arrange(t)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		if e, err := mac.ExplainAt(req, key, v, testTime); err != nil || e.Causes[0] != "body" {
+			t.Errorf("%s: %v, %v", reason, e, err)
+		}
+		runtime.ReadMemStats(&after)
+		if took := after.TotalAlloc - before.TotalAlloc; took > 16<<20 {
+			t.Errorf("%s: %d bytes were allocated", reason, took)
+		}
 	}
 }
 

@@ -99,10 +99,10 @@ func rewritten(want *tag, body []byte) string {
 			return as.with
 		}
 	}
-	for _, text := range jsonForms(trimmed) {
-		if isDigest(want, text) || isDigest(want, append(text, '\n')) {
-			return "the JSON of the body in another form"
-		}
+	if anyJSON(trimmed, func(text []byte) bool {
+		return isDigest(want, text) || isDigest(want, append(text, '\n'))
+	}) {
+		return "the JSON of the body in another form"
 	}
 	return "another body"
 }
@@ -130,49 +130,72 @@ func form(body []byte) []byte {
 	return []byte(values.Encode())
 }
 
-// jsonForms are the usual ways to write the same JSON.
-func jsonForms(text []byte) (forms [][]byte) {
-	if !json.Valid(text) {
-		return nil
+// anyJSON reports whether is is true for any of the usual ways to write the same JSON. They are made
+// one by one, since together they are many times as long; text over maxText is not looked at.
+func anyJSON(text []byte, is func([]byte) bool) bool {
+	if len(text) > maxText || !json.Valid(text) {
+		return false
 	}
-	add := func(text []byte) {
-		var compact bytes.Buffer
-		if json.Compact(&compact, text) != nil {
-			return
-		}
-		forms = append(forms, compact.Bytes(), spaced(compact.Bytes()))
-		if depth(text) > maxIndented {
-			return
-		}
-		for _, indent := range []string{"  ", "    ", "\t"} {
-			var b bytes.Buffer
-			if json.Indent(&b, compact.Bytes(), "", indent) == nil {
-				forms = append(forms, b.Bytes())
-			}
-		}
+	if anyLayout(text, is) {
+		return true
 	}
-	add(text)
 	var value any
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.UseNumber()
 	if d.Decode(&value) != nil {
-		return forms
+		return false
 	}
 	sorted, err := json.Marshal(value)
 	if err != nil {
-		return forms
+		return false
 	}
-	add(sorted)
+	if anyLayout(sorted, is) {
+		return true
+	}
 	// Others than encoding/json do not escape these three.
 	for _, c := range []string{"<", ">", "&"} {
 		sorted = bytes.ReplaceAll(sorted, fmt.Appendf(nil, `\u%04x`, c[0]), []byte(c))
 	}
-	add(sorted)
-	return forms
+	return anyLayout(sorted, is)
 }
 
-// maxIndented is how deep JSON may be nested to be indented: the text grows by the square of it.
-const maxIndented = 64
+// anyLayout is anyJSON with the members and strings as they are: what differs is the white space.
+func anyLayout(text []byte, is func([]byte) bool) bool {
+	var compact bytes.Buffer
+	if json.Compact(&compact, text) != nil {
+		return false
+	}
+	if is(compact.Bytes()) || is(spaced(compact.Bytes())) {
+		return true
+	}
+	if indented(compact.Bytes()) > maxIndented {
+		return false
+	}
+	var b bytes.Buffer
+	for _, indent := range []string{"  ", "    ", "\t"} {
+		b.Reset()
+		if json.Indent(&b, compact.Bytes(), "", indent) == nil && is(b.Bytes()) {
+			return true
+		}
+	}
+	return false
+}
+
+// maxIndented is how long JSON may become by indenting it, which grows it by the depth of each
+// line.
+const maxIndented = 1 << 20
+
+// indented is at most how long compact JSON becomes if it is indented by four blanks.
+func indented(compact []byte) int {
+	lines := 1
+	for _, c := range compact {
+		switch c {
+		case '[', '{', ',', ']', '}':
+			lines++
+		}
+	}
+	return len(compact) + lines*(1+4*depth(compact))
+}
 
 // depth is how deep brackets are nested, those in strings included.
 func depth(text []byte) (most int) {
