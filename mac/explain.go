@@ -121,16 +121,17 @@ func (e *Explanation) advice() string {
 //
 // It is for whoever looks into a refusal, in a test, a debugger or a log that is turned on for the
 // purpose: it makes up to 4096 HMACs, where a Verifier makes one: some milliseconds, and up to a
-// quarter of a second for the longest targets. It notes no nonce and asks nobody but v.Keys. What it says is for those who have the key; a client that is
-// told can at most change what it sends, as no MAC that it has not made itself is in the answer.
+// quarter of a second for the longest targets. It notes no nonce and asks nobody but v.Keys. What
+// it says is for those who have the key; a client that is told can at most change what it sends, as
+// no MAC that it has not made itself is in the answer.
 //
 // As in [BaseString], a request without RequestURI is one to be sent. Then the clock is not judged,
 // since it may have been corrected for the server, nor is PublicURL looked at. A dump of a request
 // that was received, read by [http.ReadRequest], is one with RequestURI; where it came in by TLS,
 // set its TLS field.
 //
-// If v has BodyDigest, the body is read, up to 1 MiB, and put back. Other ways to write it are tried
-// if it is JSON or a form of up to 64 KiB.
+// If v has BodyDigest, the body is read, up to 1 MiB, and put back. If it is JSON or a form of up
+// to 64 KiB, other ways to write it are tried.
 //
 // The error is [auth.ErrNone] if there are no credentials, wraps [ErrMalformed] if they or the
 // request cannot be read, and wraps [auth.ErrUnavailable] if there is no key to try, or v.Keys

@@ -130,8 +130,9 @@ func form(body []byte) []byte {
 	return []byte(values.Encode())
 }
 
-// anyJSON reports whether is is true for any of the usual ways to write the same JSON. They are made
-// one by one, since together they are many times as long; text over maxText is not looked at.
+// anyJSON reports whether is returns true for any of the usual ways to write the same JSON. They
+// are made one by one, since together they are many times as long. Text over maxText is not looked
+// at.
 func anyJSON(text []byte, is func([]byte) bool) bool {
 	if len(text) > maxText || !json.Valid(text) {
 		return false
