@@ -35,13 +35,22 @@ const maxRecorded = 1 << 20
 // signature with another timestamp and nonce does not matter. Where several are the same, their
 // answers come in the order in which they were recorded, each once.
 //
-// No secret gets into the file. Of a request, it has the method, the URL and a hash of the body; of
-// an answer, the status, the fields Content-Type, Location, Retry-After and WWW-Authenticate, and
-// the body. What would have a secret all the same is an [ErrSecret] and is not recorded: a URL with
-// a user, or with a parameter that is called like a secret (key, access_token, password and their
-// like); an answer in JSON with such a member, as those of a provisioning or login endpoint are;
-// and one that repeats credentials which the request or a Set-Cookie carried. So let such calls
-// pass by the Recorder: make it the Base of the client, and not of what gets its credentials.
+// Of a request, the file has the method, the URL and a hash of the body; of an answer, the status,
+// the fields Content-Type, Location, Retry-After and WWW-Authenticate, and the body. It is searched
+// for secrets first, and what holds one is an [ErrSecret] and is not recorded:
+//
+//   - a URL, also in Location, with a user, or with a parameter that is called like a secret (key,
+//     access_token, accessToken, password and their like), in the fragment of a Location too;
+//   - an answer in JSON, or a form, with such a member, as those of provisioning and login
+//     endpoints are;
+//   - a URL or an answer that repeats what the request had in Authorization, in a cookie or in any
+//     field that is not known to be harmless, or what a Set-Cookie brought: as it is, or in the
+//     usual encodings, if it has 8 bytes or more;
+//   - an answer with a Content-Encoding, and a Location that cannot be read.
+//
+// What is secret for another reason is not known to be so: read what you commit. Let calls for
+// credentials pass by the Recorder: make it the Base of the client, and not of what gets its
+// credentials.
 //
 // Bodies of over 1 MiB are an error. The answers of a replay have no Date, and a challenge with an
 // old time: a client whose requests were refused for their time may do something else than it did

@@ -2,10 +2,14 @@ package authtest_test
 
 import (
 	"bytes"
+	"compress/gzip"
+	"encoding/base64"
 	"errors"
+	"html"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -181,6 +185,98 @@ func TestRecorderKeepsSecrets(t *testing.T) {
 		if _, err := r.RoundTrip(req); err != nil {
 			t.Errorf("%s: %v", body, err)
 		}
+	}
+}
+
+// Where a search for the usual spelling alone would find nothing.
+func TestRecorderFindsSecrets(t *testing.T) {
+	const secret = "canary/0123+abc<"
+	var zipped bytes.Buffer
+	w := gzip.NewWriter(&zipped)
+	_, _ = w.Write([]byte(`{"access_token":"canary-fedcba"}`))
+	_ = w.Close()
+	fields := func(pairs ...string) http.Header {
+		h := http.Header{}
+		for i := 0; i < len(pairs); i += 2 {
+			h.Set(pairs[i], pairs[i+1])
+		}
+		return h
+	}
+	for name, tt := range map[string]struct {
+		url          string
+		sent, answer http.Header
+		body         string
+	}{
+		"compressed":           {answer: fields("Content-Encoding", "gzip"), body: zipped.String()},
+		"behind a semicolon":   {url: "?token=canary-a;x=1"},
+		"a semicolon in front": {url: "?x=1;token=canary-a"},
+		"beside an escape":     {url: "?x=%zz&token=%zz"},
+		"Location malformed":   {answer: fields("Location", "http://[/?token=canary-a")},
+		"Location, fragment":   {answer: fields("Location", "/#access_token=canary-a")},
+		"Location, its route":  {answer: fields("Location", "/#/done?access_token=canary-a")},
+		"camel case":           {body: `{"accessToken":"canary-a"}`},
+		"camel case, another":  {body: `{"refreshToken":"canary-a"}`},
+		"a form":               {body: "x=1&access_token=canary-a"},
+		"a form that says so": {answer: fields("Content-Type",
+			"application/x-www-form-urlencoded; charset=utf-8"), body: "a=b c\n&token=canary-a"},
+		"credentials in a form": {body: "id=a&key=canary-a"},
+		"behind a BOM":          {body: "\ufeff" + `{"token":"canary-a"}`},
+		"the second value":      {body: "{}\n" + `{"token":"canary-a"}`},
+		"X-Token":               {sent: fields("X-Token", secret), body: secret},
+		"X-Api-Key":             {sent: fields("X-Api-Key", "Key "+secret), body: secret},
+		"for the proxy":         {sent: fields("Proxy-Authorization", "Own "+secret), body: secret},
+		"password for it": {sent: fields("Proxy-Authorization",
+			"Basic YWxpY2U6Y2FuYXJ5LWEwYTBhMA=="), body: "canary-a0a0a0"},
+		"a cookie without a name": {sent: fields("Cookie", secret), body: secret},
+		"a quoted cookie":         {sent: fields("Cookie", `a="`+secret+`"`), body: secret},
+		"a quoted new one": {
+			answer: fields("Set-Cookie", `a="`+secret+`"; Path=/`), body: secret,
+		},
+		"in a query": {
+			sent: fields("X-Token", secret), url: "?a=" + url.QueryEscape(secret),
+		},
+		"escaped too much": {sent: fields("X-Token", "canary-abc"), url: "?a=c%61nary-abc"},
+		"in a link":        {sent: fields("X-Token", secret), body: url.QueryEscape(secret)},
+		"in HTML": {
+			sent: fields("X-Token", secret), body: html.EscapeString(secret),
+		},
+		"in JSON": {
+			sent: fields("X-Token", secret), body: `"canary/0123+abc\u003c"`,
+		},
+		"in base64": {sent: fields("X-Token", secret),
+			body: base64.StdEncoding.EncodeToString([]byte(secret))},
+		"in a Location": {sent: fields("X-Token", secret),
+			answer: fields("Location", "/"+url.PathEscape(secret))},
+		"in a challenge": {sent: fields("X-Token", secret),
+			answer: fields("Www-Authenticate", `Own a="`+secret+`"`)},
+	} {
+		req, _ := http.NewRequest("GET", "https://api.example.com/"+tt.url, nil)
+		req.Header = tt.sent
+		file := filepath.Join(t.TempDir(), "a")
+		r := &authtest.Recorder{File: file, Base: roundTripper(
+			func(*http.Request) (*http.Response, error) {
+				return &http.Response{StatusCode: 200, Header: tt.answer,
+					Body: io.NopCloser(strings.NewReader(tt.body))}, nil
+			})}
+		_, err := r.RoundTrip(req)
+		if !errors.Is(err, authtest.ErrSecret) || strings.Contains(err.Error(), "canary-") {
+			t.Errorf("%s: not an ErrSecret without the secret", name)
+		}
+		if _, err := os.Stat(file); err == nil {
+			t.Errorf("%s: something was written", name)
+		}
+	}
+	// A service may repeat what is no secret.
+	req, _ := http.NewRequest("GET", page, nil)
+	req.Header = fields("User-Agent", "bot/1.0.0.0", "X-Request-Id", "0123456789",
+		"If-None-Match", `"0123456789"`, "X-Forwarded-Host", "api.example.com")
+	r := &authtest.Recorder{File: filepath.Join(t.TempDir(), "a"), Base: roundTripper(
+		func(*http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader(
+				`bot/1.0.0.0 0123456789 "0123456789" api.example.com`))}, nil
+		})}
+	if _, err := r.RoundTrip(req); err != nil {
+		t.Error(err)
 	}
 }
 

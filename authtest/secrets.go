@@ -2,8 +2,11 @@ package authtest
 
 import (
 	"bytes"
+	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"html"
 	"net/http"
 	"net/url"
 	"slices"
@@ -12,22 +15,27 @@ import (
 	"github.com/countersign-go/countersign/internal/authparam"
 )
 
-// secretNames are what secrets are called in the answers and URLs of services.
+// secretNames are what secrets are called in the answers and URLs of services, as [plainName] has
+// them.
 var secretNames = []string{
-	"key", "token", "access_token", "refresh_token", "id_token", "secret", "client_secret",
-	"password", "passwd", "assertion", "mac_key", "api_key", "apikey", "signature",
+	"key", "token", "accesstoken", "refreshtoken", "idtoken", "authtoken", "sessiontoken",
+	"oauthtoken", "oauthtokensecret", "secret", "clientsecret", "secretkey", "privatekey",
+	"password", "passwd", "assertion", "clientassertion", "mackey", "apikey", "signature",
 }
 
-func isSecretName(name string) bool {
-	return slices.Contains(secretNames, strings.ReplaceAll(strings.ToLower(name), "-", "_"))
+// plainName is a name without case and separators: accessToken is access_token.
+func plainName(name string) string {
+	return strings.NewReplacer("-", "", "_", "", ".", "").Replace(strings.ToLower(name))
 }
+
+func isSecretName(name string) bool { return slices.Contains(secretNames, plainName(name)) }
 
 func secretURL(u *url.URL) error {
 	if u.User != nil {
 		return fmt.Errorf("%w: the URL holds a user: let the Signer bring it", ErrSecret)
 	}
-	for name := range u.Query() {
-		if isSecretName(name) {
+	for name, value := range pairs(u.RawQuery) {
+		if value != "" && isSecretName(name) {
 			return fmt.Errorf("%w: the query of %s has a parameter %q: send it past the Recorder",
 				ErrSecret, u.Path, name)
 		}
@@ -35,32 +43,110 @@ func secretURL(u *url.URL) error {
 	return nil
 }
 
-// secretAnswer looks for secrets in what is about to be written.
-func secretAnswer(req *http.Request, resp *http.Response, e *recorded, body []byte) error {
-	var value any
-	if json.Unmarshal(body, &value) == nil {
-		if name := secretMember(value); name != "" {
-			return fmt.Errorf("%w: the answer of %s has a member %q: send such calls past the "+
-				"Recorder", ErrSecret, req.URL.Path, name)
+// pairs are the names and values in a query, a form or a fragment. Other than by url.ParseQuery,
+// what is malformed is there too, and a semicolon ends a pair.
+func pairs(text string) map[string]string {
+	all := make(map[string]string)
+	for _, pair := range strings.FieldsFunc(text, func(c rune) bool {
+		return strings.ContainsRune("&;?", c)
+	}) {
+		name, value, _ := strings.Cut(pair, "=")
+		if plain, err := url.QueryUnescape(name); err == nil {
+			name = plain
+		}
+		if name = strings.Trim(name, "/ "); all[name] == "" {
+			all[name] = value
 		}
 	}
-	if u, err := url.Parse(resp.Header.Get("Location")); err == nil && secretURL(u) != nil {
-		return fmt.Errorf("%w: the Location that %s answers with holds one", ErrSecret,
-			req.URL.Path)
+	return all
+}
+
+// secretAnswer looks for secrets in what is about to be written.
+func secretAnswer(req *http.Request, resp *http.Response, e *recorded, body []byte) error {
+	path := req.URL.Path
+	if coding := resp.Header.Get("Content-Encoding"); len(body) > 0 && coding != "" &&
+		!strings.EqualFold(coding, "identity") {
+		return fmt.Errorf("%w: the answer of %s is compressed, and not looked into: leave "+
+			"Accept-Encoding to net/http", ErrSecret, path)
 	}
-	text, err := json.Marshal(e.Header)
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrSecret, err)
+	if name := secretIn(resp.Header.Get("Content-Type"), body); name != "" {
+		return fmt.Errorf("%w: the answer of %s has a member %q: send such calls past the "+
+			"Recorder", ErrSecret, path, name)
 	}
+	for _, location := range resp.Header["Location"] {
+		if isSecretLocation(location) {
+			return fmt.Errorf("%w: the Location that %s answers with holds one, or is malformed",
+				ErrSecret, path)
+		}
+	}
+	places := shown(e, body)
 	for _, secret := range carried(req, resp) {
-		for _, place := range [][]byte{[]byte(e.URL), text, body} {
-			if bytes.Contains(place, []byte(secret)) {
+		for _, text := range spellings(secret) {
+			if slices.ContainsFunc(places, func(place []byte) bool {
+				return bytes.Contains(place, []byte(text))
+			}) {
 				return fmt.Errorf("%w: %s repeats credentials in its URL or its answer", ErrSecret,
-					req.URL.Path)
+					path)
 			}
 		}
 	}
 	return nil
+}
+
+// shown are the texts of which a record consists, and what a URL is without its escapes.
+func shown(e *recorded, body []byte) [][]byte {
+	texts := []string{e.URL}
+	for _, values := range e.Header {
+		texts = append(texts, values...)
+	}
+	places := [][]byte{body}
+	for _, text := range texts {
+		places = append(places, []byte(text))
+		if plain, err := url.PathUnescape(text); err == nil {
+			places = append(places, []byte(plain))
+		}
+		if plain, err := url.QueryUnescape(text); err == nil {
+			places = append(places, []byte(plain))
+		}
+	}
+	return places
+}
+
+func isSecretLocation(location string) bool {
+	u, err := url.Parse(location)
+	if err != nil || secretURL(u) != nil {
+		return true
+	}
+	for name, value := range pairs(u.EscapedFragment()) {
+		if value != "" && isSecretName(name) {
+			return true
+		}
+	}
+	return false
+}
+
+// secretIn returns the name of what holds a secret in a body of JSON, of one value or several, or
+// in one that is a form or looks like one.
+func secretIn(contentType string, body []byte) string {
+	body = bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\ufeff")))
+	for d := json.NewDecoder(bytes.NewReader(body)); ; {
+		var value any
+		if d.Decode(&value) != nil {
+			break
+		}
+		if name := secretMember(value); name != "" {
+			return name
+		}
+	}
+	if !strings.HasPrefix(strings.ToLower(contentType), "application/x-www-form-urlencoded") &&
+		bytes.ContainsAny(body, " \t\r\n<>\"{") {
+		return ""
+	}
+	form := make(map[string]any)
+	for name, value := range pairs(string(body)) {
+		form[name] = value
+	}
+	return secretMember(form)
 }
 
 // secretMember returns the name of a member that holds text and is called like a secret.
@@ -76,7 +162,7 @@ func secretMember(value any) string {
 		for name, v := range value {
 			_, credentials := value["id"] // any other key is one of a map, or of a keyboard
 			if text, ok := v.(string); ok && text != "" && isSecretName(name) &&
-				(name != "key" || credentials) {
+				(plainName(name) != "key" || credentials) {
 				return name
 			}
 			if name := secretMember(v); name != "" {
@@ -87,36 +173,95 @@ func secretMember(value any) string {
 	return ""
 }
 
-// carried returns the credentials that are in fields of a request and its answer. Shorter ones than
-// 8 bytes are no secrets, or could not be told from other text.
+// spellings are how a service may repeat a secret.
+func spellings(secret string) []string {
+	quoted, _ := json.Marshal(secret) // a string always can be
+	return []string{
+		secret, url.QueryEscape(secret), url.PathEscape(secret), html.EscapeString(secret),
+		string(quoted[1 : len(quoted)-1]),
+		base64.RawStdEncoding.EncodeToString([]byte(secret)),
+		base64.RawURLEncoding.EncodeToString([]byte(secret)),
+		hex.EncodeToString([]byte(secret)),
+	}
+}
+
+// minSecret is the length, in bytes, from which on credentials are looked for: shorter ones could
+// not be told from other text.
+const minSecret = 8
+
+// carried returns the credentials that are in fields of a request and its answer.
 func carried(req *http.Request, resp *http.Response) []string {
 	var all []string
-	for _, line := range req.Header["Authorization"] {
-		list, err := authparam.Parse([]string{line})
-		if err != nil {
-			list = nil
-			all = append(all, strings.FieldsFunc(line, func(c rune) bool {
-				return strings.ContainsRune(" \t\",;", c)
-			})...)
+	for name, lines := range req.Header {
+		name = http.CanonicalHeaderKey(name)
+		if slices.Contains(harmless, name) || strings.HasPrefix(name, "If-") ||
+			strings.HasPrefix(name, "X-Forwarded-") {
+			continue
 		}
-		for _, c := range list {
-			if all = append(all, c.Token68); c.Token68 == "" && len(c.Params) == 0 {
-				all = append(all, c.Scheme) // which a token alone is taken for
-			}
-			for _, p := range c.Params {
-				if !slices.Contains(shownParams, p.Name) {
-					all = append(all, p.Value)
+		for _, line := range lines {
+			switch name {
+			case "Authorization", "Proxy-Authorization":
+				all = append(all, credentials(line)...)
+			case "Cookie":
+				for pair := range strings.SplitSeq(line, ";") {
+					all = append(all, cookieValue(pair))
 				}
+			default:
+				line = strings.TrimSpace(line)
+				_, word, _ := strings.Cut(line, " ") // behind a scheme
+				all = append(all, line, word)
 			}
 		}
 	}
-	if _, password, ok := req.BasicAuth(); ok {
+	for _, line := range resp.Header["Set-Cookie"] {
+		pair, _, _ := strings.Cut(line, ";")
+		all = append(all, cookieValue(pair))
+	}
+	return slices.DeleteFunc(all, func(s string) bool { return len(s) < minSecret })
+}
+
+// harmless are fields of requests that hold no credentials: a service may well repeat them. There
+// are also those that begin with If- and X-Forwarded-.
+var harmless = []string{
+	"Accept", "Accept-Charset", "Accept-Encoding", "Accept-Language", "Cache-Control",
+	"Connection", "Content-Encoding", "Content-Language", "Content-Length", "Content-Type", "Date",
+	"Expect", "Forwarded", "Idempotency-Key", "Origin", "Pragma", "Prefer", "Range", "Referer",
+	"Te", "Traceparent", "Tracestate", "Upgrade", "User-Agent", "Via", "X-Correlation-Id",
+	"X-Request-Id", "X-Requested-With",
+}
+
+func cookieValue(pair string) string {
+	name, value, ok := strings.Cut(strings.TrimSpace(pair), "=")
+	if !ok {
+		value = name
+	}
+	return strings.Trim(value, `"`)
+}
+
+// credentials are the secrets in an Authorization field.
+func credentials(line string) (all []string) {
+	list, err := authparam.Parse([]string{line})
+	if err != nil {
+		list = nil
+		all = strings.FieldsFunc(line, func(c rune) bool {
+			return strings.ContainsRune(" \t\",;", c)
+		})
+	}
+	for _, c := range list {
+		if all = append(all, c.Token68); c.Token68 == "" && len(c.Params) == 0 {
+			all = append(all, c.Scheme) // which a token alone is taken for
+		}
+		for _, p := range c.Params {
+			if !slices.Contains(shownParams, p.Name) {
+				all = append(all, p.Value)
+			}
+		}
+	}
+	basic := http.Request{Header: http.Header{"Authorization": {line}}}
+	if _, password, ok := basic.BasicAuth(); ok {
 		all = append(all, password)
 	}
-	for _, c := range append(req.Cookies(), resp.Cookies()...) {
-		all = append(all, c.Value)
-	}
-	return slices.DeleteFunc(all, func(s string) bool { return len(s) < 8 })
+	return all
 }
 
 // shownParams are parameters of credentials that are no secrets: a service may well repeat them.
