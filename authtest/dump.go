@@ -18,11 +18,16 @@ import (
 //	Authorization: Bearer CREDENTIALS
 //	Cookie: session=COOKIE
 //
-// An ext of a MAC stays as it is, being text of the program or a digest of the body. Secrets in the
+// A scheme is printed if a blank follows it, and the name of a cookie if an equals sign does. An
+// ext of a MAC stays as it is, being text of the program or a digest of the body. Secrets in the
 // target, in the body, or in a field with a name of its own are not known to be such.
 //
-// The body is read from GetBody, and left out if there is none. An error is that of GetBody.
+// The body is read from GetBody, and left out if there is none. Errors are that of GetBody, and that
+// there is no URL.
 func Dump(req *http.Request) (string, error) {
+	if req.URL == nil {
+		return "", errNoURL
+	}
 	var b strings.Builder
 	r := received(req)
 	fmt.Fprintf(&b, "%s %s HTTP/1.1\nHost: %s\n", r.Method, r.RequestURI, r.Host)
@@ -59,7 +64,11 @@ func plain(name, value string) string {
 	case "Cookie", "Set-Cookie":
 		var pairs []string
 		for pair := range strings.SplitSeq(value, ";") {
-			name, _, _ := strings.Cut(strings.TrimSpace(pair), "=")
+			name, _, ok := strings.Cut(strings.TrimSpace(pair), "=")
+			if !ok {
+				pairs = append(pairs, "COOKIE") // which has a value and no name
+				continue
+			}
 			pairs = append(pairs, name+"=COOKIE")
 		}
 		return strings.Join(pairs, "; ")
@@ -67,11 +76,15 @@ func plain(name, value string) string {
 	return value
 }
 
-// plainCredentials keeps the scheme and the names of the parameters.
+// plainCredentials keeps the scheme and the names of the parameters. A word alone is credentials
+// without their scheme.
 func plainCredentials(value string) string {
+	scheme, _, ok := strings.Cut(value, " ")
+	if !ok || !isToken(scheme) {
+		return "CREDENTIALS"
+	}
 	all, err := authparam.Parse([]string{value})
 	if err != nil || len(all) != 1 || len(all[0].Params) == 0 {
-		scheme, _, _ := strings.Cut(value, " ")
 		return scheme + " CREDENTIALS"
 	}
 	for i, p := range all[0].Params {
@@ -80,4 +93,11 @@ func plainCredentials(value string) string {
 		}
 	}
 	return all[0].String()
+}
+
+// isToken reports whether s is a token (RFC 9110, section 5.6.2).
+func isToken(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(c rune) bool {
+		return c <= ' ' || c >= 0x7f || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, c)
+	})
 }

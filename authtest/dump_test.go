@@ -57,6 +57,34 @@ func TestDump(t *testing.T) {
 	}
 }
 
+// What might be a token is not taken for a scheme, nor a cookie's value for its name.
+func TestDumpBareCredentials(t *testing.T) {
+	for _, tt := range []struct{ field, value, want string }{
+		{"Authorization", "canary-0123456789", "CREDENTIALS"},
+		{"Authorization", "canary-0123456789,x", "CREDENTIALS"},
+		{"Authorization", "canary-a,x b", "CREDENTIALS"},
+		{"Authorization", "canary-a=,b c", "CREDENTIALS"},
+		{"Authorization", "Token\tcanary-a", "CREDENTIALS"},
+		{"Authorization", " canary-a", "CREDENTIALS"},
+		{"Authorization", "", "CREDENTIALS"},
+		{"Authorization", "Token canary-a", "Token CREDENTIALS"},
+		{"Proxy-Authorization", "canary-a", "CREDENTIALS"},
+		{"Cookie", "canary-a", "COOKIE"},
+		{"Cookie", "a=canary-a; canary-b", "a=COOKIE; COOKIE"},
+	} {
+		req, _ := http.NewRequest("GET", page, nil)
+		req.Header.Set(tt.field, tt.value)
+		got, err := authtest.Dump(req)
+		want := tt.field + ": " + tt.want + "\n\n"
+		if err != nil || !strings.HasSuffix(got, "\n"+want) {
+			t.Errorf("got, %v, %s want %s", err, strings.ReplaceAll(got, "canary-", "C-"), want)
+		}
+	}
+	if _, err := authtest.Dump(new(http.Request)); err == nil {
+		t.Error("a request without a URL was dumped")
+	}
+}
+
 // What GetBody says is said on.
 func TestDumpBody(t *testing.T) {
 	broken := errors.New("broken")

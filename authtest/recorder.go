@@ -87,7 +87,7 @@ type recorded struct {
 // [ErrNotRecorded], wrapped, and those of the Base, of the file and of the bodies.
 func (r *Recorder) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.URL == nil {
-		return nil, errors.New("authtest: the request has no URL")
+		return nil, errNoURL
 	}
 	body, err := readBody(req.Body)
 	if err != nil {

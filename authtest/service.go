@@ -123,13 +123,15 @@ func (s *Service) Server() *httptest.Server {
 	return server
 }
 
+var errNoURL = errors.New("authtest: the request has no URL")
+
 // RoundTrip answers as a connection to s would.
 func (s *Service) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.Body != nil {
 		defer req.Body.Close()
 	}
 	if req.URL == nil {
-		return nil, errors.New("authtest: the request has no URL")
+		return nil, errNoURL
 	}
 	resp, err := s.answer(received(req))
 	if err != nil {
