@@ -85,7 +85,9 @@ func (t *Tripwire) check(req *http.Request) (*http.Request, error) {
 	}
 	key := &Key{Secret: c.Key, Algorithm: c.Algorithm}
 	e, err := explain(sent, key, v, t.Signer.Port, time.Time{})
-	sent.GetBody = req.GetBody
+	if sent != req { // which is the caller's, and may be read by others
+		sent.GetBody = req.GetBody
+	}
 	switch {
 	case err != nil:
 		return sent, because(ErrChanged, err)

@@ -175,6 +175,23 @@ func TestTripwireSources(t *testing.T) {
 	}
 }
 
+// The request is the caller's, who may look at it meanwhile: the race detector sees it.
+func TestTripwireLeavesTheRequest(t *testing.T) {
+	trip := &mac.Tripwire{Base: &wire{}, Signer: &mac.Signer{Source: testCreds}}
+	req := newRequest(t, "GET", secureURL)
+	if err := trip.Signer.Sign(req, testTime); err != nil {
+		t.Fatal(err)
+	}
+	looked := make(chan bool)
+	go func() { looked <- req.GetBody != nil }()
+	if _, err := trip.RoundTrip(req); err != nil {
+		t.Error(err)
+	}
+	if <-looked {
+		t.Error("a request without a body has got one")
+	}
+}
+
 // A proxy ends TLS, and the service behind it sees another scheme than its clients.
 func ExampleExplain() {
 	c := &mac.Credentials{ID: "h480djs93hd8", Key: []byte("489dks293j39")}
