@@ -22,8 +22,8 @@ import (
 // ext of a MAC stays as it is, being text of the program or a digest of the body. Secrets in the
 // target, in the body, or in a field with a name of its own are not known to be such.
 //
-// The body is read from GetBody, and left out if there is none. Errors are that of GetBody, and that
-// there is no URL.
+// The body is read from GetBody, and left out if there is none. Errors are that of GetBody, and
+// that there is no URL.
 func Dump(req *http.Request) (string, error) {
 	if req.URL == nil {
 		return "", errNoURL

@@ -8,8 +8,8 @@ import (
 // Faults say how a [Service] misbehaves. The zero value is one that does not. They add up, so that
 // a test can have an expiry and a wrong clock at once.
 type Faults struct {
-	// ExpireAfter is how many requests each set of credentials is good for; then they are refused
-	// as expired. 0: they end with their time.
+	// ExpireAfter is how many requests each set of credentials is good for, since it was handed
+	// out; then they are refused as expired. 0: they end with their time.
 	ExpireAfter int
 
 	// RevokeInFlight withdraws the credentials of that many requests while those are on their way:
@@ -17,7 +17,8 @@ type Faults struct {
 	RevokeInFlight int
 
 	// Lag and LagRequests make a replica that learns late of new credentials: it does not know them
-	// until they are so old, nor for the first so many requests that carry them.
+	// until they are so old, nor for the first so many requests that carry them since they were
+	// handed out.
 	Lag         time.Duration
 	LagRequests int
 
@@ -42,7 +43,8 @@ type Faults struct {
 	RepeatCredentials bool
 
 	// Rewrite changes requests before they are looked at, as a proxy in front of the service may:
-	// their Host, URL, Method and Header. The target follows from the URL. It may be called
+	// their Host, URL, Method and Header. The target follows from the URL. Which endpoint a request
+	// is for, and what Seen says of it, was decided by the path that was sent. It may be called
 	// concurrently. nil: they arrive as they were sent.
 	Rewrite func(*http.Request)
 
@@ -56,7 +58,8 @@ type Trouble struct {
 	// Times is how many requests it happens to, from the next one on. 0: all.
 	Times int
 
-	// Status is the answer, in place of the service's own, for instance 503. 0: its own.
+	// Status is the answer, in place of the service's own, for instance 503: a final status that
+	// allows a body, so neither 1xx nor 204 nor 304. 0: its own.
 	Status int
 
 	// RetryAfter is the field of that name in an answer that has a Status: rounded up to whole

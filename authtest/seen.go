@@ -19,7 +19,7 @@ type Seen struct {
 	// Refused counts the Requests that were refused, by the reason:
 	//
 	//	none       no credentials
-	//	malformed  credentials outside the grammar
+	//	malformed  a MAC outside the grammar
 	//	stale      a timestamp or a token that the clock of the service disagrees with
 	//	nonce      a nonce that was used before
 	//	expired    credentials that have ended

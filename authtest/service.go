@@ -43,7 +43,8 @@ type Service struct {
 	User     string
 	Password creds.Secret
 
-	// Lifetime is that of all credentials, in whole seconds. 0: an hour.
+	// Lifetime is that of all credentials that are handed out, in whole seconds: tokens of
+	// [Service.JWT] have that of their signer. 0: an hour.
 	Lifetime time.Duration
 
 	// Dialect is how requests with a MAC are read: mac.Draft01, or mac.WebOb for programs that talk
@@ -68,7 +69,9 @@ func (s *Service) core() *core {
 	return s.rest
 }
 
-// Set has s misbehave like f from now on, and in no other way. What f counts, it counts from zero.
+// Set has s misbehave like f from now on, and in no other way. The Times of f and its
+// RevokeInFlight count from now on; ExpireAfter and LagRequests count what each set of credentials
+// has been used for since it was handed out, before this call too.
 func (s *Service) Set(f Faults) {
 	c := s.core()
 	c.mu.Lock()
