@@ -23,6 +23,7 @@ const (
 	causeOrder     = "query order"
 	causeEncoding  = "query encoding"
 	causeAdded     = "added query"
+	causeTarget    = "target"
 	causeMethod    = "method"
 	causeKey       = "key"
 	causeAlgorithm = "algorithm"
@@ -44,9 +45,24 @@ const (
 // axes are what is tried: first what happens most.
 func (s *search) axes() []axis {
 	return []axis{
-		s.forwarded(), s.hosts(), s.ports(), s.dialects(), s.paths(), s.slashes(),
+		s.origins(), s.forwarded(), s.hosts(), s.ports(), s.dialects(), s.paths(), s.slashes(),
 		s.orders(), s.encodings(), s.keys(), s.methods(),
 	}
+}
+
+// origins takes away that of a target that is a whole URL, as clients send it to proxies alone.
+func (s *search) origins() axis {
+	if s.start.absolute == 0 {
+		return nil
+	}
+	return axis{{finding{causeTarget, "the path alone", "the target came as a whole URL: have it " +
+		"sent, or made by a test, as a path"},
+		func(t *trial) {
+			if t.path = t.path[t.absolute:]; t.path == "" {
+				t.path = "/"
+			}
+			t.absolute = 0
+		}}}
 }
 
 func at(host, port string) func(*trial) {

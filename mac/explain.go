@@ -36,6 +36,7 @@ type Explanation struct {
 	//	query order      the parameters had another order
 	//	query encoding   other characters of it were quoted
 	//	added query      there were fewer parameters, or none
+	//	target           it is a whole URL, and its path was signed
 	//	method           GET for HEAD, and the other way round
 	//	key              it was decoded, or encoded, or has a line feed too many
 	//	algorithm        the sender uses the other hash

@@ -15,7 +15,7 @@ type trial struct {
 
 // append writes the base string. It is nil if there is none.
 func (t *trial) append(dst []byte, h *header) []byte {
-	if len(t.path) == t.absolute {
+	if t.path == "" {
 		return nil
 	}
 	for _, part := range []string{t.path, t.query, t.prefix} {
