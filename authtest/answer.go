@@ -27,6 +27,7 @@ type visit struct {
 	entry   Entry
 	calls   bool // it is for credentials
 
+	shown    *grant // that of the MAC
 	cause    string // why the credentials are refused, where their verifier cannot tell
 	accepted bool
 	issued   bool // new credentials were handed out

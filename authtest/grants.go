@@ -177,43 +177,46 @@ type macDoor struct {
 	visit *visit
 }
 
-// macKey finds the key of an id. One that has ended is returned as one that has, and the Verifier
-// says so once it has found the MAC to be right.
+// macKey finds the key of an id. Whether it is still good is judged once the MAC is known to be
+// right, so that who does not have the key uses nothing up.
 func (v *visit) macKey(_ context.Context, id string) (*mac.Key, error) {
 	g := v.find(id)
 	if g == nil {
 		return nil, mac.ErrUnknownID
 	}
-	key := &mac.Key{Secret: creds.Secret(g.text), Identity: auth.Identity{Subject: g.subject}}
-	switch v.cause = v.judge(g); v.cause {
-	case "":
-	case "expired":
-		key.Identity.Expires = time.Unix(1, 0)
-	default:
-		return nil, mac.ErrUnknownID
-	}
-	return key, nil
+	v.shown = g
+	return &mac.Key{
+		Secret: creds.Secret(g.text), Identity: auth.Identity{Subject: g.subject},
+	}, nil
 }
 
 func (d *macDoor) Authenticate(req *http.Request) (*auth.Identity, error) {
+	v := d.visit
 	id, seconds, ok := stamped(req.Header)
-	if !ok {
-		return d.Verifier.Authenticate(req)
-	}
-	v, g := d.visit, d.visit.find(id)
 	skew := seconds - v.now().Unix()
-	if err := v.timely(g, skew); err != nil {
-		return nil, err
+	if ok {
+		if err := v.timely(v.find(id), skew); err != nil {
+			return nil, err
+		}
 	}
 	identity, err := d.Verifier.Authenticate(req)
-	if err == nil && g != nil {
-		v.mu.Lock()
-		if !g.skewed {
-			g.skew, g.skewed = skew, true
-		}
-		v.mu.Unlock()
+	if err != nil {
+		return nil, err
 	}
-	return identity, err
+	g := v.shown
+	switch v.cause = v.judge(g); v.cause {
+	case "":
+	case "expired":
+		return nil, mac.ErrExpired
+	default:
+		return nil, mac.ErrInvalid
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if ok && !g.skewed {
+		g.skew, g.skewed = skew, true
+	}
+	return identity, nil
 }
 
 // timely judges how far a timestamp is off.
