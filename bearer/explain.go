@@ -26,8 +26,11 @@ import (
 // that one side decodes the key. It is for a log that is turned on for the purpose, or for a test,
 // and not for the answer: it names claims of a genuine token. Of the token itself, and of keys, it
 // shows nothing. It does what [Verifier.Authenticate] does, which is to ask Keys, Revoked and
-// Groups of v, and nobody else.
+// Groups of v, and nobody else. A nil v means the zero Verifier, which has no Keys.
 func Explain(req *http.Request, v *Verifier) string {
+	if v == nil {
+		v = new(Verifier)
+	}
 	p, err := v.place()
 	if err != nil {
 		return err.Error()

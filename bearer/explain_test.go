@@ -240,3 +240,14 @@ func ExampleExplain() {
 	// the signature would match with the key decoded from base64:
 	// one side converts the key, and both have to use it as it is
 }
+
+func TestExplainWithoutAVerifier(t *testing.T) {
+	token := mint(t, hmacKey, nil, map[string]any{"exp": time.Now().Add(time.Hour).Unix()})
+	for _, header := range []http.Header{nil, fields("Authorization", "Bearer "+token)} {
+		req := &http.Request{Header: header}
+		got := bearer.Explain(req, nil)
+		if want := bearer.Explain(req, new(bearer.Verifier)); got != want || got == "" {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
