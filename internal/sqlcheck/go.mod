@@ -4,7 +4,7 @@ go 1.26.0
 
 require (
 	github.com/countersign-go/countersign v0.0.0
-	github.com/jackc/pgx/v5 v5.12.0
+	github.com/jackc/pgx/v5 v5.13.0
 	github.com/mattn/go-sqlite3 v1.14.53
 	golang.org/x/crypto v0.59.0
 )
