@@ -1,7 +1,6 @@
 package authtest
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"net/http"
@@ -38,6 +37,10 @@ func (s *Service) answer(req *http.Request) (*http.Response, error) {
 	v := s.core().arrive(s, req)
 	body := &counter{ReadCloser: req.Body}
 	req.Body = body
+	if v.answersEarly(req) {
+		return v.early(req, body)
+	}
+	defer body.Close()
 	resp, err := v.run(req)
 	v.entry.Body = body.n.Load()
 	if err == nil {
@@ -86,11 +89,8 @@ func (v *visit) leave() {
 }
 
 func (v *visit) run(req *http.Request) (*http.Response, error) {
-	if err := wait(req.Context(), v.trouble.Delay); err != nil {
+	if err := v.reach(req); err != nil {
 		return nil, err
-	}
-	if v.trouble.LoseRequest {
-		return nil, errClosed
 	}
 	w := httptest.NewRecorder()
 	if v.trouble.Status != 0 {
@@ -108,10 +108,20 @@ func (v *visit) run(req *http.Request) (*http.Response, error) {
 	case req.Method == http.MethodHead:
 		resp.Body = http.NoBody
 	case v.trouble.Drip > 0:
-		resp.Body = &drip{req: req, every: v.trouble.Drip,
-			rest: bytes.NewReader(w.Body.Bytes())}
+		resp.Body = &drip{req: req, every: v.trouble.Drip, rest: w.Body}
 	}
 	return resp, nil
+}
+
+// reach is what happens to req on its way to the service.
+func (v *visit) reach(req *http.Request) error {
+	if err := wait(req.Context(), v.trouble.Delay); err != nil {
+		return err
+	}
+	if v.trouble.LoseRequest {
+		return errClosed
+	}
+	return nil
 }
 
 // fail answers in place of the service.
@@ -170,6 +180,9 @@ func (v *visit) serve(w http.ResponseWriter, req *http.Request) {
 		fallthrough
 	default:
 		guard.Stack = auth.Stack{v.macs(), v.tokens()}
+		if v.trouble.EarlyAnswer {
+			next = answerFirst(next)
+		}
 	}
 	guard.Handler(next).ServeHTTP(w, req)
 }

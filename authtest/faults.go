@@ -73,6 +73,11 @@ type Trouble struct {
 	// Delay is how long it takes before the request is looked at.
 	Delay time.Duration
 
+	// EarlyAnswer has an accepted request answered with status 200 before its body was read, as a
+	// handler does that answers while it reads. What Service.Handler writes follows. HEAD, calls
+	// for credentials, and requests with a Status or a Drip are answered as ever.
+	EarlyAnswer bool
+
 	// Drip is how long it takes before each byte of the body of the answer.
 	Drip time.Duration
 }

@@ -23,9 +23,9 @@ import (
 // tokens as the real one does, hands out credentials, and misbehaves when [Service.Set] says so.
 //
 // It is an [http.RoundTripper], which takes the place of the network: requests to any host reach
-// it, https or not. It opens no socket, starts no goroutine and waits by package time alone, so
-// that it works in a bubble of testing/synctest, where hours take no time. It is an [http.Handler]
-// as well, and [Service.Server] listens on a socket where a test needs one.
+// it, https or not. It opens no socket and waits by package time alone, so that it works in a
+// bubble of testing/synctest, where hours take no time. It is an [http.Handler] as well, and
+// [Service.Server] listens on a socket where a test needs one.
 //
 //	POST /provision   MAC credentials for User and Password, sent as HTTP Basic
 //	POST /token       a bearer token for the same, as Basic or as a form
@@ -130,15 +130,18 @@ var errNoURL = errors.New("authtest: the request has no URL")
 
 // RoundTrip answers as a connection to s would.
 func (s *Service) RoundTrip(req *http.Request) (*http.Response, error) {
-	if req.Body != nil {
-		defer req.Body.Close()
-	}
 	if req.URL == nil {
+		if req.Body != nil {
+			_ = req.Body.Close()
+		}
 		return nil, errNoURL
 	}
 	resp, err := s.answer(received(req))
 	if err != nil {
 		return nil, err
+	}
+	if b, ok := resp.Body.(*streamBody); ok {
+		b.start()
 	}
 	resp.Request = req
 	return resp, nil
@@ -153,10 +156,19 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 	defer resp.Body.Close()
 	maps.Copy(w.Header(), resp.Header)
+	early, isEarly := resp.Body.(*streamBody)
+	if isEarly {
+		// Over HTTP/1, a handler that has begun to answer cannot read on otherwise.
+		_ = http.NewResponseController(w).EnableFullDuplex()
+	}
 	w.WriteHeader(resp.StatusCode)
 	var to io.Writer = w
-	if _, ok := resp.Body.(*drip); ok {
+	if _, drips := resp.Body.(*drip); drips || isEarly {
 		to = flushing{w}
+	}
+	if isEarly {
+		_ = http.NewResponseController(w).Flush()
+		early.start()
 	}
 	_, _ = io.Copy(to, resp.Body)
 }

@@ -1,7 +1,6 @@
 package authtest
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"io"
@@ -65,7 +64,7 @@ func wait(ctx context.Context, d time.Duration) error {
 type drip struct {
 	req   *http.Request // who gives it up must not go on waiting
 	every time.Duration
-	rest  *bytes.Reader
+	rest  io.Reader
 }
 
 func (d *drip) Read(p []byte) (int, error) {
