@@ -35,11 +35,15 @@ var directions = map[string][]string{
 
 var scheme = []string{"auth", "creds", "portal"}
 
-// leaves are the internal packages. They import the standard library alone, and everybody may
-// import them, except that auth and transport, which know no scheme, take only those named here.
+// leaves are the internal packages. They import the standard library alone, and all packages may
+// import them. A package that is listed here imports only those leaves: auth and transport, which
+// know no scheme, and the leaves that are built on others.
 var leaves = map[string][]string{
-	"auth":      {"internal/authparam"},
-	"transport": {"internal/authparam", "internal/recovery", "internal/rewind"},
+	"auth": {"internal/authparam"},
+	"transport": {
+		"internal/authparam", "internal/origin", "internal/recovery", "internal/rewind",
+	},
+	"internal/fetch": {"internal/origin"},
 }
 
 // foreign names the only packages of other modules that standalone packages may import. Locks of
@@ -124,6 +128,8 @@ func TestImportFindings(t *testing.T) {
 		{"transport and fetch", "transport/x.go", module + "/internal/fetch", "internal/fetch"},
 		{"auth imports creds", "auth/x.go", module + "/creds", "must not import creds"},
 		{"leaf imports a package", "internal/x/x.go", module + "/creds", "must not import creds"},
+		{"leaf on a leaf", "internal/fetch/x.go", module + "/internal/origin", ""},
+		{"any leaf", "internal/x/x.go", module + "/internal/origin", "must not import internal"},
 		{"schemes of authtest", "authtest/x.go", module + "/mac", ""},
 		{"authtest beside tests", "mac/x.go", module + "/authtest", "mac must not import authtest"},
 		{"an example imported", "mac/x.go", module + "/examples/x", "must not import examples/x"},
@@ -225,12 +231,12 @@ func mayImport(pkg, name string) bool {
 	if strings.HasPrefix(pkg, "examples/") {
 		return true
 	}
-	if internal {
-		return false
-	}
 	if strings.HasPrefix(local(name), "internal/") {
 		allowed, limited := leaves[pkg]
-		return !limited || slices.Contains(allowed, local(name))
+		return !limited && !internal || slices.Contains(allowed, local(name))
+	}
+	if internal {
+		return false
 	}
 	allowed, listed := directions[pkg]
 	if !listed {

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -20,6 +19,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"github.com/countersign-go/countersign/internal/fetch"
+	"github.com/countersign-go/countersign/internal/origin"
 )
 
 const (
@@ -193,7 +193,7 @@ func (s *JWKS) fetch(ctx context.Context) (map[string]*Key, error) {
 	}
 	u, err := url.Parse(s.URL)
 	if err != nil || u.User != nil || u.Hostname() == "" ||
-		u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(u.Hostname())) {
+		u.Scheme != "https" && (u.Scheme != "http" || !origin.Of(u).Loopback()) {
 		return nil, errors.New("its URL is not like https://issuer.example/keys")
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL, nil)
@@ -210,13 +210,6 @@ func (s *JWKS) fetch(ctx context.Context) (map[string]*Key, error) {
 		return nil, err
 	}
 	return readKeySet(answer.Object, method)
-}
-
-// isLoopback reports whether a request stays on this machine. A name below localhost does not
-// count, since not every resolver keeps those local.
-func isLoopback(host string) bool {
-	addr, err := netip.ParseAddr(host)
-	return strings.EqualFold(host, "localhost") || err == nil && addr.Unmap().IsLoopback()
 }
 
 func readKeySet(object map[string]any, rsaMethod string) (map[string]*Key, error) {

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/countersign-go/countersign/internal/origin"
 )
 
 const (
@@ -194,7 +196,7 @@ func (j *JWT) Sign(req *http.Request, now time.Time) error {
 		return errNoURL
 	}
 	local := time.Now()
-	use := purpose{origin: originOf(req.URL)}
+	use := purpose{origin: origin.Of(req.URL)}
 	var claims jwt.MapClaims
 	if j.Claims != nil {
 		if claims, err = j.Claims(req); err != nil {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/countersign-go/countersign/creds"
 	"github.com/countersign-go/countersign/internal/fetch"
+	"github.com/countersign-go/countersign/internal/origin"
 )
 
 // A Login gets a token for a user and a password from the login view of a service. Its method Token
@@ -87,7 +88,7 @@ func (l *Login) target() (*url.URL, error) {
 			"login view")
 	case u.User != nil:
 		return nil, errors.New("bearer: Login.URL holds a user or password: set User and Password")
-	case u.Scheme == "http" && !isLoopback(u.Hostname()):
+	case u.Scheme == "http" && !origin.Of(u).Loopback():
 		return nil, errors.New("bearer: plain http would show the password on the way: use https " +
 			"for Login.URL")
 	}

@@ -1,10 +1,10 @@
 package bearer
 
 import (
-	"net/url"
-	"strings"
 	"sync"
 	"time"
+
+	"github.com/countersign-go/countersign/internal/origin"
 )
 
 const (
@@ -18,34 +18,9 @@ const (
 	youth = 5 * time.Second
 )
 
-// An origin is where a token may go (RFC 6454, section 4).
-type origin struct {
-	scheme, host, port string // port: "" for the default one
-}
-
-// originOf does not allocate for a URL in lower case.
-func originOf(u *url.URL) origin {
-	o := origin{strings.ToLower(u.Scheme), strings.ToLower(u.Hostname()), u.Port()}
-	if o.scheme == "https" && o.port == "443" || o.scheme == "http" && o.port == "80" {
-		o.port = ""
-	}
-	return o
-}
-
-func (o origin) String() string {
-	host := o.host
-	if strings.Contains(host, ":") {
-		host = "[" + host + "]"
-	}
-	if o.port != "" {
-		host += ":" + o.port
-	}
-	return o.scheme + "://" + host
-}
-
 // A purpose is what a token was made for.
 type purpose struct {
-	origin origin
+	origin origin.Origin
 	claims string // as JSON; "": none
 }
 

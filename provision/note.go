@@ -7,8 +7,8 @@ import (
 	"net/url"
 	"time"
 
-	"github.com/countersign-go/countersign/internal/fetch"
 	"github.com/countersign-go/countersign/internal/keep"
+	"github.com/countersign-go/countersign/internal/origin"
 )
 
 // noteTime is how long a call that has succeeded may wait for its clock offset to be stored.
@@ -22,7 +22,7 @@ const finishTime = 10 * time.Second
 // of which the answer may be a part, nobody waits.
 func (f *fetcher) moved(u *url.URL, offset time.Duration) {
 	f.mu.Lock()
-	f.offsets[fetch.Origin(u)] = offset
+	f.offsets[origin.Of(u).Long()] = offset
 	f.unsaved = true
 	noted := f.noted
 	if f.writers == 0 {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/countersign-go/countersign/internal/fetch"
+	"github.com/countersign-go/countersign/internal/origin"
 	"github.com/countersign-go/countersign/mac"
 )
 
@@ -32,7 +33,7 @@ type place struct {
 // placeOf names the record of an account at an endpoint. Where no name is chosen, it is one that
 // any Store can take: short, and of lower-case letters, digits, dots and hyphens.
 func placeOf(u *url.URL, account, name string) place {
-	text := fmt.Sprintf("%s %q %q mac", fetch.Origin(u), u.RequestURI(), account)
+	text := fmt.Sprintf("%s %q %q mac", origin.Of(u).Long(), u.RequestURI(), account)
 	sum := sha256.Sum256([]byte(text))
 	p := place{name: name, owner: hex.EncodeToString(sum[:16])}
 	if p.name != "" {
@@ -43,7 +44,7 @@ func placeOf(u *url.URL, account, name string) place {
 			return r
 		}
 		return '-'
-	}, strings.ToLower(u.Hostname()))
+	}, origin.Of(u).Host)
 	p.name = "mac-" + strings.Trim(host[:min(len(host), 64)], ".-") + "-" + p.owner
 	return p
 }
@@ -92,8 +93,8 @@ func (r *clientRecord) encode() ([]byte, error) {
 	if len(r.offsets) > 0 {
 		form.Offsets = make(map[string]int64)
 	}
-	for origin, offset := range r.offsets {
-		form.Offsets[origin] = offset.Milliseconds()
+	for at, offset := range r.offsets {
+		form.Offsets[at] = offset.Milliseconds()
 	}
 	data, err := json.Marshal(form)
 	if err != nil {
@@ -182,16 +183,16 @@ func offsetsOf(v any) (map[string]time.Duration, error) {
 	if !ok || len(object) > maxOffsets {
 		return nil, errForeign
 	}
-	for origin, v := range object {
-		u, err := url.Parse(origin)
-		if err != nil || fetch.Origin(u) != origin || u.Hostname() == "" {
+	for text, v := range object {
+		u, err := url.Parse(text)
+		if err != nil || origin.Of(u).Long() != text || u.Hostname() == "" {
 			return nil, errForeign
 		}
 		ms, err := integer(v, farthest.Milliseconds())
 		if err != nil {
 			return nil, err
 		}
-		offsets[origin] = time.Duration(ms) * time.Millisecond
+		offsets[text] = time.Duration(ms) * time.Millisecond
 	}
 	return offsets, nil
 }
@@ -226,9 +227,9 @@ func (r *clientRecord) current(now time.Time) *grant {
 func (r *clientRecord) with(offsets map[string]time.Duration) *clientRecord {
 	next := *r
 	next.offsets = maps.Clone(r.offsets)
-	for origin, offset := range offsets {
-		if _, known := next.offsets[origin]; known || len(next.offsets) < maxOffsets {
-			next.offsets[origin] = offset
+	for at, offset := range offsets {
+		if _, known := next.offsets[at]; known || len(next.offsets) < maxOffsets {
+			next.offsets[at] = offset
 		}
 	}
 	return &next

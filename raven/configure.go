@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
@@ -13,6 +12,8 @@ import (
 	"time"
 
 	"github.com/alexedwards/scs/v2"
+
+	"github.com/countersign-go/countersign/internal/origin"
 )
 
 const (
@@ -153,9 +154,7 @@ func isSafe(u *url.URL) bool {
 	if u.Scheme == "https" {
 		return true
 	}
-	host := u.Hostname()
-	address, err := netip.ParseAddr(host)
-	return u.Scheme == "http" && (host == "localhost" || err == nil && address.IsLoopback())
+	return u.Scheme == "http" && origin.Of(u).Loopback()
 }
 
 func (l *Login) configureLimits(set *settings) error {

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"slices"
 	"time"
+
+	"github.com/countersign-go/countersign/internal/origin"
 )
 
 // ByOrigin is a [Signer] for several services: each origin, written like
@@ -19,7 +21,7 @@ func (m ByOrigin) check() error {
 		return &ConfigError{"Signer", "is a ByOrigin without any origin"}
 	}
 	for _, text := range slices.Sorted(maps.Keys(m)) {
-		o, ok := parseOrigin(text)
+		o, ok := origin.Parse(text)
 		switch {
 		case !ok:
 			return notAnOrigin("Signer", text)
@@ -32,7 +34,7 @@ func (m ByOrigin) check() error {
 	return nil
 }
 
-func (m ByOrigin) signer(req *http.Request) Signer { return m[originOf(req.URL).String()] }
+func (m ByOrigin) signer(req *http.Request) Signer { return m[origin.Of(req.URL).String()] }
 
 // Sign signs with the Signer of req's origin.
 func (m ByOrigin) Sign(req *http.Request, now time.Time) error {

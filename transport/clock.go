@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/countersign-go/countersign/internal/origin"
 )
 
 // A Clock knows what time it is at each origin. The zero value is ready to use and everywhere says
@@ -20,9 +22,9 @@ type Clock struct {
 	// concurrently.
 	Moved func(u *url.URL, offset time.Duration)
 
-	mu       sync.Mutex                               // held to replace readings and watchers
-	watchers []func(*url.URL, time.Duration)          // never changed in place
-	readings atomic.Pointer[map[origin]*clockReading] // never changed in place; nil: none
+	mu       sync.Mutex                                      // guards replacements of the other two
+	watchers []func(*url.URL, time.Duration)                 // never changed in place
+	readings atomic.Pointer[map[origin.Origin]*clockReading] // never changed in place; nil: none
 }
 
 // A clockReading says that it was server there when it was local here.
@@ -42,7 +44,7 @@ func (r *clockReading) at(local time.Time) time.Time {
 
 // Now returns the time at the origin of u: the time of this machine where nothing was learned.
 func (c *Clock) Now(u *url.URL) time.Time {
-	return c.reading(originOf(u)).at(time.Now())
+	return c.reading(origin.Of(u)).at(time.Now())
 }
 
 // Set makes the origin of u differ from this machine by offset, from now on. An offset of zero
@@ -56,7 +58,7 @@ func (c *Clock) Set(u *url.URL, offset time.Duration) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.store(originOf(u), r)
+	c.store(origin.Of(u), r)
 }
 
 // Watch has f called whenever Moved is, and after it, as long as c is in use: it is for those who
@@ -69,7 +71,7 @@ func (c *Clock) Watch(f func(u *url.URL, offset time.Duration)) {
 	c.watchers = append(slices.Clip(c.watchers), f)
 }
 
-func (c *Clock) reading(o origin) *clockReading {
+func (c *Clock) reading(o origin.Origin) *clockReading {
 	m := c.readings.Load()
 	if m == nil {
 		return nil
@@ -78,8 +80,8 @@ func (c *Clock) reading(o origin) *clockReading {
 }
 
 // store is called with c.mu held.
-func (c *Clock) store(o origin, r *clockReading) {
-	next := make(map[origin]*clockReading)
+func (c *Clock) store(o origin.Origin, r *clockReading) {
+	next := make(map[origin.Origin]*clockReading)
 	if m := c.readings.Load(); m != nil {
 		maps.Copy(next, *m)
 	}
@@ -94,7 +96,7 @@ func (c *Clock) store(o origin, r *clockReading) {
 // learn publishes that it was server at o when it was local here, for a call that signed with
 // used. Where another call was faster and says the same, its reading stands, so that calls refused
 // at the same moment share one correction.
-func (c *Clock) learn(o origin, used *clockReading, server, local time.Time) *clockReading {
+func (c *Clock) learn(o origin.Origin, used *clockReading, server, local time.Time) *clockReading {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	current := c.reading(o)
@@ -111,7 +113,7 @@ func (c *Clock) learn(o origin, used *clockReading, server, local time.Time) *cl
 
 // accept notes that a server took a request signed with r. It puts r back where a call that failed
 // for other reasons has undone it in the meantime.
-func (c *Clock) accept(o origin, r *clockReading) {
+func (c *Clock) accept(o origin.Origin, r *clockReading) {
 	if r == nil || r.accepted.Load() {
 		return
 	}
@@ -130,7 +132,7 @@ func (c *Clock) accept(o origin, r *clockReading) {
 	}
 	tell := func(f func(*url.URL, time.Duration)) {
 		now := time.Now()
-		f(&url.URL{Scheme: o.scheme, Host: o.authority()}, r.at(now).Sub(now.Round(0)))
+		f(o.URL(), r.at(now).Sub(now.Round(0)))
 	}
 	if c.Moved != nil {
 		tell(c.Moved)
@@ -143,7 +145,7 @@ func (c *Clock) accept(o origin, r *clockReading) {
 }
 
 // undo takes r back, unless a request signed with it was accepted, or it has been replaced.
-func (c *Clock) undo(o origin, r *clockReading) {
+func (c *Clock) undo(o origin.Origin, r *clockReading) {
 	if r == nil {
 		return
 	}

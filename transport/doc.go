@@ -3,9 +3,10 @@
 //
 // # Where credentials go
 //
-// An origin is a scheme, a host and a port (RFC 9110, section 4.3.1). Requests are signed for the
-// origin that the caller addressed, and after redirects only while every hop stayed there: a hop
-// elsewhere has chosen the path of all that follow. Origins narrows that further. All other
+// An origin is a scheme, a host and a port (RFC 9110, section 4.3.1). Of hosts, only the case of
+// ASCII letters is ignored; a host that is not ASCII equals itself alone. Requests are signed for
+// the origin that the caller addressed, and after redirects only while every hop stayed there: a
+// hop elsewhere has chosen the path of all that follow. Origins narrows that further. All other
 // requests go out as the caller made them. Over plain http only loopback hosts are signed for, and
 // origins that the user listed with "http://".
 //

@@ -55,7 +55,7 @@ func (c *call) mend(resp *http.Response) bool {
 	}
 	c.record(resp, refusal.Cause)
 	c.observe(resp)
-	if refusal.Cause == "" || refusal.Cause == Unknown && !c.origin.private() {
+	if refusal.Cause == "" || refusal.Cause == Unknown && !private(c.origin) {
 		return c.stop("", nil)
 	}
 	hint := c.serverTime(resp, refusal.ServerTime, received)
@@ -184,7 +184,7 @@ type timeHint struct {
 // from another moment, is no hint.
 func (c *call) serverTime(resp *http.Response, stated, received time.Time) timeHint {
 	trip := received.Sub(c.sent)
-	if !c.origin.private() || resp.Header["Age"] != nil || trip > slowest {
+	if !private(c.origin) || resp.Header["Age"] != nil || trip > slowest {
 		return timeHint{}
 	}
 	if stated.IsZero() {

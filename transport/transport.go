@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/countersign-go/countersign/internal/origin"
 )
 
 // Reasons not to sign a request. It was not sent.
@@ -70,7 +72,7 @@ type settings struct {
 	refresher Refresher // these three nil where the Signer is none
 	reader    Reader
 	observer  Observer
-	origins   map[origin]bool // nil: any
+	origins   map[origin.Origin]bool // nil: any
 	clock     *Clock
 	refused   func(*http.Response) bool
 	logger    *slog.Logger
@@ -154,7 +156,7 @@ func isNil(s Signer) bool {
 }
 
 // parseOrigins returns where to sign, nil for anywhere.
-func (t *Transport) parseOrigins() (map[origin]bool, error) {
+func (t *Transport) parseOrigins() (map[origin.Origin]bool, error) {
 	m, several := t.Signer.(ByOrigin)
 	list := t.Origins
 	if several {
@@ -165,9 +167,9 @@ func (t *Transport) parseOrigins() (map[origin]bool, error) {
 			list = slices.Collect(maps.Keys(m))
 		}
 	}
-	var origins map[origin]bool
+	var origins map[origin.Origin]bool
 	for _, text := range list {
-		o, ok := parseOrigin(text)
+		o, ok := origin.Parse(text)
 		if !ok {
 			return nil, notAnOrigin("Origins", text)
 		}
@@ -175,7 +177,7 @@ func (t *Transport) parseOrigins() (map[origin]bool, error) {
 			return nil, &ConfigError{"Origins", fmt.Sprintf("has %q, which has no Signer", text)}
 		}
 		if origins == nil {
-			origins = make(map[origin]bool)
+			origins = make(map[origin.Origin]bool)
 		}
 		origins[o] = true
 	}
@@ -194,7 +196,7 @@ type call struct {
 	base   http.RoundTripper
 	req    *http.Request // the caller's: never written
 	body   *body
-	origin origin
+	origin origin.Origin
 
 	signed  *http.Request // the attempt under way
 	reading *clockReading // what it is signed by
@@ -222,16 +224,16 @@ func (c *call) admit() (sign bool, err error) {
 	if c.req.URL == nil {
 		return false, errors.New("transport: the request has no URL")
 	}
-	c.origin = originOf(c.req.URL)
+	c.origin = origin.Of(c.req.URL)
 	if c.origins != nil && !c.origins[c.origin] || !chainHolds(c.req, c.origin) {
 		return false, nil
 	}
 	switch {
 	case c.req.URL.User != nil:
 		return false, ErrUserInfo
-	case defaultPort(c.origin.scheme) == "" || c.origin.host == "":
+	case origin.DefaultPort(c.origin.Scheme) == "" || c.origin.Host == "":
 		return false, errors.New("transport: the URL is not one of http or https with a host")
-	case !c.origin.private() && !c.origins[c.origin]:
+	case !private(c.origin) && !c.origins[c.origin]:
 		return false, fmt.Errorf("%w (it goes to %s)", ErrPlainHTTP, c.origin)
 	}
 	return true, nil
@@ -316,7 +318,7 @@ func (c *call) sign(ctx context.Context) (signing, error) {
 func (c *call) closes() bool {
 	proto, known := c.t.protos.Load(c.origin)
 	if !known {
-		return c.origin.scheme == "http"
+		return c.origin.Scheme == "http"
 	}
 	return proto == 1
 }
@@ -344,7 +346,7 @@ func (c *call) send() (*http.Response, error) {
 	if r := resp.Request; r != nil && r != c.signed {
 		// A Base may send to another address than the URL's; only a redirect is another origin.
 		followed := r.Response != nil && r.Response != c.req.Response && r.URL != nil
-		if c.elsewhere = followed && originOf(r.URL) != c.origin; c.elsewhere {
+		if c.elsewhere = followed && origin.Of(r.URL) != c.origin; c.elsewhere {
 			return resp, nil
 		}
 		// A Base may also give an old answer again, with the trace of that.

@@ -6,12 +6,12 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/countersign-go/countersign/internal/origin"
 )
 
 const (
@@ -99,7 +99,7 @@ func DoUpTo(client *http.Client, req *http.Request, maxBody int) (*Answer, error
 	}
 	defer resp.Body.Close()
 	// A RoundTripper that follows redirects by itself has asked nobody.
-	if r := resp.Request; r != nil && r.URL != nil && Origin(r.URL) != Origin(req.URL) {
+	if r := resp.Request; r != nil && r.URL != nil && origin.Of(r.URL) != origin.Of(req.URL) {
 		return nil, &Error{Err: errOtherOrigin}
 	}
 	a := &Answer{Status: resp.StatusCode, Header: resp.Header, Received: time.Now()}
@@ -133,7 +133,7 @@ var (
 func allowed(next *http.Request, via []*http.Request) error {
 	first := via[0]
 	switch status := next.Response.StatusCode; {
-	case Origin(next.URL) != Origin(first.URL):
+	case origin.Of(next.URL) != origin.Of(first.URL):
 		return errOtherOrigin
 	case status != http.StatusTemporaryRedirect && status != http.StatusPermanentRedirect:
 		return errRedirect
@@ -154,21 +154,6 @@ func (t timely) Read(p []byte) (int, error) {
 		return 0, err
 	}
 	return t.body.Read(p)
-}
-
-// Origin returns the scheme, host and port of u, in lower case and with a default port spelled out,
-// so that two of the same origin (RFC 6454, section 4) are the same text. The text is a URL too.
-func Origin(u *url.URL) string {
-	scheme, port := strings.ToLower(u.Scheme), u.Port()
-	switch {
-	case port != "":
-	case scheme == "https":
-		port = "443"
-	case scheme == "http":
-		port = "80"
-	}
-	host := net.JoinHostPort(strings.ToLower(u.Hostname()), port)
-	return (&url.URL{Scheme: scheme, Host: host}).String()
 }
 
 // isPage recognises the web page of a login form or a captive portal, whose own error says more

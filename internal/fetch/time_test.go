@@ -2,7 +2,6 @@ package fetch_test
 
 import (
 	"net/http"
-	"net/url"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -97,26 +96,4 @@ func TestDeafBody_F5(t *testing.T) {
 			t.Errorf("%v after %v", e, took)
 		}
 	})
-}
-
-func TestOrigin(t *testing.T) {
-	for in, want := range map[string]string{
-		"https://User.Example/x?y#z":  "https://user.example:443",
-		"HTTP://user.example":         "http://user.example:80",
-		"https://user.example:8443/":  "https://user.example:8443",
-		"http://[::1]:8080/":          "http://[::1]:8080",
-		"http://[FE80::1%25eth0]:80/": "http://[fe80::1%25eth0]:80",
-	} {
-		u, err := url.Parse(in)
-		if err != nil {
-			t.Fatal(err)
-		}
-		got := fetch.Origin(u)
-		if got != want {
-			t.Errorf("%s: %s, want %s", in, got, want)
-		}
-		if u, err = url.Parse(got); err != nil || fetch.Origin(u) != got {
-			t.Errorf("%s cannot be read again: %v", got, err)
-		}
-	}
 }
