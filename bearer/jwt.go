@@ -15,6 +15,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/countersign-go/countersign/internal/origin"
+	"github.com/countersign-go/countersign/transport"
 )
 
 const (
@@ -306,10 +307,11 @@ func (j *JWT) Refresh(resp *http.Response) (again bool, err error) {
 }
 
 // Observe takes a Set-Cookie of the name of the Cookie out of resp; see [JWT].
-func (j *JWT) Observe(resp *http.Response) {
+func (j *JWT) Observe(resp *http.Response, _ transport.Outcome) error {
 	if j.Cookie != "" {
 		takeCookie(resp, j.Cookie)
 	}
+	return nil
 }
 
 // names reports whether aud, which is a text or a list of them (RFC 7519, section 4.1.3), holds

@@ -7,7 +7,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/countersign-go/countersign/creds"
-	"github.com/countersign-go/countersign/internal/recovery"
+	"github.com/countersign-go/countersign/transport"
 )
 
 var errNotOurs = errors.New("bearer: the request that was refused carries no token of this Signer")
@@ -37,27 +37,22 @@ func (s *Signer) Refresh(resp *http.Response) (again bool, err error) {
 	return false, err
 }
 
-// Observe tells Source that its new token was accepted, if resp ended a call that had been refused
-// with another one, and Source has a method Confirm(func(*oauth2.Token) bool), as a [creds.Cache]
-// does. With a Cookie, it also takes up what the answer says about it; see [Signer].
-func (s *Signer) Observe(resp *http.Response) {
+// Observe tells a Source that is a [creds.Confirmer] that its token mended a call. With a Cookie,
+// it also takes up the Set-Cookie fields of the answer; see [Signer].
+func (s *Signer) Observe(resp *http.Response, o transport.Outcome) error {
 	sent, err := s.sent(resp)
 	if err != nil {
-		return
+		return nil
 	}
-	if recovery.Mended(resp.Request) {
-		if c, ok := s.Source.(confirmer); ok {
+	if o == transport.OutcomeMended {
+		if c, ok := s.Source.(creds.Confirmer[*oauth2.Token]); ok {
 			c.Confirm(sent.is)
 		}
 	}
 	if s.Cookie != "" {
 		s.observeCookie(resp, sent)
 	}
-}
-
-// confirmer is a Source that wants to know that a token which replaced another was accepted.
-type confirmer interface {
-	Confirm(good func(*oauth2.Token) bool)
+	return nil
 }
 
 // A sentToken is what a request carried when it was sent. It answers for exactly that token, so

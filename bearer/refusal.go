@@ -7,12 +7,12 @@ import (
 	"time"
 
 	"github.com/countersign-go/countersign/internal/authparam"
+	"github.com/countersign-go/countersign/transport"
 )
 
-// The causes of package transport, which this one does not import.
 const (
-	causeUnknown    = "unknown"
-	causeCredential = "credential"
+	causeUnknown    = transport.Unknown
+	causeCredential = transport.Credential
 )
 
 // cookieScheme is the scheme of a challenge that asks for a cookie.

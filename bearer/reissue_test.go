@@ -40,7 +40,7 @@ func observed(t *testing.T, fields ...string) (*endpoint, *bearer.Tokens, *http.
 		t.Fatal(err)
 	}
 	resp := answer(req, 200, fields...)
-	s.Observe(resp)
+	observe(t, s, resp, transport.OutcomeAccepted)
 	synctest.Wait()
 	return e, tokens, resp
 }
@@ -147,7 +147,7 @@ func TestReissuedLate_F12(t *testing.T) {
 			for _, sent := range []string{"session=old", "", "other=token1"} {
 				req := newRequest(t, "https://a.example/")
 				req.Header.Set("Cookie", sent)
-				s.Observe(answer(req, 200, "Set-Cookie", line))
+				observe(t, s, answer(req, 200, "Set-Cookie", line), transport.OutcomeAccepted)
 				synctest.Wait()
 				wantToken(t, tokens, "token1")
 			}
@@ -214,7 +214,7 @@ func TestReissuedFetchedSlow(t *testing.T) {
 			t.Fatal(err)
 		}
 		start := time.Now()
-		s.Observe(answer(req, 200, "Set-Cookie", "session=next"))
+		observe(t, s, answer(req, 200, "Set-Cookie", "session=next"), transport.OutcomeAccepted)
 		wantToken(t, tokens, "first")
 		if time.Since(start) != 0 {
 			t.Error("it waited")

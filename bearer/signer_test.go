@@ -23,7 +23,20 @@ var (
 	_ transport.Refresher = (*bearer.Signer)(nil)
 	_ transport.Reader    = (*bearer.Signer)(nil)
 	_ transport.Observer  = (*bearer.Signer)(nil)
+
+	_ transport.Signer    = (*bearer.JWT)(nil)
+	_ transport.Refresher = (*bearer.JWT)(nil)
+	_ transport.Reader    = (*bearer.JWT)(nil)
+	_ transport.Observer  = (*bearer.JWT)(nil)
 )
+
+// observe has o observe an answer, which it must believe.
+func observe(t *testing.T, o transport.Observer, resp *http.Response, outcome transport.Outcome) {
+	t.Helper()
+	if err := o.Observe(resp, outcome); err != nil {
+		t.Error(err)
+	}
+}
 
 // A network is a RoundTripper in one function.
 type network func(*http.Request) (*http.Response, error)

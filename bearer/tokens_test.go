@@ -332,7 +332,7 @@ func TestRefreshFails(t *testing.T) {
 			t.Errorf("%s: got %v, %v", name, again, err)
 		}
 		if resp != nil {
-			fixed.Observe(resp)
+			observe(t, fixed, resp, transport.OutcomeMended)
 		}
 	}
 }

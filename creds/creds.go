@@ -19,6 +19,13 @@ type Rejecter[C any] interface {
 	Reject(bad func(C) bool)
 }
 
+// A Confirmer is a [Source] that wants to know that its credentials mended a call: one that had
+// been refused succeeded with credentials for which good reports true. Confirm may be called
+// concurrently, and good must not call back into the Source.
+type Confirmer[C any] interface {
+	Confirm(good func(C) bool)
+}
+
 // Static is a [Source] that always gives the same value.
 type Static[C any] struct{ Value C }
 

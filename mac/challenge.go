@@ -8,14 +8,14 @@ import (
 
 	"github.com/countersign-go/countersign/auth"
 	"github.com/countersign-go/countersign/internal/authparam"
+	"github.com/countersign-go/countersign/transport"
 )
 
-// The causes of package transport, which this one does not import.
 const (
-	causeUnknown    = "unknown"
-	causeStale      = "stale"
-	causeNonce      = "nonce"
-	causeCredential = "credential"
+	causeUnknown    = transport.Unknown
+	causeStale      = transport.Stale
+	causeNonce      = transport.Nonce
+	causeCredential = transport.Credential
 )
 
 // Challenge returns the challenge (section 4.1 of the draft) that answers err, an error of

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/countersign-go/countersign/creds"
-	"github.com/countersign-go/countersign/internal/recovery"
 	"github.com/countersign-go/countersign/mac"
 	"github.com/countersign-go/countersign/transport"
 )
@@ -90,10 +89,8 @@ func (c *cache) Confirm(good func(*mac.Credentials) bool) {
 }
 
 var (
-	_ creds.Rejecter[*mac.Credentials] = (*cache)(nil)
-	_ interface {
-		Confirm(good func(*mac.Credentials) bool)
-	} = (*creds.Cache[*mac.Credentials])(nil)
+	_ creds.Rejecter[*mac.Credentials]  = (*cache)(nil)
+	_ creds.Confirmer[*mac.Credentials] = (*creds.Cache[*mac.Credentials])(nil)
 )
 
 // answer is what a server gave to req, which s signed.
@@ -187,7 +184,7 @@ func TestForeignRequest(t *testing.T) {
 	c := &cache{now: testCreds, next: testCreds}
 	s := &mac.Signer{Source: c}
 	for _, line := range []string{"", "Basic eDp5", "MAC", `MAC id="i"`} {
-		req := recovery.Mark(newRequest(t, "GET", "http://example.com/"))
+		req := newRequest(t, "GET", "http://example.com/")
 		if line != "" {
 			req.Header.Set("Authorization", line)
 		}
@@ -195,16 +192,15 @@ func TestForeignRequest(t *testing.T) {
 		if again, err := s.Refresh(resp); again || err == nil {
 			t.Errorf("%q: %t, %v", line, again, err)
 		}
-		s.Observe(resp)
+		observe(t, s, resp, transport.OutcomeMended)
 	}
 	bad := answer(t, s, "http://example.com/")
-	bad.Request = recovery.Mark(bad.Request)
 	bad.Request.URL.Opaque = "//other"
 	for _, resp := range []*http.Response{{}, bad} {
 		if again, err := s.Refresh(resp); again || err == nil {
 			t.Errorf("%t, %v", again, err)
 		}
-		s.Observe(resp)
+		observe(t, s, resp, transport.OutcomeMended)
 	}
 	if _, err := new(mac.Signer).Refresh(bad); err == nil {
 		t.Error("no Source, no error")
@@ -218,20 +214,28 @@ func TestObserve(t *testing.T) {
 	c := &cache{now: testCreds}
 	s := &mac.Signer{Source: c}
 	resp := answer(t, s, "http://example.com/")
-	s.Observe(resp)
+	observe(t, s, resp, transport.OutcomeNone)
+	observe(t, s, resp, transport.OutcomeRefused)
 	if c.confirmed != nil {
 		t.Error("confirmed by a call that mended nothing")
 	}
-	mended := *resp
-	mended.Request = recovery.Mark(resp.Request)
-	s.Observe(&mended)
+	observe(t, s, resp, transport.OutcomeMended)
 	if c.confirmed != testCreds {
 		t.Error("not confirmed")
 	}
 	c.now, c.confirmed = &mac.Credentials{ID: testCreds.ID, Key: []byte("newer")}, nil
-	s.Observe(&mended)
+	observe(t, s, resp, transport.OutcomeMended)
 	if c.confirmed != nil {
 		t.Error("another credential was confirmed")
 	}
-	(&mac.Signer{Source: testCreds}).Observe(&mended) // a Source that does not want to know
+	// A Source that does not want to know.
+	observe(t, &mac.Signer{Source: testCreds}, resp, transport.OutcomeMended)
+}
+
+// observe has o observe an answer, which it must believe.
+func observe(t *testing.T, o transport.Observer, resp *http.Response, outcome transport.Outcome) {
+	t.Helper()
+	if err := o.Observe(resp, outcome); err != nil {
+		t.Error(err)
+	}
 }

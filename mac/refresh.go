@@ -5,7 +5,7 @@ import (
 	"net/http"
 
 	"github.com/countersign-go/countersign/creds"
-	"github.com/countersign-go/countersign/internal/recovery"
+	"github.com/countersign-go/countersign/transport"
 )
 
 // Refresh rejects the credentials that resp.Request was signed with, if Source can do so, and
@@ -37,30 +37,24 @@ func (s *Signer) Refresh(resp *http.Response) (again bool, err error) {
 	return false, err
 }
 
-// Observe tells Source that its new credentials were accepted, if resp ended a call that had been
-// refused with others, and Source has a method Confirm(func(*Credentials) bool), as a [creds.Cache]
-// does.
-func (s *Signer) Observe(resp *http.Response) {
-	if resp.Request == nil || !recovery.Mended(resp.Request) {
-		return
+// Observe tells a Source that is a [creds.Confirmer] that its credentials mended a call.
+func (s *Signer) Observe(resp *http.Response, o transport.Outcome) error {
+	if o != transport.OutcomeMended {
+		return nil
 	}
-	c, ok := s.Source.(confirmer)
+	c, ok := s.Source.(creds.Confirmer[*Credentials])
 	if !ok {
-		return
+		return nil
 	}
 	if sent, err := s.readSent(resp); err == nil {
 		c.Confirm(sent.madeWith)
 	}
+	return nil
 }
 
 // failer is a Source that can tell why it has no other credentials.
 type failer interface {
 	Err() error
-}
-
-// confirmer is a Source that wants to know that credentials which replaced others were accepted.
-type confirmer interface {
-	Confirm(good func(*Credentials) bool)
 }
 
 var errNotOurs = errors.New("mac: the request that was refused carries no header of this Signer")

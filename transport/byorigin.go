@@ -65,8 +65,9 @@ func (m ByOrigin) Read(resp *http.Response) Refusal {
 }
 
 // Observe tells the [Observer] of the origin of resp.Request.
-func (m ByOrigin) Observe(resp *http.Response) {
-	if o, ok := m.signer(resp.Request).(Observer); ok {
-		o.Observe(resp)
+func (m ByOrigin) Observe(resp *http.Response, o Outcome) error {
+	if s, ok := m.signer(resp.Request).(Observer); ok {
+		return s.Observe(resp, o)
 	}
+	return nil
 }

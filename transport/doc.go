@@ -16,7 +16,7 @@
 // # What happens on a refusal
 //
 // A refusal is status 401, unless Refused says otherwise. One call climbs these rungs, each at most
-// once, so it sends at most four requests:
+// once, so it sends at most four requests, or six while it waits for new credentials to be known:
 //
 //  1. Clock: the server says that the timestamp is stale, or its time is more than 5 s from the one
 //     signed with. The request is signed again by the server's clock, with the same credentials.
@@ -25,7 +25,8 @@
 //  2. Nonce: the server says that the nonce was seen before, as happens when net/http repeats a
 //     request on a new connection. The request is signed again, with the same credentials.
 //  3. Credentials: the Signer replaces those that were refused ([Refresher]), and the request is
-//     signed again, still by the server's clock.
+//     signed again, still by the server's clock. If they are so new that the server may not know
+//     them yet, the Signer waits instead, and this rung may be climbed twice more.
 //  4. Otherwise the refusal goes to the caller, as a response. [History] tells what was tried and
 //     why it ended.
 //
@@ -44,6 +45,5 @@
 //
 // # Writing a Signer
 //
-// A scheme implements [Signer], and what it can of [Refresher], [Reader] and [Observer]. None of
-// them mentions a type of this package, so that a scheme need not import it.
+// A scheme implements [Signer], and what it can of [Refresher], [Reader] and [Observer].
 package transport

@@ -12,17 +12,20 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/countersign-go/countersign/internal/recovery"
 )
 
-// The rungs of the ladder, each climbed at most once in a call.
+// The rungs of the ladder. Each is climbed at most once in a call, except that young credentials
+// may be sent again.
 const (
 	clockRung      = iota // sign again by the server's clock
 	nonceRung             // sign again with another nonce
 	credentialRung        // sign again with other credentials
 	rungs
 )
+
+// maxYoung is how often credentials that are young may be sent again, beyond the first time that
+// the credential rung is climbed.
+const maxYoung = 2
 
 const (
 	// tolerance is how far clocks may differ before that is taken for the reason of a refusal.
@@ -54,7 +57,7 @@ func (c *call) mend(resp *http.Response) bool {
 		refusal = c.reader.Read(resp)
 	}
 	c.record(resp, refusal.Cause)
-	c.observe(resp)
+	c.observe(resp, OutcomeRefused)
 	if refusal.Cause == "" || refusal.Cause == Unknown && !private(c.origin) {
 		return c.stop("", nil)
 	}
@@ -65,7 +68,7 @@ func (c *call) mend(resp *http.Response) bool {
 // climb chooses a rung and does what it takes, if that is possible.
 func (c *call) climb(resp *http.Response, cause Cause, hint timeHint, whole bool) bool {
 	rung := c.rung(cause, hint)
-	if c.climbed[rung] || c.trace.sent.Load() >= maxSends {
+	if c.spent(rung) {
 		return c.stop("budget", nil)
 	}
 	if rung == clockRung && hint.known {
@@ -74,7 +77,7 @@ func (c *call) climb(resp *http.Response, cause Cause, hint timeHint, whole bool
 	if !whole {
 		return c.stop("body", nil)
 	}
-	c.climbed[rung] = true
+	c.climbed[rung]++
 	rest := discard(c.ctx, resp.Body)
 	resp.Body = rest.reader()
 	if rung == credentialRung {
@@ -86,6 +89,7 @@ func (c *call) climb(resp *http.Response, cause Cause, hint timeHint, whole bool
 		if !again {
 			return c.stop("fetch", err)
 		}
+		c.young = errors.Is(err, ErrYoung)
 	}
 	a, err := c.signAnew(c.ctx)
 	if err != nil {
@@ -101,6 +105,18 @@ func (c *call) climb(resp *http.Response, cause Cause, hint timeHint, whole bool
 		return c.stop("body", err)
 	}
 	return true
+}
+
+// spent reports whether a rung may not be climbed again in this call.
+func (c *call) spent(rung int) bool {
+	climbs, sends := 1, int32(maxSends)
+	if c.young {
+		sends += maxYoung
+		if rung == credentialRung {
+			climbs += maxYoung
+		}
+	}
+	return c.climbed[rung] >= climbs || c.trace.sent.Load() >= sends
 }
 
 // sameAs reports whether next says the same as the request that was sent.
@@ -130,29 +146,37 @@ func (c *call) stopAsking(resp *http.Response) bool {
 func (c *call) accept(resp *http.Response) {
 	// An answer that tells of an error may come from something in front of the service, and proves
 	// neither the time nor the credentials.
-	proof := resp.StatusCode < http.StatusBadRequest
-	if proof {
-		c.clock.accept(c.origin, c.reading)
+	outcome := OutcomeNone
+	if resp.StatusCode < http.StatusBadRequest {
+		outcome = OutcomeAccepted
+		if c.climbed[credentialRung] > 0 {
+			outcome = OutcomeMended
+		}
 	}
+	recovered := c.trace != nil || c.below != nil
 	switch {
-	case c.trace != nil || c.below != nil:
+	case recovered:
 		c.record(resp, "")
-		c.logger.Info("request recovered", "origin", c.origin.String(), "status", resp.StatusCode,
-			"cause", c.trace.attempts[0].Cause, "attempts", len(c.trace.attempts))
 	case traceOf(c.req.Context()) != nil && c.inside() == nil:
 		c.startTrace(resp) // the context is that of an earlier call, and so is the trace in it
 	}
-	if proof && c.climbed[credentialRung] {
-		resp.Request = recovery.Mark(resp.Request)
+	if c.observe(resp, outcome); c.forged != nil {
+		return
 	}
-	c.observe(resp)
+	if outcome != OutcomeNone {
+		c.clock.accept(c.origin, c.reading)
+	}
+	if recovered {
+		c.logger.Info("request recovered", "origin", c.origin.String(), "status", resp.StatusCode,
+			"cause", c.trace.attempts[0].Cause, "attempts", len(c.trace.attempts))
+	}
 }
 
 // rung chooses the cheapest thing that may help. A time that is off comes first whatever the reason
 // given: it would spoil the other attempts too.
 func (c *call) rung(cause Cause, hint timeHint) int {
 	switch {
-	case cause == Stale, hint.off && !c.climbed[clockRung]:
+	case cause == Stale, hint.off && c.climbed[clockRung] == 0:
 		return clockRung
 	case cause == Nonce:
 		return nonceRung

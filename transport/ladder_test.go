@@ -12,7 +12,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/countersign-go/countersign/internal/recovery"
 	"github.com/countersign-go/countersign/transport"
 )
 
@@ -197,8 +196,8 @@ func TestClockAndCredential(t *testing.T) {
 				t.Errorf("%d requests, %d refreshes; want 3 and 1",
 					server.requests(), signer.refreshes)
 			}
-			if !recovery.Mended(resp.Request) {
-				t.Error("the request that mended the call does not say so")
+			if o := signer.outcome(); o != transport.OutcomeMended {
+				t.Errorf("the outcome is %v, want OutcomeMended", o)
 			}
 		})
 	}
@@ -274,8 +273,8 @@ func TestStop_F1(t *testing.T) {
 			if string(body) != "body of the answer" || err != nil {
 				t.Errorf("the body of the refusal is %q, %v", body, err)
 			}
-			if recovery.Mended(resp.Request) {
-				t.Error("a refused request counts as mended")
+			if o, ok := test.signer.(*token); ok && o.outcome() != transport.OutcomeRefused {
+				t.Errorf("the outcome is %v, want OutcomeRefused", o.outcome())
 			}
 		})
 	}
@@ -638,10 +637,15 @@ func (cancelled) Refresh(resp *http.Response) (bool, error) {
 	return false, context.Cause(resp.Request.Context())
 }
 
-// A server error after a fetch does not prove that the fetch has helped.
-func TestErrorMendsNothing_F14(t *testing.T) {
-	for status, want := range map[int]bool{200: true, 304: true, 404: false, 503: false} {
-		rt := &transport.Transport{Signer: &token{},
+// A server error after a fetch does not prove that the fetch has helped, and a later call with the
+// same context mends nothing.
+func TestOutcome_F14(t *testing.T) {
+	for status, want := range map[int]transport.Outcome{
+		200: transport.OutcomeMended, 304: transport.OutcomeMended,
+		404: transport.OutcomeNone, 503: transport.OutcomeNone,
+	} {
+		signer := &token{}
+		rt := &transport.Transport{Signer: signer,
 			Base: base(func(req *http.Request) (*http.Response, error) {
 				if id, _, _ := credentials(req); id == "id0" {
 					return answer(401)
@@ -649,13 +653,16 @@ func TestErrorMendsNothing_F14(t *testing.T) {
 				return answer(status)
 			})}
 		resp, err := get(rt, "https://a.example/")
-		if err != nil || recovery.Mended(resp.Request) != want {
-			t.Errorf("%d: %v, mended: %v", status, err, !want)
+		if err != nil || signer.outcome() != want {
+			t.Errorf("%d: %v, outcome %v, want %v", status, err, signer.outcome(), want)
 		}
 		ctx := resp.Request.Context()
 		again, _ := http.NewRequestWithContext(ctx, "GET", "https://a.example/", nil)
-		if recovery.Mended(again) {
-			t.Error("a later request with the same context counts as mended too")
+		if want == transport.OutcomeMended {
+			want = transport.OutcomeAccepted
+		}
+		if _, err := rt.RoundTrip(again); err != nil || signer.outcome() != want {
+			t.Errorf("%d: %v, then outcome %v, want %v", status, err, signer.outcome(), want)
 		}
 	}
 }

@@ -21,6 +21,8 @@ type token struct {
 	failing   error
 	signed    []*http.Request
 	observed  []int
+	outcomes  []transport.Outcome
+	distrusts func(*http.Response) error // nil: nothing
 }
 
 func (s *token) Sign(req *http.Request, now time.Time) error {
@@ -63,10 +65,22 @@ func (s *token) Read(resp *http.Response) transport.Refusal {
 	return r
 }
 
-func (s *token) Observe(resp *http.Response) {
+func (s *token) Observe(resp *http.Response, o transport.Outcome) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.observed = append(s.observed, resp.StatusCode)
+	s.outcomes = append(s.outcomes, o)
+	if s.distrusts != nil {
+		return s.distrusts(resp)
+	}
+	return nil
+}
+
+// outcome returns the latest one.
+func (s *token) outcome() transport.Outcome {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.outcomes[len(s.outcomes)-1]
 }
 
 // credentials reads what Sign wrote.

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"errors"
 	"net/http"
 	"time"
 )
@@ -27,9 +28,17 @@ func (f SignerFunc) Sign(req *http.Request, now time.Time) error { return f(req,
 // they are still the ones in use, and reports whether the Signer now has others, so that signing
 // again is worth it. It may block for a fetch, within the context of resp.Request. resp.Body holds
 // at most the first 64 KiB and may be read.
+//
+// Refresh also reports true after it waited for a server that may not know new credentials yet, and
+// dropped nothing. It is called once in a call. If it reports true together with [ErrYoung], it is
+// called again when the next attempt is refused too, three times in all.
 type Refresher interface {
 	Refresh(resp *http.Response) (again bool, err error)
 }
+
+// ErrYoung is what [Refresher].Refresh returns together with true if the credentials that are sent
+// next are so new that the server may not know them yet.
+var ErrYoung = errors.New("transport: the credentials are so new that the server may not know them")
 
 // A Reader is a [Signer] that understands the refusals of its scheme. Read looks at a refusal,
 // mostly at its WWW-Authenticate field (RFC 9110, section 11.6.1), and changes nothing, not even by
@@ -39,10 +48,30 @@ type Reader interface {
 }
 
 // An Observer is a [Signer] that is told of every answer to a request it signed, refusals included,
-// before the caller sees it. Observe must not read the body.
+// before the caller sees it. Observe must not read the body; it may replace resp.Body by one that
+// checks the answer while the caller reads it. If Observe returns an error, the answer is not what
+// it claims to be, and the caller gets that error in its place. The error of an answer that the
+// caller would not get, since the request is sent again, is ignored.
+//
+// In one attempt, Read comes first, then Observe, Refresh and Sign.
 type Observer interface {
-	Observe(resp *http.Response)
+	Observe(resp *http.Response, o Outcome) error
 }
+
+// An Outcome says what an answer tells of the credentials that the request carried.
+type Outcome int
+
+const (
+	// OutcomeNone is an answer that tells nothing of them: an error other than a refusal, such as a
+	// 404 or 503, may come from something in front of the service.
+	OutcomeNone Outcome = iota
+	// OutcomeRefused is a refusal.
+	OutcomeRefused
+	// OutcomeAccepted is an answer with a status below 400.
+	OutcomeAccepted
+	// OutcomeMended is OutcomeAccepted, after credentials were refused earlier in the same call.
+	OutcomeMended
+)
 
 // A Refusal is what a [Reader] made of an answer: why the request was refused and, where the answer
 // tells, what time it is there. A zero ServerTime means that it does not.

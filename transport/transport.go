@@ -36,7 +36,8 @@ func (e *ConfigError) Error() string { return "transport: " + e.Field + " " + e.
 
 // A Transport is an [http.RoundTripper] that signs. It sends the caller's request signed, and when
 // the server refuses it for its timestamp, its nonce or its credentials, it mends that and sends
-// again: at most once for each of the three. The package comment tells the rules.
+// again: once for each of the three, and twice more while new credentials are not known to the
+// server yet. The package comment tells the rules.
 //
 // The fields must not be changed after the first request. A Transport is safe for concurrent use.
 type Transport struct {
@@ -81,7 +82,8 @@ type settings struct {
 
 // RoundTrip signs req and sends it. The answer of the server is never turned into an error,
 // whatever its status; [History] tells what was tried for it. Errors are those of the Base, of the
-// Signer when it has no credentials at all, and of requests that must not be signed.
+// Signer when it has no credentials at all, of an [Observer] that does not believe the answer, and
+// of requests that must not be signed.
 //
 // The Request of the response is the one that was sent, with its credentials: look at it, but do
 // not log it or send it again. The body of a refusal that could not be mended ends after 64 KiB
@@ -103,7 +105,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	for err == nil {
 		var resp *http.Response
 		if resp, err = c.send(); err == nil && !c.mend(resp) {
-			return resp, nil
+			return c.result(resp)
 		}
 	}
 	return nil, err
@@ -211,7 +213,9 @@ type call struct {
 	trace   *trace          // nil until an attempt was refused
 	ctx     context.Context // carries trace
 	below   []Attempt       // what a Transport that is the Base had to do for this attempt
-	climbed [rungs]bool
+	climbed [rungs]int
+	young   bool          // the credentials that are sent now may be too new for the server
+	forged  error         // of the Observer, about the latest answer
 	learned *clockReading // what it is signed by from now on; nil: by what the Clock says
 	unasked bool          // the server does not know Expect
 }
@@ -329,7 +333,7 @@ func (c *call) send() (*http.Response, error) {
 		c.trace.sending.Store(true)
 		defer c.trace.sending.Store(false)
 	}
-	c.sent = time.Now()
+	c.sent, c.forged = time.Now(), nil
 	resp, err := c.base.RoundTrip(c.signed)
 	if err != nil {
 		return nil, err
@@ -358,10 +362,21 @@ func (c *call) send() (*http.Response, error) {
 	return resp, nil
 }
 
-func (c *call) observe(resp *http.Response) {
+// observe tells the Observer of an answer. An error is kept for the case that the caller would get
+// this answer.
+func (c *call) observe(resp *http.Response, o Outcome) {
 	if c.observer != nil {
-		c.observer.Observe(resp)
+		c.forged = c.observer.Observe(resp, o)
 	}
+}
+
+// result returns the last answer, or the error of the Observer in its place.
+func (c *call) result(resp *http.Response) (*http.Response, error) {
+	if c.forged == nil {
+		return resp, nil
+	}
+	_ = resp.Body.Close()
+	return nil, c.forged
 }
 
 // cloneHeader copies the map and shares the values, which no RoundTripper may change. A slice with
