@@ -56,7 +56,8 @@ var foreign = map[string][]string{
 		"github.com/golang-jwt/jwt/v5", "golang.org/x/oauth2", "github.com/go-jose/go-jose/v4",
 	},
 	"portal": {
-		"golang.org/x/crypto/argon2", "golang.org/x/crypto/bcrypt", "github.com/go-crypt/x/crypt",
+		"golang.org/x/crypto/argon2", "golang.org/x/crypto/bcrypt",
+		"github.com/go-crypt/x/crypt", "github.com/go-crypt/x/yescrypt",
 	},
 	"raven": {"github.com/alexedwards/scs/v2"},
 }

@@ -45,6 +45,7 @@
 // [File] and [SQL] take these formats, and no others unless their Verify says so:
 //
 //	$2a$ $2b$ $2y$                       bcrypt, up to cost 16
+//	$y$                                  yescrypt, up to 256 MiB
 //	$argon2id$v=19$m=,t=,p=              Argon2id (RFC 9106), up to 256 MiB, 1 GiB over all passes
 //	$pbkdf2-sha256$ $pbkdf2-sha512$      PBKDF2 (RFC 8018), up to 10,000,000 rounds
 //	$5$ $6$                              SHA-crypt, up to 1,000,000 rounds

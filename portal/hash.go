@@ -13,18 +13,20 @@ import (
 	"strings"
 
 	"github.com/go-crypt/x/crypt"
+	"github.com/go-crypt/x/yescrypt"
 	"golang.org/x/crypto/argon2"
 	"golang.org/x/crypto/bcrypt"
 )
 
-// What a stored hash may cost at most; the package comment says the same. Each bound is some
-// seconds of one core.
+// The highest cost that a stored hash may have, as the package comment states it. Each bound is
+// some seconds of one core.
 const (
-	maxBcryptCost   = 16
-	maxArgonMemory  = 256 << 10 // KiB, at one time
-	maxArgonWork    = 1 << 20   // KiB, over all passes
-	maxPBKDF2Rounds = 10_000_000
-	maxCryptRounds  = 1_000_000
+	maxBcryptCost     = 16
+	maxYescryptMemory = 256 << 20 // bytes
+	maxArgonMemory    = 256 << 10 // KiB, at one time
+	maxArgonWork      = 1 << 20   // KiB, over all passes
+	maxPBKDF2Rounds   = 10_000_000
+	maxCryptRounds    = 1_000_000
 
 	maxHash = 512 // bytes of a stored hash, which none of the formats needs
 )
@@ -53,8 +55,8 @@ func parseHash(stored string) (*passwordHash, error) {
 	}
 	format, parse := formatOf(stored)
 	if parse == nil {
-		return nil, fmt.Errorf("%s is not supported: store bcrypt, Argon2id, PBKDF2 or SHA-crypt",
-			format)
+		return nil, fmt.Errorf("%s is not supported: "+
+			"store bcrypt, yescrypt, Argon2id, PBKDF2 or SHA-crypt", format)
 	}
 	if len(stored) > maxHash {
 		return nil, fmt.Errorf("a %s hash over %d bytes", format, maxHash)
@@ -77,6 +79,8 @@ func formatOf(stored string) (name string, parse func(string) (*passwordHash, er
 		switch word {
 		case "2a", "2b", "2y":
 			return "bcrypt", parseBcrypt
+		case "y":
+			return "yescrypt", parseYescrypt
 		case "argon2id":
 			return "Argon2id", parseArgon2id
 		case "pbkdf2-sha256", "pbkdf2-sha512":
@@ -85,7 +89,7 @@ func formatOf(stored string) (name string, parse func(string) (*passwordHash, er
 			return "SHA-crypt", parseSHACrypt
 		case "1", "apr1", "md5":
 			return "$" + word + "$ (MD5)", nil
-		case "2x", "2", "3", "7", "gy", "y", "sha1", "scrypt", "argon2i", "argon2d", "pbkdf2":
+		case "2x", "2", "3", "7", "gy", "sha1", "scrypt", "argon2i", "argon2d", "pbkdf2":
 			return "$" + word + "$", nil
 		}
 		return "this $ format", nil
@@ -117,6 +121,29 @@ func parseBcrypt(stored string) (*passwordHash, error) {
 		// the same as another.
 		same := bcrypt.CompareHashAndPassword(text, password) == nil
 		return same && bytes.IndexByte(password, 0) < 0
+	}}, nil
+}
+
+// parseYescrypt reads $y$j9T$salt$hash, as crypt(5) of libxcrypt describes it: one letter for the
+// flags, one for N, one for r. Those with further parameters, which libxcrypt never writes, are
+// refused.
+func parseYescrypt(stored string) (*passwordHash, error) {
+	fields := strings.Split(stored, "$")
+	if len(fields) != 5 || len(fields[4]) != 43 {
+		return nil, errMalformed
+	}
+	_, logN, r, err := yescrypt.DecodeSetting([]byte(fields[2]))
+	salt, key := yescrypt.Decode64([]byte(fields[3])), yescrypt.Decode64([]byte(fields[4]))
+	switch {
+	// A letter that is not of the alphabet is decoded as 65. The least N is that of libxcrypt.
+	case err != nil, logN > 64, r > 64, logN < 10, len(salt) < 1, len(salt) > 64, len(key) != 32:
+		return nil, errMalformed
+	case logN > 30, uint64(r)<<logN > maxYescryptMemory/128:
+		return nil, errCost
+	}
+	return &passwordHash{limit: maxPassword, match: func(password []byte) bool {
+		got, err := yescrypt.Key(password, salt, 1<<logN, r, 1, len(key))
+		return err == nil && subtle.ConstantTimeCompare(got, key) == 1
 	}}, nil
 }
 

@@ -81,8 +81,8 @@ func TestHashes(t *testing.T) {
 		wants(t, row.Name+", one less", users, password(row.Name, cut), "")
 		wants(t, row.Name+", the hash itself", users, password(row.Name, row.Stored), "")
 	}
-	if rows != 48 {
-		t.Errorf("%d rows, want 48", rows)
+	if rows != 56 {
+		t.Errorf("%d rows, want 56", rows)
 	}
 }
 
@@ -181,6 +181,8 @@ func TestHashBounds(t *testing.T) {
 		salt16, key32 = "c2FsdHNhbHRzYWx0c2FsdA", "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE"
 		blow          = "cYoBEMzsVDQt/MdDnbnsfOw.d6cGSowvBz3Ll3CEnl1T6.IWvih/6"
 		sha256        = "ZnPzQQVemTpVqQa3ptT5UFeLRWvLUlQJ6WbH0mU7i79"
+		ysalt         = "ZjX8YzmJiqsaigv2QGgvH1"
+		yes           = "kjJu0SMz4v8.TUbYEop8AFOCvZtorj28qPU/7eL12e/"
 		argon         = "$argon2id$v=19$"
 		pbkdf2        = "$pbkdf2-sha256$"
 		cost, format  = "costs more", "is malformed"
@@ -196,6 +198,23 @@ func TestHashBounds(t *testing.T) {
 		{"bcrypt with a foreign character", "$2b$04$" + blow[:52] + "!", format},
 		{"bcrypt without the third dollar", "$2b$04." + blow, format},
 		{"the bcrypt that had a bug", "$2x$04$" + blow, no},
+
+		{"yescrypt over the bound", "$y$jET$" + ysalt + "$" + yes, cost},
+		{"yescrypt of 2^64 blocks", "$y$jzT$" + ysalt + "$" + yes, cost},
+		{"yescrypt of 2^31 blocks", "$y$jS.$" + ysalt + "$" + yes, cost},
+		{"yescrypt of few blocks", "$y$j6T$" + ysalt + "$" + yes, format},
+		{"yescrypt of other flags", "$y$/9T$" + ysalt + "$" + yes, format},
+		{"yescrypt with a parameter more", "$y$j9T/.$" + ysalt + "$" + yes, format},
+		{"yescrypt of no number", "$y$j-T$" + ysalt + "$" + yes, format},
+		{"yescrypt of no block size", "$y$j9-$" + ysalt + "$" + yes, format},
+		{"yescrypt without a salt", "$y$j9T$$" + yes, format},
+		{"yescrypt with bits behind the salt", "$y$j9T$zz$" + yes, format},
+		{"yescrypt of a long salt", "$y$j9T$" + strings.Repeat("z", 88) + "$" + yes, format},
+		{"yescrypt of another alphabet", "$y$j9T$" + ysalt + "$_" + yes[1:], format},
+		{"yescrypt with bits behind the hash", "$y$j9T$" + ysalt + "$" + yes[:42] + "z", format},
+		{"yescrypt of another length", "$y$j9T$" + ysalt + "$" + yes + "xxxx", format},
+		{"yescrypt without a hash", "$y$j9T$" + ysalt, format},
+		{"the yescrypt of GOST", "$gy$j9T$" + ysalt + "$" + yes, no},
 
 		{"Argon2id of 10 GiB", argon + "m=10485760,t=1,p=1$" + salt16 + "$" + key32, cost},
 		{"Argon2id over the bound", argon + "m=262145,t=1,p=1$" + salt16 + "$" + key32, cost},

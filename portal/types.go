@@ -24,8 +24,8 @@ func builtin() []Type {
 		Word:     "file",
 		Argument: "PATH of a file with name:hash on each line",
 		Help: `Reads the names and the hashes of passwords from a file, again whenever it
-has changed. A hash is bcrypt, Argon2id, PBKDF2 or SHA-crypt; this makes a
-line of the user ann:
+has changed. A hash is bcrypt, yescrypt, Argon2id, PBKDF2 or SHA-crypt; this
+makes a line of the user ann:
 
   htpasswd -nB -C 12 ann
 
