@@ -25,6 +25,11 @@ import (
 // with ! or *. Of two lines with the same name the first counts, closed or not. A file has up to
 // 16 MiB, and a line up to 4 KiB.
 //
+// A line of nine columns, of which the third to the eighth are numbers or empty, is taken for one
+// of a shadow file (shadow(5)): its user is refused once the account or the password has expired,
+// and while the password must be changed. That is so where the Delimiter is a colon and the name
+// and the password are in the first two columns, and not with PlainText.
+//
 // The file is read again once it has changed, so users come and go without a restart. Replace it by
 // renaming a new one over it: what is written in place can be read half written.
 //
@@ -37,7 +42,7 @@ type File struct {
 
 	Delimiter string // what is between the columns; "": a colon
 	// UserColumn and PasswordColumn count from 0. Both 0: the name is in the first column, and the
-	// password in the second. Columns behind them are not looked at.
+	// password in the second. Columns behind them are not looked at, but in a shadow file.
 	UserColumn, PasswordColumn int
 	// CaseInsensitive makes no difference between capitals and small letters in names. The subject
 	// is then in small letters.
@@ -266,7 +271,13 @@ func (f *File) add(u *users, l line) {
 		return
 	}
 	u.decoys.add(f.keys.of(user), s)
-	if l.more && f.PlainText && f.UserColumn == 0 && f.PasswordColumn <= 1 {
+	first := f.UserColumn == 0 && f.PasswordColumn <= 1
+	if first && !f.PlainText && (f.Delimiter == "" || f.Delimiter == ":") {
+		if end, reason := shadowEnd(l.text); reason != nil {
+			s.end, s.ended = end, refused(f.at(l.number, reason))
+		}
+	}
+	if l.more && f.PlainText && first {
 		u.fault(f.at(l.number, errors.New("a password with the delimiter in it ends there: "+
 			"choose another Delimiter")))
 	}

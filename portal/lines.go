@@ -18,7 +18,8 @@ const (
 type line struct {
 	number         int
 	user, password string
-	more           bool // there are columns behind the last that is used
+	more           bool   // there are columns behind the last that is used
+	text           string // the whole line
 }
 
 // A layout is where the columns of a file are.
@@ -49,7 +50,7 @@ func (l layout) readLines(r io.Reader, each func(line), fault func(number int, e
 			}
 		} else if text != "" && text[0] != '#' {
 			got, ok := l.split(text)
-			got.number = number
+			got.number, got.text = number, text
 			switch {
 			case !ok:
 				fault(number, errColumns)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
+	"time"
 
 	"github.com/countersign-go/countersign/creds"
 )
@@ -30,6 +31,10 @@ type stored struct {
 	// fault is why nobody can log in with it. Whoever keeps it makes it wrap ErrUnauthorized, once:
 	// what is made at a login shows in its time.
 	fault error
+	// From end on, nobody can log in with it, and ended, which wraps ErrUnauthorized, says why. The
+	// zero time means never.
+	end   time.Time
+	ended error
 }
 
 // errClosed is the fault of an account that somebody has closed, by writing no password, or a lock.
@@ -64,6 +69,7 @@ func refused(err error) error { return fmt.Errorf("%w: %w", ErrUnauthorized, err
 // never returns nil. The error is ErrUnauthorized, or wraps it.
 func (r rules) match(c Credentials, user string, s, decoy *stored) error {
 	found := s != nil && s.fault == nil
+	now := time.Now() // for every user, as it takes time
 	against := s
 	if !found {
 		against = decoy
@@ -72,6 +78,8 @@ func (r rules) match(c Credentials, user string, s, decoy *stored) error {
 	switch {
 	case s != nil && s.fault != nil:
 		return s.fault
+	case s != nil && !s.end.IsZero() && !now.Before(s.end):
+		return s.ended
 	case err != nil:
 		return err
 	case !same || !found:
