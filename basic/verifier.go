@@ -24,6 +24,9 @@ var ErrRefused = errors.New("basic: credentials refused")
 // The Checker has to see to empty user names and passwords, and to the limits of its hash (72 bytes
 // for bcrypt). Attempts are bounded by name with Attempt, and by address with an [auth.Limiter] in
 // front.
+//
+// Each request costs a hash, so a page of many parts, which a browser asks for at once, can meet
+// [portal.ErrBusy], which becomes 503 with Retry-After. Give such pages a session instead.
 type Verifier struct {
 	Realm   string         // what a browser shows to people who are to log in; "": "restricted"
 	Checker portal.Checker // is given a [portal.Password]; required

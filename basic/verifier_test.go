@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -276,5 +278,48 @@ func TestSecondField_C15(t *testing.T) {
 		if !errors.Is(err, basic.ErrRefused) {
 			t.Errorf("%q: %v", fields, err)
 		}
+	}
+}
+
+// Logins beyond those that can wait for a hash are told when to come back, and are not charged for
+// a wrong password.
+func TestBusyChecker(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "users")
+	if err := os.WriteFile(path, []byte("ann:x\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	entered, leave := make(chan bool), make(chan bool)
+	users := &portal.File{Path: path, Hashing: 1, Wait: -1,
+		Verify: func(string, creds.Secret, string) bool {
+			entered <- true
+			<-leave
+			return true
+		}}
+	limiter := &auth.Limiter{Burst: 1, Every: time.Hour}
+	handler := auth.Require(http.NotFoundHandler(), basic.Verifier{Checker: users,
+		Attempt: func(_ *http.Request, user string) (func(error), error) {
+			return limiter.Attempt(user)
+		}})
+	field := "Basic " + encoded("ann:x")
+	first := httptest.NewRecorder()
+	done := make(chan bool)
+	go func() {
+		defer close(done)
+		handler.ServeHTTP(first, request("Basic "+encoded("bob:x")))
+	}()
+	<-entered
+	for range 3 {
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, request(field))
+		if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") != "1" {
+			t.Errorf("busy: %d, Retry-After %q", w.Code, w.Header().Get("Retry-After"))
+		}
+	}
+	leave <- true
+	<-done
+	go func() { <-entered; leave <- true }()
+	w := httptest.NewRecorder()
+	if handler.ServeHTTP(w, request(field)); w.Code != http.StatusNotFound {
+		t.Errorf("afterwards: %d", w.Code)
 	}
 }

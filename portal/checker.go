@@ -31,6 +31,10 @@ var (
 	// ErrUnhandled means that a [Checker] does not judge credentials of this type. From a [Portal]
 	// it is a fault of how the service is set up, not of who logs in.
 	ErrUnhandled = errors.New("portal: no checker for credentials of this type")
+	// ErrBusy means that a [Checker] has not looked at the credentials, because too many logins
+	// were waiting in front of this one. It says nothing about them. An error that wraps it has a
+	// method RetryAfter() time.Duration, after which another try makes sense.
+	ErrBusy = errors.New("portal: too many logins at once: try again later")
 )
 
 // Checkers are asked in order. One that cannot judge the type of the credentials is passed over,

@@ -56,6 +56,11 @@
 // How much a hash costs is up to who makes it, and what costs little is taken, too: htpasswd makes
 // bcrypt of cost 5 unless -C says otherwise, which can be searched a hundred times as fast.
 //
+// [File] and [SQL] hash as many passwords at once as there are processors. Other logins wait for
+// 750 ms at most and then fail with [ErrBusy], which basic.Verifier answers with 503 and
+// Retry-After. So a flood of wrong passwords cannot make a right one wait for long, but it can
+// crowd it out: an auth.Limiter in front, by address, keeps the flood small.
+//
 // A password over 1 KiB is wrong. So is one over 72 bytes where bcrypt is used, which would look at
 // the first 72 only, and one over 256 bytes for SHA-crypt, whose cost grows with it. A name is up
 // to 255 bytes of UTF-8 without control characters.

@@ -61,9 +61,12 @@ type File struct {
 	PlainText bool
 
 	// Hashing is how many passwords are hashed at once, each at the cost in time and memory that
-	// its line says; others wait as long as their context allows, however many they are. So put a
-	// deadline on the context, and an auth.Limiter in front. 0: as many as there are processors.
+	// its line says. If 0, as many as there are processors.
 	Hashing int
+	// Wait is how long a login waits until it is among those. Beyond that it fails with [ErrBusy],
+	// so a flood of wrong passwords makes others fail soon instead of wait long; an auth.Limiter in
+	// front keeps the flood out. If 0, 750 ms. If negative, it does not wait.
+	Wait time.Duration
 
 	keys  keys // which line stands for a name that is not there
 	slots slots
@@ -126,7 +129,7 @@ func (f *File) Check(ctx context.Context, c Credentials) (subject string, err er
 	if p, ok := c.(Password); ok && len(p.Password) > maxPassword || !isName(user) {
 		return "", ErrUnauthorized
 	}
-	release, err := f.slots.take(ctx, f.Hashing)
+	release, err := f.slots.take(ctx, f.Hashing, f.Wait)
 	if err != nil {
 		return "", err
 	}

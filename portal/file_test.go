@@ -267,7 +267,7 @@ func TestFileHashing_S11(t *testing.T) {
 		now, most := make(chan int, 1), 0
 		now <- 0
 		users := &portal.File{
-			Path: path, Hashing: 3,
+			Path: path, Hashing: 3, Wait: time.Minute,
 			Verify: func(string, creds.Secret, string) bool {
 				n := <-now + 1
 				most = max(most, n)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"time"
 
 	"github.com/countersign-go/countersign/creds"
 )
@@ -39,9 +40,13 @@ type SQL struct {
 	Verify    func(user string, given creds.Secret, stored string) bool
 	PlainText bool
 
-	// Hashing is how many passwords are hashed at once, as in [File]. How many queries run at once
-	// is up to DB.
+	// Hashing is how many passwords are hashed at once, and Wait is how long the others wait, as in
+	// [File]. How many queries run at once is up to DB.
 	Hashing int
+	Wait    time.Duration
+	// Timeout is how long a query takes at most, with the wait for a connection. Beyond that the
+	// login fails with an error that wraps [context.DeadlineExceeded]. If 0, 5 s.
+	Timeout time.Duration
 
 	slots  slots
 	keys   keys // whose cell of decoys is which
@@ -80,7 +85,7 @@ func (s *SQL) Check(ctx context.Context, c Credentials) (subject string, err err
 			found.fault = refused(found.fault)
 		}
 	}
-	release, err := s.slots.take(ctx, s.Hashing)
+	release, err := s.slots.take(ctx, s.Hashing, s.Wait)
 	if err != nil {
 		return "", err
 	}
@@ -117,6 +122,12 @@ func (s *SQL) find(ctx context.Context, user string) (row, error) {
 	if s.DB == nil || s.Query == "" {
 		return row{}, errors.New("portal: the SQL checker has no DB or no Query")
 	}
+	timeout := s.Timeout
+	if timeout <= 0 {
+		timeout = 5 * time.Second
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
 	nobody := row{name: user}
 	rows, err := s.DB.QueryContext(ctx, s.Query, user)
 	if err != nil {

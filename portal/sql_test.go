@@ -230,7 +230,8 @@ func TestSQLUnhandled(t *testing.T) {
 func TestSQLHashing_S11(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		users := &portal.SQL{
-			DB: table([]driver.Value{"ann", "x"}).open(t), Query: usersQuery, Hashing: 1,
+			DB: table([]driver.Value{"ann", "x"}).open(t), Query: usersQuery,
+			Hashing: 1, Wait: time.Minute,
 			Verify: func(string, creds.Secret, string) bool {
 				time.Sleep(time.Second)
 				return true

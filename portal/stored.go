@@ -1,11 +1,8 @@
 package portal
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"runtime"
-	"sync"
 	"time"
 
 	"github.com/countersign-go/countersign/creds"
@@ -112,28 +109,4 @@ func (r rules) compare(c Credentials, user string, s *stored) (same bool, err er
 	// hash, and that must not show in the time.
 	s.hash.match(password[:limit])
 	return false, s.hash.long
-}
-
-// Slots bound how many passwords are hashed at once.
-type slots struct {
-	once sync.Once
-	free chan struct{} // made by once
-}
-
-// take waits for a slot, as long as ctx allows. n is how many there are.
-func (s *slots) take(ctx context.Context, n int) (release func(), err error) {
-	s.once.Do(func() {
-		if n <= 0 {
-			n = runtime.GOMAXPROCS(0)
-		}
-		s.free = make(chan struct{}, n)
-	})
-	if ctx.Err() == nil {
-		select {
-		case s.free <- struct{}{}:
-			return func() { <-s.free }, nil
-		case <-ctx.Done():
-		}
-	}
-	return nil, fmt.Errorf("portal: no time left to check a password: %w", context.Cause(ctx))
 }
