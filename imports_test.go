@@ -39,9 +39,11 @@ var scheme = []string{"auth", "creds", "portal", "transport"}
 // import them. A package that is listed here imports only those leaves: auth and transport, which
 // know no scheme, and the leaves that are built on others.
 var leaves = map[string][]string{
-	"auth":           {"internal/authparam"},
-	"transport":      {"internal/authparam", "internal/origin", "internal/rewind"},
-	"internal/fetch": {"internal/origin"},
+	"auth": {"internal/authparam"},
+	"transport": {
+		"internal/authparam", "internal/httptime", "internal/origin", "internal/rewind",
+	},
+	"internal/fetch": {"internal/httptime", "internal/origin"},
 }
 
 // foreign names the only packages of other modules that standalone packages may import. Locks of

@@ -100,10 +100,28 @@ func TestExpiryByClock(t *testing.T) {
 		end := time.Now().Add(time.Hour + time.Minute).Unix()
 		c := &provision.Client{URL: endpoint, Clock: clock, HTTP: says(200,
 			fmt.Sprintf(`{"id":"a","key":"k","expires":%d}`, end),
-			"Date", time.Now().UTC().Format(http.TimeFormat), "Age", "3600")}
+			"Date", time.Now().UTC().Format(http.TimeFormat), "Age", "unknown")}
 		got, err := c.Credentials(t.Context())
 		if err != nil || time.Until(got.Expires) != time.Minute {
 			t.Errorf("%v, %v", got, err)
 		}
 	})
+}
+
+// Behind a cache, the present time there is Date plus Age. A server whose clock is an hour behind
+// gives credentials that are good for five minutes more by its own clock.
+func TestExpiryBehindCache(t *testing.T) {
+	for _, age := range []int64{0, 3, 240} {
+		synctest.Test(t, func(t *testing.T) {
+			there := time.Now().Add(-time.Hour)
+			made := there.Add(-time.Duration(age) * time.Second)
+			c := &provision.Client{URL: endpoint, HTTP: says(200,
+				fmt.Sprintf(`{"id":"a","key":"k","expires":%d.5}`, there.Add(5*time.Minute).Unix()),
+				"Date", made.UTC().Format(http.TimeFormat), "Age", fmt.Sprint(age))}
+			got, err := c.Credentials(t.Context())
+			if err != nil || time.Until(got.Expires) != 5*time.Minute {
+				t.Errorf("Age %d: %v, %v", age, got, err)
+			}
+		})
+	}
 }

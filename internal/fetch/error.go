@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -59,21 +58,6 @@ func (e *Error) Final() bool {
 // status.
 func (a *Answer) Useless(err error) *Error {
 	return &Error{Status: a.Status, Err: err, wait: a.Wait()}
-}
-
-// retryAfter reads both forms of the field: seconds, and a date by the clock of the server, where
-// it is now.
-func retryAfter(field string, now time.Time) time.Duration {
-	if field == "" {
-		return 0
-	}
-	var wait time.Duration
-	if n, err := strconv.ParseUint(field, 10, 64); err == nil || errors.Is(err, strconv.ErrRange) {
-		wait = time.Duration(min(n, uint64(MaxWait/time.Second))) * time.Second
-	} else if t, err := http.ParseTime(field); err == nil {
-		wait = t.Sub(now)
-	}
-	return min(max(wait, 0), MaxWait)
 }
 
 // failure is the error for a call that http.Client ended. resp is not nil if that was at a

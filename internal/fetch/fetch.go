@@ -7,10 +7,10 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
+	"github.com/countersign-go/countersign/internal/httptime"
 	"github.com/countersign-go/countersign/internal/origin"
 )
 
@@ -31,48 +31,17 @@ type Answer struct {
 	Received time.Time      // by the clock of this machine, when the header had arrived
 }
 
-// Date returns the time of the answer by the clock of its server: X-Timestamp, in seconds since
-// 1970, as Mozilla's services have it, or else Date, in the middle of the second that it tells. It
-// reports false where there is none to rely on: neither field, or an Age, with which they are older
-// than the answer (RFC 9110, section 6.6.1; RFC 9111, section 5.1).
-func (a *Answer) Date() (time.Time, bool) {
-	if len(a.Header["Age"]) > 0 {
-		return time.Time{}, false
-	}
-	if t, ok := timestamp(a.Header.Get("X-Timestamp")); ok {
-		return t, true
-	}
-	t, err := http.ParseTime(a.Header.Get("Date"))
-	return t.Add(time.Second / 2), err == nil
-}
+// Date returns the time by the server's clock when the answer arrived; see [httptime.Now].
+func (a *Answer) Date() (time.Time, bool) { return httptime.Now(a.Header) }
 
-// timestamp reads whole seconds, or seconds with decimals, of which it takes up to nine.
-func timestamp(text string) (time.Time, bool) {
-	whole, fraction, decimals := strings.Cut(text, ".")
-	sec, err := strconv.ParseUint(whole, 10, 38) // beyond the year 9999 there is none
-	if err != nil {
-		return time.Time{}, false
-	}
-	if !decimals {
-		return time.Unix(int64(sec), int64(time.Second/2)), true
-	}
-	nsec, err := strconv.ParseUint((fraction + "000000000")[:9], 10, 32)
-	return time.Unix(int64(sec), int64(nsec)), err == nil
-}
-
-// Wait is how long the server asks to be left alone: the longest that Retry-After (RFC 9110,
-// section 10.2.3), X-Backoff and Backoff say, within [0, MaxWait]; 0 if it does not ask.
+// Wait is how long the server asks to be left alone: the longest that Retry-After, X-Backoff and
+// Backoff say, at most MaxWait; 0 if it does not ask.
 func (a *Answer) Wait() time.Duration {
-	now, ok := a.Date()
-	if !ok {
-		now = a.Received
-	}
-	now = now.Truncate(time.Second) // as in a Retry-After that is a date
 	var wait time.Duration
 	for _, name := range []string{"Retry-After", "X-Backoff", "Backoff"} {
-		wait = max(wait, retryAfter(a.Header.Get(name), now))
+		wait = max(wait, httptime.Wait(a.Header, name, a.Received))
 	}
-	return wait
+	return min(wait, MaxWait)
 }
 
 // Do sends req through a copy of client and reads the answer, which must be a JSON object. Only 307

@@ -70,9 +70,9 @@ func TestAnswer(t *testing.T) {
 	if d, ok := a.Date(); !ok || d.Unix() != 784887151 {
 		t.Errorf("Date = %v, %v", d, ok)
 	}
-	a.Header.Set("Age", "0")
-	if _, ok := a.Date(); ok {
-		t.Error("the Date of an answer with an Age was taken for the time of the answer")
+	a.Header.Set("Age", "7")
+	if d, ok := a.Date(); !ok || d.Unix() != 784887158 {
+		t.Errorf("with an Age, Date = %v, %v", d, ok)
 	}
 }
 
