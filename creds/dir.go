@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Why a [Dir] does not serve a record, besides [ErrNotFound]. The text of an error that wraps one
@@ -64,7 +65,8 @@ const maxRecord = 64 << 10
 // ".corrupt-1" in the end; the last three are kept.
 //
 // Update holds a lock of the operating system, which ends with the process. Load takes none and
-// needs no write access. What killed processes left behind, the next Update of any name removes.
+// needs no write access. Files that killed processes left behind are removed by the first Update of
+// a process, and by later ones once a minute. No other work depends on the number of records.
 // File systems that have no locks, as some of networks, will not do.
 //
 // The file of a record is named after the letters and digits with which its name begins and the
@@ -140,7 +142,9 @@ func (d Dir) Update(
 		return err
 	}
 	defer h.release()
-	d.sweep(h)
+	if queues.sweepDue(d.folder(), time.Now()) {
+		d.sweep(h)
+	}
 	old, err := h.readOrSetAside()
 	if err != nil {
 		return err

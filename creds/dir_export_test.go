@@ -45,5 +45,12 @@ func Queues(folder string) (n int) {
 	return n
 }
 
+// Swept returns how many folders have the time of their last sweep remembered.
+func Swept() int {
+	queues.mu.Lock()
+	defer queues.mu.Unlock()
+	return len(queues.swept)
+}
+
 // Writing returns the error of a Dir for one of the operating system.
 func Writing(err error) error { return writing("folder", err) }

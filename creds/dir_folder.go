@@ -42,9 +42,12 @@ func (p place) stat(ext string) (fs.FileInfo, error) {
 	return info, private(p.path(ext), info)
 }
 
+// folder returns the path of the folder. Without Clean, a slash at the end would follow a link.
+func (d Dir) folder() string { return filepath.Clean(string(d)) }
+
 // make makes the folder if there is none, and parents as needed.
 func (d Dir) make() error {
-	path := filepath.Clean(string(d))
+	path := d.folder()
 	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
 		return nil // open says what is wrong with it
 	}
@@ -56,7 +59,7 @@ func (d Dir) make() error {
 
 // open opens the folder for one record.
 func (d Dir) open(base string) (place, error) {
-	path := filepath.Clean(string(d)) // without it, a slash at the end would follow a link
+	path := d.folder()
 	info, err := os.Lstat(path)
 	if err != nil {
 		return place{}, fmt.Errorf("creds: cannot open the folder: %w", err)

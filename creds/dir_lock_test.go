@@ -3,6 +3,7 @@ package creds_test
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -144,46 +145,71 @@ func TestLockOfAFileWithoutName_K13(t *testing.T) {
 	}
 }
 
+// A sweep removes the files of killed writers, of any record, and touches no file of a living one.
 func TestLeftovers_K14(t *testing.T) {
 	dir := newDir(t)
-	put(t, dir, "a", "one")
-	put(t, dir, "b", "busy")
 	write := func(path string) string {
 		if err := os.WriteFile(path, []byte(hidden), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		return filepath.Base(path)
 	}
+	if err := os.MkdirAll(string(dir), 0o700); err != nil {
+		t.Fatal(err)
+	}
 	write(file(t, dir, "a", ".tmp-1"))
 	write(file(t, dir, "a", ".tmp-2"))
-	write(file(t, dir, "gone", ".tmp-1")) // nobody may ever store this again
-	write(file(t, dir, "first", ".lock")) // of somebody killed before there was a record
+	write(file(t, dir, "gone", ".tmp-1")) // of a record that may never be stored again
+	write(file(t, dir, "first", ".lock")) // of a writer killed before there was a record
+	busy, err := dir.TryLock("b")
+	if err != nil || busy == nil {
+		t.Fatal(busy, err)
+	}
 	kept := []string{
 		filepath.Base(file(t, dir, "a", ".lock")), filepath.Base(file(t, dir, "a", ".record")),
-		filepath.Base(file(t, dir, "b", ".lock")), filepath.Base(file(t, dir, "b", ".record")),
 		write(filepath.Join(string(dir), "notes.tmp-1")), // not ours
 		write(filepath.Join(string(dir), "a-ca978112.tmp-1")),
 		write(filepath.Join(string(dir), "notes.lock")),
 	}
-	err := dir.Update(t.Context(), "b", func([]byte) ([]byte, error) {
-		inUse := write(file(t, dir, "b", ".tmp-1")) // as of a living writer
-		lock, err := dir.TryLock("c")               // as of one who makes the first record
-		if err != nil || lock == nil {
-			t.Fatal(lock, err)
-		}
-		put(t, dir, "a", "two")
-		wantFiles(t, dir, append(kept, inUse, filepath.Base(file(t, dir, "c", ".lock"))))
-		if !lock.Counts() {
-			t.Error("the lock of a living writer was removed")
-		}
-		lock.Release()
-		return nil, errors.New("killed")
-	})
-	if err == nil {
-		t.Fatal("no error")
+	inUse := []string{
+		filepath.Base(file(t, dir, "b", ".lock")), write(file(t, dir, "b", ".tmp-1")),
 	}
-	put(t, dir, "a", "three")
-	wantFiles(t, dir, kept)
+	put(t, dir, "a", "one")
+	wantFiles(t, dir, slices.Concat(kept, inUse))
+	if !busy.Counts() {
+		t.Error("the lock of a living writer was removed")
+	}
+	busy.Release()
+}
+
+// A process sweeps a folder at its first Update and then once a minute: a sweep takes as long as
+// there are records, and most Updates must not.
+func TestSweepsAreRare(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir, other := newDir(t), newDir(t)
+		put(t, dir, "a", "one")
+		put(t, other, "a", "one")
+		for _, tt := range []struct {
+			wait time.Duration
+			want bool
+		}{
+			{0, false}, {59 * time.Second, false}, {time.Second, true}, {30 * time.Second, false},
+			{time.Hour, true},
+		} {
+			left := file(t, dir, "gone", ".tmp-1")
+			if err := os.WriteFile(left, nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(tt.wait)
+			put(t, dir, "a", "two")
+			if _, err := os.Stat(left); errors.Is(err, fs.ErrNotExist) != tt.want {
+				t.Errorf("%v later: %v, want swept %v", tt.wait, err, tt.want)
+			}
+		}
+		if n := creds.Swept(); n != 1 {
+			t.Errorf("%d folders are remembered", n)
+		}
+	})
 }
 
 func wantFiles(t *testing.T, dir creds.Dir, want []string) {

@@ -2,7 +2,7 @@ package creds
 
 import (
 	"context"
-	"path/filepath"
+	"maps"
 	"sync"
 	"time"
 )
@@ -10,11 +10,35 @@ import (
 // The goroutines of one process queue up for a record, so that only the first of them polls for the
 // lock of its file, and the next one has it without delay. That lock alone protects the record, so
 // nothing goes wrong where one folder has two names, and each of them its own queue.
-var queues = queueMap{all: make(map[queueKey]*queue)}
+var queues = queueMap{
+	all: make(map[queueKey]*queue), swept: make(map[string]time.Time),
+}
 
 type queueMap struct {
-	mu  sync.Mutex // guards all, and users of each queue
-	all map[queueKey]*queue
+	mu     sync.Mutex // guards the rest, and users of each queue
+	all    map[queueKey]*queue
+	swept  map[string]time.Time // when this process swept a folder, if in the last minutes
+	purged time.Time            // when old elements of swept were removed
+}
+
+// sweepEvery is the least time between two sweeps of a folder by this process. A sweep lists the
+// folder, so its cost grows with the number of records.
+const sweepEvery = time.Minute
+
+// sweepDue reports whether the caller is to sweep the folder now.
+func (m *queueMap) sweepDue(folder string, now time.Time) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	recent := func(t time.Time) bool { return now.Sub(t).Abs() < sweepEvery }
+	if recent(m.swept[folder]) {
+		return false
+	}
+	if !recent(m.purged) {
+		m.purged = now
+		maps.DeleteFunc(m.swept, func(_ string, t time.Time) bool { return !recent(t) })
+	}
+	m.swept[folder] = now
+	return true
 }
 
 type queueKey struct{ folder, base string }
@@ -33,7 +57,7 @@ const maxHold = 10 * poll
 // enter waits for its turn. Then leave is to be called, and pause says for how long to wait first.
 func (d Dir) enter(ctx context.Context, base string) (
 	leave func(), pause time.Duration, err error) {
-	key := queueKey{filepath.Clean(string(d)), base}
+	key := queueKey{d.folder(), base}
 	q := queues.join(key)
 	select {
 	case q.turn <- struct{}{}:
