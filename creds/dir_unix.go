@@ -20,11 +20,12 @@ func private(path string, info fs.FileInfo) error {
 			ErrFileOwner, path, os.Geteuid())
 	}
 	if perm := info.Mode().Perm(); perm&0o077 != 0 {
-		want := 0o600
 		if info.IsDir() {
-			want = 0o700
+			return fmt.Errorf("%w: the folder %s has %04o: chmod 700 it; "+
+				"if it is a StateDirectory of systemd, set StateDirectoryMode=0700",
+				ErrFileMode, path, perm)
 		}
-		return fmt.Errorf("%w: %s has %04o: chmod %o it", ErrFileMode, path, perm, want)
+		return fmt.Errorf("%w: %s has %04o: chmod 600 it", ErrFileMode, path, perm)
 	}
 	return nil
 }

@@ -233,6 +233,7 @@ func TestLoosePermissions_K9(t *testing.T) {
 		{"", 0o750, "chmod 700"},
 		{"", 0o701, "chmod 700"},
 		{"", 0o720, "chmod 700"},
+		{"", 0o755, "StateDirectoryMode=0700"},
 		{"", 0o777, "chmod 700"},
 	} {
 		dir := newDir(t)
