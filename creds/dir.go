@@ -83,7 +83,8 @@ const (
 
 // Load returns the record under name. Its error wraps [ErrNotFound], [ErrFileType], [ErrFileOwner],
 // [ErrFileMode], [ErrCorrupt], [ErrNewer], or that of the operating system. It does not block,
-// and fails if ctx has ended.
+// and fails if ctx has ended. A name without a record costs as much work as one with a small
+// record, so that the time of a server's answer does not tell which names have one.
 func (d Dir) Load(ctx context.Context, name string) ([]byte, error) {
 	if ctx.Err() != nil {
 		return nil, ended(ctx)
@@ -105,6 +106,7 @@ func (d Dir) Load(ctx context.Context, name string) ([]byte, error) {
 		record, err = d.recheck(base, err)
 	}
 	if err == nil && record == nil {
+		p.readDecoy()
 		err = fmt.Errorf("%w: there is no file %s", ErrNotFound, p.path(recordExt))
 	}
 	return record, err
