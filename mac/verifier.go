@@ -44,6 +44,10 @@ func (k Key) Format(f fmt.State, _ rune) {
 // means that the answer is not known now: 503. A key that has ended, by Identity.Expires, is still
 // returned, so that a client with a right MAC is told why it is refused. ctx is the request's.
 //
+// A KeyFunc should take as long for an unknown identifier as for a known one. A Verifier can only
+// keep its own work the same: an attacker who measures answers very often may learn the difference,
+// and from it which identifiers exist. That matters where they can be guessed, as names can.
+//
 // Identifiers differ if one byte does: where a database takes several spellings for one, a request
 // can be sent again under another, unless all of them have one Subject.
 type KeyFunc func(ctx context.Context, id string) (*Key, error)
@@ -52,7 +56,8 @@ type KeyFunc func(ctx context.Context, id string) (*Key, error)
 //
 // It looks, in this order, at the size and the grammar of the header, the timestamp, the key, the
 // MAC, the end of the key, the nonce, and the digest of the body. Nothing is stored before the MAC
-// is known to be right, and an unknown identifier costs the same work as a wrong MAC.
+// is known to be right, and an unknown identifier costs the same work as a wrong MAC, apart from
+// the work of Keys.
 //
 // The fields must not be changed after the first request. A Verifier must not be copied then; it is
 // safe for concurrent use, and so must Keys and Nonces be.
