@@ -112,27 +112,10 @@ func (l *Login) take(w http.ResponseWriter, req *http.Request, v *visit) {
 		seeOther(w, l.set.base+r.target)
 		return
 	}
-	sessions := l.set.sessions
-	if err := l.renew(v); err != nil {
-		l.fail(w, req, err)
-		return
-	}
-	if v.Login != nil && r.Status.endsLogin() {
-		// A request that is still running may bring the old session back.
-		l.set.ended.add(v.Login.answer(), time.Now(), sessions.Deadline(v.ctx))
-	}
-	v.Token, v.Spent = "", v.Token
-	var opened *Session
 	if r.Status == StatusSuccess {
-		opened, err = l.begin(v, r.Response)
+		err = l.begin(w, req, v, r.Response)
 	} else {
-		l.note(v, r.Response)
-	}
-	if err == nil {
-		if opened != nil && l.NewSession != nil {
-			l.NewSession(req.WithContext(v.ctx), opened)
-		}
-		err = l.save(w, v)
+		err = l.note(w, v, r.Response)
 	}
 	if err != nil {
 		l.fail(w, req, err)
@@ -159,7 +142,7 @@ func (l *Login) accept(req *http.Request, v *visit) (*accepted, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !v.known {
+	if !v.asked && !v.known {
 		return nil, ErrNoSession
 	}
 	r, err := l.Service.Parse(text)
@@ -174,12 +157,12 @@ func (l *Login) accept(req *http.Request, v *visit) (*accepted, error) {
 	if l.set.answers.has(nameAnswer(r.Issue.Unix(), r.ID), now) {
 		return nil, notTaken("it was taken before")
 	}
-	if isToken(v.Spent, r.Params) {
+	if isToken(v.Spent, r.Params) || isToken(v.pending.Spent, r.Params) {
 		return &accepted{r, where, true}, nil
 	}
-	if !isToken(v.Token, r.Params) {
-		// The first tabs of a browser, opened at once, have a session each, and the last one's
-		// cookie stays. What was asked for in the others need not be taken if that has a login.
+	if !isToken(v.pending.Token, r.Params) {
+		// The first tabs of a browser, opened at once, have a token each, and the last one's cookie
+		// stays. The answers to the others need not be taken if that one has led to a login.
 		if _, err := l.current(v, now); err == nil {
 			return &accepted{r, where, true}, nil
 		}
@@ -242,19 +225,42 @@ func (l *Login) arrived(r *Response, rest string) (target string, ok bool) {
 	return escapeNonASCII(path), true
 }
 
-// note puts an answer that is no success into the session, until the user is told of it.
-func (l *Login) note(v *visit, r *Response) {
-	v.Failed = &failed{Status: r.Status}
-	if r.KeyID != "" {
-		v.Failed.Msg = r.Msg
+// note remembers an answer other than a success until the user is told of it. The browser does
+// that: a client can cancel a login as often as it likes, and has proved nothing.
+func (l *Login) note(w http.ResponseWriter, v *visit, r *Response) error {
+	if v.Login != nil && r.Status.endsLogin() {
+		if err := l.retire(w, v); err != nil {
+			return err
+		}
 	}
-	if r.Status.endsLogin() {
-		v.retire()
+	l.writePending(w, pending{Spent: v.pending.Token, Lost: v.pending.Lost, Failed: newFailed(r)})
+	return nil
+}
+
+// retire ends the login of a session, and keeps its other values for the same user.
+func (l *Login) retire(w http.ResponseWriter, v *visit) error {
+	if err := l.replace(v); err != nil {
+		return err
 	}
 	sessions := l.set.sessions
-	if end := l.pendingEnd(); v.own && v.Login == nil && end.Before(sessions.Deadline(v.ctx)) {
+	end := time.Now().Add(min(pendingLife, sessions.Lifetime))
+	if v.own && end.Before(sessions.Deadline(v.ctx)) {
 		sessions.SetDeadline(v.ctx, end)
 	}
+	return l.save(w, v)
+}
+
+// replace makes the login of a session, if it has one, the former one. A request that is still
+// running may bring the old session back, with a login that stays ended.
+func (l *Login) replace(v *visit) error {
+	if err := l.renew(v); err != nil {
+		return err
+	}
+	if v.Login != nil {
+		l.set.ended.add(v.Login.answer(), time.Now(), l.set.sessions.Deadline(v.ctx))
+		v.Login, v.Former = nil, v.Login
+	}
+	return nil
 }
 
 // endsLogin reports whether an answer ends a login that was there: another login does, and a no of
@@ -268,18 +274,22 @@ func isToken(token, params string) bool {
 	return token != "" && subtle.ConstantTimeCompare([]byte(token), []byte(params)) == 1
 }
 
-// begin puts a login into the session, and returns it if this user was not there before, or not
-// with these ptags.
-func (l *Login) begin(v *visit, r *Response) (*Session, error) {
-	sessions := l.set.sessions
-	v.retire()
-	former := v.Former
-	v.Failed, v.Former = nil, nil
-	v.Login = newLogin(r, time.Now())
+// begin puts a login into the session, and tells NewSession if this user was not there before, or
+// not with these ptags.
+func (l *Login) begin(
+	w http.ResponseWriter, req *http.Request, v *visit, r *Response,
+) error {
+	if err := l.replace(v); err != nil {
+		return err
+	}
+	sessions, former := l.set.sessions, v.Former
+	v.state = state{
+		Spent: v.pending.Token, Lost: v.pending.Lost, Login: newLogin(r, time.Now()),
+	}
 	if former != nil && former.Principal != r.Principal {
 		v.Lost = ""
 		if err := sessions.Clear(v.ctx); err != nil {
-			return nil, unavailable(err)
+			return unavailable(err)
 		}
 	}
 	opened := l.session(v.Login)
@@ -288,10 +298,15 @@ func (l *Login) begin(v *visit, r *Response) (*Session, error) {
 		end = expires
 	}
 	sessions.SetDeadline(v.ctx, end)
-	if former != nil && former.Principal == r.Principal && samePTags(former.PTags, r.PTags) {
-		return nil, nil
+	known := former != nil && former.Principal == r.Principal && samePTags(former.PTags, r.PTags)
+	if !known && l.NewSession != nil {
+		l.NewSession(req.WithContext(v.ctx), opened)
 	}
-	return opened, nil
+	if err := l.save(w, v); err != nil {
+		return err
+	}
+	l.dropPending(w)
+	return nil
 }
 
 func newLogin(r *Response, now time.Time) *login {
@@ -313,19 +328,20 @@ func samePTags(a, b []string) bool {
 	return subset(a, b) && subset(b, a)
 }
 
-// redirect sends somebody to log in, from whatever page of this site he asked for. A form that
-// another site has the browser send comes without the cookie, which is Lax. Nobody is sent off by
-// it, as the cookie of a new session would take the place of the one that he has.
+// redirect sends a browser to the service, from any page of this site. A form that another site has
+// the browser send comes without the cookies, which are Lax. It is refused, as the cookie of
+// another begun login would replace the one that the browser has.
 func (l *Login) redirect(w http.ResponseWriter, req *http.Request, v *visit, set *settings) {
 	if err := set.crossOrigin.Check(req); err != nil {
 		l.fail(w, req, fmt.Errorf("%w: %w", ErrForbidden, err))
 		return
 	}
-	if v.Token == "" {
-		v.Token = rand.Text()
+	p := v.pending
+	if p.Token == "" {
+		p.Token = rand.Text()
 	}
 	here := target(req)
-	query, err := l.request(set.base+here, v.Token).Query()
+	query, err := l.request(set.base+here, p.Token).Query()
 	if err != nil {
 		l.log(req, slog.LevelInfo, "raven: no way back from a login", slog.Any("reason", err))
 		w.Header().Del("WWW-Authenticate")
@@ -333,16 +349,9 @@ func (l *Login) redirect(w http.ResponseWriter, req *http.Request, v *visit, set
 		return
 	}
 	if req.Method != http.MethodGet && req.Method != http.MethodHead {
-		v.Lost = nameTarget(here)
+		p.Lost = nameTarget(here)
 	}
-	if end := l.pendingEnd(); v.own && v.Login == nil &&
-		(!v.known || set.sessions.Deadline(v.ctx).Before(end)) {
-		set.sessions.SetDeadline(v.ctx, end)
-	}
-	if err := l.save(w, v); err != nil {
-		l.fail(w, req, err)
-		return
-	}
+	l.writePending(w, p)
 	seeOther(w, set.login+query)
 }
 

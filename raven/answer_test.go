@@ -59,9 +59,7 @@ func TestAnswerPlace(t *testing.T) {
 	} {
 		b := newBrowser(t, newLogin(t))
 		b.logIn(secret, answer{})
-		state := b.stored()
-		state.Token = "t"
-		b.store(state)
+		b.begin("t")
 		_, text, _ := strings.Cut(answer{url: secret, params: "t"}.write(t, nil), "=")
 		b.get(secret + strings.Replace(strings.ReplaceAll(query, "%%", "%"), "%s", text, 1))
 		if b.code != code || b.viewed > 0 != (code == 200) {
@@ -73,7 +71,7 @@ func TestAnswerPlace(t *testing.T) {
 // TestTwoAnswers has the query in front of an answer of version 1 be another answer.
 func TestTwoAnswers(t *testing.T) {
 	b := newBrowser(t, newLogin(t))
-	b.store(&storedState{Token: "t"})
+	b.begin("t")
 	back := answer{version: 1, status: 410, url: secret, params: "t"}.write(t, nil)
 	b.get(strings.Replace(back, "?", "?WLS-Response=x&", 1))
 	b.is(400, "")
@@ -96,9 +94,9 @@ func FuzzLogin(f *testing.F) {
 	l := newLogin(f)
 	b := newBrowser(f, l)
 	f.Fuzz(func(t *testing.T, target string, session bool) {
-		b.t, b.cookie, b.viewed = t, nil, 0
+		b.t, b.cookie, b.pending, b.viewed = t, nil, nil, 0
 		if session {
-			b.store(&storedState{Token: "t"})
+			b.begin("t")
 		}
 		u, err := url.ParseRequestURI(target)
 		if err != nil {

@@ -30,6 +30,7 @@ type settings struct {
 	maxLife       time.Duration // negative: none
 	before, after time.Duration
 	ptags         []string
+	cookieKeys    [][]byte // the first one signs
 	crossOrigin   *http.CrossOriginProtection
 	logger        *slog.Logger
 	answers       memory  // that were taken
@@ -55,6 +56,12 @@ func (l *Login) configure(set *settings) error {
 	}
 	if err := l.configureLimits(set); err != nil {
 		return err
+	}
+	if err := checkCookieKeys(l.CookieKeys); err != nil {
+		return err
+	}
+	if set.cookieKeys = l.CookieKeys; l.CookieKeys == nil {
+		set.cookieKeys = [][]byte{processKey()}
 	}
 	if _, err := l.request(set.base+"/", "").Query(); err != nil {
 		return fmt.Errorf("raven: the Login asks for what cannot be: %w", err)

@@ -17,8 +17,8 @@
 //
 // What a browser meets, in this order:
 //
-//  1. an answer of the service in the URL: it is taken, or refused with 400, 403 (no session) or
-//     405 (not by GET); then to the URL without it, by 303
+//  1. an answer of the service in the URL: it is taken, or refused with 400, 403 (no cookie) or 405
+//     (not by GET); then to the URL without it, by 303
 //  2. the service has just said that it did not log in: 401, once
 //  3. another site has the browser send a form: 403
 //  4. nobody has logged in, or it has ended, or it was not done as this page asks for: off to the
@@ -35,13 +35,19 @@
 // such as a method that the service does not have. Their page is shown once, and the login goes on
 // for pages that ask for less.
 //
-// Tabs of one session share their logins: the first answer counts for all, and a password that was
-// typed for a page that asks for more is typed again if another tab came back before. Tabs that a
-// browser opens at once without a cookie have a session each, of which the last one stays; the
-// others get 400 if they come back first, and then have to be opened once more.
+// A server stores nothing for a client that has not logged in. A browser that is sent to the
+// service takes a signed cookie along, which lasts for an hour and holds the token that the answer
+// has to bring back. Other sites cannot have a browser take an answer that it has not asked for, as
+// they can neither read that cookie nor set it. The session begins with the first answer that says
+// who the user is.
 //
-// An answer counts once: its token is used up, in the session, and its time and id are remembered
-// by the Login. The session gets another name with each answer, and none of a session outlives a
+// Tabs of one browser share their logins: the first answer counts for all, and a password that was
+// typed for a page that asks for more is typed again if another tab came back before. Tabs that a
+// browser opens at once without a cookie have a token each, of which the last one stays; the others
+// get 400 if they come back first, and then have to be opened once more.
+//
+// An answer counts once: its token is used up, and its time and id are remembered by the Login. The
+// session gets another name whenever a login begins or ends, and none of a session outlives a
 // logout. How a user has logged in and when is kept there, so pages that ask for different things
 // can share it: each has a Login of its own, with the same Sessions.
 //
@@ -58,10 +64,11 @@
 // Answers in versions 1 and 2 are taken as well: a service may answer a cancel in version 1,
 // without the query of the URL, whatever it was asked in.
 //
-// Two replicas of a site share the Store of their Sessions. What each of them remembers by itself,
-// for all its Logins with the same Sessions, is for the moment in which two requests have read the
-// same session. So a logout can be undone by a request that is running at another replica, and that
-// saves the session after it.
+// Two replicas of a site share the Store of their Sessions and their CookieKeys. Each of them
+// remembers by itself the answers that it has taken and the logins that have been logged out. So a
+// browser that has kept an answer and the cookie of before can log in by them at each replica, for
+// as long as IssueBounds allow. And a logout can be undone by a request that is running at another
+// replica, and that saves the session after it.
 //
 // # From the Apache module
 //
@@ -85,7 +92,7 @@
 //	AALogout (a handler)            Logout, by POST
 //	AALogoutMsg                     the LogoutURL, where one is sent in any case
 //	AACookieName, -Path, -Domain    Cookie of Sessions
-//	AACookieKey                     nothing: the cookie is only the name of a session
+//	AACookieKey                     CookieKeys, for the way to the service and back alone
 //	AACacheControl                  Cache-Control: private, unless the page says otherwise
 //	AAHeaders, AAHeaderKey          FromContext
 //	AAFail, AAAlwaysDecode          nothing: the first would end at the service, and the second

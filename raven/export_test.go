@@ -1,9 +1,36 @@
 package raven
 
-import "time"
+import (
+	"net/http"
+	"net/http/httptest"
+	"time"
+)
 
 // StateKey is under which tests write sessions that an earlier login has left.
 const StateKey = stateKey
+
+// A Pending is what a browser keeps that has gone to log in.
+type Pending = pending
+
+// A PendingFailure is an answer other than a success, of which the user has not been told.
+type PendingFailure = failed
+
+// PendingCookie returns the cookie of a pending login.
+func (l *Login) PendingCookie(p Pending) *http.Cookie {
+	if _, err := l.ready(); err != nil {
+		panic(err)
+	}
+	w := httptest.NewRecorder()
+	l.writePending(w, p)
+	return w.Result().Cookies()[0]
+}
+
+// ReadPending returns the pending login in a cookie.
+func (l *Login) ReadPending(cookie *http.Cookie) (Pending, bool) {
+	req := httptest.NewRequest(http.MethodGet, "/", nil)
+	req.AddCookie(cookie)
+	return l.readPending(req, time.Now())
+}
 
 // FillMemory leaves no room to remember another answer.
 func (l *Login) FillMemory() {

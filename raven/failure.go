@@ -17,12 +17,11 @@ var (
 	// ErrForbidden means that the user has logged in and is not let in, or that another site had
 	// the browser send the request.
 	ErrForbidden = errors.New("raven: not let in")
-	// ErrNoSession means that an answer came back without the session that it was asked for in:
-	// the browser keeps no cookies, or the user took more than an hour. Whoever opens a page and
-	// does not come back leaves a session of some 150 bytes in the store for that long, so an
-	// [auth.Limiter] that counts all requests, without its Decided, belongs in front of a site that
-	// strangers can reach.
-	ErrNoSession = errors.New("raven: an answer without a session; are cookies off?")
+	// ErrNoSession means that an answer came without the cookie of a browser that has gone to log
+	// in. The browser keeps no cookies, the user took more than an hour, or the key that signed the
+	// cookie is not among CookieKeys.
+	ErrNoSession = errors.New("raven: an answer without the cookie that goes with it: " +
+		"are cookies off, or did the login take over an hour?")
 	// ErrAnswer means that an answer was not taken. Where the answer itself is wrong, it wraps the
 	// error of Parse as well. Nothing was changed by it.
 	ErrAnswer = errors.New("raven: answer not taken")

@@ -68,7 +68,7 @@ func TestFailed(t *testing.T) {
 		"no cookie": {visit: func(b *browser) {
 			b.get(secret)
 			asked := b.asked()
-			b.cookie = nil
+			b.pending = nil
 			b.get(answer{}.write(b.t, asked))
 		}, code: 403, reason: raven.ErrNoSession,
 			text: "you cannot log in without cookies, or it took too long"},
@@ -124,7 +124,7 @@ func TestFailed(t *testing.T) {
 func TestFailedOnce(t *testing.T) {
 	b := newBrowser(t, newLogin(t))
 	b.logIn(secret, answer{})
-	b.store(&storedState{Token: "t", Login: b.stored().Login})
+	b.begin("t")
 	b.get(answer{status: 410, unsigned: true, params: "t", url: secret}.write(t, nil))
 	b.is(303, secret)
 	b.fields["Sec-Fetch-Mode"] = "cors"
@@ -173,12 +173,12 @@ func TestFailedBefore(t *testing.T) {
 	b.get(secret)
 	b.get(answer{status: 410}.write(t, b.asked()))
 	b.is(303, secret)
-	failed := b.stored()
+	failed := b.waiting()
 	if failed.Failed == nil {
 		t.Fatal("not failed")
 	}
 	failed.Token = "t"
-	b.store(failed)
+	b.pending = b.login.PendingCookie(failed)
 	b.get(answer{url: secret, params: "t"}.write(t, nil))
 	b.is(303, secret)
 	b.get(secret)

@@ -48,15 +48,22 @@ type Login struct {
 	// name to another. Required.
 	BaseURL string
 
-	// Sessions keeps the sessions. Its cookie must be HttpOnly, SameSite Lax and, unless BaseURL is
-	// http, Secure. Put its LoadAndSave in front of everything, or not at all if nothing else is
-	// kept in the sessions. Behind it, the session of somebody who goes to log in and does not come
-	// back is kept for the Lifetime, else for an hour. A session lasts as long as its login where
-	// that is longer than the Lifetime; with a negative MaxLife and no other limit the login ends
-	// with the Lifetime. Nil: one of its own, which keeps them in memory; its cookie is raven, with
-	// the prefix __Host- unless BaseURL is http. So several Logins of one host need Sessions, as
-	// two managers with one name of a cookie overwrite each other's.
+	// Sessions keeps the sessions of users who have logged in. Its cookie must be HttpOnly,
+	// SameSite Lax and, unless BaseURL is http, Secure. Put its LoadAndSave in front of the whole
+	// site, or leave it out if the sessions hold nothing else. A session lasts as long as its login
+	// where that is longer than the Lifetime. With a negative MaxLife and no other limit the login
+	// ends with the Lifetime. If nil, the Login has a manager of its own, which keeps sessions in
+	// memory; its cookie is raven, with the prefix __Host- unless BaseURL is http. Several Logins
+	// of one host need Sessions, as two managers with one name of a cookie overwrite each other's.
 	Sessions *scs.SessionManager
+
+	// CookieKeys sign the cookie of a browser that has gone to log in, which the service's answer
+	// is compared with. The cookie has the name of the session's and "-login", and lasts for an
+	// hour. The first key signs, and all of them verify: to replace a key, put the new one in
+	// front, and drop the old one an hour later. Each is at least 32 random bytes. Processes that
+	// serve one site need the same keys. If nil, all Logins of the process share a random key, so
+	// users who are logging in while it is restarted have to open the page once more.
+	CookieKeys [][]byte
 
 	// MaxLife is how long after the service wrote its answer a login ends, a second at least. Zero:
 	// two hours; negative: it does not.
@@ -103,9 +110,12 @@ type Login struct {
 	// status, written or implied, becomes the one that belongs to the error. Nil: a line of text.
 	Failed func(w http.ResponseWriter, req *http.Request, err error)
 
-	// NewSession is told when somebody logs in who was not in this session before, or not with
+	// NewSession is called when a user logs in who was not in this session before, or not with
 	// these ptags. Other values of the session are kept, unless they are another user's: those are
-	// gone by then. The context of req has the session for Sessions. Nil: nobody is told.
+	// gone by then. They are not gone before: after a login that was cancelled or declined, pages
+	// without a guard can still read the values of the user who was logged in, until another user
+	// logs in. A Failed function can remove them. The context of req has the session for Sessions.
+	// If nil, no function is called.
 	NewSession func(req *http.Request, s *Session)
 
 	// Logger is told of each login, as information, and why somebody was not let in, as a warning
@@ -124,6 +134,9 @@ func (l *Login) Check() error {
 	_, err := l.ready()
 	return err
 }
+
+// Format keeps CookieKeys out of everything that is printed.
+func (l *Login) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "{BaseURL:%q}", l.BaseURL) }
 
 // Require returns a handler that lets only people through to next who have logged in, and requests
 // that one of others knows the sender of, such as a verifier of signatures; see [auth.Stack] for
@@ -253,10 +266,8 @@ func (l *Login) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		l.refuse(w)
 	case failed:
 		// Said once, and not at each request of a page that loads something else.
-		v.Failed = nil
-		if saved := l.save(w, v); saved != nil {
-			err = saved
-		}
+		v.pending.Failed = nil
+		l.writePending(w, v.pending)
 		l.fail(w, req, err)
 	case errors.Is(err, auth.ErrNone):
 		l.redirect(w, req, v, set)

@@ -39,7 +39,8 @@ type browser struct {
 	login    *raven.Login
 	sessions *scs.SessionManager
 	handler  http.Handler
-	cookie   *http.Cookie // the browser's; nil: none
+	cookie   *http.Cookie // of the session; nil: none
+	pending  *http.Cookie // of the login that was begun; nil: none
 	accept   string
 	fields   map[string]string // more header fields
 	logged   *bytes.Buffer
@@ -129,8 +130,10 @@ func (b *browser) request(method, address string) *http.Request {
 	for name, value := range b.fields {
 		req.Header.Set(name, value)
 	}
-	if b.cookie != nil {
-		req.AddCookie(b.cookie)
+	for _, cookie := range []*http.Cookie{b.cookie, b.pending} {
+		if cookie != nil {
+			req.AddCookie(cookie)
+		}
 	}
 	return req
 }
@@ -142,8 +145,12 @@ func (b *browser) serve(req *http.Request) {
 	b.handler.ServeHTTP(w, req)
 	b.code, b.header, b.body = w.Code, w.Header(), w.Body.String()
 	for _, c := range w.Result().Cookies() {
-		if b.cookie = c; c.MaxAge < 0 {
-			b.cookie = nil
+		kept := &b.cookie
+		if strings.HasSuffix(c.Name, "-login") {
+			kept = &b.pending
+		}
+		if *kept = c; c.MaxAge < 0 {
+			*kept = nil
 		}
 	}
 }
@@ -155,6 +162,12 @@ func (b *browser) is(code int, location string) {
 	if b.code != code || !strings.HasPrefix(got, location) || (got == "") != (location == "") {
 		b.t.Fatalf("%d to %q (%s), want %d to %q", b.code, got, b.body, code, location)
 	}
+}
+
+// begin gives the browser a login that it has begun, with this token.
+func (b *browser) begin(token string) {
+	b.t.Helper()
+	b.pending = b.login.PendingCookie(raven.Pending{Token: token})
 }
 
 // store gives the browser a session.
@@ -212,6 +225,19 @@ func (b *browser) stored() *storedState {
 		}
 	}
 	return s
+}
+
+// waiting is the login that the browser has begun.
+func (b *browser) waiting() raven.Pending {
+	b.t.Helper()
+	if b.pending == nil {
+		return raven.Pending{}
+	}
+	p, ok := b.login.ReadPending(b.pending)
+	if !ok {
+		b.t.Fatal("the pending login cannot be read")
+	}
+	return p
 }
 
 // asked is what the browser takes to the service.

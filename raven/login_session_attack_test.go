@@ -15,8 +15,10 @@ import (
 // before he logs in once more.
 func TestSessionFixation_S17(t *testing.T) {
 	b := newBrowser(t, newLogin(t))
+	b.store(&storedState{})
+	planted := *b.cookie
 	b.get(secret)
-	asked, planted := b.asked(), *b.cookie
+	asked := b.asked()
 	b.get(answer{sso: "pwd"}.write(t, asked))
 	b.is(303, secret)
 	first := *b.cookie
@@ -59,11 +61,11 @@ func TestCookiesOff(t *testing.T) {
 	b := newBrowser(t, l)
 	b.get(secret)
 	asked := b.asked()
-	b.cookie = nil
+	b.pending = nil
 	b.get(answer{}.write(t, asked))
 	b.is(403, "")
-	if !errors.Is(reason, raven.ErrNoSession) || b.cookie != nil {
-		t.Errorf("%v, cookie %v", reason, b.cookie)
+	if !errors.Is(reason, raven.ErrNoSession) || b.cookie != nil || b.pending != nil {
+		t.Errorf("%v, cookies %v, %v", reason, b.cookie, b.pending)
 	}
 	b.cookie = &http.Cookie{Name: "__Host-session", Value: strings.Repeat("A", 43)}
 	b.get(answer{}.write(t, asked))
@@ -73,7 +75,7 @@ func TestCookiesOff(t *testing.T) {
 // TestCookie_S15 is about how the cookie travels, in a Login that has no Sessions of its user.
 func TestCookie_S15(t *testing.T) {
 	for base, want := range map[string]string{
-		site: "__Host-raven=", "http://localhost:8080": "raven=",
+		site: "__Host-raven-login=", "http://localhost:8080": "raven-login=",
 	} {
 		l := newLogin(t)
 		l.BaseURL = base
@@ -142,12 +144,12 @@ func TestMeanwhile_S17(t *testing.T) {
 			b.is(303, logoutURL)
 		},
 		"another login": func(b *browser) {
-			b.store(&storedState{Token: "t", Login: b.stored().Login})
+			b.begin("t")
 			b.get(answer{url: secret, params: "t"}.write(b.t, nil))
 			b.is(303, secret)
 		},
 		"a failed login": func(b *browser) {
-			b.store(&storedState{Token: "t", Login: b.stored().Login})
+			b.begin("t")
 			b.get(answer{url: secret, params: "t", status: 410}.write(b.t, nil))
 			b.is(303, secret)
 		},
@@ -167,7 +169,7 @@ func TestMeanwhile_S17(t *testing.T) {
 					}
 				})))
 			b.get(secret)
-			b.cookie, b.handler = &stolen, page
+			b.cookie, b.pending, b.handler = &stolen, nil, page
 			if b.stored().Login == nil {
 				t.Fatal("the session did not come back, so there is nothing to test")
 			}

@@ -37,19 +37,20 @@ func TestTwoTabs(t *testing.T) {
 
 	// The token of the next login is another one.
 	b.handler = newStrict(b)
-	b.store(&storedState{Spent: one.Get("params")})
+	b.cookie = nil
+	b.pending = b.login.PendingCookie(raven.Pending{Spent: one.Get("params")})
 	b.get(secret)
 	if got := b.asked().Get("params"); got == one.Get("params") || len(got) < 20 {
 		t.Errorf("token %q", got)
 	}
 }
 
-// TestFirstTabs has a browser without a cookie open two tabs at once, so each has a session.
+// TestFirstTabs has a browser without a cookie open two tabs at once, so each has a token.
 func TestFirstTabs(t *testing.T) {
 	b := newBrowser(t, newLogin(t))
 	b.get(secret + "?tab=1")
 	one := b.asked()
-	b.cookie = nil
+	b.pending = nil
 	b.get(secret + "?tab=2")
 	two := b.asked()
 	early := answer{principal: "other1"}.write(t, one)
@@ -108,9 +109,9 @@ func TestPrograms(t *testing.T) {
 				return
 			}
 			b.is(401, "")
-			if challenge != `Ucam-WebAuth realm="https://app.example.org"` || b.cookie != nil ||
+			if challenge != `Ucam-WebAuth realm="https://app.example.org"` || b.pending != nil ||
 				b.header.Get("Cache-Control") != "no-store" {
-				t.Errorf("%v, cookie %v", b.header, b.cookie)
+				t.Errorf("%v, cookie %v", b.header, b.pending)
 			}
 		})
 	}

@@ -1,6 +1,7 @@
 package raven_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -89,13 +90,8 @@ type rowWant struct {
 
 // storedState is what a session of ours holds.
 type storedState struct {
-	Token  string `json:"token,omitempty"`
-	Spent  string `json:"spent,omitempty"`
-	Lost   string `json:"lost,omitempty"`
-	Failed *struct {
-		Status int    `json:"status"`
-		Msg    string `json:"msg,omitempty"`
-	} `json:"failed,omitempty"`
+	Spent string       `json:"spent,omitempty"`
+	Lost  string       `json:"lost,omitempty"`
 	Login *storedLogin `json:"login,omitempty"`
 }
 
@@ -205,34 +201,35 @@ func runRow(b *browser, v *loginVectors, c *loginCase) (got rowResult, rotated b
 	if first, ok := replayed[c.Name]; ok {
 		i := slices.IndexFunc(v.Cases, func(c loginCase) bool { return c.Name == first })
 		before := &v.Cases[i]
-		b.store(before.Session.stored())
+		b.restore(before.Session)
 		if b.get(before.Request.URL); b.code != http.StatusSeeOther || b.stored().Login == nil {
 			b.t.Fatalf("%s: %d", first, b.code)
 		}
 		b.opened, b.viewed = 0, 0
 	} else if c.Session != nil {
-		b.store(c.Session.stored())
+		b.restore(c.Session)
 	}
 	if strings.HasSuffix(c.Request.URL, "/logout") {
 		b.handler = http.HandlerFunc(b.login.Logout)
 	}
-	before := b.stored()
+	before := b.waiting()
 	b.send(c.Request.Method, c.Request.URL)
 	got = rowResult{status: b.code, to: b.header.Get("Location"), viewed: b.viewed > 0}
-	after := b.stored()
+	after, pending := b.stored(), b.waiting()
 	rotated = strings.HasPrefix(got.to, "https://app.example.org/")
 	if rotated {
-		if after.Token != "" || after.Spent != before.Token || after.Spent == "" {
-			b.t.Errorf("the token is not spent: %+v", after)
+		spent := cmp.Or(pending.Spent, after.Spent)
+		if pending.Token != "" || spent != before.Token || spent == "" {
+			b.t.Errorf("the token is not spent: %+v, %+v", after, pending)
 		}
-		after.Token = before.Token
+		pending.Token = before.Token
 	}
 	got.text = rowText(got.status, got.to, got.viewed)
 	if c.Want.New != nil {
 		got.text += fmt.Sprintf(" new=%t", b.opened > 0)
 	}
 	if c.Want.After != nil {
-		got.text += " after " + after.text()
+		got.text += " after " + rowStateText(after, pending.Token, pending.Failed != nil)
 	}
 	return got, rotated
 }
@@ -262,7 +259,7 @@ func rowText(status int, to string, viewed bool) string {
 // text is a want in the form of the text of a rowResult. A token that the peer has made is ours.
 func (w *rowWant) text(b *browser, v *loginVectors) string {
 	const made = "AAECAwQFBgcICQoLDA0ODxAR"
-	ours := b.stored().Token
+	ours := b.waiting().Token
 	to := ""
 	if r := w.Redirect; r != nil {
 		switch r.To {
@@ -293,19 +290,21 @@ func (w *rowWant) text(b *browser, v *loginVectors) string {
 		if err := json.Unmarshal(w.After, &after); err != nil {
 			b.t.Fatal(err)
 		}
-		s := after.stored()
-		if s.Token == made {
-			s.Token = ours
+		if after == nil {
+			after = new(rowSession)
 		}
-		text += " after " + s.text()
+		if after.Token == made {
+			after.Token = ours
+		}
+		text += " after " + rowStateText(after.stored(), after.Token, after.failed())
 	}
 	return text
 }
 
-// text is what the vectors know of a session.
-func (s *storedState) text() string {
-	text := "token=" + s.Token
-	if s.Failed != nil {
+// rowStateText is what the vectors know of a session, of which a browser of ours keeps a part.
+func rowStateText(s *storedState, token string, failed bool) string {
+	text := "token=" + token
+	if failed {
 		text += " failed"
 	}
 	if s.Login == nil {
@@ -320,22 +319,28 @@ func (s *storedState) text() string {
 		s.Login.Issue, life, s.Login.Last)
 }
 
-// stored is a session of the vectors as ours.
+func (s *rowSession) failed() bool { return s.State != nil && s.State.ResponseFailure }
+
+// restore gives the browser a session of the vectors: the server's part of it if somebody has
+// logged in or there is nothing else, and the browser's part if a login has been begun.
+func (b *browser) restore(s *rowSession) {
+	b.t.Helper()
+	if state := s.stored(); state.Login != nil || s.Token == "" {
+		b.store(state)
+	}
+	p := raven.Pending{Token: s.Token}
+	if s.failed() {
+		p.Failed = &raven.PendingFailure{Status: raven.StatusCancelled}
+	}
+	if p.Token != "" || p.Failed != nil {
+		b.pending = b.login.PendingCookie(p)
+	}
+}
+
+// stored is the server's part of a session of the vectors.
 func (s *rowSession) stored() *storedState {
-	if s == nil {
-		return &storedState{}
-	}
-	out := &storedState{Token: s.Token}
-	if s.State == nil {
-		return out
-	}
-	if s.State.ResponseFailure {
-		out.Failed = &struct {
-			Status int    `json:"status"`
-			Msg    string `json:"msg,omitempty"`
-		}{Status: 410}
-	}
-	if s.State.Principal != "" {
+	out := &storedState{}
+	if s != nil && s.State != nil && s.State.Principal != "" {
 		out.Login = &storedLogin{Principal: s.State.Principal, PTags: s.State.PTags,
 			Issue: s.State.Issue, Last: s.State.Last, Life: s.State.Life, ID: "of the row"}
 	}

@@ -102,7 +102,7 @@ func (m *mutator) prepare(t *testing.T) {
 
 // send has a changed answer come to the page that the one of before was for, with its token.
 func (m *mutator) send(b *browser, changed string) {
-	b.store(&storedState{Token: "dG9rZW4tdG9rZW4tdG9rZW4x"})
+	b.begin("dG9rZW4tdG9rZW4tdG9rZW4x")
 	b.get(secret + "?WLS-Response=" + url.QueryEscape(changed))
 	if b.code != http.StatusBadRequest || b.viewed > 0 || b.stored().Login != nil {
 		b.t.Errorf("%d for %q", b.code, changed)

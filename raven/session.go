@@ -92,8 +92,8 @@ func (l *Login) judge(req *http.Request, v *visit, now time.Time) (*Session, err
 // current returns the login of a session, if it counts for this Login, whoever it is of.
 func (l *Login) current(v *visit, now time.Time) (*Session, error) {
 	switch {
-	case v.Failed != nil:
-		return nil, &StatusError{Status: v.Failed.Status, Msg: v.Failed.Msg}
+	case v.pending.Failed != nil:
+		return nil, &StatusError{Status: v.pending.Failed.Status, Msg: v.pending.Failed.Msg}
 	case v.Login == nil:
 		return nil, auth.ErrNone
 	case l.set.ended.has(v.Login.answer(), now):

@@ -12,27 +12,14 @@ import (
 // stateKey is under which a session of Sessions holds the state.
 const stateKey = "countersign/raven"
 
-// pendingLife is how long a session lasts that holds nothing but that somebody has gone to log in,
-// so that those who never come back do not fill the store.
-const pendingLife = time.Hour
-
-// state is what a session holds, as JSON in a string, which every Codec of Sessions keeps as it is.
+// state is the part of a session that belongs to a Login, as JSON in a string, which every Codec of
+// Sessions keeps unchanged. No session is made before the service has said who the user is.
 type state struct {
-	// Token goes out as params, and has to come back. It is the same for all tabs of a browser
-	// until an answer uses it up; then it is Spent.
-	Token  string  `json:"token,omitempty"`
-	Spent  string  `json:"spent,omitempty"`
-	Lost   string  `json:"lost,omitempty"` // the request whose body was lost, as nameTarget has it
-	Failed *failed `json:"failed,omitempty"`
-	Login  *login  `json:"login,omitempty"`
+	Spent string `json:"spent,omitempty"` // the token that the login's answer has used up
+	Lost  string `json:"lost,omitempty"`  // the request whose body was lost, as nameTarget has it
+	Login *login `json:"login,omitempty"`
 	// Former is a login that a failed one has ended: the other values are those of its user.
 	Former *login `json:"former,omitempty"`
-}
-
-// failed is an answer that was no success, and about which the user has not been told yet.
-type failed struct {
-	Status Status `json:"status"`
-	Msg    string `json:"msg,omitempty"`
 }
 
 // login is what is kept of an answer that was a success. Times are Unix seconds.
@@ -50,21 +37,17 @@ type login struct {
 // answer names the answer that a login was made by: no other has this time and this id.
 func (m *login) answer() answerID { return nameAnswer(m.Issue, m.ID) }
 
-// A visit is a request with its session.
+// A visit is a request with its session and its pending login.
 type visit struct {
 	state
+
+	pending pending
+	asked   bool // the request came with a pending login
 
 	ctx   context.Context //nolint:containedctx // it is how Sessions hands out a session
 	outer context.Context //nolint:containedctx // without that session, to read it once more
 	own   bool            // nobody but the Login saves it
 	known bool            // the request came with it
-}
-
-// retire ends the login of a session, but not that its other values are those of the same user.
-func (s *state) retire() {
-	if s.Login != nil {
-		s.Login, s.Former = nil, s.Login
-	}
 }
 
 // open reads the session of a request, which LoadAndSave may have done already.
@@ -78,6 +61,9 @@ func (l *Login) open(req *http.Request) (*visit, error) {
 	if err == nil && v.own && sessions.IdleTimeout > 0 {
 		return nil, unavailable(errors.New("raven: Sessions has an IdleTimeout, which " +
 			"needs its LoadAndSave in front of everything; InactiveTimeout does not"))
+	}
+	if err == nil {
+		v.pending, v.asked = l.readPending(req, time.Now())
 	}
 	return v, err
 }
@@ -155,9 +141,12 @@ func (l *Login) touch(v *visit, s *Session, now time.Time) error {
 	return nil
 }
 
-// renew gives the session another token, so that whoever knew the old one, or had planted it, is
-// left with nothing. It ends when it would have ended.
+// renew gives the session another token, so that an attacker who knew the old one, or had planted
+// it, is left with nothing. The session ends when it would have ended.
 func (l *Login) renew(v *visit) error {
+	if !v.known {
+		return nil // it gets its first token when it is saved
+	}
 	end := l.set.sessions.Deadline(v.ctx)
 	if err := l.set.sessions.RenewToken(v.ctx); err != nil {
 		return unavailable(fmt.Errorf("raven: the session cannot be renewed: %w", err))
@@ -166,18 +155,16 @@ func (l *Login) renew(v *visit) error {
 	return nil
 }
 
-// pendingEnd is when a session ends that nobody has logged in to.
-func (l *Login) pendingEnd() time.Time {
-	return time.Now().Add(min(pendingLife, l.set.sessions.Lifetime))
-}
-
-// end deletes a session and its cookie. A request that is running may bring the session back when
-// it saves it; the login that it holds stays ended.
+// end deletes a session, a pending login and their cookies. A request that is running may bring the
+// session back when it saves it; the login that it holds stays ended.
 func (l *Login) end(w http.ResponseWriter, v *visit) error {
 	sessions := l.set.sessions
 	if v.Login != nil {
 		now := time.Now()
 		l.set.ended.add(v.Login.answer(), now, sessions.Deadline(v.ctx))
+	}
+	if v.asked {
+		l.dropPending(w)
 	}
 	if !v.known {
 		return nil
