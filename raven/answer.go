@@ -204,19 +204,19 @@ func (l *Login) acceptSuccess(r *Response, now time.Time) error {
 }
 
 // arrived reports whether an answer was written for the URL that it has come to, and returns the
-// target to go on to. In version 1 the service drops the query on the way, and restores it here
-// (section 3 of the protocol).
+// target to go on to. In version 1 the service drops the query on the way, and it is restored here
+// (section 3 of the protocol). So an answer of version 1 whose address has a query is for another
+// URL, whatever that query is.
 func (l *Login) arrived(r *Response, rest string) (target string, ok bool) {
-	if r.URL == l.set.base+rest {
-		return rest, true
-	}
-	if r.Version > 1 {
+	there, ours := strings.CutPrefix(r.URL, l.set.base)
+	if !ours {
 		return "", false
 	}
-	there, ours := strings.CutPrefix(r.URL, l.set.base)
+	if r.Version > 1 {
+		return rest, there == rest
+	}
 	path, query, _ := strings.Cut(there, "?")
-	here, _, _ := strings.Cut(rest, "?")
-	if !ours || path != here {
+	if path != rest {
 		return "", false
 	}
 	if query != "" {

@@ -4,6 +4,8 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"github.com/countersign-go/countersign/raven"
 )
 
 // TestTarget has targets that come back from the service as they were, and some that cannot.
@@ -75,8 +77,49 @@ func TestTwoAnswers(t *testing.T) {
 	back := answer{version: 1, status: 410, url: secret, params: "t"}.write(t, nil)
 	b.get(strings.Replace(back, "?", "?WLS-Response=x&", 1))
 	b.is(400, "")
-	b.get(strings.Replace(back, "?", "?a=b&", 1)) // where the service has not dropped the query
-	b.is(303, secret)
+}
+
+// TestQueryDropped has answers come to their URL with a query and without. The service drops it in
+// version 1 and in no other: an answer of version 1 whose address still has one was not sent there
+// by a service, and the query it came with is not the one that would be restored.
+func TestQueryDropped(t *testing.T) {
+	for _, tt := range []struct {
+		version   int
+		url, here string
+		to        string // "": refused
+	}{
+		{1, secret, secret, secret},
+		{1, secret + "?a=1", secret, secret + "?a=1"},
+		{1, secret + "?a=1", secret + "?a=1", ""},
+		{1, secret + "?a=1", secret + "?b=2", ""},
+		{1, secret, secret + "?a=1", ""},
+		{1, secret + "?", secret, secret},
+		{2, secret + "?a=1", secret + "?a=1", secret + "?a=1"},
+		{2, secret + "?a=1", secret, ""},
+		{2, secret, secret + "?a=1", ""},
+		{3, secret + "?a=1", secret + "?a=1", secret + "?a=1"},
+		{3, secret + "?a=1", secret, ""},
+		{3, secret, secret + "?a=1", ""},
+	} {
+		for _, status := range []raven.Status{raven.StatusSuccess, raven.StatusCancelled} {
+			b := newBrowser(t, newLogin(t))
+			b.begin("t")
+			given := answer{version: tt.version, status: status, url: tt.url, params: "t"}
+			back := given.write(t, nil)
+			_, text, _ := strings.Cut(back, "WLS-Response=")
+			separator := "?"
+			if strings.Contains(tt.here, "?") {
+				separator = "&"
+			}
+			b.get(tt.here + separator + "WLS-Response=" + text)
+			got := b.header.Get("Location")
+			want := map[bool]int{true: 400, false: 303}[tt.to == ""]
+			if b.code != want || got != tt.to {
+				t.Errorf("version %d, %d, for %s at %s: %d to %q, want %d to %q", tt.version,
+					status, tt.url, tt.here, b.code, got, want, tt.to)
+			}
+		}
+	}
 }
 
 // FuzzLogin has request targets, with answers in them and without: nobody sees the page, nothing
