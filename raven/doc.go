@@ -70,6 +70,14 @@
 // as long as IssueBounds allow. And a logout can be undone by a request that is running at another
 // replica, and that saves the session after it.
 //
+// # Credentials for programs
+//
+// A provision.Handler with a Login as its Auth gives users credentials for their programs. With its
+// MaxLoginAge it refuses users who have not proved lately who they are. Those include all users who
+// come by single sign-on, as the service does not say when they last typed their password. Give the
+// Handler a Login of its own with the same Sessions, IAct Must and a MaxLife that is no longer, and
+// put its Require in front of the page that has the form: then the service asks once more.
+//
 // # From the Apache module
 //
 // What the directives of mod_ucam_webauth are here:

@@ -186,13 +186,15 @@ func (l *Login) Answers(next http.Handler) http.Handler {
 	})
 }
 
-// Authenticate returns who has logged in: the principal, with the ptags as Groups and the Scheme
-// "Ucam-WebAuth". The error wraps [auth.ErrNone] if nobody has, or not as this Login asks for, or
-// not any more. It wraps [ErrForbidden] for a user who is not let in, and for a request that
-// another site has a browser send and that may change something; it is a [*StatusError] right after
-// a login that failed, until ServeHTTP has said so on a page for people; what another page loads
-// meanwhile is refused by it, too. It wraps [auth.ErrUnavailable] if the session cannot be read, or
-// the Login is set up wrongly.
+// Authenticate returns the user who has logged in: the principal, with the ptags as Groups and the
+// Scheme "Ucam-WebAuth". The claim auth_time is the Issue, in seconds since 1970, if the user has
+// proved it for this login (Session.Auth). It is absent after single sign-on, as the service does
+// not say when that began. The error wraps [auth.ErrNone] if nobody has, or not as this Login asks
+// for, or not any more. It wraps [ErrForbidden] for a user who is not let in, and for a request
+// that another site has a browser send and that may change something; it is a [*StatusError] right
+// after a login that failed, until ServeHTTP has said so on a page for people; what another page
+// loads meanwhile is refused by it, too. It wraps [auth.ErrUnavailable] if the session cannot be
+// read, or the Login is set up wrongly.
 //
 // A request with an answer of the service is refused: it is for ServeHTTP.
 func (l *Login) Authenticate(req *http.Request) (*auth.Identity, error) {
@@ -221,7 +223,7 @@ func (l *Login) Authenticate(req *http.Request) (*auth.Identity, error) {
 		Subject: s.Principal,
 		Scheme:  scheme,
 		Groups:  s.PTags,
-		Claims:  map[string]any{claim: s},
+		Claims:  claims(s),
 		Expires: s.Expires(),
 	}, nil
 }

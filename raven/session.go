@@ -10,8 +10,12 @@ import (
 	"github.com/countersign-go/countersign/auth"
 )
 
-// claim is under which the Claims of an identity hold the Session.
-const claim = "raven"
+// The claims of an identity: the Session, and when the user proved who they are, in Unix seconds
+// (OpenID Connect Core 1.0, section 2).
+const (
+	claim      = "raven"
+	loginClaim = "auth_time"
+)
 
 // A Session says who has logged in, how, and for how long. A handler must not change it.
 type Session struct {
@@ -57,6 +61,16 @@ func (s *Session) Expires() time.Time {
 		}
 	}
 	return first
+}
+
+// claims returns the claims of an identity. Single sign-on tells of no time at which the user
+// proved who they are, and a service may rely on that time to demand a fresh proof.
+func claims(s *Session) map[string]any {
+	all := map[string]any{claim: s}
+	if s.Auth != "" {
+		all[loginClaim] = s.Issue.Unix()
+	}
+	return all
 }
 
 // FromContext returns the session that a request was let in by. It reports false where something

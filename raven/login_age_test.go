@@ -1,0 +1,65 @@
+package raven_test
+
+import (
+	"crypto/rand"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/provision"
+	"github.com/countersign-go/countersign/raven"
+)
+
+// TestMaxLoginAge has a site hand out credentials to users whose login is not too long ago, and
+// that the service has seen prove who they are.
+func TestMaxLoginAge(t *testing.T) {
+	for name, tt := range map[string]struct {
+		answer answer
+		wait   time.Duration
+		code   int
+	}{
+		"a password just now":        {answer{}, 0, 200},
+		"a password, and one before": {answer{auth: "pwd", sso: "pwd"}, 0, 200},
+		"as long ago as may be":      {answer{}, time.Hour, 200},
+		"a second longer":            {answer{}, time.Hour + time.Second, 401},
+		"written a moment before":    {answer{age: 10 * time.Second}, time.Hour, 401},
+		"single sign-on":             {answer{sso: "pwd"}, 0, 401},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBrowser(t, newLogin(t))
+			synctest.Test(t, func(t *testing.T) {
+				b.t = t
+				b.logIn(secret, tt.answer)
+				issuer := &provision.Issuer{Secrets: []creds.Secret{creds.Secret(rand.Text())}}
+				b.handler = &provision.Handler{
+					Auth: b.login, Issue: issuer.Issue, MaxLoginAge: time.Hour,
+				}
+				time.Sleep(tt.wait)
+				if b.send("POST", site+"/provision"); b.code != tt.code {
+					t.Errorf("%d (%s), want %d", b.code, b.body, tt.code)
+				}
+			})
+		})
+	}
+}
+
+// TestLoginTime has the claim be one that JSON keeps, as it goes on into other tokens.
+func TestLoginTime(t *testing.T) {
+	b := newBrowser(t, newLogin(t))
+	b.logIn(secret, answer{age: 3 * time.Second})
+	b.get(secret)
+	if b.is(200, ""); b.id.Claims["auth_time"] != b.session.Issue.Unix() {
+		t.Errorf("%v, want %v", b.id.Claims, b.session.Issue.Unix())
+	}
+	b = newBrowser(t, newLogin(t))
+	b.logIn(secret, answer{sso: "pwd"})
+	b.get(secret)
+	b.is(200, "")
+	if at, ok := b.id.Claims["auth_time"]; ok {
+		t.Errorf("%v after single sign-on", at)
+	}
+	if s, ok := b.id.Claims["raven"].(*raven.Session); !ok || s != b.session {
+		t.Errorf("%v", b.id.Claims)
+	}
+}
