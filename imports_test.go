@@ -43,7 +43,7 @@ var leaves = map[string][]string{
 	"transport": {
 		"internal/authparam", "internal/httptime", "internal/origin", "internal/rewind",
 	},
-	"internal/fetch": {"internal/httptime", "internal/origin"},
+	"internal/fetch": {"internal/httptime", "internal/origin", "internal/strictjson"},
 }
 
 // foreign names the only packages of other modules that standalone packages may import. Locks of

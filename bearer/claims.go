@@ -10,7 +10,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
-	"github.com/countersign-go/countersign/internal/fetch"
+	"github.com/countersign-go/countersign/internal/strictjson"
 )
 
 const (
@@ -32,7 +32,7 @@ var claimNames = []string{"iss", "sub", "aud", "exp", "nbf", "iat", "jti"}
 
 // readClaims reads a genuine payload.
 func readClaims(payload []byte) (jwt.MapClaims, error) {
-	claims, err := fetch.Object(payload)
+	claims, err := strictjson.Object(payload)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errClaimsJSON, err)
 	}

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/countersign-go/countersign/internal/fetch"
+	"github.com/countersign-go/countersign/internal/strictjson"
 )
 
 // A problem is what is wrong with a token. No text holds anything of the token.
@@ -95,7 +95,7 @@ var headerNames = []string{
 // readHeader reads what says how to check the signature. A key that comes with the token (jwk, jku,
 // x5u, x5c) is not looked at: anybody can send one.
 func (t *jws) readHeader(data []byte) error {
-	header, err := fetch.Object(data)
+	header, err := strictjson.Object(data)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errHeaderJSON, err)
 	}

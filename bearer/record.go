@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/oauth2"
 
-	"github.com/countersign-go/countersign/internal/fetch"
+	"github.com/countersign-go/countersign/internal/strictjson"
 )
 
 const (
@@ -106,7 +106,7 @@ func sameText(a, b *oauth2.Token) bool {
 // when the record was saved has been wrong; then the token is thought to last as long as it did at
 // first, at most.
 func decodeTokenRecord(data []byte) (*tokenRecord, error) {
-	object, err := fetch.Object(data)
+	object, err := strictjson.Object(data)
 	if err != nil {
 		return nil, errForeign
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/countersign-go/countersign/creds"
 	"github.com/countersign-go/countersign/internal/fetch"
+	"github.com/countersign-go/countersign/internal/strictjson"
 )
 
 // replacer is a Source that takes up a token which came without being asked for.
@@ -128,7 +129,7 @@ func endInside(token string) (time.Time, bool) {
 	if err != nil {
 		return time.Time{}, false
 	}
-	claims, err := fetch.Object(text)
+	claims, err := strictjson.Object(text)
 	if err != nil {
 		return time.Time{}, false
 	}

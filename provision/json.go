@@ -8,7 +8,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/countersign-go/countersign/internal/fetch"
+	"github.com/countersign-go/countersign/internal/strictjson"
 	"github.com/countersign-go/countersign/mac"
 )
 
@@ -68,7 +68,7 @@ func formOf(c *mac.Credentials) (*form, error) {
 // fit into a header field, and anything longer than 64 KiB. Expires is returned as it is, also if
 // it has passed.
 func Unmarshal(data []byte) (*mac.Credentials, error) {
-	object, err := fetch.Object(data)
+	object, err := strictjson.Object(data)
 	if err != nil {
 		return nil, fmt.Errorf("provision: credentials cannot be read: %w", err)
 	}

@@ -148,7 +148,7 @@ func TestUnmarshal_F7(t *testing.T) {
 		}
 	}
 	refused := []struct{ data, want string }{
-		{``, "not JSON"},
+		{``, "nothing in it"},
 		{`hunter2`, "not JSON"},
 		{`{"id":"a","key":"hunter2"`, "not JSON"},
 		{`{` + ok + `}{}`, "not JSON"},

@@ -13,8 +13,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/countersign-go/countersign/internal/fetch"
 	"github.com/countersign-go/countersign/internal/origin"
+	"github.com/countersign-go/countersign/internal/strictjson"
 	"github.com/countersign-go/countersign/mac"
 )
 
@@ -108,7 +108,7 @@ func (r *clientRecord) encode() ([]byte, error) {
 
 // decode reads a record as encode writes it, and nothing else.
 func decodeClientRecord(data []byte) (*clientRecord, error) {
-	object, err := fetch.Object(data)
+	object, err := strictjson.Object(data)
 	if err != nil {
 		return nil, errForeign
 	}

@@ -14,7 +14,7 @@ import (
 
 	"github.com/countersign-go/countersign/auth"
 	"github.com/countersign-go/countersign/creds"
-	"github.com/countersign-go/countersign/internal/fetch"
+	"github.com/countersign-go/countersign/internal/strictjson"
 	"github.com/countersign-go/countersign/mac"
 )
 
@@ -54,7 +54,7 @@ func (r *record) claims() (map[string]any, error) {
 	if len(r.Claims) == 0 {
 		return nil, nil
 	}
-	return fetch.Object(r.Claims)
+	return strictjson.Object(r.Claims)
 }
 
 func decodeRecord(data []byte, id string) (*record, error) {

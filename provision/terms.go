@@ -12,7 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/countersign-go/countersign/auth"
-	"github.com/countersign-go/countersign/internal/fetch"
+	"github.com/countersign-go/countersign/internal/strictjson"
 )
 
 // Terms are what an [Issuer] or a [Registry] decides anew for each credential. Groups are not among
@@ -60,7 +60,7 @@ func (t Terms) encode() ([]byte, error) {
 		// That is what bytes which are no text become, so two values could become the same.
 		return nil, errors.New("Terms.Claims are not UTF-8")
 	}
-	if _, err := fetch.Object(data); err != nil {
+	if _, err := strictjson.Object(data); err != nil {
 		return nil, fmt.Errorf("Terms.Claims are %w", err)
 	}
 	return data, nil

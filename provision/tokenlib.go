@@ -18,7 +18,7 @@ import (
 
 	"github.com/countersign-go/countersign/auth"
 	"github.com/countersign-go/countersign/creds"
-	"github.com/countersign-go/countersign/internal/fetch"
+	"github.com/countersign-go/countersign/internal/strictjson"
 )
 
 // The format of Mozilla's tokenlib, version 2.0. An id is the URL-safe base64, with padding,
@@ -136,7 +136,7 @@ type token struct {
 
 // parse reads a payload. Only one that was opened may come here.
 func parse(payload []byte) (*token, error) {
-	object, err := fetch.Object(payload)
+	object, err := strictjson.Object(payload)
 	if err != nil {
 		return nil, err
 	}
@@ -202,7 +202,7 @@ func hint(id string) (time.Time, bool) {
 		if len(raw) < size {
 			continue
 		}
-		object, err := fetch.Object(raw[:len(raw)-size])
+		object, err := strictjson.Object(raw[:len(raw)-size])
 		if err != nil {
 			continue
 		}

@@ -201,7 +201,7 @@ func TestPayload_S10(t *testing.T) {
 		{`{"userid":"u",` + salt + `"expires":-0.0}`, "", "expires is negative"},
 		{`{"userid":"u",` + salt + `"expires":1e400}`, "", "expires is out of range"},
 		{`{"userid":"u",` + salt + `"expires":NaN}`, "", "not JSON"},
-		{`[` + salt + `]`, "", "not JSON"},
+		{`[` + salt + `]`, "", "not a JSON object"},
 		{`["salt"]`, "", "not a JSON object"},
 		{deep, "", "nested deeper"},
 	}

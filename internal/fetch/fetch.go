@@ -12,13 +12,14 @@ import (
 
 	"github.com/countersign-go/countersign/internal/httptime"
 	"github.com/countersign-go/countersign/internal/origin"
+	"github.com/countersign-go/countersign/internal/strictjson"
 )
 
 const (
 	// Timeout is how long a call may take in all, its redirects and the body included.
 	Timeout = 30 * time.Second
 	// MaxBody is the largest answer that Do reads, in bytes.
-	MaxBody = 64 << 10
+	MaxBody = strictjson.MaxSize
 
 	maxHops = 3
 )
@@ -27,7 +28,7 @@ const (
 type Answer struct {
 	Status   int
 	Header   http.Header
-	Object   map[string]any // as Object returns it
+	Object   map[string]any // as package strictjson reads it
 	Received time.Time      // by the clock of this machine, when the header had arrived
 }
 
@@ -84,7 +85,8 @@ func DoUpTo(client *http.Client, req *http.Request, maxBody int) (*Answer, error
 		e.Broken = true
 		return nil, e
 	}
-	if a.Object, err = objectUpTo(body, maxBody); err != nil {
+	a.Object, err = strictjson.Limits{Size: maxBody}.Object(body)
+	if err != nil {
 		return nil, a.Useless(err)
 	}
 	return a, nil

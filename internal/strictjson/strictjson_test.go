@@ -1,4 +1,4 @@
-package fetch_test
+package strictjson_test
 
 import (
 	"bytes"
@@ -6,8 +6,9 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
-	"github.com/countersign-go/countersign/internal/fetch"
+	"github.com/countersign-go/countersign/internal/strictjson"
 )
 
 func nested(depth int) string {
@@ -23,10 +24,22 @@ func TestObject_F7(t *testing.T) {
 		{"all types", `{"a":[1,-2.5e3,"x",true,false,null,{}],"b":[]}`, ""},
 		{"surrogate pair", `{"a":"\ud83d\ude00\uD83D\uDE00"}`, ""},
 		{"escaped backslash before u", `{"a":"\\ud800"}`, ""},
-		{"largest depth", nested(fetch.MaxDepth), ""},
+		{"largest depth", nested(strictjson.MaxDepth), ""},
 
-		{"nothing", ``, "not JSON"},
+		{"nothing", ``, "nothing in it"},
+		{"white space alone", " \n", "nothing in it"},
 		{"text", `hello`, "not JSON"},
+		{"no end of a name", `{"a`, "not JSON"},
+		{"no end of an escape", `{"a\`, "not JSON"},
+		{"no end of a \\u escape", `{"a\u00`, "not JSON"},
+		{"signed \\u escape", `{"a\u+001":1}`, "not JSON"},
+		{"no value", `{"a":`, "not JSON"},
+		{"no end of a word", `{"a":tru`, "not JSON"},
+		{"no digit", `{"a":-}`, "not JSON"},
+		{"no digit behind the point", `{"a":1.}`, "not JSON"},
+		{"no digit in the exponent", `{"a":1e+}`, "not JSON"},
+		{"zero byte", "{\x00}", "not JSON"},
+		{"zero byte behind it", "{}\x00", "not JSON"},
 		{"half an object", `{"a":1`, "not JSON"},
 		{"trailing comma", `{"a":1,}`, "not JSON"},
 		{"no comma", `{"a":1 "b":2}`, "not JSON"},
@@ -53,21 +66,45 @@ func TestObject_F7(t *testing.T) {
 		{"low half", `{"a":"\udc00x"}`, `a \u escape that is half a surrogate pair`},
 		{"two high halves", `{"a":"\ud800\ud800"}`, `a \u escape that is half a surrogate pair`},
 		{"half in a name", `{"\uDBFF":1}`, `a \u escape that is half a surrogate pair`},
-		{"too deep", nested(fetch.MaxDepth + 1), "nested deeper than 16"},
+		{"too deep", nested(strictjson.MaxDepth + 1), "nested deeper than 16"},
 		{"arrays too deep", `{"a":` + strings.Repeat("[", 5000) + strings.Repeat("]", 5000) + `}`,
 			"nested deeper than 16"},
-		{"too long", `{"a":"` + strings.Repeat("x", fetch.MaxBody) + `"}`, "more than 64 KiB"},
+		{"too long", `{"a":"` + strings.Repeat("x", strictjson.MaxSize) + `"}`, "more than 64 KiB"},
 	}
 	for _, tt := range tests {
-		got, err := fetch.Object([]byte(tt.data))
+		got, err := strictjson.Object([]byte(tt.data))
 		if text(err) != tt.want || (err == nil) != (got != nil) {
 			t.Errorf("%s: %v, %v, want %q", tt.name, got, err, tt.want)
 		}
 	}
 }
 
+// An object from an unknown sender costs no more than its limits allow.
+func TestLimits(t *testing.T) {
+	l := strictjson.Limits{Size: 24, Values: 3}
+	tests := []struct{ name, data, want string }{
+		{"values", `{"a":1,"b":[2]}`, ""},
+		{"one value too many", `{"a":1,"b":[2,3]}`, "more than 3 values"},
+		{"nested values", `{"a":[[[[[]]]]]}`, "more than 3 values"},
+		{"largest size", `{"a":"` + strings.Repeat("x", 16) + `"}`, ""},
+		{"one byte too many", `{"a":"` + strings.Repeat("x", 17) + `"}`, "more than 0 KiB"},
+	}
+	for _, tt := range tests {
+		if _, err := l.Object([]byte(tt.data)); text(err) != tt.want {
+			t.Errorf("%s: %v, want %q", tt.name, err, tt.want)
+		}
+	}
+}
+
+func text(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
 func TestObjectValues(t *testing.T) {
-	got, err := fetch.Object([]byte(`{"n":9007199254740993,"a":["x",null,true],"o":{"i":1.50}}`))
+	got, err := strictjson.Object([]byte(`{"n":9007199254740993,"a":["x",null,true],"o":{"i":1.50}}`))
 	want := map[string]any{
 		"n": json.Number("9007199254740993"),
 		"a": []any{"x", nil, true},
@@ -88,9 +125,15 @@ func FuzzObject(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		got, err := fetch.Object(data)
+		got, err := strictjson.Object(data)
 		if err != nil {
+			if strings.HasPrefix(err.Error(), "not JSON") && utf8.Valid(data) && json.Valid(data) {
+				t.Fatal("valid JSON was refused")
+			}
 			return
+		}
+		if !json.Valid(data) {
+			t.Fatal("read something that is not JSON")
 		}
 		var other map[string]any
 		d := json.NewDecoder(bytes.NewReader(data))
@@ -102,10 +145,10 @@ func FuzzObject(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(again) > fetch.MaxBody { // escapes may make it longer
+		if len(again) > strictjson.MaxSize { // escapes may make it longer
 			return
 		}
-		if got2, err := fetch.Object(again); err != nil || !reflect.DeepEqual(got, got2) {
+		if got2, err := strictjson.Object(again); err != nil || !reflect.DeepEqual(got, got2) {
 			t.Fatalf("%s: %#v, %v", again, got2, err)
 		}
 	})
