@@ -43,6 +43,32 @@ func TestHeader_J9(t *testing.T) {
 	}
 }
 
+// TestHeaderValues bounds the work that the header of a forged token causes. The header of a real
+// token holds fewer values, also where a certificate chain is among them.
+func TestHeaderValues(t *testing.T) {
+	chain := make([]string, 50)
+	for i := range chain {
+		chain[i] = strings.Repeat("A", 50)
+	}
+	header := map[string]any{
+		"alg": "HS256", "kid": "a", "typ": "JWT", "x5t": "x", "x5t#S256": "x", "jku": "x",
+		"x5u": "x", "cty": "x", "iss": "x", "sub": "x", "aud": "x", "jwk": "x", "x5c": chain,
+	}
+	token := func() string { return mint(t, hmacKey, header, claimsOf("1", time.Hour)) }
+	if err := verdict(hmacKey, token()); err != nil {
+		t.Errorf("63 values: %v", err)
+	}
+	header["one"] = 1
+	if err := verdict(hmacKey, token()); err != nil {
+		t.Errorf("64 values: %v", err)
+	}
+	header["x5c"] = append(chain, "A")
+	err := verdict(hmacKey, token())
+	if !errors.Is(err, bearer.ErrRefused) || !strings.Contains(err.Error(), "64 values") {
+		t.Errorf("65 values: %v", err)
+	}
+}
+
 // TestSpelling_J12 signs parts that are not spelled as they should be, so that nothing but the
 // spelling is wrong, and then misspells the signature, which nobody signs.
 func TestSpelling_J12(t *testing.T) {

@@ -2,7 +2,6 @@ package bearer
 
 import (
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
@@ -249,8 +248,10 @@ func pyramidDecode(value string) (string, error) {
 	if err != nil {
 		return "", errNoToken
 	}
-	var token string
-	if err := json.Unmarshal(text, &token); err != nil || !isToken(token) {
+	// In JSON, a token stands between quotes and needs no escapes.
+	token, opened := strings.CutPrefix(string(text), `"`)
+	token, closed := strings.CutSuffix(token, `"`)
+	if !opened || !closed || !isToken(token) {
 		return "", errNoToken
 	}
 	return token, nil

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"strconv"
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -292,7 +291,7 @@ func unescape(data []byte) (char rune, size int, err error) {
 	if len(data) < 2 {
 		return 0, 0, errSyntax
 	}
-	if i := bytes.IndexByte([]byte(`"\/bfnrt`), data[1]); i >= 0 {
+	if i := strings.IndexByte(`"\/bfnrt`, data[1]); i >= 0 {
 		return rune("\"\\/\b\f\n\r\t"[i]), 2, nil
 	}
 	char, ok := escaped(data)
@@ -314,6 +313,15 @@ func escaped(data []byte) (unit rune, ok bool) {
 	if len(data) < 6 || data[0] != '\\' || data[1] != 'u' {
 		return 0, false
 	}
-	n, err := strconv.ParseUint(string(data[2:6]), 16, 16)
-	return rune(n), err == nil
+	for _, c := range data[2:6] {
+		switch {
+		case c >= '0' && c <= '9':
+			unit = unit<<4 + rune(c-'0')
+		case c|' ' >= 'a' && c|' ' <= 'f':
+			unit = unit<<4 + rune(c|' '-'a'+10)
+		default:
+			return 0, false
+		}
+	}
+	return unit, true
 }
