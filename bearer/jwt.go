@@ -30,6 +30,11 @@ const (
 	// more are left alone by whoever keeps them, and a strict server refuses a token of the future.
 	backdated = 5 * time.Second
 
+	// maxAhead is how far ahead of this machine's clock a token may be issued that is good at any
+	// server. A server states its own time, so it could otherwise have a token made now that it can
+	// use at another server next year.
+	maxAhead = 24 * time.Hour
+
 	// shortestLifetime leaves some time of use to a token for a server whose clock is ahead.
 	shortestLifetime = 2 * backdated
 )
@@ -68,6 +73,9 @@ type JWT struct {
 	// Lifetime is how long a token is good. Zero: 5 minutes. Less than 10 seconds is too short for
 	// clocks that differ. More than 24 hours is for tokens only whose aud names the origin that
 	// they are sent to, for instance "https://api.example.com". These bounds are those of Sign.
+	//
+	// Sign makes no token whose iat is over 24 hours ahead of this machine's clock, whatever the
+	// server says the time is, unless its aud names that origin and nothing else.
 	Lifetime time.Duration
 
 	// Scheme is the word before the token in the Authorization field. "": Bearer. It is not used
@@ -180,6 +188,15 @@ var (
 		"set aud to the origin of the request", longestLifetime)
 )
 
+// An aheadError is about a token that would be dated far ahead.
+type aheadError struct{ origin origin.Origin }
+
+func (e *aheadError) Error() string {
+	return fmt.Sprintf("bearer: the clock of %v is over 24 hours ahead of this machine's, and the "+
+		"token would be good at other servers then: have Claims set aud to %[1]v alone, or "+
+		"correct the clock of this machine", e.origin)
+}
+
 // Sign puts a token into req, in place of what is there. now is the time by the server's clock; the
 // time that Claims takes is added to it. The token is that of an earlier request to the same origin
 // if it says the same, is not about to end, and was made by a clock that agrees with now.
@@ -245,6 +262,10 @@ func (j *JWT) mintFor(
 		return "", errLifetime
 	}
 	issued := now.Add(-backdated).Truncate(time.Second)
+	if issued.After(local.Round(0).Add(maxAhead)) &&
+		!namesOnly(claims["aud"], use.origin.String()) {
+		return "", &aheadError{use.origin}
+	}
 	ends := issued.Add(lifetime.Truncate(time.Second))
 	all := j.withID(claims)
 	all["iat"], all["nbf"], all["exp"] = issued.Unix(), issued.Unix(), ends.Unix()
@@ -312,6 +333,20 @@ func (j *JWT) Observe(resp *http.Response, _ transport.Outcome) error {
 		takeCookie(resp, j.Cookie)
 	}
 	return nil
+}
+
+// namesOnly reports whether aud holds name and no other.
+func namesOnly(aud any, name string) bool {
+	alone := true
+	switch aud := aud.(type) {
+	case []string:
+		alone = len(aud) == 1
+	case jwt.ClaimStrings:
+		alone = len(aud) == 1
+	case []any:
+		alone = len(aud) == 1
+	}
+	return alone && names(aud, name)
 }
 
 // names reports whether aud, which is a text or a list of them (RFC 7519, section 4.1.3), holds

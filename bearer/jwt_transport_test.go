@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -355,5 +356,55 @@ func TestNoKeyNothingSent(t *testing.T) {
 	_, err := client.Do(requestTo(t, apiOrigin))
 	if !errors.Is(err, bearer.ErrKey) || len(s.sent) != 0 {
 		t.Errorf("%v, and %d requests", err, len(s.sent))
+	}
+}
+
+// A server whose clock is far ahead has no tokens made that are good at another server later. The
+// claims of such a token must say that it is for this server alone.
+func TestClockFarAhead_M3(t *testing.T) {
+	const limit = 24 * time.Hour
+	for _, tt := range []struct {
+		name  string
+		ahead time.Duration // of the server's clock
+		aud   any
+		ok    bool
+	}{
+		{"a day, for any server", limit, nil, true},
+		{"over a day, for any server", limit + time.Minute, nil, false},
+		{"a year, for any server", 365 * limit, nil, false},
+		{"a year, for another server", 365 * limit, "https://b.example", false},
+		{"a year, for this server by another name", 365 * limit, "api", false},
+		{"a year, for this server", 365 * limit, apiOrigin, true},
+		{"a year, for this server in a list", 365 * limit, []string{apiOrigin}, true},
+		{"a year, for this server among others", 365 * limit, []string{"x", apiOrigin}, false},
+		{"a year behind, for any server", -365 * limit, nil, true},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			j := &bearer.JWT{Key: mintSecret, Method: "HS256",
+				Claims: func(*http.Request) (jwt.MapClaims, error) {
+					claims := jwt.MapClaims{"sub": "bob"}
+					if tt.aud != nil {
+						claims["aud"] = tt.aud
+					}
+					return claims, nil
+				}}
+			s := &mintService{ahead: tt.ahead}
+			s.handler = s.strict(`Bearer error="invalid_token"`)
+			status, history := fetched(t, &transport.Transport{Signer: j, Base: s}, apiOrigin)
+			if (status == 200) != tt.ok {
+				t.Errorf("%s: status %d, %v", tt.name, status, history)
+			}
+			for _, field := range s.sent {
+				_, claims := opened(t, field[len("Bearer "):])
+				iat, _ := claims["iat"].(json.Number).Int64()
+				if far := time.Unix(iat, 0).After(time.Now().Add(limit)); far && !tt.ok {
+					t.Errorf("%s: a token of %v was sent", tt.name, time.Unix(iat, 0))
+				}
+			}
+			err := j.Sign(requestTo(t, apiOrigin), time.Now().Add(tt.ahead))
+			if (err == nil) != tt.ok || err != nil && !strings.Contains(err.Error(), apiOrigin) {
+				t.Errorf("%s: Sign: %v", tt.name, err)
+			}
+		})
 	}
 }
