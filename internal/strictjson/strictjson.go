@@ -32,9 +32,9 @@ type Limits struct {
 // Object reads data as one JSON object within MaxSize.
 //
 // It refuses everything that two readers could understand differently: a name that occurs twice in
-// one object, at any level; text that is not UTF-8; half a surrogate pair; anything other than white
-// space after the object. Names are compared byte for byte. Numbers stay a [json.Number], digit for
-// digit. Object reads data once, from the start to the first fault.
+// one object, at any level; text that is not UTF-8; half a surrogate pair; anything other than
+// white space after the object. Names are compared byte for byte. Numbers stay a [json.Number],
+// digit for digit. Object reads data once, from the start to the first fault.
 func Object(data []byte) (map[string]any, error) { return Limits{}.Object(data) }
 
 // Object is the function [Object] with other limits.

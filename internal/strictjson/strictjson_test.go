@@ -104,7 +104,8 @@ func text(err error) string {
 }
 
 func TestObjectValues(t *testing.T) {
-	got, err := strictjson.Object([]byte(`{"n":9007199254740993,"a":["x",null,true],"o":{"i":1.50}}`))
+	const data = `{"n":9007199254740993,"a":["x",null,true],"o":{"i":1.50}}`
+	got, err := strictjson.Object([]byte(data))
 	want := map[string]any{
 		"n": json.Number("9007199254740993"),
 		"a": []any{"x", nil, true},
