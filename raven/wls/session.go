@@ -3,6 +3,7 @@ package wls
 import (
 	"crypto/rand"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 )
@@ -10,8 +11,12 @@ import (
 const (
 	cookieName = "wls-session"
 
-	// maxSessions bounds the memory. When it is reached, somebody has to log in again.
+	// maxSessions bounds the memory. When it is reached, users who log in are not remembered: no
+	// login ends another user's session.
 	maxSessions = 10000
+	// maxPerUser is how many browsers remember one user. One more takes the place of the user's
+	// oldest session.
+	maxPerUser = 20
 )
 
 // A session is one browser in which somebody has logged in.
@@ -21,8 +26,9 @@ type session struct {
 }
 
 type sessions struct {
-	mu   sync.Mutex // guards byID
-	byID map[string]session
+	mu     sync.Mutex // guards the maps
+	byID   map[string]session
+	byUser map[string][]string // the ids of each user's sessions, the oldest first
 }
 
 func (s *sessions) find(req *http.Request) (session, bool) {
@@ -35,43 +41,62 @@ func (s *sessions) find(req *http.Request) (session, bool) {
 	return known, true
 }
 
-// begin starts a session under a new name, so that nobody can have put it there before.
+// begin starts a session under a new name, which no attacker can have put into the browser before.
+// If there is no room, the browser is left without a session.
 func (s *sessions) begin(
 	w http.ResponseWriter, req *http.Request, user string, life time.Duration,
 ) {
 	id := rand.Text()
 	now := time.Now()
 	s.mu.Lock()
-	delete(s.byID, cookie(req))
-	if s.byID == nil {
-		s.byID = make(map[string]session)
+	s.remove(cookie(req))
+	if s.makeRoom(user, now) {
+		s.byID[id] = session{user, now.Add(life)}
+		s.byUser[user] = append(s.byUser[user], id)
+	} else {
+		id = ""
 	}
-	if len(s.byID) >= maxSessions {
-		s.shrink(now)
-	}
-	s.byID[id] = session{user, now.Add(life)}
 	s.mu.Unlock()
 	setCookie(w, req, id)
 }
 
-// shrink drops what has expired, and any one session more. The caller holds mu.
-func (s *sessions) shrink(now time.Time) {
-	for id, known := range s.byID {
-		if !now.Before(known.until) {
-			delete(s.byID, id)
+// makeRoom drops the user's oldest session if they have many, and those that have ended if there
+// are many in all. It reports whether there is room for one more. The caller holds mu.
+func (s *sessions) makeRoom(user string, now time.Time) bool {
+	if s.byID == nil {
+		s.byID, s.byUser = make(map[string]session), make(map[string][]string)
+	}
+	if own := s.byUser[user]; len(own) >= maxPerUser {
+		s.remove(own[0])
+	}
+	if len(s.byID) >= maxSessions {
+		for id, known := range s.byID {
+			if !now.Before(known.until) {
+				s.remove(id)
+			}
 		}
 	}
-	for id := range s.byID {
-		if len(s.byID) < maxSessions {
-			return
-		}
-		delete(s.byID, id)
+	return len(s.byID) < maxSessions
+}
+
+// remove drops a session, if there is one with that id. The caller holds mu.
+func (s *sessions) remove(id string) {
+	known, ok := s.byID[id]
+	if !ok {
+		return
+	}
+	delete(s.byID, id)
+	others := slices.DeleteFunc(s.byUser[known.user], func(own string) bool { return own == id })
+	if len(others) == 0 {
+		delete(s.byUser, known.user)
+	} else {
+		s.byUser[known.user] = others
 	}
 }
 
 func (s *sessions) end(w http.ResponseWriter, req *http.Request) {
 	s.mu.Lock()
-	delete(s.byID, cookie(req))
+	s.remove(cookie(req))
 	s.mu.Unlock()
 	setCookie(w, req, "")
 }

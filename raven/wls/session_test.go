@@ -3,35 +3,73 @@ package wls
 import (
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
 )
 
-func TestSessionsBounded(t *testing.T) {
+// logIn returns a request of the browser in which a user has just logged in.
+func (s *sessions) logIn(user string, life time.Duration) *http.Request {
+	w := httptest.NewRecorder()
+	s.begin(w, httptest.NewRequest(http.MethodGet, "/", nil), user, life)
+	req := httptest.NewRequest(http.MethodGet, "/", nil)
+	for _, c := range w.Result().Cookies() {
+		req.AddCookie(c)
+	}
+	return req
+}
+
+func (s *sessions) knows(req *http.Request, user string) bool {
+	known, ok := s.find(req)
+	return ok && known.user == user
+}
+
+// TestOthersStayLoggedIn has one user log in without end, and many users log in once: none of them
+// ends a session of another user.
+func TestOthersStayLoggedIn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var s sessions
-		begin := func(life time.Duration) *http.Request {
-			w := httptest.NewRecorder()
-			s.begin(w, httptest.NewRequest(http.MethodGet, "/", nil), "abc12", life)
-			req := httptest.NewRequest(http.MethodGet, "/", nil)
-			req.AddCookie(w.Result().Cookies()[0])
-			return req
-		}
-		for range maxSessions - 1 {
-			begin(time.Minute)
-		}
-		long := begin(time.Hour)
-		time.Sleep(time.Minute)
-		begin(time.Hour)
-		if _, ok := s.find(long); !ok || len(s.byID) != 2 {
-			t.Errorf("%d sessions, one alive %v; want the two that have not ended", len(s.byID), ok)
-		}
+		victim := s.logIn("victim", time.Hour)
 		for range maxSessions + 5 {
-			long = begin(time.Hour)
+			s.logIn("greedy", 2*time.Hour)
 		}
-		if _, ok := s.find(long); !ok || len(s.byID) != maxSessions {
-			t.Errorf("%d sessions, the newest alive %v; want %d", len(s.byID), ok, maxSessions)
+		if !s.knows(victim, "victim") || len(s.byID) != 1+maxPerUser {
+			t.Errorf("%d sessions; want the victim's and %d more", len(s.byID), maxPerUser)
+		}
+		for i := range maxSessions + 5 {
+			s.logIn(strconv.Itoa(i), 2*time.Hour)
+		}
+		if !s.knows(victim, "victim") || len(s.byID) != maxSessions ||
+			len(s.byUser) != maxSessions-maxPerUser+1 {
+			t.Errorf("%d sessions; want the victim's and %d more", len(s.byID), maxSessions-1)
+		}
+		if late := s.logIn("late", time.Hour); s.knows(late, "late") {
+			t.Error("there was room for one more")
+		}
+		time.Sleep(time.Hour)
+		if s.knows(victim, "victim") {
+			t.Error("a session does not end")
+		}
+		if late := s.logIn("late", time.Hour); !s.knows(late, "late") {
+			t.Error("an ended session leaves no room")
 		}
 	})
+}
+
+// TestOwnOldestEnds has one user log in in too many browsers: their oldest session goes.
+func TestOwnOldestEnds(t *testing.T) {
+	var s sessions
+	oldest := s.logIn("abc12", time.Hour)
+	second := s.logIn("abc12", time.Hour)
+	for range maxPerUser - 1 {
+		s.logIn("abc12", time.Hour)
+	}
+	if s.knows(oldest, "abc12") || !s.knows(second, "abc12") || len(s.byID) != maxPerUser {
+		t.Errorf("%d sessions", len(s.byID))
+	}
+	s.end(httptest.NewRecorder(), second)
+	if s.knows(second, "abc12") || len(s.byUser["abc12"]) != maxPerUser-1 {
+		t.Errorf("after a logout: %q", s.byUser)
+	}
 }
