@@ -58,6 +58,15 @@ func ExampleServer_ServeHTTP() {
 	// Output: 200 text/html; charset=utf-8
 }
 
+// A program finds out that no user can log in before it serves.
+func ExampleServer_Check() {
+	fmt.Println(new(wls.Server).Check())
+	fmt.Println((&wls.Server{Checker: portal.Memory{"abc12": []byte("a password")}}).Check())
+	// Output:
+	// wls: the Server has no Checker and no Decide, so no user can log in
+	// <nil>
+}
+
 // An answer that says a success and is not signed, to see that an agent refuses it.
 func ExampleSign() {
 	answer, err := wls.Sign(&raven.Response{

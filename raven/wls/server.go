@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"errors"
+	"fmt"
 	"net/http"
 	"path"
 	"slices"
@@ -52,6 +53,37 @@ type Server struct {
 	sessions sessions
 }
 
+// Check returns an error if no user can log in, or if no site could read the answers. A program
+// calls it when it starts.
+func (s *Server) Check() error {
+	switch {
+	case s.Checker == nil && s.Decide == nil:
+		return errors.New("wls: the Server has no Checker and no Decide, so no user can log in")
+	case s.Life < 0 || s.Life%time.Second != 0:
+		return fmt.Errorf("wls: the Life of the Server is %v; make it whole seconds", s.Life)
+	}
+	service, err := s.Service("https://login.example")
+	if err != nil {
+		return fmt.Errorf("wls: the Server has no key: %w", err)
+	}
+	text, err := Sign(&raven.Response{
+		Version: newest, Status: raven.StatusSuccess, Issue: time.Now(), ID: "1",
+		URL: "https://app.example/", Principal: "user", PTags: s.ptags(),
+		Auth: raven.AuthPassword, Life: s.life(), HasLife: true, KeyID: s.keyID(),
+	}, s.key)
+	if err == nil {
+		_, err = service.Parse(text)
+	}
+	if err != nil {
+		return fmt.Errorf("wls: no site can read the answers; check Key, KeyID, PTags and Life: %w",
+			err)
+	}
+	return nil
+}
+
+// Format keeps the Key, and the passwords of a Checker, out of everything that is printed.
+func (s *Server) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "{KeyID:%q}", s.keyID()) }
+
 // Service is what an agent has to know of this service if it listens at base, such as
 // "https://login.example.org".
 func (s *Server) Service(base string) (*raven.Service, error) {
@@ -97,21 +129,47 @@ func (s *Server) life() time.Duration {
 	return s.Life
 }
 
-// ServeHTTP is the service.
+// ServeHTTP is the service. Its logout page, the LogoutURL, asks users whether they want to log out
+// of the service, too, and does so by POST. If the parameter url of its address is an absolute
+// address, the page has a link that leads back there.
 func (s *Server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	secure(w.Header(), "")
+	secure(w.Header())
 	switch path.Clean(req.URL.Path) {
 	case loginPath:
 		s.login(w, req)
 	case logoutPath:
-		s.sessions.end(w, req)
-		show(w, http.StatusOK, &page{Title: "You have logged out"})
+		s.logout(w, req)
 	case stylePath:
 		w.Header().Set("Content-Type", "text/css; charset=utf-8")
 		w.Write([]byte(style)) //nolint:errcheck,gosec // nobody is left to be told
 	default:
 		show(w, http.StatusNotFound, &page{Title: "There is no such page"})
 	}
+}
+
+// logout asks whether to log out here, too, and does so when the button is pressed. A link or a
+// picture on another site must not log a user out.
+func (s *Server) logout(w http.ResponseWriter, req *http.Request) {
+	p := &page{Title: "You have logged out"}
+	p.backTo(req)
+	switch req.Method {
+	case http.MethodGet, http.MethodHead:
+		if known, ok := s.sessions.find(req); ok {
+			p.Title, p.LogOut = "Log out here, too?", known.user
+			secure(w.Header(), self)
+		}
+	case http.MethodPost:
+		if err := new(http.CrossOriginProtection).Check(req); err != nil {
+			show(w, http.StatusForbidden, &page{Title: "This form came from another site"})
+			return
+		}
+		s.sessions.end(w, req)
+	default:
+		w.Header().Set("Allow", "GET, HEAD, POST")
+		show(w, http.StatusMethodNotAllowed, &page{Title: "This page cannot be used like that"})
+		return
+	}
+	show(w, http.StatusOK, p)
 }
 
 // login answers a request of an agent, which is in the query of the URL also when a form comes back

@@ -3,8 +3,10 @@ package wls_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -186,18 +188,114 @@ func TestSession(t *testing.T) {
 	})
 }
 
+// TestLogOut has a user log out by the button, and other sites try to have the browser do it.
 func TestLogOut(t *testing.T) {
+	const logout = "http://login.example.test/auth/logout.html"
 	b := newBrowser(t, newServer())
 	at := loginURL + query(t, raven.Request{})
 	cookie := b.logIn(at).Cookies()[0]
-	resp := b.get("http://login.example.test/auth/logout.html")
-	if resp.StatusCode != http.StatusOK {
-		t.Errorf("logging out: %s", resp.Status)
+	for _, method := range []string{http.MethodGet, http.MethodHead} {
+		resp := b.send(httptest.NewRequest(method, logout, nil))
+		text := body(t, resp)
+		if resp.StatusCode != http.StatusOK || !strings.Contains(text, ">Log out here</button>") ||
+			!strings.Contains(text, "abc12") ||
+			!strings.Contains(resp.Header.Get("Content-Security-Policy"), "form-action 'self';") {
+			t.Errorf("%s: %s\n%s", method, resp.Status, text)
+		}
+	}
+	for field, value := range map[string]string{
+		"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example",
+	} {
+		req := httptest.NewRequest(http.MethodPost, logout, nil)
+		req.Header.Set(field, value)
+		if resp := b.send(req); resp.StatusCode != http.StatusForbidden {
+			t.Errorf("%s: %s", field, resp.Status)
+		}
+	}
+	if resp := b.send(httptest.NewRequest(http.MethodDelete, logout, nil)); resp.StatusCode != 405 {
+		t.Errorf("DELETE: %s", resp.Status)
+	}
+	b.answered(b.get(at)) // still logged in
+
+	resp := b.press(logout, "action", "logout")
+	if text := body(t, resp); resp.StatusCode != http.StatusOK || strings.Contains(text, "<form") {
+		t.Errorf("logging out: %s\n%s", resp.Status, text)
 	}
 	req := httptest.NewRequest(http.MethodGet, at, nil)
-	req.AddCookie(cookie) // kept by somebody
+	req.AddCookie(cookie) // kept by a thief
 	if resp := b.send(req); resp.StatusCode != http.StatusOK {
 		t.Errorf("%s after logging out", resp.Status)
+	}
+	if text := body(t, b.get(logout)); strings.Contains(text, "<form") {
+		t.Errorf("a user who is not logged in is asked to log out:\n%s", text)
+	}
+}
+
+// TestWayBack has the page after a logout lead back to the site that the address names.
+func TestWayBack(t *testing.T) {
+	b := newBrowser(t, newServer())
+	for given, want := range map[string]string{
+		"https://app.example.org/a?b=c&d": `href="https://app.example.org/a?b=c&amp;d">Back to ` +
+			"app.example.org<",
+		"":                         "",
+		"javascript:alert(1)":      "",
+		"/elsewhere":               "",
+		"https://u:p@evil.example": "",
+		"https://a.example/\x00":   "",
+	} {
+		at := "http://login.example.test/auth/logout.html?url=" + url.QueryEscape(given)
+		for _, resp := range []*http.Response{b.get(at), b.press(at, "action", "logout")} {
+			text := body(t, resp)
+			if resp.StatusCode != http.StatusOK || resp.Header.Get("Location") != "" ||
+				!strings.Contains(text, want) || strings.Contains(text, "Back to") != (want != "") {
+				t.Errorf("%q: %s\n%s", given, resp.Status, text)
+			}
+		}
+	}
+}
+
+// TestCheck has each mistake be found before the first request.
+func TestCheck(t *testing.T) {
+	for name, tt := range map[string]struct {
+		change func(s *wls.Server)
+		want   string // part of the error; "": there is none
+	}{
+		"nothing":         {func(*wls.Server) {}, ""},
+		"its own key":     {func(s *wls.Server) { s.Key = nil }, ""},
+		"a Decide":        {func(s *wls.Server) { s.Checker, s.Decide = nil, decideNothing }, ""},
+		"no users":        {func(s *wls.Server) { s.Checker = nil }, "no Checker"},
+		"negative Life":   {func(s *wls.Server) { s.Life = -time.Hour }, "Life"},
+		"half a second":   {func(s *wls.Server) { s.Life = time.Second / 2 }, "Life"},
+		"a very long one": {func(s *wls.Server) { s.Life = 5e9 * time.Second }, "Life"},
+		"a name as KeyID": {func(s *wls.Server) { s.KeyID = "main" }, "KeyID"},
+		"a wrong ptag":    {func(s *wls.Server) { s.PTags = []string{"current,"} }, "PTags"},
+	} {
+		s := newServer()
+		tt.change(s)
+		err := s.Check()
+		if tt.want == "" && err != nil || tt.want != "" &&
+			(err == nil || !strings.Contains(err.Error(), tt.want)) {
+			t.Errorf("%s: %v, want %q", name, err, tt.want)
+		}
+	}
+}
+
+func decideNothing(*http.Request, *wls.Request) *raven.Response { return nil }
+
+// TestServerNotPrinted has a Server printed, alone and within other values.
+func TestServerNotPrinted(t *testing.T) {
+	s := newServer()
+	s.Checker = portal.Memory{"abc12": []byte("canary-5d20ba")}
+	for _, value := range []any{s, []any{s}, map[string]any{"s": s}, &struct{ S *wls.Server }{s}} {
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
+			text := fmt.Sprintf(verb, value)
+			for _, secret := range []string{"canary", "63616e617279", "99 97 110 97 114 121",
+				s.Key.D.String(), s.Key.D.Text(16)} {
+				if strings.Contains(text, secret) {
+					t.Errorf("%s of %T shows a secret", verb, value)
+				}
+			}
+		}
 	}
 }
 
