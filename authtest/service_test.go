@@ -120,7 +120,7 @@ var faults = []struct {
 	{"cached Date, clock off", fault{CachedFor: time.Hour, Offset: time.Hour}, true,
 		never, ok, never, ok},
 	{"no Age either", fault{CachedFor: time.Hour, NoAge: true, ExpireAfter: 2}, false,
-		first, ok, "200 401 200 200 401", first},
+		ok, ok, "200 401 200 200 401", first},
 	{"in one line", fault{Challenges: authtest.AllInOneLine, ExpireAfter: 2}, false,
 		ok, ok, ok, first},
 	{"no reason", fault{Challenges: authtest.WithoutReason, ExpireAfter: 2}, false,

@@ -40,8 +40,10 @@
 // # The clock
 //
 // A server's time is believed only when it comes with a refusal, over TLS or from a loopback host,
-// without an Age field, within 5 s, and within 366 days of this machine's clock. It is taken from
-// the challenge, else from X-Timestamp, else from Date. See [Clock].
+// within a round trip of 5 s, and within 366 days of this machine's clock. It is taken from the
+// challenge, else from X-Timestamp, else from Date. An Age is added; one above 5 s makes the time
+// unknown. If the server did not ask for another time, and then says that the new one is stale, the
+// clock goes back and the reason of the first refusal counts. See [Clock].
 //
 // # Writing a Signer
 //

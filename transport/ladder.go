@@ -8,10 +8,10 @@ import (
 	"maps"
 	"net/http"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
+
+	"github.com/countersign-go/countersign/internal/httptime"
 )
 
 // The rungs of the ladder. Each is climbed at most once in a call, except that young credentials
@@ -68,11 +68,17 @@ func (c *call) mend(resp *http.Response) bool {
 // climb chooses a rung and does what it takes, if that is possible.
 func (c *call) climb(resp *http.Response, cause Cause, hint timeHint, whole bool) bool {
 	rung := c.rung(cause, hint)
+	if cause == Stale && c.misled != "" {
+		rung = c.goBack(hint)
+	}
 	if c.spent(rung) {
 		return c.stop("budget", nil)
 	}
 	if rung == clockRung && hint.known {
 		c.learned = c.clock.learn(c.origin, c.reading, hint.server, hint.local)
+		if cause != Stale && !hint.stated {
+			c.misled = cause
+		}
 	}
 	if !whole {
 		return c.stop("body", nil)
@@ -98,13 +104,30 @@ func (c *call) climb(resp *http.Response, cause Cause, hint timeHint, whole bool
 	if rung == clockRung && c.sameAs(a.req) {
 		// The time is nothing to these credentials: to send them again would be of no use.
 		c.clock.undo(c.origin, c.learned)
-		c.learned = nil
+		c.learned, c.misled = nil, ""
 		return c.climb(resp, cause, hint, whole)
 	}
 	if err := c.load(a); err != nil {
 		return c.stop("body", err)
 	}
 	return true
+}
+
+// goBack returns the rung for a refusal as stale after a clock rung that the server had not asked
+// for: a field such as Date was off, which may be old or made by a proxy. The server says now that
+// it was, so the clock goes back and the first refusal counts for what it said.
+func (c *call) goBack(hint timeHint) int {
+	cause := c.misled
+	c.misled = ""
+	c.clock.undo(c.origin, c.learned)
+	c.learned = nil
+	if hint.known && hint.stated {
+		c.learned = c.clock.learn(c.origin, c.reading, hint.server, hint.local)
+	}
+	if rung := c.rung(cause, hint); !c.spent(rung) {
+		return rung
+	}
+	return nonceRung // the credentials have been replaced already: sign again with them
 }
 
 // spent reports whether a rung may not be climbed again in this call.
@@ -200,53 +223,30 @@ func (c *call) stop(why string, err error) bool {
 // A timeHint says that it was server at the origin when it was local here.
 type timeHint struct {
 	known         bool
-	off           bool // too far from what we signed by
+	stated        bool // by the challenge, and not by a field that a proxy may have set
+	off           bool // too far from the time that the request was signed with
 	server, local time.Time
 }
 
-// serverTime finds out what time it was at the server. Whatever could come from somebody else, or
+// serverTime finds out what time it was at the server. A time that may come from another server, or
 // from another moment, is no hint.
 func (c *call) serverTime(resp *http.Response, stated, received time.Time) timeHint {
 	trip := received.Sub(c.sent)
-	if !private(c.origin) || resp.Header["Age"] != nil || trip > slowest {
+	age, ok := httptime.Age(resp.Header)
+	if !private(c.origin) || !ok || age > tolerance || trip > slowest {
 		return timeHint{}
 	}
-	if stated.IsZero() {
-		stated = timestamp(resp.Header.Get("X-Timestamp"))
-	}
-	if stated.IsZero() {
-		stated, _ = http.ParseTime(resp.Header.Get("Date"))
-	}
-	if stated.IsZero() {
+	hint := timeHint{stated: !stated.IsZero(), local: c.sent.Add(trip / 2)}
+	if hint.stated {
+		// The server wrote the challenge when it made the answer, which a cache has kept since.
+		hint.server = httptime.MidSecond(stated).Add(age)
+	} else if hint.server, ok = httptime.Now(resp.Header); !ok {
 		return timeHint{}
 	}
-	if stated.Nanosecond() == 0 {
-		stated = stated.Add(time.Second / 2) // whole seconds are cut off: aim at the middle
-	}
-	local := c.sent.Add(trip / 2)
-	signed := c.now.Add(local.Sub(c.began))
-	known := stated.Sub(local).Abs() <= farthest
-	return timeHint{
-		known: known, off: known && stated.Sub(signed).Abs() > tolerance,
-		server: stated, local: local,
-	}
-}
-
-// timestamp reads Unix seconds, with or without a fraction. It returns the zero time for all else.
-func timestamp(s string) time.Time {
-	whole, fraction, _ := strings.Cut(s, ".")
-	seconds, err := strconv.ParseUint(whole, 10, 40)
-	if err != nil {
-		return time.Time{}
-	}
-	if fraction == "" {
-		return time.Unix(int64(seconds), 0)
-	}
-	part, err := strconv.ParseUint((fraction + "000000000")[:9], 10, 32)
-	if err != nil {
-		return time.Time{}
-	}
-	return time.Unix(int64(seconds), int64(part))
+	signed := c.now.Add(hint.local.Sub(c.began))
+	hint.known = hint.server.Sub(hint.local).Abs() <= farthest
+	hint.off = hint.known && hint.server.Sub(signed).Abs() > tolerance+age
+	return hint
 }
 
 const (

@@ -2,6 +2,7 @@ package transport_test
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -86,7 +87,17 @@ func TestHostileHint_R11_R12_R19(t *testing.T) {
 		{"plain http without a challenge", "http://api.example/", []string{"http://api.example"}, 0,
 			func(now time.Time) []string { return []string{"Date", hour(now)} }, 401},
 		{"from a cache", "https://api.example/", nil, 0,
-			func(now time.Time) []string { return []string{"Age", "0", "Date", hour(now)} }, 401},
+			func(now time.Time) []string { return []string{"Age", "6", "Date", hour(now)} }, 401},
+		{"stated, from a cache", "https://api.example/", nil, 0, func(now time.Time) []string {
+			return []string{"Age", "6", "WWW-Authenticate",
+				"Token stale ts=" + unix(now.Add(time.Hour))}
+		}, 401},
+		{"of unknown age", "https://api.example/", nil, 0,
+			func(now time.Time) []string { return []string{"Age", "x", "Date", hour(now)} }, 401},
+		{"within what its age explains", "https://api.example/", nil, 0,
+			func(now time.Time) []string {
+				return []string{"Age", "4", "Date", date(now.Add(4 * time.Second))}
+			}, 401},
 		{"slow", "https://api.example/", nil, 6 * time.Second,
 			func(now time.Time) []string { return []string{"Date", hour(now)} }, 401},
 		{"foreign challenge", "https://api.example/", nil, 0,
@@ -125,6 +136,41 @@ func TestHostileHint_R11_R12_R19(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// A cache in front of the server that tells how old the answer is changes nothing while that is
+// little: the present time there is the time in the answer plus its Age.
+func TestClockBehindCache(t *testing.T) {
+	for _, age := range []time.Duration{0, time.Second, 5 * time.Second} {
+		for name, hint := range map[string]func(made time.Time) []string{
+			"Date": func(made time.Time) []string { return []string{"Date", date(made)} },
+			"UTC Date": func(made time.Time) []string {
+				return []string{"Date", date(made)[:26] + "utc"}
+			},
+			"stated": func(made time.Time) []string {
+				return []string{"WWW-Authenticate", "Token stale ts=" + unix(made)}
+			},
+			"X-Timestamp": func(m time.Time) []string { return []string{"X-Timestamp", unix(m)} },
+		} {
+			t.Run(fmt.Sprint(name, " ", age), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					clock := new(transport.Clock)
+					server := &service{off: time.Hour, hint: func(now time.Time) []string {
+						return append(hint(now.Add(-age)), "Age", fmt.Sprint(age.Seconds()))
+					}}
+					rt := &transport.Transport{Signer: &token{}, Base: server, Clock: clock}
+					resp, err := get(rt, "https://api.example/")
+					if err != nil || resp.StatusCode != 200 || server.requests() != 2 {
+						t.Fatalf("%v, %v", transport.History(resp), err)
+					}
+					u, _ := url.Parse("https://api.example/")
+					if off := time.Until(clock.Now(u)); (off - time.Hour).Abs() > time.Second {
+						t.Errorf("the clock is off by %v, want an hour", off)
+					}
+				})
+			})
+		}
 	}
 }
 
@@ -199,6 +245,61 @@ func TestClockAndCredential(t *testing.T) {
 			if o := signer.outcome(); o != transport.OutcomeMended {
 				t.Errorf("the outcome is %v, want OutcomeMended", o)
 			}
+		})
+	}
+}
+
+// An old Date on the refusal of an ended credential misleads the clock. When the server then calls
+// the time stale, the clock goes back, and the credential is replaced all the same.
+func TestMisleadingDate(t *testing.T) {
+	old := func(now time.Time) string { return date(now.Add(-time.Hour)) }
+	for _, test := range []struct {
+		name     string
+		keyFirst bool // the server looks at the credential before the time
+		stale    func(now time.Time) []string
+		requests int
+	}{
+		{"the time is stated", false, func(now time.Time) []string {
+			return []string{"WWW-Authenticate", "Token stale ts=" + unix(now), "Date", old(now)}
+		}, 3},
+		{"the time is not stated", false, func(now time.Time) []string {
+			return []string{"WWW-Authenticate", "Token stale", "Date", old(now)}
+		}, 3},
+		{"no time at all", false, func(time.Time) []string {
+			return []string{"WWW-Authenticate", "Token stale"}
+		}, 3},
+		{"the credential first", true, func(now time.Time) []string {
+			return []string{"WWW-Authenticate", "Token stale ts=" + unix(now), "Date", old(now)}
+		}, 4},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				signer, clock, requests := &token{}, new(transport.Clock), 0
+				rt := &transport.Transport{Signer: signer, Clock: clock,
+					Base: base(func(req *http.Request) (*http.Response, error) {
+						requests++
+						id, ts, _ := credentials(req)
+						stale := time.Since(time.Unix(ts, 0)).Abs() > time.Minute
+						ended := id == "id0"
+						switch {
+						case stale && !(ended && test.keyFirst):
+							return answer(401, test.stale(time.Now())...)
+						case ended:
+							return answer(401, "WWW-Authenticate", "Token credential",
+								"Date", old(time.Now()))
+						}
+						return answer(200)
+					})}
+				resp, err := get(rt, "https://a.example/")
+				if err != nil || resp.StatusCode != 200 || signer.refreshes != 1 ||
+					requests != test.requests {
+					t.Fatalf("%v, %v, %d requests", transport.History(resp), err, requests)
+				}
+				u, _ := url.Parse("https://a.example/")
+				if off := time.Until(clock.Now(u)); off != 0 {
+					t.Errorf("the clock is off by %v", off)
+				}
+			})
 		})
 	}
 }

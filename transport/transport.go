@@ -216,6 +216,7 @@ type call struct {
 	climbed [rungs]int
 	young   bool          // the credentials that are sent now may be too new for the server
 	forged  error         // of the Observer, about the latest answer
+	misled  Cause         // of the refusal that moved the clock, if it did not ask for that
 	learned *clockReading // what it is signed by from now on; nil: by what the Clock says
 	unasked bool          // the server does not know Expect
 }
