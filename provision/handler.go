@@ -37,10 +37,12 @@ type Handler struct {
 	// some beside credentials of another kind.
 	AllowMAC bool
 
-	// MaxLoginAge is how long ago somebody may have logged in, by the claim auth_time of the
-	// identity: seconds since 1970 (OpenID Connect Core 1.0, section 2), or a time.Time. With the
-	// scheme Basic, which sends the password each time, the login is now. All others without that
-	// claim are refused, with 401 and [ErrLogin]. 0: any time.
+	// MaxLoginAge is the greatest age of a login that still gives credentials. The claim auth_time
+	// of the identity says when the login was: in seconds since 1970 (OpenID Connect Core 1.0,
+	// section 2), or as a time.Time. raven.Login and bearer.Session set it. Other tokens have it
+	// where their issuer sets it, and MAC credentials where Terms hand it on. The scheme Basic needs
+	// none: its password comes with each request, so the login is now. Without the claim, the
+	// answer is 401 and the error wraps [ErrLogin]. 0: any age.
 	MaxLoginAge time.Duration
 
 	// PerAddress bounds how often wrong passwords are tried, by what its Key says: the address, by
@@ -106,7 +108,7 @@ func (h *Handler) authenticate(w http.ResponseWriter, req *http.Request) {
 			case errors.Is(reason, ErrScheme):
 				http.Error(w, "log in another way", http.StatusForbidden)
 			case errors.Is(reason, ErrLogin):
-				http.Error(w, "log in again", http.StatusUnauthorized)
+				http.Error(w, loginAdvice(reason), http.StatusUnauthorized)
 			default:
 				http.Error(w, "authentication required", http.StatusUnauthorized)
 			}

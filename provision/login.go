@@ -3,6 +3,7 @@ package provision
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -17,9 +18,9 @@ var (
 	// AllowMAC. The answer is 403, as to send them again would not help.
 	ErrScheme = errors.New("provision: MAC credentials get no others: log in another way")
 
-	// ErrLogin means that the login is longer ago than MaxLoginAge, or that it is not known how
-	// long. The answer is 401.
-	ErrLogin = errors.New("provision: the login is too long ago, or nobody knows when it was")
+	// ErrLogin means that the login is longer ago than MaxLoginAge, or that the identity does not
+	// say when it was; the text tells which. The answer is 401.
+	ErrLogin = errors.New("provision: the login is not recent")
 
 	// ErrLimit means that a subject has asked too often: PerSubject. The answer is 429.
 	ErrLimit = errors.New("provision: asked for too often")
@@ -31,8 +32,10 @@ func (h *Handler) admit(req *http.Request, id *auth.Identity) (*auth.Identity, e
 	switch isMAC := strings.EqualFold(id.Scheme, "MAC") || showsMAC(req); {
 	case isMAC && !h.AllowMAC:
 		return nil, ErrScheme
-	case h.MaxLoginAge > 0 && !loggedIn(id, h.MaxLoginAge, time.Now()):
-		return nil, ErrLogin
+	case h.MaxLoginAge > 0:
+		if err := checkLogin(id, h.MaxLoginAge, time.Now()); err != nil {
+			return nil, err
+		}
 	}
 	return id, nil
 }
@@ -47,36 +50,64 @@ func showsMAC(req *http.Request) bool {
 	})
 }
 
-// loginSkew is how far the clock of who saw the login may be ahead.
+// loginSkew is how far the clock of the server that saw the login may be ahead.
 const loginSkew = time.Minute
 
-// loggedIn reports whether the login is known to be no longer ago than limit.
-func loggedIn(id *auth.Identity, limit time.Duration, now time.Time) bool {
-	at, ok := loginTime(id)
-	if !ok {
-		// The password came with this request.
-		return strings.EqualFold(id.Scheme, "Basic")
+// A loginError is ErrLogin with its reason.
+type loginError struct {
+	reason string
+	again  bool // a new login of the same kind helps
+}
+
+func (e *loginError) Error() string { return ErrLogin.Error() + ": " + e.reason }
+func (e *loginError) Unwrap() error { return ErrLogin }
+
+// loginAdvice returns the line that answers a loginError.
+func loginAdvice(err error) string {
+	if e, ok := errors.AsType[*loginError](err); ok && !e.again {
+		return "log in another way: the time of this login is not known"
 	}
-	age := now.Sub(at)
-	return -loginSkew <= age && age <= limit
+	return "log in again"
+}
+
+// checkLogin returns an error unless the login is known to be no longer ago than limit.
+func checkLogin(id *auth.Identity, limit time.Duration, now time.Time) error {
+	claim, ok := id.Claims["auth_time"]
+	if !ok {
+		if strings.EqualFold(id.Scheme, "Basic") {
+			return nil // the password came with this request
+		}
+		return &loginError{reason: fmt.Sprintf("the identity, of scheme %q, has no claim auth_time: "+
+			"see Handler.MaxLoginAge for the logins that set it", id.Scheme)}
+	}
+	at, ok := loginTime(claim)
+	if !ok {
+		return &loginError{reason: "the claim auth_time is not a number of seconds or a time.Time"}
+	}
+	switch age := now.Sub(at); {
+	case age < -loginSkew:
+		return &loginError{reason: "the claim auth_time is in the future: compare the clocks"}
+	case age > limit:
+		return &loginError{"it was more than " + limit.String() + " ago", true}
+	}
+	return nil
 }
 
 // loginTime reads the claim auth_time, in seconds since 1970 (OpenID Connect Core 1.0, section 2).
-func loginTime(id *auth.Identity) (time.Time, bool) {
-	switch v := id.Claims["auth_time"].(type) {
+func loginTime(claim any) (time.Time, bool) {
+	switch v := claim.(type) {
 	case json.Number:
 		at, err := readTime(v)
 		return at, err == nil
 	case float64:
-		ok := 0 <= v && v < endOfTime
-		if !ok {
-			v = 0
+		if !(0 <= v && v < endOfTime) { // written so that NaN is refused
+			return time.Time{}, false
 		}
-		return time.Unix(int64(v), 0), ok
-	case int64:
-		return time.Unix(v, 0), true
-	case int:
 		return time.Unix(int64(v), 0), true
+	case int64:
+		return time.Unix(v, 0), 0 <= v && v < endOfTime
+	case int:
+		return time.Unix(int64(v), 0), 0 <= v && int64(v) < endOfTime
 	case time.Time:
 		return v, true
 	}
