@@ -113,19 +113,28 @@ func (i *Issuer) set() (*settings, error) {
 	return i.settings, i.settings.err
 }
 
+// Check returns an error if the Issuer cannot issue, for instance because its first secret is empty
+// or too short. Call it at the start of a server: Issue returns the same error, which a [Handler]
+// answers with 500.
+func (i *Issuer) Check() error {
+	if _, err := i.set(); err != nil {
+		return err
+	}
+	if n := len(i.Secrets[0]); n < minSecret {
+		return fmt.Errorf("provision: Issuer.Secrets[0] has %d bytes: to issue takes %d or more, "+
+			"random ones", n, minSecret)
+	}
+	return nil
+}
+
 // Issue makes credentials for id.Subject. It is what a [Handler] takes. An error means that the
 // Issuer is not usable, or that the subject or the Terms are not: one that is empty or not UTF-8,
 // or too much for an id, which has up to 4096 bytes.
 func (i *Issuer) Issue(ctx context.Context, id *auth.Identity) (*mac.Credentials, error) {
-	s, err := i.set()
-	if err != nil {
+	if err := i.Check(); err != nil {
 		return nil, err
 	}
-	if len(i.Secrets[0]) < minSecret {
-		return nil, fmt.Errorf(
-			"provision: Issuer.Secrets[0] has %d bytes: to issue takes %d or more, random ones",
-			len(i.Secrets[0]), minSecret)
-	}
+	s := i.settings
 	if err := checkSubject(id); err != nil {
 		return nil, fmt.Errorf("provision: %w", err)
 	}

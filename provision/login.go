@@ -12,7 +12,7 @@ import (
 	"github.com/countersign-go/countersign/auth"
 )
 
-// Why a [Handler] refuses somebody whose credentials are right.
+// Why a [Handler] refuses a client whose credentials are right.
 var (
 	// ErrScheme means that the credentials are of a scheme that gets no others: MAC, unless
 	// AllowMAC. The answer is 403, as to send them again would not help.
@@ -26,7 +26,7 @@ var (
 	ErrLimit = errors.New("provision: asked for too often")
 )
 
-// admit asks whether somebody whose credentials are right may have others.
+// admit returns an error if a client whose credentials are right may not have others.
 func (h *Handler) admit(req *http.Request, id *auth.Identity) (*auth.Identity, error) {
 	// An identity may have a Scheme of the application's own, so what was sent counts too.
 	switch isMAC := strings.EqualFold(id.Scheme, "MAC") || showsMAC(req); {
@@ -77,8 +77,8 @@ func checkLogin(id *auth.Identity, limit time.Duration, now time.Time) error {
 		if strings.EqualFold(id.Scheme, "Basic") {
 			return nil // the password came with this request
 		}
-		return &loginError{reason: fmt.Sprintf("the identity, of scheme %q, has no claim auth_time: "+
-			"see Handler.MaxLoginAge for the logins that set it", id.Scheme)}
+		return &loginError{reason: fmt.Sprintf("the identity, of scheme %q, has no claim "+
+			"auth_time: see Handler.MaxLoginAge for the logins that set it", id.Scheme)}
 	}
 	at, ok := loginTime(claim)
 	if !ok {

@@ -81,6 +81,20 @@ func (r *Registry) Format(f fmt.State, _ rune) {
 		r.Store, r.Lifetime, r.Quota, r.Algorithm)
 }
 
+// Check returns an error if the Registry cannot issue because of its Lifetime or Algorithm. Call it
+// at the start of a server. It does not ask the Store.
+func (r *Registry) Check() error {
+	switch r.Algorithm {
+	case "", mac.SHA256, mac.SHA1:
+	default:
+		return errors.New("provision: Registry.Algorithm is neither mac.SHA256 nor mac.SHA1")
+	}
+	if r.Lifetime < 0 {
+		return errors.New("provision: Registry.Lifetime is negative: set it to 0 for 24 hours")
+	}
+	return nil
+}
+
 // An Entry is what a [Registry] tells of a credential: everything but the key.
 type Entry struct {
 	ID        string

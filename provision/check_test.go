@@ -1,0 +1,57 @@
+package provision_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/mac"
+	"github.com/countersign-go/countersign/provision"
+)
+
+// A server that could give no credentials says so at its start.
+func TestCheck(t *testing.T) {
+	secret := creds.Secret(master)
+	short := creds.Secret("canary-15bytes.")
+	for _, tt := range []struct {
+		reason string
+		c      interface{ Check() error }
+		want   string // part of the error; "": none
+	}{
+		{"an Issuer", &provision.Issuer{Secrets: []creds.Secret{secret}}, ""},
+		{"no secret", &provision.Issuer{}, "Issuer.Secrets is empty"},
+		{"a variable that is not set", &provision.Issuer{Secrets: []creds.Secret{{}}},
+			"Issuer.Secrets[0] is empty"},
+		{"a short secret", &provision.Issuer{Secrets: []creds.Secret{short}},
+			"Issuer.Secrets[0] has 15 bytes"},
+		{"an old short secret", &provision.Issuer{Secrets: []creds.Secret{secret, short}}, ""},
+		{"an empty old secret", &provision.Issuer{Secrets: []creds.Secret{secret, nil}},
+			"Issuer.Secrets[1] is empty"},
+		{"a hash", &provision.Issuer{Secrets: []creds.Secret{secret}, Hash: "md5"}, "Issuer.Hash"},
+		{"an algorithm", &provision.Issuer{Secrets: []creds.Secret{secret}, Algorithm: "md5"},
+			"Issuer.Algorithm"},
+		{"a Registry", &provision.Registry{Algorithm: mac.SHA1, Quota: -1}, ""},
+		{"a negative time", &provision.Registry{Lifetime: -1}, "Registry.Lifetime is negative"},
+		{"an algorithm of a Registry", &provision.Registry{Algorithm: "md5"}, "Registry.Algorithm"},
+	} {
+		err := tt.c.Check()
+		if tt.want == "" && err != nil || !strings.Contains(text(err), tt.want) ||
+			err != nil && !strings.HasPrefix(text(err), "provision: ") ||
+			strings.Contains(text(err), "canary") {
+			t.Errorf("%s: %v, want %q", tt.reason, err, tt.want)
+		}
+	}
+}
+
+// Issue and Check agree, so that a program that was checked is one that can issue.
+func TestCheckIsThatOfIssue(t *testing.T) {
+	for _, secrets := range [][]creds.Secret{
+		nil, {nil}, {creds.Secret("canary-15bytes.")}, {creds.Secret(master)},
+	} {
+		i := &provision.Issuer{Secrets: secrets}
+		_, err := i.Issue(t.Context(), subject("ann"))
+		if text(err) != text(i.Check()) {
+			t.Errorf("%d secrets: Issue %v, Check %v", len(secrets), err, i.Check())
+		}
+	}
+}
