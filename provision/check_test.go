@@ -1,18 +1,33 @@
 package provision_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/countersign-go/countersign/auth"
+	"github.com/countersign-go/countersign/basic"
 	"github.com/countersign-go/countersign/creds"
 	"github.com/countersign-go/countersign/mac"
 	"github.com/countersign-go/countersign/provision"
 )
 
+// checked is an Authenticator with a Check of its own.
+type checked struct {
+	auth.Authenticator
+
+	err error
+}
+
+func (c checked) Check() error { return c.err }
+
 // A server that could give no credentials says so at its start.
 func TestCheck(t *testing.T) {
 	secret := creds.Secret(master)
 	short := creds.Secret("canary-15bytes.")
+	wrong := errors.New("no users")
+	issue := testIssuer().Issue
 	for _, tt := range []struct {
 		reason string
 		c      interface{ Check() error }
@@ -33,6 +48,16 @@ func TestCheck(t *testing.T) {
 		{"a Registry", &provision.Registry{Algorithm: mac.SHA1, Quota: -1}, ""},
 		{"a negative time", &provision.Registry{Lifetime: -1}, "Registry.Lifetime is negative"},
 		{"an algorithm of a Registry", &provision.Registry{Algorithm: "md5"}, "Registry.Algorithm"},
+		{"a Handler", &provision.Handler{Auth: users(), Issue: issue}, ""},
+		{"no Auth", &provision.Handler{Issue: issue}, "Handler.Auth is nil"},
+		{"no Issue", &provision.Handler{Auth: users()}, "Handler.Issue is nil"},
+		{"a negative age",
+			&provision.Handler{Auth: users(), Issue: issue, MaxLoginAge: -time.Second},
+			"Handler.MaxLoginAge is negative"},
+		{"an Auth that is ready",
+			&provision.Handler{Auth: checked{basic.Verifier{}, nil}, Issue: issue}, ""},
+		{"an Auth that is not",
+			&provision.Handler{Auth: checked{basic.Verifier{}, wrong}, Issue: issue}, "no users"},
 	} {
 		err := tt.c.Check()
 		if tt.want == "" && err != nil || !strings.Contains(text(err), tt.want) ||

@@ -4,64 +4,104 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/countersign-go/countersign/auth"
+	"github.com/countersign-go/countersign/internal/strictjson"
 	"github.com/countersign-go/countersign/mac"
 )
 
-// A Handler gives MAC credentials to who proves who they are, in another way. It answers POST with
-// the JSON form of [Marshal], and besides with expires_in: in how many seconds they end, so that
-// the clocks of both sides need not agree. A request's body and query mean nothing. No answer may
-// be kept by a cache, and a request that a browser sends for another site is refused with 403.
+// A Handler gives MAC credentials to clients that prove in another way who they are. It answers
+// POST with the JSON form of [Marshal] and adds expires_in, the seconds until the credentials end,
+// so that the clocks of both sides need not agree. A request's body and query mean nothing. Caches
+// may keep no answer, and a request that a browser sends for another site is refused with 403.
 //
 // The fields must not be changed once the Handler is in use. It is safe for concurrent use.
 type Handler struct {
-	// Auth decides who gets credentials, for instance a basic.Verifier or an [auth.Stack]: it names
-	// exactly the ways to log in that are good enough for this, which may be fewer than elsewhere.
-	// nil: nobody gets any, and each answer is 503.
+	// Auth decides which clients get credentials, for instance a basic.Verifier or an [auth.Stack].
+	// It names exactly the ways to log in that are good enough for this, which may be fewer than
+	// elsewhere. If nil, no client gets any, and each answer is 503.
 	Auth auth.Authenticator
 
-	// Issue makes the credentials, for instance (*Issuer).Issue. Its errors are answered with 429
-	// where they wrap [ErrQuota], 503 where they wrap [auth.ErrUnavailable] (both with Retry-After,
-	// which an error with a method RetryAfter() time.Duration chooses), and 500 else; the reason
-	// goes to Logger and Audit only. Required.
+	// Issue makes the credentials, for instance (*Issuer).Issue. Its context ends with the request,
+	// and after 20 s. An error that wraps [ErrQuota] is answered with 429. One that wraps
+	// [auth.ErrUnavailable], or comes after the context has ended, is answered with 503. Both
+	// answers have Retry-After; a method RetryAfter() time.Duration of the error chooses it. Any
+	// other error is answered with 500. Its text goes to Logger and Audit only. Required.
 	Issue func(context.Context, *auth.Identity) (*mac.Credentials, error)
 
-	// AllowMAC also gives credentials to who shows MAC credentials. Then they renew themselves for
-	// ever, and so does a stolen one, unless MaxLoginAge ends that: it needs Terms that hand the
-	// claim auth_time on. False: they are refused with 403 and [ErrScheme], and so is who shows
-	// some beside credentials of another kind.
+	// Members returns more members of the answer, for instance for a token server like Mozilla's,
+	// which assigns each user to a node: api_endpoint, the URL of the service that takes the
+	// credentials, with uid, duration and hashalg. The names id, key, algorithm, expires and
+	// expires_in are taken. An answer that a [Client] could not read is not sent: it becomes a 500.
+	// An error is answered like one of Issue. If nil, there are no more members.
+	Members func(context.Context, *auth.Identity, *mac.Credentials) (map[string]any, error)
+
+	// AllowMAC also gives credentials to a client that shows MAC credentials. Then they can renew
+	// themselves without end, and so can stolen ones. MaxLoginAge ends that; it needs Terms that
+	// hand the claim auth_time on. If false, a request with MAC credentials, alone or beside
+	// others, is refused with 403 and [ErrScheme].
 	AllowMAC bool
 
 	// MaxLoginAge is the greatest age of a login that still gives credentials. The claim auth_time
 	// of the identity says when the login was: in seconds since 1970 (OpenID Connect Core 1.0,
 	// section 2), or as a time.Time. raven.Login and bearer.Session set it. Other tokens have it
-	// where their issuer sets it, and MAC credentials where Terms hand it on. The scheme Basic needs
-	// none: its password comes with each request, so the login is now. Without the claim, the
+	// where their issuer sets it, and MAC credentials where Terms hand it on. The scheme Basic does
+	// without: its password comes with each request, so the login is now. Without the claim, the
 	// answer is 401 and the error wraps [ErrLogin]. 0: any age.
 	MaxLoginAge time.Duration
 
-	// PerAddress bounds how often wrong passwords are tried, by what its Key says: the address, by
-	// default. Requests with the right one, or with none at all, cost nothing. nil: no limit.
+	// PerAddress bounds how often wrong passwords are tried from one address, or as its Key says.
+	// Requests with the right password, or with no credentials, cost nothing. If nil, there is no
+	// limit.
 	PerAddress *auth.Limiter
 
-	// PerSubject bounds how often one subject gets credentials; its Key is not asked. nil: no
-	// limit.
+	// PerSubject bounds how often one subject gets credentials. Its Key is not used. If nil, there
+	// is no limit.
 	PerSubject *auth.Limiter
 
-	// Audit is told how each POST ended, before it is answered: with the id of the credentials, or
-	// with the reason why there are none. The identity is nil if it is not known who asks. Of what
-	// PerAddress stops, its Limited is told instead. It must be safe for concurrent use. nil:
-	// nobody is told.
+	// Audit is called with the outcome of each POST before the answer is sent: with the id of the
+	// credentials, or with the reason why there are none. The identity is nil if the client is not
+	// known. Requests that PerAddress stops are told to its Limited instead. It must be safe for
+	// concurrent use. If nil, it is not called.
 	Audit func(req *http.Request, id *auth.Identity, credential string, err error)
 
-	// Logger is told why somebody got none, and to whom some were given. It never sees a key, a
-	// password or a query. nil: silent.
+	// Logger records each refusal with its reason, and each subject that got credentials. No key,
+	// password or query is logged. If nil, nothing is.
 	Logger *slog.Logger
+}
+
+// Format writes the settings and the types of the parts, under every verb: the parts may hold
+// passwords and keys.
+func (h *Handler) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "{Auth:%T AllowMAC:%t MaxLoginAge:%v}", h.Auth, h.AllowMAC, h.MaxLoginAge)
+}
+
+// Check returns an error if the Handler cannot give credentials to any client. Call it at the start
+// of a server, which would answer each request with 503 otherwise. It calls Auth's own Check, if
+// there is such a method that returns an error. It cannot see behind Issue: call [Issuer.Check] or
+// [Registry.Check] too.
+func (h *Handler) Check() error {
+	switch {
+	case h.Auth == nil:
+		return errors.New("provision: Handler.Auth is nil: set who may have credentials")
+	case h.Issue == nil:
+		return errors.New("provision: Handler.Issue is nil: set it to the Issue of an Issuer")
+	case h.MaxLoginAge < 0:
+		return errors.New("provision: Handler.MaxLoginAge is negative: set it to 0 for any age")
+	}
+	if part, ok := h.Auth.(interface{ Check() error }); ok {
+		if err := part.Check(); err != nil {
+			return fmt.Errorf("provision: Handler.Auth: %w", err)
+		}
+	}
+	return nil
 }
 
 // ServeHTTP answers one request.
@@ -75,7 +115,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		http.Error(w, "use POST", http.StatusMethodNotAllowed)
 		return
 	case h.Auth == nil || h.Issue == nil:
-		logger.Error("provision: a Handler needs both Auth and Issue, so nobody gets credentials")
+		logger.ErrorContext(req.Context(),
+			"provision: a Handler needs both Auth and Issue, so it gives no credentials")
 		http.Error(w, "provisioning is not set up", http.StatusServiceUnavailable)
 		return
 	}
@@ -83,7 +124,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	// so that no site can use them up for its visitors.
 	if err := new(http.CrossOriginProtection).Check(req); err != nil {
 		h.audit(req, nil, "", err)
-		logger.Warn("provision: refused", "remote", req.RemoteAddr, "reason", err)
+		logger.WarnContext(req.Context(), "provision: refused",
+			"remote", req.RemoteAddr, "reason", err)
 		http.Error(w, "not from another site", http.StatusForbidden)
 		return
 	}
@@ -117,17 +159,25 @@ func (h *Handler) authenticate(w http.ResponseWriter, req *http.Request) {
 	guard.Handler(http.HandlerFunc(h.provision)).ServeHTTP(w, req)
 }
 
+// issueTime is how long Issue and Members may take for one answer. A [Client] waits for 30 s.
+const issueTime = 20 * time.Second
+
 func (h *Handler) provision(w http.ResponseWriter, req *http.Request) {
 	id, _ := auth.FromContext(req.Context())
 	log := h.logger().With("subject", id.Subject, "scheme", id.Scheme, "remote", req.RemoteAddr)
-	c, body, err := h.issue(req.Context(), id)
+	ctx, cancel := context.WithTimeout(req.Context(), issueTime)
+	defer cancel()
+	c, body, err := h.issue(ctx, id)
 	if err != nil {
+		if ctx.Err() != nil && !errors.Is(err, auth.ErrUnavailable) {
+			err = fmt.Errorf("%w (%w)", err, auth.ErrUnavailable)
+		}
 		h.audit(req, id, "", err)
 		h.refuse(w, req, log, err)
 		return
 	}
 	h.audit(req, id, c.ID, nil)
-	log.Info("provision: issued", "expires", c.Expires)
+	log.InfoContext(req.Context(), "provision: issued", "expires", c.Expires)
 	w.Header().Set("Content-Type", "application/json")
 	_, _ = w.Write(body)
 }
@@ -148,10 +198,49 @@ func (h *Handler) issue(ctx context.Context, id *auth.Identity) (*mac.Credential
 		return nil, nil, err
 	}
 	body, err := answer(c)
-	return c, body, err
+	if err != nil || h.Members == nil {
+		return c, body, err
+	}
+	more, err := h.Members(ctx, id, c)
+	if err == nil {
+		body, err = addMembers(body, more)
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("provision: Handler.Members: %w", err)
+	}
+	return c, body, nil
 }
 
-// refuse answers who is known and gets nothing all the same. Of err it shows the kind only.
+// addMembers adds members to the object in body. It returns an error if a Client could not read the
+// result; the text names no value.
+func addMembers(body []byte, more map[string]any) ([]byte, error) {
+	if len(more) == 0 {
+		return body, nil
+	}
+	for name := range more {
+		if slices.Contains(taken, strings.ToLower(name)) {
+			return nil, fmt.Errorf("the name %q is taken", name)
+		}
+	}
+	added, err := json.Marshal(more)
+	if err != nil {
+		return nil, errors.New("a value cannot be written as JSON") // the cause may quote it
+	}
+	body = append(append(body[:len(body)-1], ','), added[1:]...)
+	object, err := strictjson.Object(body)
+	if err != nil {
+		return nil, fmt.Errorf("a client could not read the answer: %w", err)
+	}
+	if _, err := replyOf(object); err != nil {
+		return nil, fmt.Errorf("a client could not read the answer: %w", err)
+	}
+	return body, nil
+}
+
+// taken are the names of the members that Handler writes itself.
+var taken = []string{"id", "key", "algorithm", "expires", "expires_in"}
+
+// refuse answers a client that is known and gets no credentials. It shows only the kind of err.
 func (h *Handler) refuse(w http.ResponseWriter, req *http.Request, log *slog.Logger, err error) {
 	status, text := http.StatusInternalServerError, "no credentials could be issued"
 	switch {
@@ -159,7 +248,7 @@ func (h *Handler) refuse(w http.ResponseWriter, req *http.Request, log *slog.Log
 		status, text = http.StatusTooManyRequests, "too many requests"
 	case errors.Is(err, ErrQuota):
 		status, text = http.StatusTooManyRequests, "too many credentials: revoke some"
-	case errors.Is(err, auth.ErrUnavailable), req.Context().Err() != nil:
+	case errors.Is(err, auth.ErrUnavailable):
 		status, text = http.StatusServiceUnavailable, "no credentials can be issued now"
 	}
 	level := slog.LevelError
@@ -173,13 +262,13 @@ func (h *Handler) refuse(w http.ResponseWriter, req *http.Request, log *slog.Log
 	http.Error(w, text, status)
 }
 
-// A later is an error that knows when it is worth to ask again.
+// A later is an error that says how long to wait before the next try.
 type later interface {
 	error
 	RetryAfter() time.Duration
 }
 
-// retryAfter is what err says, in seconds, at least one.
+// retryAfter returns the wait that err asks for, in seconds, at least one.
 func retryAfter(err error) int64 {
 	wait := time.Second
 	if e, ok := errors.AsType[later](err); ok {
