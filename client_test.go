@@ -183,6 +183,7 @@ func TestClockAndCredentialAtOnce(t *testing.T) {
 		if _, err := source.Credentials(t.Context()); err != nil {
 			t.Fatal(err)
 		}
+		time.Sleep(10 * time.Second) // they are not new any more
 		moved := 0
 		clock.Moved = func(*url.URL, time.Duration) { moved++ }
 		setClock(clock, -time.Hour)

@@ -21,20 +21,25 @@ import (
 // t stands in for the argument of a test.
 var t = new(testing.T)
 
-// A service whose clock is an hour ahead, and which withdraws the credentials of the first request
-// while that is on its way.
+// A service whose clock is an hour ahead, and which withdraws the credentials of a request while
+// that is on its way.
 func ExampleService() {
 	service := authtest.NewService(t)
 	client := countersign.NewClient(countersign.Config{
 		Signer: &mac.Signer{Source: service.Provisioner()}, Base: service,
 	})
-	service.Set(authtest.Faults{Offset: time.Hour, RevokeInFlight: 1})
-	resp, err := client.Get("https://api.example.com/")
-	if err != nil {
-		fmt.Println(err)
-		return
+	get := func() *http.Response {
+		resp, err := client.Get("https://api.example.com/")
+		if err != nil {
+			fmt.Println(err)
+			return nil
+		}
+		_ = resp.Body.Close()
+		return resp
 	}
-	defer resp.Body.Close()
+	get() // all is well
+	service.Set(authtest.Faults{Offset: time.Hour, RevokeInFlight: 1})
+	resp := get()
 	for _, attempt := range transport.History(resp) {
 		fmt.Printf("%d %q\n", attempt.Status, attempt.Cause)
 	}

@@ -78,14 +78,16 @@ func TestByOrigin_K16(t *testing.T) {
 	e := &endpoint{}
 	m := transport.ByOrigin{
 		"https://a.example": &bearer.Signer{Source: static("for-a")},
-		"https://b.example": &bearer.Signer{Source: &bearer.Tokens{Fetch: e.fetch}, Cookie: "s"},
+		"https://b.example": &bearer.Signer{Source: &bearer.Tokens{
+			Token: &oauth2.Token{AccessToken: "token0"}, Fetch: e.fetch,
+		}, Cookie: "s"},
 	}
 	var got []string
 	rt := &transport.Transport{Signer: m, Base: network(
 		func(req *http.Request) (*http.Response, error) {
 			text := req.Header.Get("Authorization") + req.Header.Get("Cookie")
 			got = append(got, req.URL.Host+" "+text)
-			if text == "s=token1" {
+			if text == "s=token0" {
 				return answer(req, 401, "WWW-Authenticate", `Cookie error="invalid_token"`), nil
 			}
 			return answer(req, 200), nil
@@ -95,7 +97,7 @@ func TestByOrigin_K16(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	want := "a.example Bearer for-a,b.example s=token1,b.example s=token2,c.example "
+	want := "a.example Bearer for-a,b.example s=token0,b.example s=token1,c.example "
 	if strings.Join(got, ",") != want {
 		t.Errorf("sent %q, want %q", got, want)
 	}

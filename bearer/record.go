@@ -125,8 +125,10 @@ func decodeTokenRecord(data []byte) (*tokenRecord, error) {
 	}
 	saved, expires := f.number("saved", endOfTime*1000), f.number("expires", endOfTime*1000)
 	r := &tokenRecord{
-		grant: &tokenGrant{token: token, serial: f.number("serial", math.MaxInt64)},
-		seed:  f.text("seed"),
+		grant: &tokenGrant{
+			token: token, serial: f.number("serial", math.MaxInt64), issued: time.UnixMilli(saved),
+		},
+		seed: f.text("seed"),
 	}
 	if f.bad || len(f.object) > 0 || r.grant.serial < 1 || saved < 1 || checkToken(token) != nil {
 		return nil, errForeign

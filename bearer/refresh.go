@@ -3,6 +3,7 @@ package bearer
 import (
 	"errors"
 	"net/http"
+	"sync/atomic"
 
 	"golang.org/x/oauth2"
 
@@ -12,47 +13,75 @@ import (
 
 var errNotOurs = errors.New("bearer: the request that was refused carries no token of this Signer")
 
-// Refresh rejects the token that resp.Request carried, if Source can do so, and reports whether
-// Source now gives another. Where it does not, err is that of the Source, or what its method
-// Err() error gives, as a [creds.Cache] has it, since a Source may give a refused token on while
-// there is no other.
+// Refresh has Source replace the token that resp.Request carried, by [creds.Refresh].
 func (s *Signer) Refresh(resp *http.Response) (again bool, err error) {
 	refused, err := s.sent(resp)
 	if err != nil {
 		return false, err
 	}
-	if r, ok := s.Source.(creds.Rejecter[*oauth2.Token]); ok {
-		r.Reject(refused.is)
+	again, young, err := creds.Refresh(resp.Request.Context(), s.Source, refused.is)
+	if young {
+		err = transport.ErrYoung
 	}
-	t, err := s.token(resp.Request.Context())
-	if err != nil {
-		return false, err
-	}
-	if !refused.is(t) {
-		return true, nil
-	}
-	if f, ok := s.Source.(interface{ Err() error }); ok {
-		err = f.Err()
-	}
-	return false, err
+	return again, err
 }
 
-// Observe tells a Source that is a [creds.Confirmer] that its token mended a call. With a Cookie,
-// it also takes up the Set-Cookie fields of the answer; see [Signer].
+// Observe tells Source that its token was accepted, if it is a [creds.Accepter], or that it mended
+// a call, if it is a [creds.Confirmer]. With a Cookie, it also takes up the Set-Cookie fields of
+// the answer; see [Signer].
 func (s *Signer) Observe(resp *http.Response, o transport.Outcome) error {
-	sent, err := s.sent(resp)
-	if err != nil {
+	news := o == transport.OutcomeMended || o == transport.OutcomeAccepted && s.unaccepted()
+	if !news && s.Cookie == "" {
 		return nil
 	}
-	if o == transport.OutcomeMended {
-		if c, ok := s.Source.(creds.Confirmer[*oauth2.Token]); ok {
-			c.Confirm(sent.is)
-		}
+	sent, err := s.sent(resp)
+	if err != nil {
+		return nil //nolint:nilerr // the request carried nothing of this Signer
+	}
+	if news {
+		s.accept(sent, o)
 	}
 	if s.Cookie != "" {
 		s.observeCookie(resp, sent)
 	}
 	return nil
+}
+
+// A givenToken is the token that Source gave last.
+type givenToken struct {
+	token    *oauth2.Token
+	accepted atomic.Bool // Source knows that a server accepted it
+}
+
+// note remembers the token that is sent, for a Source that wants to know that it was accepted.
+func (s *Signer) note(t *oauth2.Token) {
+	if g := s.given.Load(); g != nil && g.token == t {
+		return
+	}
+	if _, ok := s.Source.(creds.Accepter[*oauth2.Token]); ok {
+		s.given.Store(&givenToken{token: t})
+	}
+}
+
+// unaccepted reports whether Source does not know yet that its token was accepted.
+func (s *Signer) unaccepted() bool {
+	g := s.given.Load()
+	return g != nil && !g.accepted.Load()
+}
+
+func (s *Signer) accept(sent sentToken, o transport.Outcome) {
+	if o == transport.OutcomeMended {
+		if c, ok := s.Source.(creds.Confirmer[*oauth2.Token]); ok {
+			c.Confirm(sent.is)
+		}
+		return
+	}
+	if g := s.given.Load(); g != nil && sent.is(g.token) {
+		g.accepted.Store(true)
+		if a, ok := s.Source.(creds.Accepter[*oauth2.Token]); ok {
+			a.Accept(sent.is)
+		}
+	}
 }
 
 // A sentToken is what a request carried when it was sent. It answers for exactly that token, so

@@ -29,6 +29,8 @@ type tokenGrant struct {
 	// not fetched. 0: what Tokens began with.
 	serial int64
 
+	issued time.Time // by the wall clock
+
 	reissued bool // it was not fetched, and is not stored yet
 }
 
@@ -87,6 +89,7 @@ func newTokenKeeper(t *Tokens) *tokenKeeper {
 	}
 	k.cache.Fetch = k.obtain
 	k.cache.Expires = func(g *tokenGrant) time.Time { return g.token.Expiry }
+	k.cache.Issued = func(g *tokenGrant) time.Time { return g.issued }
 	k.cache.ID = func(g *tokenGrant) string { return g.token.AccessToken }
 	k.cache.Fetched = func(g *tokenGrant) {
 		k.advance(g)
@@ -136,7 +139,8 @@ func (k *tokenKeeper) obtain(ctx context.Context) (*tokenGrant, error) {
 func (k *tokenKeeper) first() *tokenGrant {
 	if k.latest.Load() == nil && k.begin.valid() {
 		// From now on it is one of those that were there.
-		return &tokenGrant{token: k.begin.token, serial: 1}
+		// It may be of any age, so it is not waited for when it is refused.
+		return &tokenGrant{token: k.begin.token, serial: 1, issued: time.Unix(0, 0)}
 	}
 	return nil
 }
@@ -155,7 +159,8 @@ func (k *tokenKeeper) call(ctx context.Context, old *tokenGrant) (*tokenGrant, e
 	if err != nil {
 		return nil, err
 	}
-	return &tokenGrant{token: t, serial: after(old, k.latest.Load())}, nil
+	serial := after(old, k.latest.Load())
+	return &tokenGrant{token: t, serial: serial, issued: time.Now().Round(0)}, nil
 }
 
 func (k *tokenKeeper) fetch(ctx context.Context, old *tokenGrant) (*oauth2.Token, error) {
@@ -227,7 +232,9 @@ func (k *tokenKeeper) reissue(current *tokenGrant, t *oauth2.Token) (*tokenGrant
 	}
 	// It comes next to current and no later: what another process has fetched meanwhile is newer,
 	// and has the refresh token that is still good.
-	return &tokenGrant{token: &next, serial: current.serial + 1, reissued: true}, true
+	return &tokenGrant{
+		token: &next, serial: current.serial + 1, issued: time.Now().Round(0), reissued: true,
+	}, true
 }
 
 // guarded returns a context under which package oauth2 follows no redirect, which could take what

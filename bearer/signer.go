@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/oauth2"
@@ -55,6 +56,8 @@ type Signer struct {
 	once  sync.Once
 	where place
 	err   error // why there is no such place
+
+	given atomic.Pointer[givenToken] // nil: Source does not want to know
 }
 
 // place returns where the token goes. The fields are read once.
@@ -80,6 +83,7 @@ func (s *Signer) Sign(req *http.Request, _ time.Time) error {
 	if req.Header == nil {
 		req.Header = make(http.Header, 1)
 	}
+	s.note(t)
 	return p.put(req.Header, t.AccessToken)
 }
 

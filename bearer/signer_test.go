@@ -267,7 +267,7 @@ func TestRead(t *testing.T) {
 }
 
 // A token is nothing to the clock: where that of the server is off, an always-refused one is not
-// sent again, and one that can be replaced is, once.
+// sent again. One that can be replaced is, once, and sent again while it is new.
 func TestAlwaysRefusedByOtherClock_F1(t *testing.T) {
 	e := &endpoint{}
 	for name, test := range map[string]struct {
@@ -276,7 +276,7 @@ func TestAlwaysRefusedByOtherClock_F1(t *testing.T) {
 	}{
 		"static": {&bearer.Signer{Source: static("abc")}, []string{"Bearer abc"}},
 		"fetched": {&bearer.Signer{Source: &bearer.Tokens{Fetch: e.fetch}},
-			[]string{"Bearer token1", "Bearer token2"}},
+			[]string{"Bearer token1", "Bearer token1", "Bearer token1", "Bearer token2"}},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			var sent []string

@@ -139,6 +139,7 @@ func TestFromTokenSourceReuses_F2(t *testing.T) {
 		if err := signer.Sign(req, time.Now()); err != nil {
 			t.Fatal(err)
 		}
+		time.Sleep(10 * time.Second) // the token is not new any more
 		again, err := signer.Refresh(answer(req, 401))
 		if again || !errors.Is(err, creds.ErrSame) {
 			t.Errorf("got %v, %v", again, err)

@@ -78,6 +78,19 @@ func (t *Tokens) Reject(bad func(*oauth2.Token) bool) {
 	t.cache().Reject(func(g *tokenGrant) bool { return bad(g.token) })
 }
 
+// Accept tells that a server accepted the current token if good reports true for it; see
+// [creds.Cache].
+func (t *Tokens) Accept(good func(*oauth2.Token) bool) {
+	t.cache().Accept(func(g *tokenGrant) bool { return good(g.token) })
+}
+
+// Wait gives a server some time to learn of a new token that was refused; see [creds.Cache].
+func (t *Tokens) Wait(
+	ctx context.Context, refused func(*oauth2.Token) bool,
+) (waited bool, err error) {
+	return t.cache().Wait(ctx, func(g *tokenGrant) bool { return refused(g.token) })
+}
+
 // Confirm tells that the current token mended a call if good reports true for it; see
 // [creds.Cache].
 func (t *Tokens) Confirm(good func(*oauth2.Token) bool) {

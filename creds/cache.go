@@ -32,7 +32,14 @@ import (
 //     at most. If it is longer than the service asked for, it also ends when good credentials end.
 //   - A replacement of rejected credentials cannot be rejected itself for 1 s, and for twice as
 //     long each time, up to 5 min, so that a page that is always refused does not cost a fetch
-//     each time. [Cache.Confirm] ends this.
+//     each time. For a replacement of credentials that no server had accepted ([Cache.Accept]), it
+//     is 60 s at least. [Cache.Confirm] ends this.
+//   - Credentials that are refused although they are younger than 5 s, and that no server has
+//     accepted yet, may not have reached each replica of the service. [Cache.Wait] gives them 1 s,
+//     and the next time 2 s, before they are replaced. All callers share these waits, and no others
+//     follow until credentials of this Cache were accepted, nor for 60 s after the second one
+//     unless the call has succeeded ([Cache.Confirm]). So a page that is always refused delays a
+//     program once.
 //
 // A renewal that brings the same credentials again is no failure: some services give new ones at
 // the last moment only. Their window is then reckoned anew, from the life that is left.
@@ -55,6 +62,11 @@ type Cache[C any] struct {
 	// Expires tells when credentials end, by this machine's clock. It is asked once for each fetch.
 	// Nil, or the zero time, means never; then they are not renewed either.
 	Expires func(C) time.Time
+
+	// Issued tells when credentials were issued, by this machine's clock. It is asked once for each
+	// fetch. If nil, or for the zero time, that is when Fetch returned them. Set it where Fetch may
+	// return stored credentials.
+	Issued func(C) time.Time
 
 	// ID tells credentials apart: those with equal IDs are the same ones, so where a service may
 	// change the key of an id, both belong in it. It is not printed. Nil means that no two are the
@@ -80,14 +92,19 @@ type Cache[C any] struct {
 	backoff time.Duration // the longest that the latest failure could last, 0 after a success
 	shield  time.Time     // until then, Reject does nothing
 	step    time.Duration // the length of the latest shield, 0 if it was lifted
+	waits   int           // how often Wait has waited, since credentials were accepted
+	waiting time.Time     // the end of the latest of these waits
+	taken   bool          // credentials were accepted, so that waits can be 0 again
 }
 
-// An entry is one set of credentials. Only suspect and due ever change.
+// An entry is one set of credentials. Only the atomic fields ever change.
 type entry[C any] struct {
-	value   C
-	id      string      // "" if the Cache has no ID
-	expires time.Time   // zero: never
-	suspect atomic.Bool // goes from false to true
+	value    C
+	id       string      // "" if the Cache has no ID
+	expires  time.Time   // zero: never
+	issued   time.Time   // by the monotonic clock
+	suspect  atomic.Bool // goes from false to true
+	accepted atomic.Bool // a server has accepted it; goes from false to true
 
 	// due is from when on whoever asks has more to do than to take the value: start a renewal, or
 	// wait for another entry. Never after expires; nil: never. Once shared, written under Cache.mu.
@@ -243,8 +260,10 @@ func (c *Cache[C]) Confirm(good func(C) bool) {
 	if e == nil || !good(e.value) {
 		return
 	}
+	e.accepted.Store(true)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.waits, c.taken = 0, false
 	if c.current.Load() == e {
 		c.shield, c.step = time.Time{}, 0
 	}

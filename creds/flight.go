@@ -18,6 +18,11 @@ const (
 	firstStep = time.Second      // the shortest back-off
 	finalStep = 5 * time.Minute  // the longest
 
+	youth     = 5 * time.Second // credentials that are younger may not be known everywhere
+	maxWaits  = 2               // how often there is a wait for that
+	firstWait = time.Second     // how long the first one is; the next is twice as long
+	spareTime = time.Minute     // how long neither waits nor replacements follow those in vain
+
 	renewTime  = time.Minute // the longest renewal window
 	renewShare = 5           // the part of a life that it is at most: one in so many
 )
@@ -110,6 +115,10 @@ func (c *Cache[C]) fetch(
 	if again && old.suspect.Load() {
 		return nil, &failure{err: ErrSame}
 	}
+	if again {
+		e.issued = old.issued
+		e.accepted.Store(old.accepted.Load())
+	}
 	if c.Fetched != nil && !(again && old.expires.Equal(e.expires)) && c.inFlight(f) {
 		c.Fetched(value)
 	}
@@ -118,9 +127,14 @@ func (c *Cache[C]) fetch(
 
 // enter makes an entry of what Fetch gave.
 func (c *Cache[C]) enter(value C) *entry[C] {
-	e := &entry[C]{value: value}
+	e := &entry[C]{value: value, issued: time.Now()}
 	if c.ID != nil {
 		e.id = c.ID(value)
+	}
+	if c.Issued != nil {
+		if issued := c.Issued(value); !issued.IsZero() {
+			e.issued = e.issued.Add(-max(e.issued.Sub(issued), 0))
+		}
 	}
 	if c.Expires == nil {
 		return e
@@ -162,6 +176,9 @@ func (c *Cache[C]) land(f *flight[C], e *entry[C], failed *failure) {
 	if old != nil && old.suspect.Load() {
 		c.step = longer(c.step)
 		c.shield = now.Add(c.step)
+		if !old.accepted.Load() {
+			c.shield = now.Add(max(c.step, spareTime))
+		}
 	}
 	c.current.Store(e)
 	f.landed = e

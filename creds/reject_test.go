@@ -30,6 +30,8 @@ func call(c *creds.Cache[*key], accept func(*key) bool) (ok bool, err error) {
 
 func nothing(*key) bool { return false }
 
+func all(*key) bool { return true }
+
 func TestRejectReplaces(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &endpoint{latency: 200 * time.Millisecond}
@@ -183,6 +185,10 @@ func TestRefusedForever(t *testing.T) {
 					e := &endpoint{latency: latency}
 					c := e.cache()
 					for range 1000 {
+						if _, err := c.Credentials(t.Context()); err != nil {
+							t.Fatal(err)
+						}
+						c.Accept(all)
 						if ok, err := call(c, nothing); ok || err != nil {
 							t.Fatalf("got %v, %v; want a refusal", ok, err)
 						}
@@ -252,7 +258,9 @@ func TestConfirmResetsStep(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &endpoint{}
 		c := e.cache()
+		want(t, c, "key 1")
 		for range 10 { // shields of 1, 2, 4 s
+			c.Accept(all)
 			_, _ = call(c, nothing)
 			time.Sleep(time.Second)
 		}
@@ -260,7 +268,7 @@ func TestConfirmResetsStep(t *testing.T) {
 		c.Confirm(nothing)
 		_, _ = call(c, nothing)
 		e.wantCalls(t, 5, "under a shield of 8 s that nothing has lifted")
-		c.Confirm(func(*key) bool { return true })
+		c.Confirm(all)
 		_, _ = call(c, nothing)
 		e.wantCalls(t, 6, "once it was lifted")
 		time.Sleep(time.Second)

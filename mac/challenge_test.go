@@ -126,7 +126,7 @@ func TestRefresh(t *testing.T) {
 		{"newer already", newer, nil, nil, true, false},
 		{"rekeyed already", rekeyed, nil, nil, true, false},
 		{"the fetch fails", old, newer, down, false, true},
-		{"nothing comes", old, nil, mac.ErrCredentials, false, true},
+		{"nothing comes, which Sign will tell", old, nil, nil, true, true},
 	}
 	for _, dialect := range []mac.Dialect{mac.Draft01, mac.WebOb} {
 		for _, test := range tests {

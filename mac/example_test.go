@@ -16,6 +16,7 @@ import (
 	"github.com/countersign-go/countersign/auth"
 	"github.com/countersign-go/countersign/creds"
 	"github.com/countersign-go/countersign/mac"
+	"github.com/countersign-go/countersign/transport"
 )
 
 // The example of the package comment, with the key of section 1.1 of the draft.
@@ -115,7 +116,7 @@ func ExampleSigner_Read() {
 	// "" 0
 }
 
-// A cache of credentials is told which of them were refused, and gives others.
+// A cache of credentials is told which of them were accepted and refused, and gives others.
 func ExampleSigner_Refresh() {
 	fetched := 0
 	signer := &mac.Signer{Source: &creds.Cache[*mac.Credentials]{
@@ -134,9 +135,15 @@ func ExampleSigner_Refresh() {
 		fmt.Println(err)
 		return
 	}
-	again, err := signer.Refresh(&http.Response{StatusCode: http.StatusUnauthorized, Request: req})
-	fmt.Println(again, err, fetched)
-	// Output: true <nil> 2
+	accepted := &http.Response{StatusCode: http.StatusOK, Request: req}
+	if err := signer.Observe(accepted, transport.OutcomeAccepted); err != nil {
+		fmt.Println(err)
+		return
+	}
+	refused := &http.Response{StatusCode: http.StatusUnauthorized, Request: req}
+	again, err := signer.Refresh(refused)
+	fmt.Println(again, errors.Is(err, transport.ErrYoung), fetched)
+	// Output: true true 2
 }
 
 // A Verifier in front of a handler.

@@ -8,53 +8,53 @@ import (
 	"github.com/countersign-go/countersign/transport"
 )
 
-// Refresh rejects the credentials that resp.Request was signed with, if Source can do so, and
-// reports whether Source now gives others. Credentials are the same if they have the same ID and
-// make the same MAC: a new key for an old ID is another credential. Where it does not, err is that
-// of the Source, or what its method Err() error gives, as a [creds.Cache] has it, since a Source
-// may give refused credentials on while there are no others.
+// Refresh has Source replace the credentials that resp.Request was signed with, by [creds.Refresh].
+// Credentials are the same if they have the same ID and make the same MAC: a new key for an old ID
+// is another credential.
 func (s *Signer) Refresh(resp *http.Response) (again bool, err error) {
 	sent, err := s.readSent(resp)
 	if err != nil {
 		return false, err
 	}
-	if r, ok := s.Source.(creds.Rejecter[*Credentials]); ok {
-		r.Reject(sent.madeWith)
+	again, young, err := creds.Refresh(resp.Request.Context(), s.Source, sent.madeWith)
+	if young {
+		err = transport.ErrYoung
 	}
-	c, err := s.Source.Credentials(resp.Request.Context())
-	if err != nil {
-		return false, err
-	}
-	if c == nil {
-		return false, because(ErrCredentials, errNoCreds)
-	}
-	if !sent.madeWith(c) {
-		return true, nil
-	}
-	if f, ok := s.Source.(failer); ok {
-		err = f.Err()
-	}
-	return false, err
+	return again, err
 }
 
-// Observe tells a Source that is a [creds.Confirmer] that its credentials mended a call.
+// Observe tells Source that its credentials were accepted, if it is a [creds.Accepter], or that
+// they mended a call, if it is a [creds.Confirmer].
 func (s *Signer) Observe(resp *http.Response, o transport.Outcome) error {
-	if o != transport.OutcomeMended {
-		return nil
-	}
-	c, ok := s.Source.(creds.Confirmer[*Credentials])
-	if !ok {
-		return nil
-	}
-	if sent, err := s.readSent(resp); err == nil {
-		c.Confirm(sent.madeWith)
+	switch o {
+	case transport.OutcomeAccepted:
+		if p := s.pens.Load(); p != nil && !p.accepted.Load() {
+			s.accept(resp, p)
+		}
+	case transport.OutcomeMended:
+		c, ok := s.Source.(creds.Confirmer[*Credentials])
+		if !ok {
+			return nil
+		}
+		if sent, err := s.readSent(resp); err == nil {
+			c.Confirm(sent.madeWith)
+		}
 	}
 	return nil
 }
 
-// failer is a Source that can tell why it has no other credentials.
-type failer interface {
-	Err() error
+// accept tells Source that the credentials of p were accepted, if resp.Request was signed with
+// them.
+func (s *Signer) accept(resp *http.Response, p *pencase) {
+	a, ok := s.Source.(creds.Accepter[*Credentials])
+	if !ok {
+		p.accepted.Store(true)
+		return
+	}
+	if sent, err := s.readSent(resp); err == nil && sent.madeWith(p.creds) {
+		p.accepted.Store(true)
+		a.Accept(sent.madeWith)
+	}
 }
 
 var errNotOurs = errors.New("mac: the request that was refused carries no header of this Signer")

@@ -59,8 +59,9 @@ type Signer struct {
 
 // A pencase has what signs with one set of credentials. Keying a hash costs more than a MAC does.
 type pencase struct {
-	creds *Credentials
-	pens  sync.Pool // of *pen
+	creds    *Credentials
+	pens     sync.Pool   // of *pen
+	accepted atomic.Bool // Source knows that a server accepted creds
 }
 
 // maxText is the largest buffer that is kept for the next request.

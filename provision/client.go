@@ -132,6 +132,19 @@ func (c *Client) Reject(bad func(*mac.Credentials) bool) {
 	}
 }
 
+// Accept tells that a server accepted the current credentials if good reports true for them; see
+// [creds.Cache].
+func (c *Client) Accept(good func(*mac.Credentials) bool) {
+	c.configured().Accept(func(g *grant) bool { return good(g.creds) })
+}
+
+// Wait gives a server some time to learn of new credentials that were refused; see [creds.Cache].
+func (c *Client) Wait(
+	ctx context.Context, refused func(*mac.Credentials) bool,
+) (waited bool, err error) {
+	return c.configured().Wait(ctx, func(g *grant) bool { return refused(g.creds) })
+}
+
 // Confirm tells that the current credentials mended a call if good reports true for them; see
 // [creds.Cache].
 func (c *Client) Confirm(good func(*mac.Credentials) bool) {
@@ -155,6 +168,7 @@ func (c *Client) configured() *creds.Cache[*grant] {
 		f.setup = sync.OnceValue(f.prepare)
 		f.cache.Fetch = f.obtain
 		f.cache.Expires = func(g *grant) time.Time { return g.creds.Expires }
+		f.cache.Issued = func(g *grant) time.Time { return g.born }
 		// No id holds a line feed, so that the two cannot run into each other.
 		f.cache.ID = func(g *grant) string { return g.creds.ID + "\n" + string(g.creds.Key) }
 		f.cache.Fetched = func(g *grant) {

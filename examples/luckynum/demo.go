@@ -41,8 +41,9 @@ func scenes() []*scene {
 		service: &service{lifetime: 2 * time.Second},
 		pauses:  []time.Duration{0, spent, 0},
 	}, {
-		title:    "Nothing helps",
-		remark:   "The service takes itself for " + elsewhere.String() + ": no signature is right.",
+		title: "Nothing helps",
+		remark: "The service takes itself for " + elsewhere.String() + ": no signature is right," +
+			"\n   not even after the 3 seconds that a new key is given to become known.",
 		service:  &service{publicURL: elsewhere},
 		pauses:   []time.Duration{0},
 		hopeless: true,

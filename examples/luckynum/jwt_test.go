@@ -31,6 +31,7 @@ func TestGetJWTHistory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := serving(t, new(service))
 		m.run(t, "get", "--jwt", at).prints(t, "the first run", hello)
+		time.Sleep(10 * time.Second)      // the token is not new any more
 		again := serving(t, new(service)) // which has other secrets
 		again.config = m.config
 		r := again.run(t, "get", "--jwt", "--history", at)

@@ -91,6 +91,7 @@ func TestRevoke(t *testing.T) {
 		m.run(t, "revoke", "--", old, at).prints(t, "one's own", "Revoked "+old+".\n")
 		m.run(t, "revoke", "--", old, at).fails(t, "once more", "no such key of yours")
 
+		time.Sleep(10 * time.Second) // the key is not new any more
 		r := m.run(t, "get", "--history", at)
 		r.prints(t, "mended", hello)
 		const want = `   signed           GET / with MAC: 401 credential
@@ -304,7 +305,7 @@ func TestRegistryOutlivesTheService(t *testing.T) {
 
 		second.users = first.users
 		m.network.sites[0].handler = second.handler()
-		time.Sleep(time.Second) // of the bubble's: the first second of the second one
+		time.Sleep(10 * time.Second) // the keys are not new any more
 		m.run(t, "get", at).prints(t, "demo, again", hello)
 		if got := second.String(); got != "issued 0, answered 1, stale 0, expired 0, invalid 0" {
 			t.Errorf("the second service has counted: %s", got)
