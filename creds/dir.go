@@ -45,6 +45,8 @@ var (
 	ErrFull = errors.New("creds: no room for a record")
 )
 
+var errNoName = errors.New("creds: a Dir needs the name of a folder: this one is empty")
+
 // maxRecord is the size of the largest record that a Dir takes, in bytes. A set of credentials has
 // a few hundred, one with a certificate chain a few thousand.
 const maxRecord = 64 << 10
@@ -101,13 +103,19 @@ func (d Dir) Load(ctx context.Context, name string) ([]byte, error) {
 		return nil, err
 	}
 	defer p.close()
-	record, err := p.read()
-	if errors.Is(err, ErrCorrupt) {
-		record, err = d.recheck(base, err)
-	}
+	record, err := d.read(p)
 	if err == nil && record == nil {
 		p.readDecoy()
 		err = fmt.Errorf("%w: there is no file %s", ErrNotFound, p.path(recordExt))
+	}
+	return record, err
+}
+
+// read returns the record in a place, nil if there is none, and sets a corrupt one aside.
+func (d Dir) read(p place) ([]byte, error) {
+	record, err := p.read()
+	if errors.Is(err, ErrCorrupt) {
+		return d.recheck(p.base, err)
 	}
 	return record, err
 }
@@ -170,21 +178,26 @@ func (d Dir) Update(
 func (d Dir) base(name string) (string, error) {
 	switch {
 	case d == "":
-		return "", errors.New("creds: a Dir needs the name of a folder: this one is empty")
+		return "", errNoName
 	case name == "":
 		return "", errors.New("creds: a record needs a name: this one is empty")
 	}
-	// Lower case and hyphens only: some systems ignore case, and Windows reserves what is before a
-	// dot. The hash alone makes the difference; the rest is for people.
+	sum := sha256.Sum256([]byte(name))
+	return strings.TrimLeft(readable(name)+"-"+hex.EncodeToString(sum[:]), "-"), nil
+}
+
+// readable returns the part of a file name that is for people. The hash alone makes the difference.
+func readable(name string) string {
+	// Lower case and hyphens only: some systems ignore case, and Windows reserves the part of a
+	// name before a dot.
 	words := strings.FieldsFunc(strings.ToLower(name), func(r rune) bool {
 		return (r < 'a' || r > 'z') && (r < '0' || r > '9')
 	})
-	readable := strings.Join(words, "-")
-	if len(readable) > maxReadable {
-		readable = strings.TrimRight(readable[:maxReadable], "-")
+	text := strings.Join(words, "-")
+	if len(text) > maxReadable {
+		text = strings.TrimRight(text[:maxReadable], "-")
 	}
-	sum := sha256.Sum256([]byte(name))
-	return strings.TrimLeft(readable+"-"+hex.EncodeToString(sum[:]), "-"), nil
+	return text
 }
 
 // maxReadable, with the hash and the longest extension, is far from the 255 bytes that a file name

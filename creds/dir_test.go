@@ -15,7 +15,7 @@ import (
 	"github.com/countersign-go/countersign/creds"
 )
 
-var _ creds.Store = creds.Dir("")
+var _ creds.Lister = creds.Dir("")
 
 // hidden is in records whose errors are looked at; no error may show it.
 const hidden = "canary-0d1r"

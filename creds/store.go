@@ -3,6 +3,7 @@ package creds
 import (
 	"context"
 	"errors"
+	"iter"
 )
 
 // A Store keeps records, one under each name, for longer than a process lives and for several
@@ -21,6 +22,18 @@ import (
 type Store interface {
 	Load(ctx context.Context, name string) ([]byte, error)
 	Update(ctx context.Context, name string, f func(old []byte) ([]byte, error)) error
+}
+
+// A Lister is a [Store] that can enumerate its records, as a [Dir] can. It is found by assertion.
+type Lister interface {
+	Store
+
+	// Records must yield every record whose name begins with prefix, in any order. It may yield
+	// others too, so the caller must recognize its own. A record that is added or deleted during
+	// the enumeration may be yielded or not. An error stands for one record, and the enumeration
+	// goes on, unless ctx has ended or the Store itself fails. Records must not hold all records in
+	// memory, and the caller may use the Store, also Update, before the enumeration ends.
+	Records(ctx context.Context, prefix string) iter.Seq2[[]byte, error]
 }
 
 // ErrNotFound means that a [Store] has no record under a name.

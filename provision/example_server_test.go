@@ -92,6 +92,31 @@ func ExampleIssuer_sha1() {
 	// Output: hmac-sha-1 28
 }
 
+// An administrator revokes the credentials of all users that were made before a given day.
+func ExampleRegistry_All() {
+	ctx := context.Background()
+	registry := &provision.Registry{} // or with a Store that is a creds.Lister, such as a creds.Dir
+	for _, subject := range []string{"ann", "bob"} {
+		if _, err := registry.Issue(ctx, &auth.Identity{Subject: subject}); err != nil {
+			fmt.Println(err)
+			return
+		}
+	}
+	tomorrow := time.Now().AddDate(0, 0, 1)
+	revoked := 0
+	for entry, err := range registry.All(ctx) {
+		if err == nil && entry.Created.Before(tomorrow) {
+			err = registry.Revoke(ctx, entry.ID)
+			revoked++
+		}
+		if err != nil {
+			fmt.Println(err) // and go on with the next
+		}
+	}
+	fmt.Println("revoked", revoked)
+	// Output: revoked 2
+}
+
 // Credentials that can be listed and revoked. With a Store, such as a creds.Dir, they outlive the
 // process, and several processes share them.
 func ExampleRegistry() {

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -290,12 +291,47 @@ func (r *Registry) List(ctx context.Context, subject string) ([]Entry, error) {
 		case found.Subject != subject || found.Serial != e.Serial || !now.Before(found.Expires):
 			continue
 		}
-		entries = append(entries, Entry{
-			found.ID, found.Subject, found.Algorithm, found.Created, found.Expires,
-		})
+		entries = append(entries, found.entry())
 	}
 	slices.SortStableFunc(entries, func(a, b Entry) int { return a.Created.Compare(b.Created) })
 	return entries, nil
+}
+
+// All yields the credentials of all subjects that have not ended, in no particular order, for an
+// administrator. It holds one record at a time, so a loop may stop early, and may revoke what it is
+// given. Credentials that are issued or revoked during the loop may be missing or not. An error
+// stands for one record that cannot be used, whose credentials may be good all the same, and the
+// loop goes on; an error of the Store itself ends it.
+//
+// The Store must be a [creds.Lister], as a [creds.Dir] is; All yields an error otherwise.
+func (r *Registry) All(ctx context.Context) iter.Seq2[Entry, error] {
+	return func(yield func(Entry, error) bool) {
+		store, ok := r.store().(creds.Lister)
+		if !ok {
+			yield(Entry{}, fmt.Errorf("provision: the Store, a %T, is not a creds.Lister: "+
+				"list the credentials of each subject", r.Store))
+			return
+		}
+		now := time.Now()
+		for data, err := range store.Records(ctx, idPrefix) {
+			var found *record
+			if err != nil {
+				err = storeError(err)
+			} else {
+				found, err = decodeAny(data)
+			}
+			switch {
+			case err != nil:
+				if !yield(Entry{}, err) {
+					return
+				}
+			case now.Before(found.Expires):
+				if !yield(found.entry(), nil) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // Revoke ends the credentials with an id, at once. It does not ask whose they are: who lets users

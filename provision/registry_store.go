@@ -50,6 +50,10 @@ func (r *record) credentials() *mac.Credentials {
 	}
 }
 
+func (r *record) entry() Entry {
+	return Entry{r.ID, r.Subject, r.Algorithm, r.Created, r.Expires}
+}
+
 func (r *record) claims() (map[string]any, error) {
 	if len(r.Claims) == 0 {
 		return nil, nil
@@ -58,6 +62,18 @@ func (r *record) claims() (map[string]any, error) {
 }
 
 func decodeRecord(data []byte, id string) (*record, error) {
+	r, err := decodeAny(data)
+	if err == nil && r.ID != id {
+		err = errWrongRecord
+	}
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// decodeAny is decodeRecord for a credential whose id is not known.
+func decodeAny(data []byte) (*record, error) {
 	r := new(record)
 	if err := json.Unmarshal(data, r); err != nil {
 		return nil, broken(errors.New("not JSON of a credential")) // the cause may quote a key
@@ -65,11 +81,13 @@ func decodeRecord(data []byte, id string) (*record, error) {
 	if err := checkVersion(r.Version); err != nil {
 		return nil, err
 	}
-	if r.ID != id || r.Key == "" || r.Subject == "" || r.Expires.IsZero() {
-		return nil, broken(errors.New("not the credential that it should be"))
+	if r.ID == "" || r.Key == "" || r.Subject == "" || r.Expires.IsZero() {
+		return nil, errWrongRecord
 	}
 	return r, nil
 }
+
+var errWrongRecord = broken(errors.New("not the credential that it should be"))
 
 // A decoy is an encoded record that is decoded in place of one that is not there.
 type decoy struct {
@@ -212,8 +230,10 @@ func broken(reason error) error {
 	return fmt.Errorf("provision: a record of the registry: %w: %w", reason, auth.ErrUnavailable)
 }
 
+const idPrefix = "registry-id-"
+
 // Names in the Store are hashes, so that they suit every Store, whatever ids and subjects hold.
-func idName(id string) string           { return "registry-id-" + hashed(id) }
+func idName(id string) string           { return idPrefix + hashed(id) }
 func subjectName(subject string) string { return "registry-subject-" + hashed(subject) }
 
 func hashed(text string) string {
@@ -351,38 +371,4 @@ func (r *Registry) unlist(ctx context.Context, subject string, gone []listed) er
 
 func storeError(err error) error {
 	return fmt.Errorf("provision: the store of the registry: %w: %w", auth.ErrUnavailable, err)
-}
-
-// A memory is a creds.Store that ends with the process.
-type memory struct {
-	mu      sync.Mutex // guards records
-	records map[string][]byte
-}
-
-func (m *memory) Load(_ context.Context, name string) ([]byte, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	data, ok := m.records[name]
-	if !ok {
-		return nil, creds.ErrNotFound
-	}
-	return data, nil // never written to, only replaced
-}
-
-func (m *memory) Update(_ context.Context, name string,
-	f func(old []byte) ([]byte, error)) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	data, err := f(m.records[name])
-	switch {
-	case err != nil:
-		return err
-	case data == nil:
-		delete(m.records, name)
-		return nil
-	case m.records == nil:
-		m.records = map[string][]byte{}
-	}
-	m.records[name] = data
-	return nil
 }
