@@ -30,6 +30,7 @@
 //	FilePasswordDB                       File
 //	InMemory...DatabaseDontUse           Memory
 //	AllowAnonymousAccess                 AllowAnonymous
+//	UNIXChecker, --auth unix             Command, --auth unix
 //	IRealm.requestAvatar                 Realm
 //	interfaces, mind                     kinds (Go types), context
 //	Portal.login, logout                 Portal.Login, Session.Logout
@@ -67,10 +68,17 @@
 //
 // # System accounts
 //
-// There is no Checker that reads /etc/shadow. It would make every network service that uses it run
-// as root, and it would pass by whatever else the system asks of its users: locked and expired
-// accounts, second factors, delays, the log. To let the users of a machine in, write a Checker that
-// hands the password to a PAM helper that runs apart from the service, such as saslauthd, and offer
-// it as a [Type]. To give a service its own users with the passwords they have, let an
-// administrator copy those lines once into a [File], which reads $5$, $6$ and $2b$ as they stand.
+// [Command] lets in the users of the machine, by a helper program such as pwauth, which asks PAM.
+// So locked and expired accounts, delays, the log of the system and further rules of PAM hold, and
+// neither the service nor any part of this module runs as root. On a command line it is --auth
+// unix. A helper for another system, such as saslauthd or LDAP, is a program of a few lines.
+//
+// To give a service its own users with the passwords they have, let an administrator copy their
+// lines from /etc/shadow into a [File] once, which reads $y$, $5$, $6$ and $2b$ as they stand. A
+// service that reads /etc/shadow itself would have to run as root: do not do that.
+//
+// # Audit
+//
+// A Portal has no hook for each step of a login. A [Checker] around Checkers sees each verdict and
+// its reason, as the example "Audit" of Checker shows, and the [Realm] sees each user who comes in.
 package portal

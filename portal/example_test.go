@@ -195,6 +195,43 @@ func ExampleFlags() {
 	//   TYPE    ARGUMENT
 	//   file    PATH of a file with name:hash on each line
 	//   memory  NAME:PASSWORD:..., or @PATH of a file of NAME:PASSWORD lines
+	//   unix    PATH of a helper program; pwauth if there is none
 	//   vault   PIN of the door
 	// 0 checkers: flag: help requested
+}
+
+// A helper of three lines judges the passwords. It exits with 1 for a wrong one.
+func ExampleCommand() {
+	const helper = `read -r user
+read -r password
+test "$user:$password" = "ann:correct horse"`
+	users := &portal.Command{Path: "/bin/sh", Args: []string{"-c", helper}, Delay: -1}
+	for _, given := range []string{"correct horse", "wrong"} {
+		subject, err := users.Check(context.Background(),
+			portal.Password{User: "ann", Password: creds.Secret(given)})
+		fmt.Println(subject, err)
+	}
+	// Output:
+	// ann <nil>
+	//  portal: wrong user or password: the helper ended with exit status 1
+}
+
+// An audited Checker writes each verdict of others to a log.
+type audited struct{ portal.Checkers }
+
+func (a audited) Check(ctx context.Context, c portal.Credentials) (subject string, err error) {
+	subject, err = a.Checkers.Check(ctx, c)
+	fmt.Println(c, subject, err)
+	return subject, err
+}
+
+func ExampleChecker_audit() {
+	users := audited{portal.Checkers{portal.Memory{"ann": creds.Secret("correct horse")}}}
+	login := portal.Password{User: "ann", Password: creds.Secret("wrong")}
+	if _, err := users.Check(context.Background(), login); err != nil {
+		fmt.Println("denied")
+	}
+	// Output:
+	// {User:"ann" Password:[redacted]}  portal: wrong user or password
+	// denied
 }

@@ -112,8 +112,55 @@ func TestFlagsOfFile(t *testing.T) {
 	bad := writeUsers(t, "ann:"+bcryptOfX+"\nbob:canary-c1ear\n")
 	_, _, err = withFlags(portal.Flags{}, "--auth", "file:"+bad)
 	if err == nil || !strings.Contains(err.Error(), "line 2") ||
-		strings.Contains(err.Error(), "canary-") {
+		strings.Contains(err.Error(), "canary-") ||
+		!strings.Contains(err.Error(), "write --auth memory:@"+bad) {
 		t.Errorf("a bad line: %v", err)
+	}
+	_, _, err = withFlags(portal.Flags{}, "--auth", "file:"+writeUsers(t, "ann:$apr1$x$y\n"))
+	if err == nil || strings.Contains(err.Error(), "memory:@") {
+		t.Errorf("a weak hash is no password in clear: %v", err)
+	}
+	checkers, _, err = withFlags(portal.Flags{}, "--auth", "memory:@"+writeUsers(t, "bob:x\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	wants(t, "the way out", checkers, password("bob", "x"), "bob")
+}
+
+func TestFlagsOfUnix(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkers, _, err := withFlags(portal.Flags{Kinds: takesPasswords}, "--auth", "unix:"+self)
+	if err != nil || len(checkers) != 1 {
+		t.Fatal(checkers, err)
+	}
+	if got, ok := checkers[0].(*portal.Command); !ok || got.Path != self {
+		t.Errorf("%T with another helper: %v", checkers[0], checkers[0])
+	}
+
+	// Without an argument it is pwauth, which is looked up.
+	dir := t.TempDir()
+	name := "pwauth"
+	if runtime.GOOS == "windows" {
+		name += ".exe"
+	}
+	if err := os.Symlink(self, filepath.Join(dir, name)); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", dir)
+	checkers, _, err = withFlags(portal.Flags{Kinds: takesPasswords}, "--auth", "unix")
+	if err != nil || len(checkers) != 1 {
+		t.Fatal(checkers, err)
+	}
+	if got, ok := checkers[0].(*portal.Command); !ok || got.Path != filepath.Join(dir, name) {
+		t.Errorf("%T with another helper: %v", checkers[0], checkers[0])
+	}
+
+	_, _, err = withFlags(portal.Flags{}, "--auth", "unix:"+filepath.Join(dir, "none"))
+	if err == nil || !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("no such helper: %v", err)
 	}
 }
 
@@ -172,7 +219,7 @@ func TestHelpText(t *testing.T) {
 		t.Error(err)
 	}
 	texts := list
-	for _, word := range []string{"anonymous", "file", "memory"} {
+	for _, word := range []string{"anonymous", "file", "memory", "unix"} {
 		_, out, err := withFlags(portal.Flags{}, "--help-auth-type", word)
 		if err != flag.ErrHelp || !strings.HasPrefix(out, "--auth "+word) ||
 			len(strings.Split(out, "\n\n")) < 3 {
@@ -185,7 +232,7 @@ func TestHelpText(t *testing.T) {
 			t.Errorf("too wide for a terminal: %s", line)
 		}
 	}
-	if n := len(strings.Split(strings.TrimSpace(list), "\n")); n != 7 {
+	if n := len(strings.Split(strings.TrimSpace(list), "\n")); n != 8 {
 		t.Errorf("%d lines in %s", n, list)
 	}
 }

@@ -54,9 +54,11 @@ func parseHash(stored string) (*passwordHash, error) {
 		return nil, errClosed
 	}
 	format, parse := formatOf(stored)
+	if parse == nil && format == clearText {
+		return nil, errClear
+	}
 	if parse == nil {
-		return nil, fmt.Errorf("%s is not supported: "+
-			"store bcrypt, yescrypt, Argon2id, PBKDF2 or SHA-crypt", format)
+		return nil, notSupported(format)
 	}
 	if len(stored) > maxHash {
 		return nil, fmt.Errorf("a %s hash over %d bytes", format, maxHash)
@@ -67,6 +69,16 @@ func parseHash(stored string) (*passwordHash, error) {
 	}
 	h.long = refused(fmt.Errorf("the password is over the %d bytes that its hash takes", h.limit))
 	return h, nil
+}
+
+// errClear is the fault of text that may be a password in clear.
+var errClear = notSupported(clearText)
+
+const clearText = "a password in clear or as crypt(3) makes it"
+
+func notSupported(format string) error {
+	return fmt.Errorf("%s is not supported: store bcrypt, yescrypt, Argon2id, PBKDF2 or SHA-crypt",
+		format)
 }
 
 var errMalformed = errors.New("is malformed")
@@ -99,7 +111,7 @@ func formatOf(stored string) (name string, parse func(string) (*passwordHash, er
 			return scheme, nil
 		}
 	}
-	return "a password in clear or as crypt(3) makes it", nil
+	return clearText, nil
 }
 
 // parseBcrypt reads $2b$10$ and 53 characters: 22 of salt, 31 of hash.

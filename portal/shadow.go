@@ -19,7 +19,7 @@ var (
 // (shadow(5)), and why. The zero time means never. A line is taken for one of a shadow file if it
 // has nine columns of which the third to the eighth are integers or empty.
 //
-// The rules are those of pam_unix: days count from 1970-01-01 UTC, and -1 is like an empty column.
+// The rules follow pam_unix: days count from 1970-01-01 UTC, and -1 is like an empty column.
 // The days of grace, column 7, make no difference: within them a user has to change the password,
 // which a Checker cannot do for them.
 func shadowEnd(text string) (end time.Time, reason error) {

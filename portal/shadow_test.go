@@ -79,7 +79,7 @@ func TestFileShadowExpiresWhileRunning(t *testing.T) {
 		time.Sleep(time.Nanosecond)
 		first := wants(t, "the day", users, password("ann", "x"), "")
 		if again := wants(t, "later", users, password("ann", "x"), ""); first != again {
-			t.Errorf("%v is made anew, which shows in the time", again)
+			t.Errorf("%v is made again, which shows in the time", again)
 		}
 	})
 }

@@ -36,10 +36,7 @@ func (s *slots) take(ctx context.Context, n int, wait time.Duration) (release fu
 		return release, nil
 	default:
 	}
-	if wait == 0 {
-		wait = defaultWait
-	}
-	timer := time.NewTimer(wait)
+	timer := time.NewTimer(orElse(wait, defaultWait))
 	defer timer.Stop()
 	select {
 	case s.free <- struct{}{}:

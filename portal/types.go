@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"reflect"
 	"runtime"
 	"strings"
@@ -42,6 +43,17 @@ owner alone, as after chmod 600, and is read once, at the start. A password
 in it goes to the end of the line, without blanks at the end.`,
 		Kinds: Memory(nil).Kinds(),
 		New:   newMemory,
+	}, {
+		Word:     "unix",
+		Argument: "PATH of a helper program; pwauth if there is none",
+		Help: `Lets in the users of this machine, as PAM judges them. The program does not
+run as root and does not read their passwords: it hands a name and a
+password to a helper, one line each on its standard input, and the exit
+status says whether they are right. The package pwauth of Debian has one:
+
+  apt-get install pwauth`,
+		Kinds: password,
+		New:   newUnix,
 	}}
 }
 
@@ -50,7 +62,27 @@ func newFile(path string) (Checker, error) {
 		return nil, errors.New("name the file, as in --auth file:users.txt")
 	}
 	f := &File{Path: path}
-	return f, f.Load()
+	err := f.Load()
+	if errors.Is(err, errClear) {
+		err = fmt.Errorf("%w\nfor passwords in clear, write --auth memory:@%s", err, path)
+	}
+	return f, err
+}
+
+// newUnix looks for pwauth where Debian has it, too, as the PATH of a service may be short.
+func newUnix(path string) (Checker, error) {
+	if path != "" {
+		c := &Command{Path: path}
+		return c, c.Load()
+	}
+	for _, path := range []string{"pwauth", "/usr/sbin/pwauth", "/usr/local/sbin/pwauth"} {
+		if found, err := exec.LookPath(path); err == nil {
+			c := &Command{Path: found}
+			return c, c.Load()
+		}
+	}
+	return nil, errors.New("pwauth is not installed: install it, or name another helper, " +
+		"as in --auth unix:PATH")
 }
 
 var errUsers = errors.New("write NAME:PASSWORD:NAME:PASSWORD..., with each name once, " +
