@@ -11,13 +11,16 @@
 //   - shapes_test.go: the requests that both directions try, under HMAC-SHA-1 and HMAC-SHA-256
 //   - pyjwt_test.go: tokens of the real PyJWT for our verifier, and ours for it, by every method
 //   - pyramid_jwt_test.go: our client and our tokens at the real pyramid_jwt, and its tokens here
+//   - unix_test.go: a user of this machine, judged by the real pwauth and, by its line in the
+//     shadow file, by ours
 //   - venv_test.go: the virtual environment that the tests make for the Python side; its packages
 //     are in testdata/requirements.txt and are run as published
 //
 // The tests need python3 (3.11 or newer, with its venv module), htpasswd and openssl. The first
 // time they also need PyPI, a C compiler, and the headers of Python and OpenSSL (python3-dev and
-// libssl-dev on Debian). They fail where these are missing: a peer that was not asked has not
-// agreed.
+// libssl-dev on Debian). For unix_test.go they need Debian's packages pwauth, passwd and
+// util-linux, and root, or sudo without a password: it makes a user countersign-test, and removes
+// it. They fail where these are missing: a peer that was not asked has not agreed.
 //
 // COUNTERSIGN_SOAK is how long each run of soak_test.go takes, such as 60s; unset: 6 s.
 package interop

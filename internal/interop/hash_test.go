@@ -16,7 +16,7 @@ func command(t *testing.T, input, name string, args ...string) string {
 	cmd.Stdin = strings.NewReader(input + "\n")
 	out, err := cmd.Output()
 	if err != nil {
-		t.Fatalf("%s, which is in the packages apache2-utils and openssl of Debian: %v", name, err)
+		t.Fatalf("%s, of the Debian packages apache2-utils, openssl, perl-base: %v", name, err)
 	}
 	return strings.TrimSpace(string(out))
 }
@@ -42,6 +42,13 @@ func TestHashesOfOthers(t *testing.T) {
 			return command(t, password, "openssl", "passwd", kind, "-stdin")
 		}
 	}
+	// Perl has crypt(3) of the system, which is that of libxcrypt on Debian.
+	perl := func(setting string) func(string) string {
+		return func(password string) string {
+			const program = `chomp(my $p = <STDIN>); print crypt($p, $ARGV[0])`
+			return command(t, password, "perl", "-we", program, setting)
+		}
+	}
 	htpasswd := func(args ...string) func(string) string {
 		return func(password string) string {
 			line := command(t, password, "htpasswd", append(args, "-ni", "ann")...)
@@ -55,6 +62,7 @@ func TestHashesOfOthers(t *testing.T) {
 		good   bool // is a format that we take
 	}{
 		{"htpasswd -B", htpasswd("-B", "-C", "5"), "$2y$05$", true},
+		{"yescrypt of crypt(3)", perl("$y$j75$ZjX8YzmJiqsaigv2QGgvH1"), "$y$j75$", true},
 		{"openssl passwd -6", openssl("-6"), "$6$", true},
 		{"openssl passwd -5", openssl("-5"), "$5$", true},
 		{"argon2-cffi", hash("argon2-cffi"), "$argon2id$v=19$", true},
