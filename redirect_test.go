@@ -115,8 +115,8 @@ type twoServers struct {
 	closed   chan struct{}
 
 	mu      sync.Mutex // guards what follows
-	trusted []string   // what requests to the server carried
-	leaked  []string   // what requests to the attacker carried
+	trusted []string   // the credentials of requests to the server
+	leaked  []string   // the credentials of requests to the attacker
 	stolen  int        // requests that reached the attacker
 }
 
@@ -300,8 +300,8 @@ var redirectSigners = map[string]func() transport.Signer{
 	},
 }
 
-// No credentials of any scheme reach a server to which net/http connects at another address than
-// that of the server that the caller has addressed, wherever a redirect leads.
+// No credentials of any scheme reach a server at an address to which net/http does not connect for
+// the caller's URL, wherever a redirect leads.
 func TestRedirectsToLookalikes_B1(t *testing.T) {
 	var sum struct{ redirects, reached, leaks int }
 	for _, l := range lookalikes {

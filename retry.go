@@ -66,6 +66,9 @@ func (r *retrier) RoundTrip(req *http.Request) (*http.Response, error) {
 	return c.resp, unmarked(c.err)
 }
 
+// Unwrap is for a Transport around r.
+func (r *retrier) Unwrap() http.RoundTripper { return r.signed }
+
 // CloseIdleConnections does so on the Base, if that can.
 func (r *retrier) CloseIdleConnections() { r.signed.CloseIdleConnections() }
 
@@ -203,6 +206,9 @@ func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	return resp, nil
 }
+
+// Unwrap is for the Transport around w, which asks by way of which proxy requests go.
+func (w *wire) Unwrap() http.RoundTripper { return w.base }
 
 func (w *wire) CloseIdleConnections() {
 	if b, ok := w.current().(interface{ CloseIdleConnections() }); ok {

@@ -205,6 +205,9 @@ func (s *JWKS) fetch(ctx context.Context) (map[string]*Key, error) {
 	if client == nil {
 		client = new(http.Client)
 	}
+	if u.Scheme == "http" && origin.Exposed(client.Transport, req) {
+		return nil, errors.New("the proxy of its HTTP is on another machine: use https")
+	}
 	answer, err := fetch.DoUpTo(client, req, maxKeySet)
 	if err != nil {
 		return nil, err

@@ -22,7 +22,8 @@ import (
 // A Login gets a token for a user and a password from the login view of a service. Its method Token
 // fits the Fetch field of [Tokens].
 //
-// The request is a POST to an https URL, or to a loopback host. It follows no redirect, but for 307
+// The request is a POST to an https URL, or to a loopback host without a proxy on another machine.
+// It follows no redirect, but for 307
 // and 308 within the origin where a token is awaited. It takes 30 s at most, and reads 64 KiB at
 // most. What goes wrong with it is an [*Error].
 //
@@ -71,6 +72,10 @@ func (l *Login) Token(ctx context.Context, _ *oauth2.Token) (*oauth2.Token, erro
 	client := new(http.Client)
 	if l.HTTP != nil {
 		*client = *l.HTTP
+	}
+	if req.URL.Scheme == "http" && origin.Exposed(client.Transport, req) {
+		return nil, errors.New("bearer: the proxy of Login.HTTP is on another machine and would " +
+			"see the password: use https for Login.URL")
 	}
 	if l.Cookie != "" {
 		return l.fromCookie(client, req)

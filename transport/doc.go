@@ -8,7 +8,8 @@
 // the origin that the caller addressed, and after redirects only while every hop stayed there: a
 // hop elsewhere has chosen the path of all that follow. Origins narrows that further. All other
 // requests go out as the caller made them. Over plain http only loopback hosts are signed for, and
-// origins that the user listed with "http://".
+// origins that the user listed with "http://". A loopback host does not count if the Proxy of the
+// [http.Transport] that sends the request is on another machine; see [Transport].Base.
 //
 // Where a redirect came from is told by the Response field of a request. If something between the
 // [http.Client] and the Transport makes requests of its own, which lack it, set Origins.

@@ -58,7 +58,7 @@ func (c *call) mend(resp *http.Response) bool {
 	}
 	c.record(resp, refusal.Cause)
 	c.observe(resp, OutcomeRefused)
-	if refusal.Cause == "" || refusal.Cause == Unknown && !private(c.origin) {
+	if refusal.Cause == "" || refusal.Cause == Unknown && !c.private {
 		return c.stop("", nil)
 	}
 	hint := c.serverTime(resp, refusal.ServerTime, received)
@@ -233,7 +233,7 @@ type timeHint struct {
 func (c *call) serverTime(resp *http.Response, stated, received time.Time) timeHint {
 	trip := received.Sub(c.sent)
 	age, ok := httptime.Age(resp.Header)
-	if !private(c.origin) || !ok || age > tolerance || trip > slowest {
+	if !c.private || !ok || age > tolerance || trip > slowest {
 		return timeHint{}
 	}
 	hint := timeHint{stated: !stated.IsZero(), local: c.sent.Add(trip / 2)}

@@ -6,10 +6,12 @@ import (
 	"github.com/countersign-go/countersign/internal/origin"
 )
 
-// private reports whether nobody on the way can have made up what comes from o. The scheme of the
-// URL decides, and not the response's TLS state, which a test's stand-in for the network leaves
-// out.
-func private(o origin.Origin) bool { return o.Scheme == "https" || o.Loopback() }
+// isPrivate reports whether no machine on the way to the server can read the request or make up the
+// answer. The scheme of the URL decides, and not the response's TLS state, which a test's stand-in
+// for the network leaves out.
+func (c *call) isPrivate() bool {
+	return c.origin.Scheme == "https" || c.origin.Loopback() && !origin.Exposed(c.base, c.req)
+}
 
 // chainHolds reports whether every hop of the redirects that led to req was at o. A hop elsewhere
 // has chosen the path of all that follow, also where they lead back to o.

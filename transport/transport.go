@@ -44,7 +44,10 @@ type Transport struct {
 	// Signer puts the credentials on each request. Required.
 	Signer Signer
 
-	// Base sends what was signed. nil: http.DefaultTransport, as it is at each request.
+	// Base sends the signed requests. If nil, http.DefaultTransport, looked up at each request. A
+	// type of its own that sends plain http for a loopback host to another machine, for instance by
+	// a proxy, should have a method Unwrap() http.RoundTripper that returns the *http.Transport in
+	// it: its Proxy is asked whether requests stay on this machine.
 	Base http.RoundTripper
 
 	// Origins are where requests are signed, each like "https://api.example.com:8443". Empty:
@@ -110,6 +113,10 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	return nil, err
 }
+
+// Unwrap returns the Base; nil stands for http.DefaultTransport. Through it, a Transport around t
+// finds out whether requests leave by a proxy.
+func (t *Transport) Unwrap() http.RoundTripper { return t.Base }
 
 // CloseIdleConnections does so on the Base, if that can.
 func (t *Transport) CloseIdleConnections() {
@@ -200,6 +207,8 @@ type call struct {
 	body   *body
 	origin origin.Origin
 
+	private bool // no machine on the way can read the request or make up the answer
+
 	signed  *http.Request // the attempt under way
 	reading *clockReading // what it is signed by
 	offset  time.Duration
@@ -233,15 +242,19 @@ func (c *call) admit() (sign bool, err error) {
 	if c.origins != nil && !c.origins[c.origin] || !chainHolds(c.req, c.origin) {
 		return false, nil
 	}
+	c.private = c.isPrivate()
 	switch {
 	case c.req.URL.User != nil:
 		return false, ErrUserInfo
 	case origin.DefaultPort(c.origin.Scheme) == "" || c.origin.Host == "":
 		return false, errors.New("transport: the URL is not one of http or https with a host")
-	case !private(c.origin) && !c.origins[c.origin]:
-		return false, fmt.Errorf("%w (it goes to %s)", ErrPlainHTTP, c.origin)
+	case c.private || c.origins[c.origin]:
+		return true, nil
+	case c.origin.Loopback():
+		return false, fmt.Errorf("%w (it goes to %s by way of a proxy on another machine)",
+			ErrPlainHTTP, c.origin)
 	}
-	return true, nil
+	return false, fmt.Errorf("%w (it goes to %s)", ErrPlainHTTP, c.origin)
 }
 
 // pass sends req as it is, to a place where our credentials have no business.

@@ -84,8 +84,8 @@ func TestParseTime(t *testing.T) {
 	}
 }
 
-// A wait is what the server asks for, however long, and never negative. A date is compared with the
-// server's own clock.
+// The server gets the wait that it asks for, however long, and never a negative one. A date is
+// compared with the server's own clock.
 func TestRetryAfter(t *testing.T) {
 	received := time.Date(2030, 5, 6, 7, 8, 9, 7e8, time.UTC)
 	for _, tt := range []struct {

@@ -61,7 +61,7 @@ func TestEqualOriginsAreDialedAlike_B1(t *testing.T) {
 	}
 }
 
-// What IDNA or Unicode makes of a host does not count: only ASCII letters have a case.
+// Spellings that IDNA or Unicode takes for the same are not equal: only ASCII letters have a case.
 func TestSpellings_B1(t *testing.T) {
 	for _, tt := range []struct {
 		a, b string
