@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -28,9 +29,9 @@ import (
 // most. What goes wrong with it is an [*Error].
 //
 // The answer is a JSON object that holds the token as text, and, where the service tells,
-// expires_in (seconds, as a number or its text) and refresh_token. Without expires_in, the token
-// ends at the exp inside, if it is a JWT and that lies ahead: it is not verified, and just tells
-// when to log in again. Other members are ignored; names are exact.
+// expires_in (seconds, as a number or its text) and refresh_token. Without expires_in, or if it is
+// empty or not positive, the token ends at the exp inside, if it is a JWT and that lies ahead: it
+// is not verified, and just tells when to log in again. Other members are ignored; names are exact.
 //
 // With a Cookie, the token is the value of that cookie instead, and of an answer with a 2xx or 3xx
 // status, only the Set-Cookie is read; see [Signer] for its end. No cookie jar gets it.
@@ -174,10 +175,11 @@ func (l *Login) fromObject(client *http.Client, req *http.Request) (*oauth2.Toke
 	return t, nil
 }
 
-// lifeOf reads expires_in (RFC 6749, section 5.1), which some services write as text. 0: there is
-// none.
+// lifeOf reads expires_in (RFC 6749, section 5.1), which some services write as text. It returns 0
+// if the member does not tell the end of the token: it is only recommended, and some services leave
+// it empty, or write -1 for a token that does not end.
 func lifeOf(v any) (int64, error) {
-	var text string
+	text := "?"
 	switch v := v.(type) {
 	case nil:
 		return 0, nil
@@ -186,11 +188,14 @@ func lifeOf(v any) (int64, error) {
 	case string:
 		text = v
 	}
-	f, err := strconv.ParseFloat(text, 64)
-	if err != nil || !(f >= 0) {
-		return 0, errors.New("an expires_in that is no number of seconds")
+	if text == "" {
+		return 0, nil
 	}
-	return int64(min(f, longest.Seconds())), nil
+	f, err := strconv.ParseFloat(text, 64)
+	if err != nil || math.IsNaN(f) {
+		return 0, errors.New("an expires_in that is not a number of seconds")
+	}
+	return int64(min(max(f, 0), longest.Seconds())), nil
 }
 
 // fromCookie reads the token from a Set-Cookie of the answer, which may well be a redirect to the

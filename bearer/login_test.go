@@ -85,6 +85,7 @@ func TestLoginRequest(t *testing.T) {
 	}
 }
 
+// TestLoginAnswer has all answers called a web page, as scripts do that name no type.
 func TestLoginAnswer(t *testing.T) {
 	exp := func(after time.Duration) string {
 		return unsignedJWT(fmt.Sprintf(`{"exp":%d}`, time.Now().Add(after).Unix()))
@@ -111,6 +112,15 @@ func TestLoginAnswer(t *testing.T) {
 			100 * 366 * 24 * time.Hour},
 		{"null seconds", func() string { return `{"token":"a","expires_in":null}` }, "", "a", ever},
 		{"zero seconds", func() string { return `{"token":"a","expires_in":0}` }, "", "a", ever},
+		{"no seconds", func() string { return `{"token":"a","expires_in":""}` }, "", "a", ever},
+		{"negative seconds", func() string { return `{"token":"a","expires_in":-1}` }, "", "a",
+			ever}, // some services write it for a token that does not end
+		{"negative seconds as text", func() string { return `{"token":"a","expires_in":"-1"}` }, "",
+			"a", ever},
+		{"no seconds, and a JWT", func() string {
+			return `{"token":"` + exp(time.Minute) + `","expires_in":-1}`
+		}, "", "ey", time.Minute},
+		{"a byte order mark", func() string { return "\ufeff" + `{"token":"a"}` }, "", "a", ever},
 		{"a JWT", func() string { return `{"token":"` + exp(time.Minute) + `"}` }, "", "ey",
 			time.Minute},
 		{"seconds count more", func() string {
@@ -121,7 +131,7 @@ func TestLoginAnswer(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				v := &view{body: test.body()}
+				v := &view{body: test.body(), fields: []string{"Content-Type", "text/html"}}
 				l := v.login()
 				l.TokenField = test.field
 				token, err := l.Token(t.Context(), nil)
@@ -189,11 +199,9 @@ func TestLoginErrors_F7_K7(t *testing.T) {
 		{"a large answer", view{body: `{"token":"` + strings.Repeat("a", 64<<10) + `"}`}, "",
 			"more than 64 KiB", true},
 		{"odd seconds", view{body: `{"token":"canary-a","expires_in":"canary-b"}`}, "",
-			"no number of seconds", true},
-		{"negative seconds", view{body: `{"token":"canary-a","expires_in":-1}`}, "",
-			"no number of seconds", true},
+			"not a number of seconds", true},
 		{"no number", view{body: `{"token":"canary-a","expires_in":"NaN"}`}, "",
-			"no number of seconds", true},
+			"not a number of seconds", true},
 		{"down", view{status: 503}, "", "status 503 (Service Unavailable)", false},
 		{"a redirect", view{status: 303, fields: []string{"Location", "/canary-l0c"}}, "",
 			"a redirect that would change the request", true},

@@ -92,7 +92,7 @@ func TestErrorText_K7(t *testing.T) {
 			return answer(r, 200, planted), nil
 		},
 		"type": func(r *http.Request) (*http.Response, error) {
-			return answer(r, 200, "{}", "Content-Type", "text/html; "+planted), nil
+			return answer(r, 200, planted, "Content-Type", "text/html; "+planted), nil
 		},
 		"twice": func(r *http.Request) (*http.Response, error) {
 			return answer(r, 200, `{"hunter2":1,"hunter2":2}`), nil

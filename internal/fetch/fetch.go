@@ -3,6 +3,7 @@
 package fetch
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -45,9 +46,9 @@ func (a *Answer) Wait() time.Duration {
 	return min(wait, MaxWait)
 }
 
-// Do sends req through a copy of client and reads the answer, which must be a JSON object. Only 307
-// and 308 are followed, and only within the origin of req, so that method and body stay as they are
-// and go nowhere else. Each error is an [*Error].
+// Do sends req through a copy of client and reads the answer, which must be a JSON object, whatever
+// its Content-Type says. A redirect is followed within the origin of req, and only if the request
+// stays the same: 307 and 308, and for a GET 301, 302 and 303 too. Each error is an [*Error].
 func Do(client *http.Client, req *http.Request) (*Answer, error) {
 	return DoUpTo(client, req, MaxBody)
 }
@@ -76,17 +77,19 @@ func DoUpTo(client *http.Client, req *http.Request, maxBody int) (*Answer, error
 	if a.Status < 200 || a.Status > 299 {
 		return nil, a.Useless(nil)
 	}
-	if isPage(resp.Header.Get("Content-Type")) {
-		return nil, a.Useless(errPage)
-	}
 	body, err := io.ReadAll(io.LimitReader(timely{ctx, resp.Body}, int64(maxBody)+1))
 	if err != nil {
 		e := a.Useless(Plain(err))
 		e.Broken = true
 		return nil, e
 	}
+	// A parser may ignore a byte order mark (RFC 8259, section 8.1), which some servers send.
+	body = bytes.TrimPrefix(body, []byte("\ufeff"))
 	a.Object, err = strictjson.Limits{Size: maxBody}.Object(body)
-	if err != nil {
+	switch {
+	case err != nil && isPage(resp.Header.Get("Content-Type")):
+		return nil, a.Useless(errPage)
+	case err != nil:
 		return nil, a.Useless(err)
 	}
 	return a, nil
@@ -99,14 +102,14 @@ var (
 	errPage        = errors.New("a web page instead of JSON")
 )
 
-// allowed decides on one hop. A 301, 302 or 303 would turn a POST into a GET (RFC 9110, section
-// 15.4).
+// allowed decides on one hop. A 301, 302 or 303 would turn a POST into a GET; a GET stays the same
+// (RFC 9110, section 15.4).
 func allowed(next *http.Request, via []*http.Request) error {
 	first := via[0]
-	switch status := next.Response.StatusCode; {
+	switch {
 	case origin.Of(next.URL) != origin.Of(first.URL):
 		return errOtherOrigin
-	case status != http.StatusTemporaryRedirect && status != http.StatusPermanentRedirect:
+	case next.Method != first.Method:
 		return errRedirect
 	case len(via) > maxHops:
 		return errTooMany
@@ -127,9 +130,9 @@ func (t timely) Read(p []byte) (int, error) {
 	return t.body.Read(p)
 }
 
-// isPage recognises the web page of a login form or a captive portal, whose own error says more
-// than that it is not JSON. Nothing else is decided by the Content-Type: net/http calls JSON
-// text/plain where a handler does not name it.
+// isPage recognises the type of the web page of a login form or a captive portal, so that the error
+// can say more than that the answer is not JSON. Nothing else is decided by the Content-Type:
+// net/http calls JSON text/plain where a handler names no type, and scripts call it text/html.
 func isPage(contentType string) bool {
 	t, _, _ := strings.Cut(contentType, ";")
 	t = strings.ToLower(strings.TrimSpace(t))

@@ -2,6 +2,7 @@ package fetch_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -76,23 +77,43 @@ func TestAnswer(t *testing.T) {
 	}
 }
 
+// TestContentType has any answer read that is JSON, whatever its type is said to be.
 func TestContentType(t *testing.T) {
-	tests := []struct{ contentType, want string }{
-		{"", ""}, // says nothing
-		{"application/json", ""},
-		{"application/vnd.example+json; charset", ""},
-		{"text/plain; charset=utf-8", ""}, // what net/http makes of JSON
-		{"a / b, text/html", ""},
-		{"text/html", "a web page instead of JSON"},
-		{"Text/HTML ;charset=utf-8", "a web page instead of JSON"},
-		{"application/xhtml+xml", "a web page instead of JSON"},
+	tests := []struct {
+		contentType string
+		page        bool // it tells what an answer is that is not JSON
+	}{
+		{"", false}, // says nothing
+		{"application/json", false},
+		{"application/vnd.example+json; charset", false},
+		{"text/plain; charset=utf-8", false}, // what net/http makes of JSON
+		{"a / b, text/html", false},
+		{"text/html", true}, // scripts that name no type send it
+		{"Text/HTML ;charset=utf-8", true},
+		{"application/xhtml+xml", true},
 	}
 	for _, tt := range tests {
-		_, err := do(t, func(req *http.Request) (*http.Response, error) {
-			return answer(req, 200, `{}`, "Content-Type", tt.contentType), nil
-		}, "")
-		if got := text(err); got != tt.want && got != "status 200 with "+tt.want {
-			t.Errorf("%q: %q, want %q", tt.contentType, got, tt.want)
+		for body, want := range map[string]string{
+			`{"a":1}`:                  "",
+			"\ufeff{\"a\":1}":          "", // RFC 8259, section 8.1
+			"\ufeff\ufeff{\"a\":1}":    "not JSON",
+			"<html>":                   "not JSON",
+			"[1]":                      "not a JSON object",
+			"":                         "nothing in it",
+			strings.Repeat(" ", 1<<17): "more than 64 KiB",
+		} {
+			a, err := do(t, func(req *http.Request) (*http.Response, error) {
+				return answer(req, 200, body, "Content-Type", tt.contentType), nil
+			}, "")
+			if want != "" && tt.page {
+				want = "a web page instead of JSON"
+			}
+			if want != "" {
+				want = "status 200 with " + want
+			}
+			if got := text(err); got != want || err == nil && a.Object["a"] != json.Number("1") {
+				t.Errorf("%q: %.20q: %q, want %q", tt.contentType, body, got, want)
+			}
 		}
 	}
 }
@@ -145,6 +166,38 @@ func TestRedirects_F8(t *testing.T) {
 				t.Errorf("%s, %d: %v after %d requests", tt.name, status, err, requests)
 			} else if e.Final() || strings.Contains(e.Error(), "hunter2") {
 				t.Errorf("%s, %d: %v, final %t", tt.name, status, e, e.Final())
+			}
+		}
+	}
+}
+
+// TestRedirectedGet_F8 follows a redirect that leaves a GET as it was.
+func TestRedirectedGet_F8(t *testing.T) {
+	for _, status := range []int{301, 302, 303, 307, 308} {
+		for location, follow := range map[string]bool{
+			"/keys/": true, "https://user.example:443/keys/": true,
+			"https://evil.example/keys/": false, "http://user.example/keys/": false,
+			"https://u\u0130ser.example/keys/": false,
+		} {
+			requests := 0
+			client := &http.Client{Transport: roundTrip(func(req *http.Request) (
+				*http.Response, error,
+			) {
+				if requests++; requests == 1 {
+					return answer(req, status, "", "Location", location), nil
+				}
+				if req.Method != http.MethodGet {
+					t.Errorf("%d: sent %s", status, req.Method)
+				}
+				return answer(req, 200, `{"keys":[]}`), nil
+			})}
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, target, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = fetch.Do(client, req)
+			if (err == nil) != follow || (requests == 2) != follow {
+				t.Errorf("%d to %s: %v after %d requests", status, location, err, requests)
 			}
 		}
 	}
