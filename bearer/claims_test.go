@@ -126,12 +126,12 @@ func TestType_J10(t *testing.T) {
 		ok        bool
 	}{
 		{"", "", true}, {"", "JWT", true}, {"", "jwt", true}, {"", "at+jwt", true},
-		{"", "application/AT+JWT", true}, {"", "logout+jwt", false}, {"", "JOSE", false},
-		{"", "application/x/jwt", false},
+		{"", "application/AT+JWT", true}, {"", "logout+jwt", false}, {"", "JOSE", true},
+		{"", "application/jose", true}, {"", "JOSE+JSON", false}, {"", "application/x/jwt", false},
 		{"secevent+jwt", "secevent+jwt", true}, {"secevent+jwt", "application/secevent+JWT", true},
 		{"application/secevent+jwt", "SECEVENT+jwt", true}, {"secevent+jwt", "", false},
 		{"secevent+jwt", "JWT", false}, {"JWT", "", false}, {"JWT", "JWT", true},
-		{"JWT", "at+jwt", false},
+		{"JWT", "at+jwt", false}, {"JWT", "JOSE", false}, {"JOSE", "JOSE", true},
 	} {
 		header := map[string]string{"alg": "HS256"}
 		if c.typ != "" {

@@ -67,9 +67,6 @@ func (s *Session) configure(set *sessionSettings) (err error) {
 // checkKeys refuses to make tokens that the Verifier would not accept. Keys that may change, or
 // have to be fetched, are not looked at.
 func (set *sessionSettings) checkKeys(kid string) error {
-	if kid != "" && !isKeyID(kid) {
-		return fmt.Errorf("bearer: the KeyID of the Session's JWT: %w", errKeyID)
-	}
 	switch set.verifier.Keys.(type) {
 	case *Key, KeyMap:
 	default:
@@ -87,7 +84,8 @@ func (set *sessionSettings) checkKeys(kid string) error {
 		return err
 	}
 	// Without a signature, for which the key may be far away.
-	if own := set.press.key; own.Alg() != ready.Alg() || !equalKeys(own.verifies, ready.verifies) {
+	own := set.press.key
+	if !sameMethod(own.Alg(), ready.Alg()) || !equalKeys(own.verifies, ready.verifies) {
 		return errors.New("bearer: the Session's Verifier has another key or Method than its JWT")
 	}
 	return nil

@@ -170,7 +170,7 @@ func (v *Verifier) explainToken(req *http.Request, token string) string {
 		return v.explainKeyID(t)
 	case errors.Is(err, errAlg), errors.Is(err, errSignature):
 		if key, err := v.Keys.VerificationKey(req.Context(), t.kid); err == nil && key != nil {
-			return explainSignature(t, key)
+			return explainSignature(t, key.forMethod(t.alg))
 		}
 	}
 	if claims, claimsErr := readClaims(t.payload); claimsErr == nil {
@@ -182,7 +182,7 @@ func (v *Verifier) explainToken(req *http.Request, token string) string {
 }
 
 func (v *Verifier) explainKeyID(t *jws) string {
-	text := fmt.Sprintf("there is no key of the id %.64q here: compare the kid of the token with "+
+	text := fmt.Sprintf("there is no key of the id %.256q here: compare the kid of the token with "+
 		"the ids in Keys", t.kid)
 	if m, ok := v.Keys.(KeyMap); ok {
 		for id, key := range m {
@@ -190,8 +190,8 @@ func (v *Verifier) explainKeyID(t *jws) string {
 				continue
 			}
 			ready, err := key.prepared()
-			if err == nil && ready.Alg() == t.alg && ready.verify(t.text, t.signature) {
-				return text + fmt.Sprintf("; that of %.64q has signed it", id)
+			if err == nil && sameMethod(ready.Alg(), t.alg) && ready.verify(t.text, t.signature) {
+				return text + fmt.Sprintf("; that of %.256q has signed it", id)
 			}
 		}
 	}
@@ -208,7 +208,7 @@ func explainSignature(t *jws, key *Key) string {
 		m, ok := methods[t.alg].SigningMethod.(*jwt.SigningMethodHMAC)
 		return ok && m.Verify(t.text, t.signature, secret) == nil
 	}
-	if t.alg != ready.Alg() {
+	if !sameMethod(t.alg, ready.Alg()) {
 		if slices.ContainsFunc(keyFiles(key, ready), hmac) {
 			return "the token is signed with the public key as a secret, which anybody could " +
 				"do: its issuer has to use " + ready.Alg() + " and the private key"

@@ -8,6 +8,8 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"errors"
+	"maps"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -18,7 +20,7 @@ import (
 // TestJWKSKeys says which keys of a set are used, and how.
 func TestJWKSKeys(t *testing.T) {
 	type set = []map[string]any
-	ec, longID := ecKey(), strings.Repeat("k", 65)
+	ec, longID := ecKey(), strings.Repeat("k", 1025)
 	with := func(name string, value any) map[string]any { return map[string]any{name: value} }
 	other := jwk(newEC(), "other", nil) // so that a token without kid has no key
 	p384 := must(ecdsa.GenerateKey(elliptic.P384(), rand.Reader))
@@ -28,6 +30,9 @@ func TestJWKSKeys(t *testing.T) {
 	huge := base64.RawURLEncoding.EncodeToString(bytes.Repeat([]byte{0xff}, 2049))
 	ed := map[string]any{"kty": "OKP", "crv": "Ed25519", "kid": "a",
 		"x": base64.RawURLEncoding.EncodeToString(edKey()[32:])}
+	edNamed := maps.Clone(ed)
+	edNamed["alg"] = "Ed25519"
+	const arn = "arn:aws:kms:eu-west-1:123456789012:key/0f0e0d0c-0b0a-0908-0706-050403020100"
 	for _, c := range []struct {
 		name string
 		keys set
@@ -44,20 +49,43 @@ func TestJWKSKeys(t *testing.T) {
 		{"for signatures", set{jwk(ec, "a", with("use", "sig")), other}, "a", "ES256"},
 		{"key_ops verify",
 			set{jwk(ec, "a", with("key_ops", []string{"verify"})), other}, "a", "ES256"},
-		{"kid of 64", set{jwk(ec, longID[1:], nil), other}, longID[1:], "ES256"},
+		{"kid of 1024", set{jwk(ec, longID[1:], nil), other}, longID[1:], "ES256"},
 		{"a member nobody knows", set{jwk(ec, "a", with("x-y", 1)), other}, "a", "ES256"},
 		{"no kid, one key", set{jwk(ec, "", nil)}, "", "ES256"},
 		{"no kid, one key with kid", set{jwk(ec, "a", nil)}, "", "ES256"},
 		{"no kid, one key is usable",
 			set{jwk(ec, "a", nil), rsaJWK("b", with("use", "enc"))}, "", "ES256"},
 
+		{"kid of a cloud service", set{jwk(ec, arn, nil), other}, arn, "ES256"},
+		{"kid not ASCII", set{jwk(ec, "schlüssel", nil), other}, "schlüssel", "ES256"},
+		{"kid with a control character", set{jwk(ec, "\x1f", nil), other}, "\x1f", "ES256"},
+		{"two of one kid and another method",
+			set{rsaJWK("a", nil), jwk(ec, "a", nil), other}, "a", "RS256"},
+		{"the same key twice", set{jwk(ec, "a", nil), jwk(ec, "a", nil), other}, "a", "ES256"},
+		{"two of one method, and one", set{
+			jwk(ec, "a", nil), rsaJWK("a", nil), jwk(newEC(), "a", nil)}, "a", "RS256"},
+		{"no kid, the only key of its method",
+			set{jwk(ec, "a", nil), other, rsaJWK("b", nil)}, "", "RS256"},
+		{"key_ops none, and one that is good",
+			set{jwk(newEC(), "b", with("key_ops", []string{})), jwk(ec, "a", nil)}, "a", "ES256"},
+		{"key_ops none", set{jwk(ec, "a", with("key_ops", []string{})), other}, "a", ""},
+		{"key_ops null", set{jwk(ec, "a", with("key_ops", nil)), other}, "a", "ES256"},
+		{"use null", set{jwk(ec, "a", with("use", nil)), other}, "a", "ES256"},
+		{"alg null", set{jwk(ec, "a", with("alg", nil)), other}, "a", "ES256"},
+		{"private member null", set{jwk(ec, "a", with("d", nil)), other}, "a", "ES256"},
+		{"certificates null", set{jwk(ec, "a", map[string]any{
+			"x5c": nil, "x5t": nil, "x5t#S256": nil, "x5u": nil}), other}, "a", "ES256"},
+		{"kid null, one key", set{jwk(ec, "", with("kid", nil))}, "", "ES256"},
+		{"Ed25519 by its own name", set{edNamed, other}, "a", "Ed25519"},
+
 		{"no kid, two keys", set{jwk(ec, "a", nil), other}, "", ""},
 		{"no kid, two without", set{jwk(ec, "", nil), jwk(ec, "", nil), other}, "", ""},
 		{"kid of a key without", set{jwk(ec, "", nil)}, "a", ""},
 		{"other case", set{jwk(ec, "a", nil), other}, "A", ""},
-		{"two of one kid", set{jwk(ec, "a", nil), rsaJWK("a", nil), other}, "a", ""},
-		{"three of one kid", set{
-			jwk(ec, "a", nil), rsaJWK("a", nil), jwk(ec, "a", nil), other}, "a", ""},
+		{"two of one kid and method", set{jwk(ec, "a", nil), jwk(newEC(), "a", nil), other},
+			"a", ""},
+		{"three of one kid and method", set{jwk(ec, "a", nil), jwk(newEC(), "a", nil),
+			jwk(ec, "a", nil), other}, "a", ""},
 		{"for encryption", set{jwk(ec, "a", with("use", "enc")), other}, "a", ""},
 		{"for signing only",
 			set{jwk(ec, "a", with("key_ops", []string{"sign"})), other}, "a", ""},
@@ -75,9 +103,8 @@ func TestJWKSKeys(t *testing.T) {
 		{"point off the curve", set{jwk(ec, "a", with("x", weak[:43])), other}, "a", ""},
 		{"unknown kind", set{jwk(ec, "a", with("kty", "XX")), other}, "a", ""},
 		{"unknown curve", set{jwk(ec, "a", with("crv", "secp256k1")), other}, "a", ""},
-		{"kid of 65", set{jwk(ec, longID, nil), other}, longID, ""},
+		{"kid of 1025", set{jwk(ec, longID, nil), other}, longID, ""},
 		{"kid a number", set{jwk(ec, "a", with("kid", 1)), other}, "1", ""},
-		{"kid not ASCII", set{jwk(ec, "ä", nil), other}, "ä", ""},
 	} {
 		i := newIssuer(setOf(c.keys...))
 		key, err := i.keys().VerificationKey(context.Background(), c.kid)
@@ -112,6 +139,87 @@ func TestJWKSVerifies(t *testing.T) {
 	} {
 		err := verdict(keys, tokenBy(t, c.key, c.method, c.kid))
 		i.expect(t, c.kid+" "+c.method, err, c.want, 1)
+	}
+}
+
+// TestJWKSNames has kid, kind and method together name a key: one kid may stand for several.
+func TestJWKSNames(t *testing.T) {
+	alg := func(name string) map[string]any { return map[string]any{"alg": name} }
+	shared := newIssuer(setOf(rsaJWK("a", alg("RS256")), rsaJWK("a", alg("RS384")),
+		rsaJWK("a", alg("PS512")), jwk(ecKey(), "a", nil))).keys()
+	nameless := newIssuer(setOf(rsaJWK("a", alg("RS256")), jwk(ecKey(), "b", nil))).keys()
+	double := newIssuer(setOf(
+		jwk(newEC(), "a", nil), rsaJWK("a", nil), jwk(newEC(), "a", nil))).keys()
+	for _, c := range []struct {
+		name        string
+		keys        bearer.KeySet
+		kid, method string
+		key         any
+		want        error
+	}{
+		{"first", shared, "a", "RS256", rsaKey(), nil},
+		{"second", shared, "a", "RS384", rsaKey(), nil},
+		{"third", shared, "a", "PS512", rsaKey(), nil},
+		{"of another kind", shared, "a", "ES256", ecKey(), nil},
+		{"method of none", shared, "a", "RS512", rsaKey(), bearer.ErrRefused},
+		{"method of none", shared, "a", "HS256", mintSecret, bearer.ErrRefused},
+		{"another key", shared, "a", "ES256", newEC(), bearer.ErrRefused},
+		{"behind a KeySet of one's own", wrapped{shared}, "a", "ES256", ecKey(), nil},
+		{"no kid", nameless, "", "ES256", ecKey(), nil},
+		{"no kid", nameless, "", "RS256", rsaKey(), nil},
+		{"no kid", nameless, "", "PS256", rsaKey(), bearer.ErrRefused},
+		{"the one that is not double", double, "a", "RS256", rsaKey(), nil},
+		{"the double one", double, "a", "ES256", ecKey(), bearer.ErrRefused},
+	} {
+		if err := verdict(c.keys, tokenBy(t, c.key, c.method, c.kid)); !errors.Is(err, c.want) {
+			t.Errorf("%s, %s: %v, want %v", c.name, c.method, err, c.want)
+		}
+	}
+	v := &bearer.Verifier{Keys: shared}
+	forged := tokenBy(t, newEC(), "ES256", "a")
+	if text := bearer.Explain(withToken(forged), v); !strings.Contains(text, "signature is wrong") {
+		t.Errorf("Explain looked at another key: %s", text)
+	}
+}
+
+// wrapped is a KeySet of a user's own in front of another.
+type wrapped struct{ bearer.KeySet }
+
+// TestEd25519 takes Ed25519 and EdDSA for two names of one method (RFC 9864, section 2.2), which a
+// key set, a key, a JWT and a Session may use.
+func TestEd25519(t *testing.T) {
+	public := map[string]any{"kty": "OKP", "crv": "Ed25519", "kid": "a",
+		"x": base64.RawURLEncoding.EncodeToString(edKey()[32:])}
+	for _, alg := range []any{"Ed25519", "EdDSA", nil} {
+		public["alg"] = alg
+		keys := newIssuer(setOf(public)).keys()
+		for _, method := range []string{"Ed25519", "EdDSA"} {
+			j := &bearer.JWT{Method: method, Key: edKey(), KeyID: "a"}
+			token, err := j.Token("ann", nil, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if header, _ := opened(t, token); header["alg"] != method {
+				t.Errorf("Method %s made alg %v", method, header["alg"])
+			}
+			if err := verdict(keys, token); err != nil {
+				t.Errorf("key with alg %v, token of %s: %v", alg, method, err)
+			}
+			for _, own := range []string{"Ed25519", "EdDSA"} {
+				key := &bearer.Key{Method: own, Key: edKey().Public()}
+				if err := verdict(key, token); err != nil {
+					t.Errorf("key for %s, token of %s: %v", own, method, err)
+				}
+				s := &bearer.Session{JWT: j, Verifier: &bearer.Verifier{Keys: key}}
+				if err := s.Set(httptest.NewRecorder(), "ann", nil); err != nil {
+					t.Errorf("session: key for %s, token of %s: %v", own, method, err)
+				}
+			}
+		}
+		if err := verdict(keys, tokenBy(t, ecKey(), "ES256", "a")); !errors.Is(err,
+			bearer.ErrRefused) {
+			t.Errorf("another method: %v", err)
+		}
 	}
 }
 

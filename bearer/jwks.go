@@ -50,8 +50,12 @@ const (
 //
 // Each key has one method: its alg, else the one of its curve, else Method. A key is left out if it
 // is private or symmetric, meant for something else than signatures (use, key_ops), of a kind that
-// is not supported, too small, or if its kid has over 64 characters or is that of another one too.
-// A token without kid is verified with the only key of a set that has one.
+// is not supported, or too small, or if its kid has over 1024 bytes. A member that is null counts
+// as absent.
+//
+// A kid may name several keys, as long as their methods differ: the alg of the token chooses. Two
+// keys that have both kid and method in common are left out. A token without kid is verified with
+// the only key of the set for its alg.
 //
 // A JWKS must not be copied after first use. It is safe for concurrent use, and has no goroutine
 // but for a fetch.
@@ -220,27 +224,66 @@ func readKeySet(object map[string]any, rsaMethod string) (map[string]*Key, error
 	if !ok {
 		return nil, errors.New("it has no list of keys")
 	}
-	byID := make(map[string]*Key)
-	var usable []*Key
+	byID := make(map[string]keyGroup)
+	var all keyGroup
 	for _, entry := range list {
-		kid, key := readJWK(entry, rsaMethod)
-		if key == nil {
-			continue
+		if kid, key := readJWK(entry, rsaMethod); key != nil {
+			all = all.with(key)
+			if kid != "" {
+				byID[kid] = byID[kid].with(key)
+			}
 		}
-		usable = append(usable, key)
-		if _, twice := byID[kid]; twice {
-			key = nil // which of them is meant, nobody knows
+	}
+	byID[""] = all // a token without kid may be signed by any of them
+	keys := make(map[string]*Key)
+	for kid, group := range byID {
+		if key := group.key(); key != nil {
+			keys[kid] = key
 		}
-		byID[kid] = key
 	}
-	if delete(byID, ""); len(usable) == 1 {
-		byID[""] = usable[0]
-	}
-	maps.DeleteFunc(byID, func(_ string, key *Key) bool { return key == nil })
-	if len(byID) == 0 {
+	if len(keys) == 0 {
 		return nil, fmt.Errorf("none of its %d keys can be used", len(list))
 	}
-	return byID, nil
+	return keys, nil
+}
+
+// A keyGroup holds keys that a kid may stand for. Kid, kind and method together name a key, and
+// each method has one kind (RFC 7517, section 4.5).
+type keyGroup []*keyEntry
+
+// A keyEntry is the one key for a method, or nil if there are several.
+type keyEntry struct {
+	method string
+	key    *Key
+}
+
+// with returns the group with one more key. A key that is there already is not taken twice.
+func (g keyGroup) with(key *Key) keyGroup {
+	for _, entry := range g {
+		if !sameMethod(entry.method, key.Method) {
+			continue
+		}
+		if entry.key != nil && !equalKeys(entry.key.ready.key.verifies, key.ready.key.verifies) {
+			entry.key = nil
+		}
+		return g
+	}
+	return append(g, &keyEntry{key.Method, key})
+}
+
+// key returns a key that stands for all of the group, or nil if each method has several.
+func (g keyGroup) key() *Key {
+	var keys []*Key
+	for _, entry := range g {
+		if entry.key != nil {
+			keys = append(keys, entry.key)
+		}
+	}
+	if len(keys) < 2 {
+		return append(keys, nil)[0]
+	}
+	first := keys[0]
+	return &Key{Method: first.Method, Key: first.Key, more: keys[1:]}
 }
 
 // readJWK reads one key (RFC 7517, section 4), and returns nil for one to leave out.
@@ -249,6 +292,9 @@ func readJWK(entry any, rsaMethod string) (kid string, _ *Key) {
 	if !ok {
 		return "", nil
 	}
+	// A member that is null is absent to those who write it.
+	object = maps.Clone(object)
+	maps.DeleteFunc(object, func(_ string, value any) bool { return value == nil })
 	if uses, limited := object["key_ops"]; limited {
 		list, _ := uses.([]any)
 		if !slices.Contains(list, any("verify")) {
@@ -262,7 +308,7 @@ func readJWK(entry any, rsaMethod string) (kid string, _ *Key) {
 	}
 	var jwk jose.JSONWebKey
 	if err := jwk.UnmarshalJSON(text); err != nil || !jwk.IsPublic() ||
-		jwk.Use != "" && jwk.Use != "sig" || jwk.KeyID != "" && !isKeyID(jwk.KeyID) {
+		jwk.Use != "" && jwk.Use != "sig" || len(jwk.KeyID) > maxKeyID {
 		return "", nil
 	}
 	key := &Key{Method: jwk.Algorithm, Key: jwk.Key}

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/golang-jwt/jwt/v5"
 
@@ -144,6 +145,9 @@ func (j *JWT) newPress() (*press, error) {
 	if _, secret := key.verifies.([]byte); !secret && key.signs == nil {
 		return nil, fmt.Errorf("%w: a public key cannot sign", ErrKey)
 	}
+	if len(j.KeyID) > maxKeyID || !utf8.ValidString(j.KeyID) {
+		return nil, errBadKeyID
+	}
 	header := struct {
 		Alg string `json:"alg"`
 		Typ string `json:"typ"`
@@ -179,6 +183,7 @@ func (p *press) mint(claims jwt.MapClaims) (string, error) {
 
 var (
 	errNotMinted = errors.New("bearer: the request that was refused carries no token of this JWT")
+	errBadKeyID  = errors.New("bearer: the KeyID is over 1024 bytes, or is not UTF-8")
 	errNoURL     = errors.New("bearer: the request has no URL")
 	errTooLong   = fmt.Errorf("bearer: the token is over %d bytes: use fewer claims", maxToken)
 	errNoSubject = errors.New("bearer: a token of nobody: give a subject, or claims with a sub")

@@ -11,7 +11,6 @@ import (
 	"crypto/x509"
 	"encoding/asn1"
 	"encoding/base64"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"math/big"
@@ -34,10 +33,10 @@ var errPanic = fmt.Errorf("%w: its code panicked", ErrKey)
 var ErrUnknownKey = errors.New("bearer: no key of that id")
 
 // A KeySet finds the key that a token was signed with. kid is the key id in the header of the
-// token, "" if there is none. It comes from a stranger, and is good for nothing but to be looked
-// up. A nil Key, or an error that wraps [ErrUnknownKey], refuses the token; any other error means
-// that nobody can tell, which is answered with 503. A KeySet is safe for concurrent use, and gives
-// the same *Key again for the same key.
+// token, "" if there is none. It comes from an unknown sender and is up to 1024 bytes of any text:
+// look it up, and do nothing else with it. A nil Key, or an error that wraps [ErrUnknownKey],
+// refuses the token. Any other error means that the KeySet cannot tell, which is answered with 503.
+// A KeySet must be safe for concurrent use, and return the same *Key each time for the same key.
 type KeySet interface {
 	VerificationKey(ctx context.Context, kid string) (*Key, error)
 }
@@ -45,8 +44,9 @@ type KeySet interface {
 // A Key is a key and the one method it is used with, whatever a token says. It is a [KeySet] of its
 // own, which does not look at the key id. Its fields must not be changed once it is in use.
 type Key struct {
-	// Method is how tokens are signed with Key (RFC 7518, section 3.1; RFC 8037): HS256, HS384,
-	// HS512, RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512 or EdDSA. Required.
+	// Method is how tokens are signed with Key (RFC 7518, section 3.1; RFC 8037; RFC 9864): HS256,
+	// HS384, HS512, RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA or
+	// Ed25519. The last two are names of one method, and a token may have either. Required.
 	Method string
 
 	// Key is, for HS256 and its like, a creds.Secret or []byte with the secret. For the other
@@ -61,6 +61,9 @@ type Key struct {
 	// Weak allows a secret that is shorter than the hash of its method (RFC 7518, section 3.2), and
 	// an RSA key with less than 2048 bits. It is for peers that one cannot change.
 	Weak bool
+
+	// more are keys of the same id with other methods, which a JWKS may hold.
+	more []*Key
 
 	once  sync.Once
 	ready *readyKey
@@ -91,6 +94,23 @@ func (k *Key) prepared() (*signingKey, error) {
 		k.ready.key, k.ready.err = newSigningKey(k.Method, k.Key, k.Weak)
 	})
 	return k.ready.key, k.ready.err
+}
+
+// forMethod returns the key among k and its likes whose method is alg, or k if there is none.
+func (k *Key) forMethod(alg string) *Key {
+	for _, other := range k.more {
+		if sameMethod(other.Method, alg) && !sameMethod(k.Method, alg) {
+			return other
+		}
+	}
+	return k
+}
+
+// sameMethod compares names of methods. Ed25519 is what EdDSA means with a key of that curve (RFC
+// 9864, section 2.2), and no other curve is supported.
+func sameMethod(a, b string) bool {
+	isEd25519 := func(name string) bool { return name == "EdDSA" || name == "Ed25519" }
+	return a == b || isEd25519(a) && isEd25519(b)
 }
 
 // A KeyMap is a [KeySet] with a key for each key id. A token without key id is verified by the key
@@ -128,6 +148,8 @@ var methods = map[string]method{
 	"ES384": {jwt.SigningMethodES384, crypto.SHA384, nil, 384},
 	"ES512": {jwt.SigningMethodES512, crypto.SHA512, nil, 521},
 	"EdDSA": {jwt.SigningMethodEdDSA, 0, nil, 0},
+
+	"Ed25519": {jwt.SigningMethodEdDSA, 0, nil, 0},
 }
 
 // pss takes one length of salt only, that of the hash (RFC 7518, section 3.5).
@@ -158,7 +180,7 @@ func newSigningKey(name string, key any, weak bool) (*signingKey, error) {
 	m, ok := methods[name]
 	if !ok {
 		return nil, fmt.Errorf("%w: its Method is none of HS256, HS384, HS512, RS256, RS384, "+
-			"RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA", ErrKey)
+			"RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA, Ed25519", ErrKey)
 	}
 	if _, ok := m.SigningMethod.(*jwt.SigningMethodHMAC); ok {
 		secret, err := secretOf(key, m, weak)
@@ -247,43 +269,6 @@ func whole(key any) (any, error) {
 	if isPublic && len(public) != ed25519.PublicKeySize ||
 		isPrivate && len(private) != ed25519.PrivateKeySize {
 		return nil, fmt.Errorf("%w: an Ed25519 key of the wrong length", ErrKey)
-	}
-	return key, nil
-}
-
-// parsed returns the key in a PEM file, and any other key as it is.
-func parsed(key any) (any, error) {
-	key, err := whole(key)
-	if err != nil {
-		return nil, err
-	}
-	data, ok := octets(key)
-	if !ok {
-		return key, nil
-	}
-	block, rest := pem.Decode(data)
-	if block == nil {
-		return nil, fmt.Errorf("%w: it is not PEM", ErrKey)
-	}
-	if next, _ := pem.Decode(rest); next != nil {
-		return nil, fmt.Errorf("%w: the PEM file holds more than one block", ErrKey)
-	}
-	switch block.Type {
-	case "PUBLIC KEY":
-		key, err = x509.ParsePKIXPublicKey(block.Bytes)
-	case "RSA PUBLIC KEY":
-		key, err = x509.ParsePKCS1PublicKey(block.Bytes)
-	case "PRIVATE KEY":
-		key, err = x509.ParsePKCS8PrivateKey(block.Bytes)
-	case "RSA PRIVATE KEY":
-		key, err = x509.ParsePKCS1PrivateKey(block.Bytes)
-	case "EC PRIVATE KEY":
-		key, err = x509.ParseECPrivateKey(block.Bytes)
-	default:
-		err = errors.New("a PEM block that is no plain public or private key")
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrKey, err)
 	}
 	return key, nil
 }

@@ -10,11 +10,13 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
+	"encoding/asn1"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"io"
 	"math/big"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -126,6 +128,7 @@ func TestKeyRefused_J13(t *testing.T) {
 	off := must(ecdsa.ParseUncompressedPublicKey(elliptic.P256(), must(e.PublicKey.Bytes())))
 	off.Curve = elliptic.P384()
 	jwkText := must(json.Marshal(rsaJWK("", nil)))
+	curve := must(asn1.Marshal(asn1.ObjectIdentifier{1, 2, 840, 10045, 3, 1, 7}))
 	var noRSA *rsa.PrivateKey
 	for _, c := range []struct {
 		name, method string
@@ -187,7 +190,29 @@ func TestKeyRefused_J13(t *testing.T) {
 		{"pointer", "EdDSA", &ed, false, ""},
 		{"short public Ed25519", "EdDSA", &shows{key: ed25519.PublicKey{1}}, false, "does not fit"},
 		{"secret for RSA", "RS256", []byte("secret"), false, "not PEM"},
-		{"nil for RSA", "RS256", nil, false, "does not fit"},
+		{"nil for RSA", "RS256", nil, false, "it is nil"},
+		{"empty for RSA", "RS256", creds.Secret{}, false, "it is empty"},
+		{"a file name for RSA", "RS256", "key.pem", false, "a string does not fit"},
+		{"cut PEM", "RS256", public[:100], false, "not PEM: its end is missing"},
+		{"PEM with its line breaks escaped", "RS256",
+			bytes.ReplaceAll(public, []byte("\n"), []byte(`\n`)), false, `two characters \n`},
+		{"PEM with the last line break whole", "RS256",
+			append(bytes.ReplaceAll(public, []byte("\n"), []byte(`\n`)), '\n'), false,
+			`two characters \n`},
+		{"PEM in one line", "RS256", bytes.ReplaceAll(public, []byte("\n"), []byte(" ")), false,
+			"blanks in place of line breaks"},
+		{"short PEM in one line", "EdDSA", bytes.ReplaceAll(inPEM("PRIVATE KEY",
+			must(x509.MarshalPKCS8PrivateKey(ed))), []byte("\n"), []byte(" ")), false,
+			"blanks in place of line breaks"},
+		{"PEM without line breaks", "RS256", bytes.ReplaceAll(public, []byte("\n"), nil), false,
+			"no line breaks"},
+		{"PEM of Windows", "RS256", bytes.ReplaceAll(public, []byte("\n"), []byte("\r\n")), false,
+			""},
+		{"what openssl ecparam -genkey writes", "ES256", append(inPEM("EC PARAMETERS", curve),
+			inPEM("EC PRIVATE KEY", must(x509.MarshalECPrivateKey(e)))...), false, ""},
+		{"parameters alone", "ES256", inPEM("EC PARAMETERS", curve), false, "no key behind"},
+		{"parameters and two keys", "ES256", slices.Concat(inPEM("EC PARAMETERS", curve),
+			public, public), false, "more than one block"},
 		{"certificate", "ES256", inPEM("CERTIFICATE", cert), false, "no plain public or"},
 		{"two blocks", "RS256", append(public, public...), false, "more than one block"},
 		{"PEM of garbage", "RS256", inPEM("PUBLIC KEY", []byte("x")), false, "asn1"},

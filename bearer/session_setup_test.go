@@ -187,9 +187,9 @@ func TestSessionSetup(t *testing.T) {
 		"nil key": func(s *bearer.Session) {
 			s.Verifier = verifierOf((*bearer.Key)(nil))
 		},
-		"useless key":         func(s *bearer.Session) { s.Verifier = verifierOf(&bearer.Key{}) },
-		"key id too long":     func(s *bearer.Session) { s.JWT.KeyID = strings.Repeat("k", 65) },
-		"key id in two lines": func(s *bearer.Session) { s.JWT.KeyID = "a\nb" },
+		"useless key":      func(s *bearer.Session) { s.Verifier = verifierOf(&bearer.Key{}) },
+		"key id too long":  func(s *bearer.Session) { s.JWT.KeyID = strings.Repeat("k", 1025) },
+		"key id not UTF-8": func(s *bearer.Session) { s.JWT.KeyID = "a\xff" },
 		"host and domain": func(s *bearer.Session) {
 			s.Name, s.Domains = "__Host-a", []string{"a.example"}
 		},

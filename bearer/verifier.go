@@ -49,7 +49,7 @@ type Verifier struct {
 	Leeway time.Duration
 
 	// Type is the typ that the header of a token has to have, compared without case and without
-	// "application/". "": it has none, "JWT" or "at+jwt".
+	// "application/". If "", a token has none, "JWT", "at+jwt" or "JOSE".
 	Type string
 
 	// Scheme, Header and Cookie say where the token sits. Scheme is the word in front of it in the
@@ -191,15 +191,15 @@ func (v *Verifier) prove(ctx context.Context, t *jws) error {
 	switch {
 	case errors.Is(err, ErrUnknownKey) && !errors.Is(err, auth.ErrUnavailable),
 		err == nil && key == nil:
-		return refused(fmt.Errorf("%w (kid %q)", ErrUnknownKey, t.kid))
+		return refused(fmt.Errorf("%w (kid %.256q)", ErrUnknownKey, t.kid))
 	case err != nil:
 		return unavailable("looking up the key", err)
 	}
-	ready, err := key.prepared()
+	ready, err := key.forMethod(t.alg).prepared()
 	if err != nil {
 		return unavailable("using the key", err)
 	}
-	if t.alg != ready.Alg() {
+	if !sameMethod(t.alg, ready.Alg()) {
 		return refused(errAlg)
 	}
 	if !ready.verify(t.text, t.signature) {

@@ -1,0 +1,93 @@
+package bearer
+
+import (
+	"bytes"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+)
+
+// parsed returns the key in a PEM file, and returns a key of any other type as it is.
+func parsed(key any) (any, error) {
+	key, err := whole(key)
+	if err != nil {
+		return nil, err
+	}
+	data, ok := octets(key)
+	switch {
+	case key == nil:
+		return nil, fmt.Errorf("%w: it is nil: set the Key", ErrKey)
+	case !ok:
+		return key, nil
+	case len(data) == 0:
+		return nil, fmt.Errorf("%w: it is empty: set the Key to the text of a PEM file", ErrKey)
+	}
+	block, err := onlyBlock(data)
+	if err == nil {
+		key, err = parseBlock(block)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrKey, err)
+	}
+	return key, nil
+}
+
+// onlyBlock returns the block of a PEM file with one key. "openssl ecparam -genkey" writes the
+// parameters of the curve in front of the key, which names the curve too (RFC 5915, section 3).
+func onlyBlock(data []byte) (*pem.Block, error) {
+	block, rest := pem.Decode(data)
+	if block == nil {
+		return nil, notPEM(data)
+	}
+	if block.Type == "EC PARAMETERS" {
+		if block, rest = pem.Decode(rest); block == nil {
+			return nil, errors.New("the PEM file has no key behind its EC PARAMETERS")
+		}
+	}
+	if next, _ := pem.Decode(rest); next != nil {
+		return nil, errors.New("the PEM file holds more than one block")
+	}
+	return block, nil
+}
+
+func parseBlock(block *pem.Block) (any, error) {
+	switch block.Type {
+	case "PUBLIC KEY":
+		return x509.ParsePKIXPublicKey(block.Bytes)
+	case "RSA PUBLIC KEY":
+		return x509.ParsePKCS1PublicKey(block.Bytes)
+	case "PRIVATE KEY":
+		return x509.ParsePKCS8PrivateKey(block.Bytes)
+	case "RSA PRIVATE KEY":
+		return x509.ParsePKCS1PrivateKey(block.Bytes)
+	case "EC PRIVATE KEY":
+		return x509.ParseECPrivateKey(block.Bytes)
+	}
+	return nil, errors.New("a PEM block that is no plain public or private key")
+}
+
+// notPEM tells what has become of a PEM file. Environment variables and settings often lose the
+// line breaks.
+func notPEM(data []byte) error {
+	data = bytes.TrimSpace(data)
+	frame := bytes.Contains(data, []byte("-----BEGIN "))
+	switch {
+	case !frame:
+		return errors.New("it is not PEM: set the Key to the text of a PEM file, or to a key of " +
+			"package crypto")
+	case bytes.Contains(data, []byte(`\n`)):
+		return errors.New(`it is not PEM: its line breaks are the two characters \n: ` +
+			"replace each by a line feed")
+	case bytes.ContainsAny(data, "\r\n"):
+		if !bytes.Contains(data, []byte("-----END ")) {
+			return errors.New("it is not PEM: its end is missing")
+		}
+		return errors.New("it is not PEM: something in it was changed")
+	case bytes.Contains(data, []byte("----- ")):
+		return errors.New("it is not PEM: it has blanks in place of line breaks: " +
+			"replace those outside of the BEGIN and END lines by line feeds")
+	}
+	return errors.New("it is not PEM: it has no line breaks: put one behind the BEGIN line and " +
+		"one before the END line")
+}
