@@ -130,7 +130,7 @@ func TestExplain(t *testing.T) {
 			{"a cookie", fields("Cookie", "a=b; session="+good), nil, `the cookie "session": set`},
 			{"a cookie of pyramid_jwt", fields("Cookie", "session="+pyramidCookie(good)), nil,
 				"PyramidCookie"},
-			{"a cookie that is read", fields("Cookie", `a=b; session="`+good+`"`),
+			{"a cookie that is read", fields("Cookie", `a=b; session="`+good),
 				&bearer.Verifier{Cookie: "session"}, "without the quotes"},
 			{"a cookie of pyramid_jwt that is read", fields("Cookie", "s="+pyramidCookie(good)),
 				&bearer.Verifier{Cookie: "s"}, "pyramid_jwt"},

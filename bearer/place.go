@@ -208,13 +208,20 @@ func (p place) getCookie(header http.Header) (string, error) {
 	return p.cookieToken(value)
 }
 
-// cookieValues returns the values of all cookies of the name.
+// cookieValues returns the values of all cookies of the name, without the quotes that may stand
+// around one (RFC 6265, section 4.1.1).
 func (p place) cookieValues(header http.Header) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for _, line := range header["Cookie"] {
 			for pair := range strings.SplitSeq(line, ";") {
 				name, value, ok := strings.Cut(textproto.TrimString(pair), "=")
-				if ok && name == p.cookie && !yield(value) {
+				if !ok || name != p.cookie {
+					continue
+				}
+				if n := len(value); n > 1 && value[0] == '"' && value[n-1] == '"' {
+					value = value[1 : n-1]
+				}
+				if !yield(value) {
 					return
 				}
 			}

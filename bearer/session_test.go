@@ -358,13 +358,10 @@ func TestSessionGarbage_J16(t *testing.T) {
 		"sub": "bob", "iat": now, "exp": now + 60})}
 	b.visit("GET", "/")
 	b.is("bob", 0)
-	for _, field := range []string{
-		"__Host-session=" + b.cookie.Value + "; __Host-session=x",
-		`__Host-session="` + b.cookie.Value + `"`,
-	} {
-		b.visit("GET", "/", "Cookie", field)
-		b.is("nobody", 0)
-	}
+	b.visit("GET", "/", "Cookie", `__Host-session="`+b.cookie.Value+`"`)
+	b.is("bob", 0)
+	b.visit("GET", "/", "Cookie", "__Host-session="+b.cookie.Value+"; __Host-session=x")
+	b.is("nobody", 0)
 }
 
 // A login time that a token claims, and that cannot be, is not believed.
