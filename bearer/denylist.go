@@ -13,35 +13,59 @@ import (
 	"github.com/countersign-go/countersign/auth"
 )
 
-// maxDenied is how many tokens a DenyList holds, which are about 10 MiB.
-const maxDenied = 100_000
+const (
+	// maxDenied is how many tokens a DenyList holds, in about 20 MiB.
+	maxDenied = 100_000
+
+	// maxDeniedOf is how many of them may be about the same subject.
+	maxDeniedOf = 1000
+)
 
 // A DenyList remembers in memory which tokens were withdrawn, each until it would have ended
-// anyway. It goes by jti and iss, and not by how a token is written: whoever has a token that is
-// signed with ECDSA can give its signature a second form. A token without jti cannot be on the
-// list, and passes. One without exp stays on it for good.
+// anyway. It goes by jti and iss, and not by how a token is written, since an attacker can give a
+// signature of ECDSA a second form. A token without jti cannot be on the list, and passes. One
+// without exp stays on the list for good.
 //
-// It holds 100,000 tokens, and then takes no more. So whoever may log in and out as often as he
-// likes can keep everybody else from logging out: limit the logins, as by an [auth.Limiter].
+// It holds 100,000 tokens, of which 1,000 are about the same iss and sub, and then takes no more.
+// So a user who logs in and out all the time only keeps themselves from logging out. Tokens without
+// sub count as those of one subject.
 //
-// It knows only of what it was told since this process began. The zero value is empty, and ready
-// for use. It must not be copied after first use, and is safe for concurrent use.
+// It knows only the tokens that it was given since this process began. The zero value is empty, and
+// ready for use. It must not be copied after first use, and is safe for concurrent use.
 type DenyList struct {
 	mu    sync.Mutex // guards what follows
-	until map[tokenID]time.Time
+	until map[tokenID]denied
+	of    map[subjectID]deniedSubject
 	next  time.Time // no entry ends before that
 	sweep int       // how many entries are worth a look for ended ones
 }
 
-// A tokenID is a hash of iss and jti, so that long ones need no more memory than short ones.
-type tokenID [sha256.Size]byte
+// A denied token is on the list.
+type denied struct {
+	end     time.Time
+	subject subjectID
+}
+
+// A deniedSubject has tokens on the list.
+type deniedSubject struct {
+	tokens int
+	next   time.Time // none of them ends before that
+}
+
+// A tokenID is a hash of iss and jti, and a subjectID one of iss and sub, so that long ones need no
+// more memory than short ones.
+type (
+	tokenID   [sha256.Size]byte
+	subjectID [sha256.Size]byte
+)
 
 // forever is the end of a token that has none.
 var forever = time.Unix(1<<60, 0)
 
 // Revoke puts a token on the list, given the claims that a [Verifier] returned for it. A token
 // without jti cannot be told from others, which is an error. If the list is full of tokens that
-// have not ended, the error wraps [auth.ErrUnavailable], and the token is still good.
+// have not ended, or of those of this subject, the error wraps [auth.ErrUnavailable], and the token
+// is still good.
 //
 // A token stays on the list until it ends itself. Others of its session, which have the same jti,
 // may end later: a [Session] is ended by [Session.Clear].
@@ -60,7 +84,7 @@ func (d *DenyList) Revoke(claims jwt.MapClaims) error {
 	} else {
 		end = end.Add(maxLeeway) // by which a Verifier may still accept it
 	}
-	return d.add(id, end, time.Now())
+	return d.add(id, denied{end, subjectIDOf(claims)}, time.Now())
 }
 
 // Revoked reports whether a token is on the list. It fits the field Revoked of a [Verifier].
@@ -77,50 +101,83 @@ func (d *DenyList) Revoked(_ context.Context, claims jwt.MapClaims) (bool, error
 
 func tokenIDOf(claims jwt.MapClaims) (tokenID, bool) {
 	jti, _ := claims["jti"].(string)
-	iss, _ := claims["iss"].(string)
-	issuer := sha256.Sum256([]byte(iss))
-	return sha256.Sum256(append(issuer[:], jti...)), jti != ""
+	return hashOf(claims, jti), jti != ""
 }
 
-func (d *DenyList) add(id tokenID, end, now time.Time) error {
-	if !now.Before(end) {
+func subjectIDOf(claims jwt.MapClaims) subjectID {
+	sub, _ := subject(claims) // "" if there is none
+	return hashOf(claims, sub)
+}
+
+// hashOf hashes a name that is unique for its issuer.
+func hashOf(claims jwt.MapClaims, name string) [sha256.Size]byte {
+	iss, _ := claims["iss"].(string)
+	issuer := sha256.Sum256([]byte(iss))
+	return sha256.Sum256(append(issuer[:], name...))
+}
+
+func (d *DenyList) add(id tokenID, token denied, now time.Time) error {
+	if !now.Before(token.end) {
 		return nil
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if old, found := d.until[id]; found {
-		if end.After(old) {
-			d.until[id] = end
+		if token.end.After(old.end) {
+			d.until[id] = token
 		}
 		return nil
 	}
-	if len(d.until) >= d.sweep && !now.Before(d.next) {
+	of := d.of[token.subject]
+	if len(d.until) >= d.sweep && !now.Before(d.next) ||
+		of.tokens >= maxDeniedOf && !now.Before(of.next) {
 		d.drop(now)
+		of = d.of[token.subject]
 	}
 	switch {
 	case len(d.until) >= maxDenied:
 		return fmt.Errorf("bearer: the DenyList is full, so the token is not revoked: %w",
 			auth.ErrUnavailable)
+	case of.tokens >= maxDeniedOf:
+		return fmt.Errorf("bearer: the DenyList holds %d tokens of this subject, so the token is "+
+			"not revoked: %w", maxDeniedOf, auth.ErrUnavailable)
 	case d.until == nil:
-		d.until = make(map[tokenID]time.Time)
+		d.until = make(map[tokenID]denied)
+		d.of = make(map[subjectID]deniedSubject)
 	}
-	if d.next.IsZero() || end.Before(d.next) {
-		d.next = end
-	}
-	d.until[id] = end
+	d.next = earlier(d.next, token.end)
+	d.put(id, token)
 	return nil
 }
 
+// put is called with d.mu held.
+func (d *DenyList) put(id tokenID, token denied) {
+	d.until[id] = token
+	of := d.of[token.subject]
+	d.of[token.subject] = deniedSubject{of.tokens + 1, earlier(of.next, token.end)}
+}
+
+// earlier returns the earlier one of two times, of which a may be zero, for none.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || b.Before(a) {
+		return b
+	}
+	return a
+}
+
 // drop forgets the tokens that have ended. Since the list has doubled in between, or is full, each
-// entry is looked at a few times in its life.
+// entry is looked at a few times in its life. For a subject that is at its bound, the list is
+// looked through once for each second in which one of their tokens ends.
 func (d *DenyList) drop(now time.Time) {
 	d.next = forever
-	for id, end := range d.until {
-		if !now.Before(end) {
+	clear(d.of)
+	for id, token := range d.until {
+		if !now.Before(token.end) {
 			delete(d.until, id)
-		} else if end.Before(d.next) {
-			d.next = end
+			continue
 		}
+		d.next = earlier(d.next, token.end)
+		d.put(id, token)
 	}
 	d.sweep = min(max(2*len(d.until), 1024), maxDenied)
 }

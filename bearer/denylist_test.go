@@ -150,7 +150,9 @@ func TestDenyListBounded_S3(t *testing.T) {
 			}
 		}
 		for i := range 99_998 {
-			if err := d.Revoke(claimsOf(fmt.Sprint(i), time.Hour)); err != nil {
+			claims := claimsOf(fmt.Sprint(i), time.Hour)
+			claims["sub"] = json.Number(fmt.Sprint(i / 1000))
+			if err := d.Revoke(claims); err != nil {
 				t.Fatal(i, err)
 			}
 		}
@@ -172,6 +174,55 @@ func TestDenyListBounded_S3(t *testing.T) {
 		}
 		if !isRevoked(t, d, endless) || !isRevoked(t, d, last) {
 			t.Error("a token that has not ended was dropped")
+		}
+	})
+}
+
+// TestDenyListPerSubject_M9 has one user log in and out 100,000 times. All others can log out.
+func TestDenyListPerSubject_M9(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := new(bearer.DenyList)
+		of := func(sub any, jti string, life time.Duration) jwt.MapClaims {
+			claims := claimsOf(jti, life)
+			if claims["sub"] = sub; sub == nil {
+				delete(claims, "sub")
+			}
+			return claims
+		}
+		for _, sub := range []any{"mallory", json.Number("7"), nil} {
+			for i := range 100_000 {
+				claims := of(sub, fmt.Sprint(sub, i), time.Hour)
+				err := d.Revoke(claims)
+				switch {
+				case i < 1000 && err != nil, i < 1000 && !isRevoked(t, d, claims):
+					t.Fatalf("token %d of %v: %v", i, sub, err)
+				case i >= 1000 && !errors.Is(err, auth.ErrUnavailable):
+					t.Fatalf("token %d of %v: %v", i, sub, err)
+				}
+			}
+		}
+		for i := range 1000 {
+			sub := fmt.Sprint("user-", i)
+			if err := d.Revoke(of(sub, sub, time.Hour)); err != nil {
+				t.Fatalf("%s cannot log out: %v", sub, err)
+			}
+		}
+		again := of("mallory", "mallory0", 2*time.Hour)
+		if err := d.Revoke(again); err != nil {
+			t.Errorf("a token that is on the list: %v", err)
+		}
+		other := of("mallory", "other issuer", time.Hour)
+		if other["iss"] = "them"; d.Revoke(other) != nil {
+			t.Error("the same sub of another issuer counts as one user")
+		}
+		time.Sleep(time.Hour + 5*time.Minute)
+		for i := range 999 { // one is there for another hour
+			if err := d.Revoke(of("mallory", fmt.Sprint("new", i), time.Hour)); err != nil {
+				t.Fatalf("token %d, after the others have ended: %v", i, err)
+			}
+		}
+		if d.Revoke(of("mallory", "one more", time.Hour)) == nil {
+			t.Error("the bound is gone")
 		}
 	})
 }
