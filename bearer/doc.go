@@ -102,8 +102,8 @@
 //
 // What differs: a request with a token that is wrong is refused, and not anonymous, unless the
 // token is in a cookie. The scheme is compared without case. Secrets have a least length. A cookie
-// is for the host that set it. One that replaces another keeps audience and lifetime of the first,
-// and has the time of the login in auth_time; a token that lives by the Leeway alone gets none. No
-// session lasts longer than S.MaxAge, but for one whose token has no iat, as pyramid_jwt takes it.
-// None of S.Domains lies below another, where browsers would send two cookies.
+// is for the host that set it. Its token has the time of the login in auth_time. One that replaces
+// another keeps audience and lifetime of the first; a token that lives by the Leeway alone gets
+// none. No session lasts longer than S.MaxAge, but for one whose token has no iat, as pyramid_jwt
+// takes it. None of S.Domains lies below another, where browsers would send two cookies.
 package bearer

@@ -118,10 +118,10 @@ const (
 // Set begins a session: it sets the cookie on the answer, in place of one that is there already,
 // and has the answer kept out of caches. Call it once the user has proved who he is, and before
 // anything is written. What the token says, everybody who has the cookie can read: claims, then
-// sub, iat and exp, as with [JWT.Token]. With TokenID of JWT or a DenyList each call makes another
-// token; else two within a second may make the same.
+// sub, iat, exp and auth_time, as with [JWT.Token]. With TokenID of JWT or a DenyList each call
+// makes another token; else two within a second may make the same.
 //
-// An auth_time among claims, in seconds, is when the user logged in, if that was earlier than now.
+// The auth_time is when the user logged in: that of claims, in seconds, if it is earlier than now.
 //
 // The error tells what is wrong with the Session or the claims, which is so too if the Session
 // itself would not accept them; then the answer is as before.
@@ -150,9 +150,11 @@ func (s *Session) Set(w http.ResponseWriter, subject string, claims jwt.MapClaim
 	if err != nil {
 		return fmt.Errorf("bearer: the claims of a session: %w", err)
 	}
-	if !now.Before(loginTime(all).Add(set.maxAge)) {
+	login := loginTime(all)
+	if !now.Before(login.Add(set.maxAge)) {
 		return errEnded
 	}
+	all[loginClaim] = numericDate(login)
 	return s.write(w.Header(), all, now)
 }
 
@@ -168,9 +170,10 @@ func reread(claims jwt.MapClaims) (jwt.MapClaims, error) {
 	return claims, err
 }
 
-// Authenticate returns who is logged in. The error wraps [auth.ErrNone] if there is no cookie, or
-// one that is not accepted; it wraps [auth.ErrUnavailable] if that cannot be told, or if the
-// Session is set up wrongly.
+// Authenticate returns who is logged in. The claim auth_time of the identity is when that was, also
+// where the token does not say so, except where a token has no iat either. The error wraps
+// [auth.ErrNone] if there is no cookie, or one that is not accepted; it wraps [auth.ErrUnavailable]
+// if that cannot be told, or if the Session is set up wrongly.
 func (s *Session) Authenticate(req *http.Request) (*auth.Identity, error) {
 	set, err := s.ready()
 	if err != nil {
@@ -252,8 +255,11 @@ func (s *Session) identify(
 	switch login := loginTime(id.Claims); {
 	case login.IsZero() && !s.PyramidCookie:
 		return nil, refused(errNoAge)
-	case !login.IsZero() && !time.Now().Before(login.Add(set.maxAge)):
+	case login.IsZero():
+	case !time.Now().Before(login.Add(set.maxAge)):
 		return nil, refused(errMaxAge)
+	default:
+		id.Claims[loginClaim] = numericDate(login)
 	}
 	id.Scheme = cookieScheme
 	return id, nil
