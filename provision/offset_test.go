@@ -21,6 +21,7 @@ import (
 type skewed struct {
 	offset   time.Duration
 	strict   bool // the endpoint, too, wants a request that is signed by its clock
+	quiet    bool // refusals do not tell the time
 	provided int
 	statuses []int
 }
@@ -37,6 +38,9 @@ func (s *skewed) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		if err != nil || there.Sub(time.Unix(ts, 0)).Abs() > time.Minute {
 			s.statuses = append(s.statuses, 401)
 			w.Header().Set("WWW-Authenticate", "MAC")
+			if s.quiet {
+				w.Header()["Date"] = nil
+			}
 			w.WriteHeader(401)
 			return
 		}
@@ -170,6 +174,24 @@ func TestOffsetAndStoreTrouble(t *testing.T) {
 		}
 		time.Sleep(time.Minute) // till the one in the background has given up
 	})
+}
+
+// A stored offset that no longer holds costs one refusal, once: the next script starts with the
+// time of this machine, also if the service does not tell its own.
+func TestOffsetNoLongerHolds(t *testing.T) {
+	for _, quiet := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			s, store := &skewed{offset: time.Hour}, newMemory()
+			s.start(t, store, new(transport.Clock), 1)
+			s.offset, s.quiet, s.statuses = 0, quiet, nil
+			for range 3 {
+				s.start(t, store, new(transport.Clock), 2)
+			}
+			if fmt.Sprint(s.statuses) != "[401 200 200 200 200 200 200]" || s.provided != 1 {
+				t.Errorf("quiet %t: %v, provided %d times", quiet, s.statuses, s.provided)
+			}
+		})
+	}
 }
 
 // A script that starts again neither provisions nor is refused, however wrong the clock.

@@ -1,7 +1,6 @@
 package transport
 
 import (
-	"maps"
 	"net/url"
 	"slices"
 	"sync"
@@ -15,31 +14,45 @@ import (
 // the time of this machine; a [Transport] moves it when a server refuses a timestamp. What it
 // learns is held against the monotonic clock, so that a step of this machine's clock changes
 // nothing. It never touches the clock of the system. All methods are safe for concurrent use.
+//
+// A Clock remembers 1,024 origins. When there are more, it forgets one that was not used for a
+// while, and those of Set last; the next refusal teaches it again.
 type Clock struct {
 	// Moved, if not nil, is called once for each new offset, when a server has accepted a request
 	// that was signed with it. u is the origin; the offset is what to add to the time of this
-	// machine. Together with Set it carries an offset over to the next process. It may be called
+	// machine. It is 0 if an offset of Set was refused and the time of this machine accepted.
+	// Together with Set it carries an offset over to the next process. It may be called
 	// concurrently.
 	Moved func(u *url.URL, offset time.Duration)
 
-	mu       sync.Mutex                                      // guards replacements of the other two
-	watchers []func(*url.URL, time.Duration)                 // never changed in place
-	readings atomic.Pointer[map[origin.Origin]*clockReading] // never changed in place; nil: none
+	mu       sync.Mutex                      // held to replace readings and watchers
+	watchers []func(*url.URL, time.Duration) // never changed in place
+	readings origin.Map[*clockReading]
+	inUse    atomic.Bool // readings may hold one
 }
 
 // A clockReading says that it was server there when it was local here.
 type clockReading struct {
 	server   time.Time
 	local    time.Time     // with its monotonic part
+	own      bool          // it is the time of this machine, in place of a reading that was refused
+	set      bool          // by Set: neither learned in this process, nor reported
 	previous *clockReading // what to go back to; guarded by Clock.mu
+	yielded  bool          // own time was tried in its place once; guarded by Clock.mu
 	accepted atomic.Bool   // a server has taken a request signed with it
 }
 
 func (r *clockReading) at(local time.Time) time.Time {
-	if r == nil {
+	if r == nil || r.own {
 		return local
 	}
 	return r.server.Add(local.Sub(r.local))
+}
+
+// offset returns how far the server is ahead of this machine.
+func (r *clockReading) offset() time.Duration {
+	now := time.Now()
+	return r.at(now).Sub(now.Round(0))
 }
 
 // Now returns the time at the origin of u: the time of this machine where nothing was learned.
@@ -48,13 +61,13 @@ func (c *Clock) Now(u *url.URL) time.Time {
 }
 
 // Set makes the origin of u differ from this machine by offset, from now on. An offset of zero
-// makes it follow this machine again.
+// makes it follow this machine again. If a request that was signed with the offset is refused
+// before one was accepted, and the answer tells no time, the time of this machine is tried once.
 func (c *Clock) Set(u *url.URL, offset time.Duration) {
 	var r *clockReading
 	if offset != 0 {
 		now := time.Now()
-		r = &clockReading{server: now.Round(0).Add(offset), local: now}
-		r.accepted.Store(true)
+		r = &clockReading{server: now.Round(0).Add(offset), local: now, set: true}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -72,25 +85,20 @@ func (c *Clock) Watch(f func(u *url.URL, offset time.Duration)) {
 }
 
 func (c *Clock) reading(o origin.Origin) *clockReading {
-	m := c.readings.Load()
-	if m == nil {
+	if !c.inUse.Load() {
 		return nil
 	}
-	return (*m)[o]
+	return c.readings.Get(o)
 }
 
 // store is called with c.mu held.
 func (c *Clock) store(o origin.Origin, r *clockReading) {
-	next := make(map[origin.Origin]*clockReading)
-	if m := c.readings.Load(); m != nil {
-		maps.Copy(next, *m)
-	}
 	if r == nil {
-		delete(next, o)
-	} else {
-		next[o] = r
+		c.readings.Delete(o)
+		return
 	}
-	c.readings.Store(&next)
+	c.readings.Put(o, r, r.set)
+	c.inUse.Store(true)
 }
 
 // learn publishes that it was server at o when it was local here, for a call that signed with
@@ -104,49 +112,76 @@ func (c *Clock) learn(o origin.Origin, used *clockReading, server, local time.Ti
 		return current
 	}
 	r := &clockReading{server: server, local: local, previous: current}
-	if current != nil && !current.accepted.Load() {
-		r.previous = current.previous // nobody vouches for current: go back to before it
+	if current != nil && !current.set && !current.accepted.Load() {
+		r.previous = current.previous // no server has confirmed current: go back to before it
 	}
 	c.store(o, r)
 	return r
 }
 
-// accept notes that a server took a request signed with r. It puts r back where a call that failed
-// for other reasons has undone it in the meantime.
-func (c *Clock) accept(o origin.Origin, r *clockReading) {
-	if r == nil || r.accepted.Load() {
-		return
+// doubts reports whether a request that was signed with used, and refused, is worth signing again
+// without it: yield has something new.
+func (c *Clock) doubts(o origin.Origin, used *clockReading) bool {
+	if used == nil || !used.set || used.accepted.Load() {
+		return false
 	}
 	c.mu.Lock()
-	first := r.accepted.CompareAndSwap(false, true)
-	if first {
-		if c.reading(o) == r.previous {
+	defer c.mu.Unlock()
+	return !used.yielded || c.reading(o) != used
+}
+
+// yield puts the time of this machine in place of used, once for each reading of Set, and returns
+// the reading to sign with.
+func (c *Clock) yield(o origin.Origin, used *clockReading) *clockReading {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	current := c.reading(o)
+	if current != used || used.yielded {
+		return current // another call was faster
+	}
+	used.yielded = true
+	r := &clockReading{own: true, previous: used}
+	c.store(o, r)
+	return r
+}
+
+// accept notes that a server took a request signed with r. It puts r back where a call that failed
+// for other reasons has undone it in the meantime. It reports whether r is a new offset.
+func (c *Clock) accept(o origin.Origin, r *clockReading) bool {
+	if r == nil || r.accepted.Load() {
+		return false
+	}
+	c.mu.Lock()
+	news := r.accepted.CompareAndSwap(false, true) && !r.set
+	if news {
+		current := c.reading(o)
+		if current == r.previous {
 			c.store(o, r)
+		}
+		if r.own && (current == r || current == r.previous) {
+			c.store(o, nil) // from now on o is like any other
 		}
 		r.previous = nil
 	}
 	watchers := c.watchers
 	c.mu.Unlock()
-	if !first {
-		return
-	}
-	tell := func(f func(*url.URL, time.Duration)) {
-		now := time.Now()
-		f(o.URL(), r.at(now).Sub(now.Round(0)))
+	if !news {
+		return false
 	}
 	if c.Moved != nil {
-		tell(c.Moved)
+		c.Moved(o.URL(), r.offset())
 	}
 	var wg sync.WaitGroup
 	for _, f := range watchers {
-		wg.Go(func() { tell(f) }) // each may wait, and the answer for the slowest only
+		wg.Go(func() { f(o.URL(), r.offset()) }) // each may wait, the answer for the slowest only
 	}
 	wg.Wait()
+	return true
 }
 
 // undo takes r back, unless a request signed with it was accepted, or it has been replaced.
 func (c *Clock) undo(o origin.Origin, r *clockReading) {
-	if r == nil {
+	if r == nil || r.set {
 		return
 	}
 	c.mu.Lock()

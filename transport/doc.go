@@ -44,7 +44,9 @@
 // within a round trip of 5 s, and within 366 days of this machine's clock. It is taken from the
 // challenge, else from X-Timestamp, else from Date. An Age is added; one above 5 s makes the time
 // unknown. If the server did not ask for another time, and then says that the new one is stale, the
-// clock goes back and the reason of the first refusal counts. See [Clock].
+// clock goes back and the reason of the first refusal counts. An offset of [Clock.Set] that no
+// server has confirmed is left for this machine's time, once, if it is refused and the answer tells
+// no time. See [Clock].
 //
 // # Writing a Signer
 //

@@ -67,6 +67,10 @@ func (c *call) mend(resp *http.Response) bool {
 
 // climb chooses a rung and does what it takes, if that is possible.
 func (c *call) climb(resp *http.Response, cause Cause, hint timeHint, whole bool) bool {
+	if c.reading != nil && c.reading.own && cause == Unknown {
+		c.clock.undo(c.origin, c.reading) // nothing says that the time was the reason
+		c.learned, c.misled = nil, ""
+	}
 	rung := c.rung(cause, hint)
 	if cause == Stale && c.misled != "" {
 		rung = c.goBack(hint)
@@ -74,11 +78,8 @@ func (c *call) climb(resp *http.Response, cause Cause, hint timeHint, whole bool
 	if c.spent(rung) {
 		return c.stop("budget", nil)
 	}
-	if rung == clockRung && hint.known {
-		c.learned = c.clock.learn(c.origin, c.reading, hint.server, hint.local)
-		if cause != Stale && !hint.stated {
-			c.misled = cause
-		}
+	if rung == clockRung {
+		c.setClock(cause, hint)
 	}
 	if !whole {
 		return c.stop("body", nil)
@@ -111,6 +112,20 @@ func (c *call) climb(resp *http.Response, cause Cause, hint timeHint, whole bool
 		return c.stop("body", err)
 	}
 	return true
+}
+
+// setClock chooses the clock for the next attempt. It notes the cause of a refusal that did not ask
+// for another one.
+func (c *call) setClock(cause Cause, hint timeHint) {
+	switch {
+	case hint.known:
+		c.learned = c.clock.learn(c.origin, c.reading, hint.server, hint.local)
+	case c.clock.doubts(c.origin, c.reading):
+		c.learned = c.clock.yield(c.origin, c.reading)
+	}
+	if cause != Stale && !hint.stated {
+		c.misled = cause
+	}
 }
 
 // goBack returns the rung for a refusal as stale after a clock rung that the server had not asked
@@ -203,6 +218,8 @@ func (c *call) rung(cause Cause, hint timeHint) int {
 		return clockRung
 	case cause == Nonce:
 		return nonceRung
+	case !hint.known && c.climbed[clockRung] == 0 && c.clock.doubts(c.origin, c.reading):
+		return clockRung // an offset of an earlier process, which may not hold any more
 	}
 	return credentialRung
 }

@@ -16,7 +16,7 @@ const MapSize = 1024
 type Map[V any] struct {
 	mu     sync.RWMutex // guards what follows
 	places map[Origin]*place[V]
-	queues [2]list.List // of *place[V], the next to be dropped in front; the second has the kept ones
+	queues [2]list.List // of *place[V], the next to drop in front; the second is of kept ones
 }
 
 type place[V any] struct {
