@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 )
 
 // A Stack is several Authenticators that may all say who sent a request, and must not contradict
@@ -16,8 +17,10 @@ import (
 //     [ErrConflict]. A request that is signed by one and carries the session of another is a
 //     mix-up, or hopes to cause one. If the Stack chose, the audit would name somebody who may know
 //     nothing of it.
-//   - Of those that agree, the first gives the identity; nothing of the others is added, neither
-//     groups nor claims. Where there is none, the answer is [ErrNone]; so it is for an empty Stack.
+//   - Of those that agree, the first gives the identity. It gets the Groups of the others too, and
+//     the earliest of their Expires, so neither depends on the order of members. Scheme and Claims
+//     stay those of the first: a claim belongs to the credential that states it. Where none finds
+//     credentials, or the Stack is empty, the answer is [ErrNone].
 //
 // All members are asked, but a stranger gains no more work by that than from the first: beyond
 // wrong credentials nothing is looked at, and who carries none of a scheme costs a look at a header
@@ -32,6 +35,9 @@ import (
 //		}
 //
 // Two members of one scheme are of no use, since each refuses what only the other one knows.
+//
+// A Stack is made in Go code. There is no setting that lists its members by name, as
+// pyramid_multiauth has it, and no way to find a member by its name: keep the member in a variable.
 //
 // A Stack may hold others. It is no [Challenger], since each member needs a line of its own: a
 // [Guard] asks the members one by one.
@@ -59,7 +65,9 @@ func (s Stack) ask(req *http.Request) (by int, id *Identity, err error) {
 			return i, nil, err
 		case id == nil:
 			by, id = i, next
-		case next.Subject != id.Subject:
+		case next.Subject == id.Subject:
+			id = join(id, next)
+		default:
 			return i, next, fmt.Errorf("%w: %q by %s and %q by %s", ErrConflict,
 				id.Subject, nameOf(id, s[by]), next.Subject, nameOf(next, a))
 		}
@@ -79,6 +87,25 @@ func ask(a Authenticator, req *http.Request) (*Identity, error) {
 		return nil, fmt.Errorf("auth: %T named no subject: %w", a, ErrUnavailable)
 	}
 	return id, err
+}
+
+// join returns id with the groups of next, and with its end if that is earlier. It changes neither
+// of them, as others may hold them.
+func join(id, next *Identity) *Identity {
+	joined := *id
+	joined.Groups = slices.Clip(id.Groups) // so that append copies them
+	for _, group := range next.Groups {
+		if !slices.Contains(joined.Groups, group) {
+			joined.Groups = append(joined.Groups, group)
+		}
+	}
+	if joined.Groups == nil {
+		joined.Groups = next.Groups
+	}
+	if !next.Expires.IsZero() && (id.Expires.IsZero() || next.Expires.Before(id.Expires)) {
+		joined.Expires = next.Expires
+	}
+	return &joined
 }
 
 // nameOf tells which member a named id.

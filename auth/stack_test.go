@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/countersign-go/countersign/auth"
 )
@@ -161,17 +164,84 @@ func TestPointerToStack(t *testing.T) {
 	}
 }
 
-// Who agrees adds nothing: the first of them is the identity as it is.
-func TestFirstOfThoseThatAgree(t *testing.T) {
-	first := &auth.Identity{Subject: "ann", Scheme: "MAC", Groups: []string{"robots"}}
-	second := &auth.Identity{Subject: "ann", Scheme: "session", Groups: []string{"admins"}}
-	s := auth.Stack{&member{id: first}, &member{id: second}}
-	if id, err := s.Authenticate(httptest.NewRequest("GET", "/", nil)); id != first || err != nil {
-		t.Errorf("%+v, %v", id, err)
+// Members that agree on the subject give one identity: the first one's, with the groups of all and
+// the earliest end, as a handler would have it if it asked each of them.
+func TestMembersThatAgree(t *testing.T) {
+	noon := time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC)
+	claims := map[string]any{"tenant": "7"}
+	for _, tt := range []struct {
+		reason string
+		ids    []auth.Identity
+		want   auth.Identity
+	}{
+		{"groups of both",
+			[]auth.Identity{{Groups: []string{"g1"}}, {Groups: []string{"g2"}}},
+			auth.Identity{Groups: []string{"g1", "g2"}}},
+		{"in the other order",
+			[]auth.Identity{{Groups: []string{"g2"}}, {Groups: []string{"g1"}}},
+			auth.Identity{Groups: []string{"g2", "g1"}}},
+		{"each once",
+			[]auth.Identity{{Groups: []string{"a", "b"}}, {Groups: []string{"c", "a", "c"}}},
+			auth.Identity{Groups: []string{"a", "b", "c"}}},
+		{"the first knows of none",
+			[]auth.Identity{{}, {Groups: []string{"g"}}, {}}, auth.Identity{Groups: []string{"g"}}},
+		{"nothing is known", []auth.Identity{{}, {}}, auth.Identity{}},
+		{"it is known that there are none",
+			[]auth.Identity{{}, {Groups: []string{}}}, auth.Identity{Groups: []string{}}},
+		{"of three",
+			[]auth.Identity{{Groups: []string{"a"}}, {Groups: []string{"b"}},
+				{Groups: []string{"c"}}},
+			auth.Identity{Groups: []string{"a", "b", "c"}}},
+		{"the earliest end",
+			[]auth.Identity{{Expires: noon}, {Expires: noon.Add(-time.Hour)}, {}},
+			auth.Identity{Expires: noon.Add(-time.Hour)}},
+		{"the only end", []auth.Identity{{}, {Expires: noon}}, auth.Identity{Expires: noon}},
+		{"scheme and claims of the first",
+			[]auth.Identity{{Scheme: "MAC", Claims: claims},
+				{Scheme: "Basic", Claims: map[string]any{"tenant": "8", "admin": true}}},
+			auth.Identity{Scheme: "MAC", Claims: claims}},
+		{"also where it has none",
+			[]auth.Identity{{Scheme: "MAC"}, {Scheme: "Basic", Claims: claims}},
+			auth.Identity{Scheme: "MAC"}},
+	} {
+		tt.want.Subject = "ann"
+		var stack, before auth.Stack
+		for _, id := range tt.ids {
+			id.Subject = "ann"
+			kept := id
+			kept.Groups = slices.Clone(id.Groups)
+			stack = append(stack, &member{id: &id})
+			before = append(before, &member{id: &kept})
+		}
+		inner := auth.Stack{stack[0], auth.Stack(stack[1:])}
+		for _, s := range []auth.Stack{stack, inner} {
+			id, err := s.Authenticate(httptest.NewRequest("GET", "/", nil))
+			if err != nil || !reflect.DeepEqual(*id, tt.want) {
+				t.Errorf("%s: %+v, %v; want %+v", tt.reason, id, err, tt.want)
+			}
+		}
+		if !reflect.DeepEqual(ids(stack), ids(before)) {
+			t.Errorf("%s: the members' own identities were changed: %v", tt.reason, ids(stack))
+		}
 	}
-	if len(first.Groups) != 1 {
-		t.Errorf("groups %q", first.Groups)
+	// What a handler is given is not what another request is given.
+	shared := &auth.Identity{Subject: "ann", Groups: slices.Grow([]string{"a"}, 5)}
+	other := &auth.Identity{Subject: "ann", Groups: []string{"b"}}
+	third := &auth.Identity{Subject: "ann", Groups: []string{"c"}}
+	req := httptest.NewRequest("GET", "/", nil)
+	one, _ := auth.Stack{&member{id: shared}, &member{id: other}}.Authenticate(req)
+	two, _ := auth.Stack{&member{id: shared}, &member{id: third}}.Authenticate(req)
+	if one.Groups[1] != "b" || two.Groups[1] != "c" {
+		t.Errorf("%q and %q share their memory", one.Groups, two.Groups)
 	}
+}
+
+func ids(s auth.Stack) []auth.Identity {
+	var all []auth.Identity
+	for _, m := range s {
+		all = append(all, *m.(*member).id)
+	}
+	return all
 }
 
 // The same credentials get the same answer in whatever order the members are asked.
