@@ -73,6 +73,11 @@ type Guard struct {
 	Decided func(req *http.Request, by Authenticator, id *Identity, err error)
 }
 
+// Format writes the types of the Stack's members, whatever the verb.
+func (g *Guard) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "{Stack:%v Optional:%t}", g.Stack, g.Optional)
+}
+
 // Require lets only requests through to next that one of as knows the sender of. It is short for a
 // [Guard] with nothing but a Stack.
 func Require(next http.Handler, as ...Authenticator) http.Handler {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 )
 
 // A Stack is several Authenticators that may all say who sent a request, and must not contradict
@@ -42,6 +43,15 @@ import (
 // A Stack may hold others. It is no [Challenger], since each member needs a line of its own: a
 // [Guard] asks the members one by one.
 type Stack []Authenticator
+
+// Format writes the types of the members, which may hold secrets, whatever the verb.
+func (s Stack) Format(f fmt.State, _ rune) {
+	types := make([]string, len(s))
+	for i, a := range s {
+		types[i] = fmt.Sprintf("%T", a)
+	}
+	fmt.Fprintf(f, "[%s]", strings.Join(types, " "))
+}
 
 // Authenticate returns what the members agree on, or why they do not. A member that accepts a
 // request and names nobody has a bug, which is reported as [ErrUnavailable].

@@ -53,6 +53,15 @@ var (
 // them knows the name.
 type Checkers []Checker
 
+// Format writes the types of the Checkers, whatever the verb.
+func (cs Checkers) Format(f fmt.State, _ rune) {
+	types := make([]string, len(cs))
+	for i, checker := range cs {
+		types[i] = fmt.Sprintf("%T", checker)
+	}
+	fmt.Fprintf(f, "[%s]", strings.Join(types, " "))
+}
+
 // Check returns the subject that the first Checker names. If none judges the type of c, the error
 // wraps [ErrUnhandled] and lists the types that are judged.
 func (cs Checkers) Check(ctx context.Context, c Credentials) (subject string, err error) {

@@ -35,10 +35,10 @@ import (
 type Command struct {
 	// Path is the helper: a file, or a name that is looked up in the folders of PATH. Required.
 	Path string
-	Args []string // its arguments
+	Args []string `json:"-"` // its arguments
 	// Env is its environment, as in [exec.Cmd]. If nil, PATH alone, since a service may have
 	// secrets in its own environment.
-	Env []string
+	Env []string `json:"-"`
 
 	// Processes is how many helpers run at once. One of PAM takes two seconds and more over a wrong
 	// password, most of which it sleeps. If 0, 16.

@@ -51,6 +51,11 @@ type Portal[A any] struct {
 	Checkers Checkers // who they let in; none: nobody
 }
 
+// Format writes the types of the Realm and of the Checkers, whatever the verb.
+func (p *Portal[A]) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "{Realm:%T Checkers:%v}", p.Realm, p.Checkers)
+}
+
 // Login lets somebody in. kinds are the types of avatar that the caller can use, the best first; an
 // avatar fits one that is its type, or an interface that it has. No kinds: any avatar will do.
 //
@@ -104,6 +109,11 @@ type Session[A any] struct {
 
 	logout func()
 	out    atomic.Bool // set once somebody has called Logout
+}
+
+// Format writes the Subject and the type of the Avatar, whatever the verb.
+func (s *Session[A]) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "{Subject:%q Avatar:%T}", s.Subject, s.Avatar)
 }
 
 // Logout tells the Realm that this is over. The first call does so, and the others return at once,
