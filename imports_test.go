@@ -41,7 +41,8 @@ var scheme = []string{"auth", "creds", "portal", "transport"}
 var leaves = map[string][]string{
 	"auth": {"internal/authparam"},
 	"transport": {
-		"internal/authparam", "internal/httptime", "internal/origin", "internal/rewind",
+		"internal/authparam", "internal/httptime", "internal/logs", "internal/origin",
+		"internal/rewind",
 	},
 	"internal/fetch": {"internal/httptime", "internal/origin", "internal/strictjson"},
 }

@@ -328,9 +328,13 @@ func TestServer(t *testing.T) {
 		t.Errorf("%q, %v, %d", body, err, resp.ContentLength)
 	}
 	s.Set(fault{Provisioning: trouble{LoseAnswer: true}})
-	source := s.Provisioner()
-	source.URL, source.HTTP = server.URL+"/provision", nil
-	if _, err := source.Credentials(t.Context()); err == nil {
+	req, err := http.NewRequest("POST", server.URL+"/provision", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.SetBasicAuth(s.User, string(s.Password))
+	if resp, err := http.DefaultClient.Do(req); err == nil {
+		_ = resp.Body.Close()
 		t.Error("the answer was not lost")
 	}
 	if s.Seen().Issued != 2 {

@@ -26,10 +26,11 @@ type Error struct {
 	// consent must give it again. "": there is none, or it is no plain word.
 	Code string
 
-	text  string
-	wait  time.Duration
-	final bool
-	err   error // unexported, so that nothing that walks over fields prints it
+	text      string
+	wait      time.Duration
+	final     bool
+	transient bool
+	err       error // unexported, so that nothing that walks over fields prints it
 }
 
 func (e *Error) Error() string { return "bearer: no token: " + e.text }
@@ -52,6 +53,32 @@ func (e *Error) Final() bool {
 	return e.final || (&fetch.Error{Status: e.Status}).Final()
 }
 
+// Transient reports whether the next request may well succeed: the service was busy, or the
+// connection was lost.
+func (e *Error) Transient() bool { return e.transient }
+
+// A misuse is an error of the fields that a program has set. No later try mends it.
+type misuse string
+
+func (m misuse) Error() string { return string(m) }
+func (misuse) Final() bool     { return true }
+
+// A spent error is one of a Fetch that may have used up a refresh token which is good for one use
+// only. It is not repeated at once: the service may take the second use for a theft.
+type spent struct{ error }
+
+func (s spent) Unwrap() error { return s.error }
+func (spent) Transient() bool { return false }
+
+// spends reports whether a refresh token may have been used up although Fetch returned err.
+func spends(err error) bool {
+	e, ok := errors.AsType[*Error](err)
+	if ok && (e.Status == http.StatusTooManyRequests || e.Status == http.StatusServiceUnavailable) {
+		return false
+	}
+	return !fetch.Unsent(err)
+}
+
 // Format writes the text, whatever the verb.
 func (e *Error) Format(f fmt.State, _ rune) { fmt.Fprint(f, e.Error()) }
 
@@ -72,7 +99,7 @@ func newError(err error) error {
 	if errors.Is(err, context.DeadlineExceeded) {
 		text = "no answer in time"
 	}
-	return &Error{text: quoteless(text), err: err}
+	return &Error{text: quoteless(text), transient: below && fetch.Lost(err), err: err}
 }
 
 func retrieveError(e *oauth2.RetrieveError, err error) *Error {
@@ -84,6 +111,7 @@ func retrieveError(e *oauth2.RetrieveError, err error) *Error {
 		n.Status = e.Response.StatusCode
 		a := &fetch.Answer{Status: n.Status, Header: e.Response.Header, Received: time.Now()}
 		n.wait = a.Wait()
+		n.transient = a.Useless(nil).Transient()
 	}
 	switch name := http.StatusText(n.Status); {
 	case n.Code != "":

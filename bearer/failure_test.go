@@ -81,8 +81,11 @@ func TestErrorOfEndpoint_K7(t *testing.T) {
 		{"no token", 200, json, `{}`, "server response missing access_token", "", false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			err := endpointSays(t, test.status, test.body, "Content-Type", test.kind,
-				"Location", "https://b.example/canary-l0c", "Retry-After", "17")
+			var err error
+			synctest.Test(t, func(t *testing.T) {
+				err = endpointSays(t, test.status, test.body, "Content-Type", test.kind,
+					"Location", "https://b.example/canary-l0c", "Retry-After", "17")
+			})
 			text := err.Error()
 			if !strings.Contains(text, "bearer: no token: ") || !strings.Contains(text, test.say) {
 				t.Errorf("want %q in an error that is another one", test.say)
@@ -154,9 +157,12 @@ func TestErrorOfNetwork_K7(t *testing.T) {
 			return nil, errors.New(`the file "a" is gone`)
 		}, `the file "a" is gone`},
 	} {
-		_, err := bearer.FromTokenSource(sourceFunc(test.call)).Credentials(t.Context())
-		if err == nil || !strings.HasSuffix(err.Error(), ": "+test.say) {
-			t.Errorf("%s: the error does not end in %q", test.name, test.say)
+		var err error
+		synctest.Test(t, func(t *testing.T) {
+			_, err = bearer.FromTokenSource(sourceFunc(test.call)).Credentials(t.Context())
+		})
+		if err == nil || !strings.Contains(err.Error(), ": "+test.say+"; next try at ") {
+			t.Errorf("%s: the error does not say %q", test.name, test.say)
 		}
 		if err != nil && strings.Contains(fmt.Sprintf("%+v %#v", err, err), "canary") {
 			t.Errorf("%s: the error shows too much", test.name)

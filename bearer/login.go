@@ -257,7 +257,8 @@ func noToken(a *fetch.Answer, text string) error { return loginFailed(a.Useless(
 // and no token either, is final: it may be the form again, or a redirect to it, and with the same
 // user and password, the next one will be the same.
 func loginFailed(err *fetch.Error) *Error {
-	e := &Error{Status: err.Status, wait: err.RetryAfter(), text: err.Error(), err: err}
+	e := &Error{Status: err.Status, wait: err.RetryAfter(), text: err.Error(), err: err,
+		transient: err.Transient()}
 	switch {
 	case err.Status == http.StatusUnauthorized, err.Status == http.StatusForbidden:
 		e.text += ": check user and password"

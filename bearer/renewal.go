@@ -165,7 +165,7 @@ func (k *tokenKeeper) call(ctx context.Context, old *tokenGrant) (*tokenGrant, e
 
 func (k *tokenKeeper) fetch(ctx context.Context, old *tokenGrant) (*oauth2.Token, error) {
 	if k.tokens.Fetch == nil {
-		return nil, errors.New("bearer: there is no token any more: set the Fetch field of Tokens")
+		return nil, misuse("bearer: there is no token any more: set the Fetch field of Tokens")
 	}
 	var before oauth2.Token
 	var given *oauth2.Token
@@ -176,7 +176,10 @@ func (k *tokenKeeper) fetch(ctx context.Context, old *tokenGrant) (*oauth2.Token
 	}
 	fetched, err := k.tokens.Fetch(guarded(ctx), given)
 	if err != nil {
-		return nil, newError(err)
+		if err = newError(err); before.RefreshToken != "" && spends(err) {
+			err = spent{err}
+		}
+		return nil, err
 	}
 	if err := checkToken(fetched); err != nil {
 		return nil, err

@@ -252,6 +252,7 @@ func TestStoreHeld_K13(t *testing.T) {
 		if time.Since(start) > 25*time.Second || server.called() != 1 {
 			t.Errorf("after %v and %d calls", time.Since(start), server.called())
 		}
+		synctest.Wait() // a has it too
 		server.latency = time.Second
 		a.Reject(is("token1"))
 		wantToken(t, a, "token2")

@@ -399,10 +399,12 @@ func TestRefused403(t *testing.T) {
 	e := &endpoint{}
 	challenge := ""
 	rt := &transport.Transport{
-		Signer:  &bearer.Signer{Source: &bearer.Tokens{Fetch: e.fetch}},
+		Signer: &bearer.Signer{Source: &bearer.Tokens{
+			Token: &oauth2.Token{AccessToken: "token0"}, Fetch: e.fetch,
+		}},
 		Refused: func(resp *http.Response) bool { return resp.StatusCode == 403 },
 		Base: network(func(req *http.Request) (*http.Response, error) {
-			if req.Header.Get("Authorization") == "Bearer token2" {
+			if req.Header.Get("Authorization") == "Bearer token1" {
 				return answer(req, 200), nil
 			}
 			if challenge != "" {
@@ -416,7 +418,7 @@ func TestRefused403(t *testing.T) {
 	if err != nil || resp.StatusCode != 403 {
 		t.Fatalf("%v, %v", resp, err)
 	}
-	e.wantCalls(t, 1, "for a token of too little scope")
+	e.wantCalls(t, 0, "for a token of too little scope")
 	challenge = ""
 	resp, err = rt.RoundTrip(newRequest(t, "https://a.example/"))
 	if err != nil || resp.StatusCode != 200 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"reflect"
 	"sync"
 	"sync/atomic"
@@ -26,10 +27,14 @@ import (
 //   - A fetch runs apart from its callers, with the values of the first one's context and a
 //     deadline of 30 s. A caller whose own context ends leaves, and the fetch goes on for the
 //     others.
-//   - A failed fetch is one failure for all who wait. It is remembered for a back-off; who needs
-//     credentials meanwhile gets the same error at once. The back-off is what the service asked
-//     for, and a random time of up to 1 s more, up to twice as long each time in a row; it is 5 min
-//     at most. If it is longer than the service asked for, it also ends when good credentials end.
+//   - If there are no good credentials, and the fetch before it has not failed, a fetch is repeated
+//     twice where its error is transient: after the wait that the service asks for, or else after
+//     0.5 to 1 s and 1 to 2 s, within those 30 s.
+//   - A failed fetch is one failure for all callers that wait, and one record of the Logger. It is
+//     remembered for a back-off; a caller that needs credentials in that time gets the same error
+//     at once. The back-off is what the service asked for, and a random time of up to 1 s more, up
+//     to twice as long each time in a row; it is 5 min at most. If it is longer than the service
+//     asked for, it also ends when good credentials end.
 //   - A replacement of rejected credentials cannot be rejected itself for 1 s, and for twice as
 //     long each time, up to 5 min, so that a page that is always refused does not cost a fetch
 //     each time. For a replacement of credentials that no server had accepted ([Cache.Accept]), it
@@ -54,9 +59,11 @@ type Cache[C any] struct {
 	// not ask the same Cache, for instance by a client that signs with it; if it does so under ctx
 	// and would have to wait for itself, that is [ErrRecursive].
 	//
-	// With two optional methods of its error, found by [errors.As], a service asks for a back-off:
-	// RetryAfter() time.Duration is the least, within 0 and 5 min; Final() bool makes it 5 min if
-	// true, for an answer that more tries cannot change, like a wrong password.
+	// Optional methods of its error, found by [errors.As], say more. RetryAfter() time.Duration is
+	// the least back-off, within 0 and 5 min. Final() bool makes it 5 min if true, for an answer
+	// that more tries cannot change, like a wrong password. Transient() bool reports whether the
+	// next try may well succeed, and does no harm, as after a lost connection. Postponed() bool
+	// reports whether nothing has failed, and the fetch just has to wait.
 	Fetch func(ctx context.Context) (C, error)
 
 	// Expires tells when credentials end, by this machine's clock. It is asked once for each fetch.
@@ -80,6 +87,11 @@ type Cache[C any] struct {
 	// the same end, are not new. Nil means that nobody is told.
 	Fetched func(C)
 
+	// Logger is told of each fetch that failed, at level Warn, with its error, the end of the
+	// current credentials and the time of the next try. A success after that is told at level Info.
+	// If nil, the Logger of the transport.Transport whose request started the fetch.
+	Logger *slog.Logger
+
 	// current is what was fetched last, nil before that. It is read at any time, written under mu.
 	current atomic.Pointer[entry[C]]
 
@@ -95,6 +107,7 @@ type Cache[C any] struct {
 	waits   int           // how often Wait has waited, since credentials were accepted
 	waiting time.Time     // the end of the latest of these waits
 	taken   bool          // credentials were accepted, so that waits can be 0 again
+	failing bool          // the latest fetch has failed
 }
 
 // An entry is one set of credentials. Only the atomic fields ever change.
@@ -134,6 +147,14 @@ func (e *entry[C]) setDue(before time.Duration) {
 	}
 	due := e.expires.Add(-max(before, 0))
 	e.due.Store(&due)
+}
+
+// Check returns the error of a Cache that cannot be used: Fetch is nil.
+func (c *Cache[C]) Check() error {
+	if c.Fetch == nil {
+		return errors.New("creds: a Cache needs a Fetch function: set its Fetch field")
+	}
+	return nil
 }
 
 // Credentials returns the current credentials, or waits for new ones if they have expired or were
@@ -187,8 +208,8 @@ func (c *Cache[C]) await(ctx context.Context) (C, error) {
 // board returns the fetch whose result the caller gets: the latest one, if it is still under way or
 // its result is still good, else a new one.
 func (c *Cache[C]) board(ctx context.Context) (*flight[C], error) {
-	if c.Fetch == nil {
-		return nil, errors.New("creds: a Cache needs a Fetch function: set its Fetch field")
+	if err := c.Check(); err != nil {
+		return nil, err
 	}
 	if ctx.Err() != nil {
 		return nil, left(ctx)
@@ -219,6 +240,9 @@ func (c *Cache[C]) board(ctx context.Context) (*flight[C], error) {
 // depart starts a flight. The caller holds c.mu.
 func (c *Cache[C]) depart(ctx context.Context, get func(context.Context) (C, error)) *flight[C] {
 	c.flight = &flight[C]{began: time.Now(), done: make(chan struct{}), flying: true}
+	if !c.failing {
+		c.flight.patience = maxRepeats
+	}
 	go c.fly(ctx, c.flight, get)
 	return c.flight
 }

@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"reflect"
 	"runtime"
 	"strings"
 	"time"
+
+	"github.com/countersign-go/countersign/internal/logs"
 )
 
 const (
@@ -17,6 +20,9 @@ const (
 	patience  = 5 * time.Second  // how long a fetch keeps those waiting who have something else
 	firstStep = time.Second      // the shortest back-off
 	finalStep = 5 * time.Minute  // the longest
+
+	maxRepeats  = 2                      // how often a fetch is repeated
+	firstRepeat = 500 * time.Millisecond // the shortest wait before that; then twice as long
 
 	youth     = 5 * time.Second // credentials that are younger may not be known everywhere
 	maxWaits  = 2               // how often there is a wait for that
@@ -49,6 +55,10 @@ type flight[C any] struct {
 	flying bool // guarded by Cache.mu, as the setting of what follows
 	landed *entry[C]
 	failed *failure
+	ends   *entry[C] // the credentials that were current when it failed; nil: none
+	mends  bool      // the fetch before it has failed
+
+	patience int // how often it may be repeated
 }
 
 // within is the context key under which the context of a fetch holds its flight.
@@ -58,13 +68,23 @@ type within[C any] struct{ c *Cache[C] }
 type failure struct {
 	err   error
 	pause time.Duration // the least back-off
-	least time.Time     // the end of that
-	until time.Time     // the end of the back-off
+
+	final, transient, postponed bool // see Cache.Fetch
+
+	least time.Time // the end of that
+	until time.Time // the end of the back-off
 }
 
+// Error tells of the next try only where that may help.
 func (f *failure) Error() string {
-	return fmt.Sprintf("creds: fetch failed, next try after %s: %v",
-		f.until.UTC().Format(time.TimeOnly+" MST"), f.err)
+	text := f.err.Error()
+	if f.final {
+		return text
+	}
+	if !strings.HasPrefix(text, "creds: ") {
+		text = "creds: fetch failed: " + text
+	}
+	return text + "; next try at " + f.until.UTC().Format(time.TimeOnly+" MST")
 }
 
 func (f *failure) Unwrap() error { return f.err }
@@ -79,15 +99,67 @@ func (c *Cache[C]) fly(
 	overdue := time.AfterFunc(fetchTime+graceTime, func() {
 		err := fmt.Errorf("given up: Fetch or Fetched did not return within %s, "+
 			"though the context had ended: %w", fetchTime+graceTime, context.DeadlineExceeded)
-		c.land(f, nil, &failure{err: err})
+		if c.land(f, nil, &failure{err: err}) {
+			c.report(ctx, f)
+		}
 	})
 	defer overdue.Stop()
 
 	var e *entry[C]
 	// What remains if Fetch does not return, but ends this goroutine.
 	failed := &failure{err: errors.New("runtime.Goexit was called in Fetch or Fetched")}
-	defer func() { c.land(f, e, failed) }()
-	e, failed = c.fetch(context.WithValue(ctx, within[C]{c}, f), f, get)
+	defer func() {
+		if c.land(f, e, failed) {
+			c.report(ctx, f)
+		}
+	}()
+	inside := context.WithValue(ctx, within[C]{c}, f)
+	for try := 0; ; try++ {
+		e, failed = c.fetch(inside, f, get)
+		if failed == nil || f.patience <= try || !c.waitAfter(ctx, try, failed) {
+			return
+		}
+	}
+}
+
+// waitAfter waits before a fetch that has failed is repeated, and reports whether it is to be.
+func (c *Cache[C]) waitAfter(ctx context.Context, try int, failed *failure) bool {
+	if !failed.transient || failed.final || c.current.Load().fresh() {
+		return false
+	}
+	least := firstRepeat << try
+	wait := max(failed.pause, least+c.draw(least))
+	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= wait+patience {
+		return false // the service would have to answer too soon
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// report writes a record about a fetch that failed, and about the first that succeeds after one.
+func (c *Cache[C]) report(ctx context.Context, f *flight[C]) {
+	defer func() { _ = recover() }() // a handler of the user's
+	logger := logs.From(ctx, c.Logger)
+	switch failed := f.failed; {
+	case failed != nil && !failed.postponed:
+		attrs := []slog.Attr{slog.Any("err", failed.err), slog.Time("next", failed.until)}
+		if f.ends.valid() && !f.ends.expires.IsZero() {
+			attrs = append(attrs, slog.Time("ends", f.ends.expires))
+		}
+		logger.LogAttrs(ctx, slog.LevelWarn, "creds: fetch failed", attrs...)
+	case failed == nil && f.mends:
+		var attrs []slog.Attr
+		if end := f.landed.expires; !end.IsZero() {
+			attrs = append(attrs, slog.Time("ends", end))
+		}
+		logger.LogAttrs(ctx, slog.LevelInfo, "creds: fetch succeeded again", attrs...)
+	}
 }
 
 // fetch calls the functions of the user and judges what they gave.
@@ -102,7 +174,7 @@ func (c *Cache[C]) fetch(
 	}()
 	value, err := get(ctx)
 	if err != nil {
-		return nil, &failure{err: err, pause: pause(err)}
+		return nil, failureOf(err)
 	}
 	if isNil(reflect.ValueOf(&value).Elem()) {
 		return nil, &failure{err: errors.New("the Fetch function returned nil, and no error")}
@@ -153,26 +225,29 @@ func (c *Cache[C]) inFlight(f *flight[C]) bool {
 	return f.flying
 }
 
-// land ends a flight, with an entry or a failure, and lets those who wait go.
-func (c *Cache[C]) land(f *flight[C], e *entry[C], failed *failure) {
+// land ends a flight, with an entry or a failure, and lets the callers that wait go. It reports
+// false if the flight was given up before.
+func (c *Cache[C]) land(f *flight[C], e *entry[C], failed *failure) bool {
 	now := time.Now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !f.flying {
-		return // given up before
+		return false
 	}
 	f.flying = false
 	defer close(f.done)
 	old := c.current.Load()
 	if failed != nil {
 		c.backOff(now, old, failed)
-		f.failed = failed
+		f.failed, f.ends = failed, old
+		c.failing = c.failing || !failed.postponed
 		if failed.pause > 0 {
 			c.asked = f
 		}
-		return
+		return true
 	}
 	c.backoff = 0
+	f.mends, c.failing = c.failing, false
 	if old != nil && old.suspect.Load() {
 		c.step = longer(c.step)
 		c.shield = now.Add(c.step)
@@ -182,6 +257,7 @@ func (c *Cache[C]) land(f *flight[C], e *entry[C], failed *failure) {
 	}
 	c.current.Store(e)
 	f.landed = e
+	return true
 }
 
 // backOff decides until when there is no other fetch, after one has failed at now. The caller holds
@@ -219,17 +295,23 @@ func isNil(v reflect.Value) bool {
 // longer returns the back-off that follows d.
 func longer(d time.Duration) time.Duration { return min(max(2*d, firstStep), finalStep) }
 
-// pause returns the shortest back-off that err asks for.
-func pause(err error) time.Duration {
+// failureOf asks an error of Fetch for all that it says.
+func failureOf(err error) *failure {
+	f := &failure{err: err}
 	var final interface{ Final() bool }
-	if errors.As(err, &final) && final.Final() {
-		return finalStep
-	}
+	f.final = errors.As(err, &final) && final.Final()
+	var transient interface{ Transient() bool }
+	f.transient = errors.As(err, &transient) && transient.Transient()
+	var postponed interface{ Postponed() bool }
+	f.postponed = errors.As(err, &postponed) && postponed.Postponed()
 	var after interface{ RetryAfter() time.Duration }
-	if errors.As(err, &after) {
-		return min(max(after.RetryAfter(), 0), finalStep)
+	switch {
+	case f.final:
+		f.pause = finalStep
+	case errors.As(err, &after):
+		f.pause = min(max(after.RetryAfter(), 0), finalStep)
 	}
-	return 0
+	return f
 }
 
 // panicked makes an error of a recovered panic. Its text has the value only if that is the

@@ -182,7 +182,7 @@ func TestFailingEndpoint_F14(t *testing.T) {
 			t.Errorf("the next got %v after %v, want the same failure at once", errs[9_999], took)
 		}
 		e.wantCalls(t, 1, "for 20,000 callers")
-		text := "creds: fetch failed, next try after 00:00:01 UTC: it is down"
+		text := "creds: fetch failed: it is down; next try at 00:00:01 UTC"
 		if got := errs[0].Error(); got != text {
 			t.Errorf("the error reads %q", got)
 		}

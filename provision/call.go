@@ -213,6 +213,9 @@ func (p pause) Error() string {
 	return "not asked: with its last answer, the service asked to be left alone for a while"
 }
 
+// Postponed tells [creds.Cache] that nothing has failed.
+func (p pause) Postponed() bool { return true }
+
 // RetryAfter is what [creds.Cache] asks for.
 func (p pause) RetryAfter() time.Duration { return time.Duration(p) }
 

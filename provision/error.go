@@ -2,8 +2,6 @@ package provision
 
 import (
 	"errors"
-	"io"
-	"net"
 	"net/http"
 	"net/url"
 
@@ -55,7 +53,7 @@ func (e *Error) advice() string {
 		return "use https"
 	case errors.Is(e.Err, transport.ErrUserInfo):
 		return "remove it, and set Signer to a basic.Signer"
-	case s == 0 && unreachable(e.Err):
+	case s == 0 && fetch.Lost(e.Err):
 		return "check the address, and that the service runs"
 	case s == 0: // the Signer's error, or one of TLS: it speaks for itself
 		return ""
@@ -65,9 +63,4 @@ func (e *Error) advice() string {
 		return "the service cannot help now, try again later"
 	}
 	return "check that the address is that of a provisioning endpoint"
-}
-
-func unreachable(err error) bool {
-	_, ok := errors.AsType[net.Error](err)
-	return ok || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 }

@@ -89,7 +89,7 @@ func (c *call) startTrace(resp *http.Response) {
 	if t := c.inside(); t != nil {
 		c.trace.sent.Store(t.sent.Load())
 	}
-	c.ctx = context.WithValue(c.req.Context(), traceKey{}, c.trace)
+	c.ctx = context.WithValue(c.signed.Context(), traceKey{}, c.trace)
 	resp.Request = c.signed.WithContext(c.ctx)
 }
 

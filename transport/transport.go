@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/countersign-go/countersign/internal/logs"
 	"github.com/countersign-go/countersign/internal/origin"
 )
 
@@ -103,7 +104,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	defer c.body.finish()
 	if err == nil {
-		err = c.prepare(req.Context())
+		err = c.prepare(logs.With(req.Context(), t.Logger))
 	}
 	for err == nil {
 		var resp *http.Response

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -52,6 +54,34 @@ func (e *Error) Final() bool {
 		return false
 	}
 	return e.Status >= 400 && e.Status <= 499
+}
+
+// Transient reports whether the next request may well succeed, and does no harm unless the first
+// one used something up: the service was busy, or did not answer in time, or the connection was
+// lost.
+func (e *Error) Transient() bool {
+	switch e.Status {
+	case 0:
+		return Lost(e.Err)
+	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable,
+		http.StatusGatewayTimeout:
+		return true
+	}
+	return e.Broken
+}
+
+// Lost reports whether err is that of a connection that could not be made, or that ended before the
+// answer did.
+func Lost(err error) bool {
+	_, ok := errors.AsType[net.Error](err)
+	return ok || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+}
+
+// Unsent reports whether err is that of a connection that could not be made, so that the service
+// has not seen the request.
+func Unsent(err error) bool {
+	op, ok := errors.AsType[*net.OpError](err)
+	return ok && op.Op == "dial"
 }
 
 // Useless returns the error for an answer that is of no use because of err. Nil: because of its
