@@ -48,7 +48,8 @@ type Config struct {
 	// 403 for a credential that has expired.
 	Refused func(*http.Response) bool
 
-	// Logger is told of recoveries and, at level Debug, of what is repeated. nil: silent.
+	// Logger gets the records of [transport.Transport].Logger and, at level Debug, one of each
+	// repetition. If nil, there are none.
 	Logger *slog.Logger
 }
 

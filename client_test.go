@@ -338,7 +338,7 @@ func TestProvisioningDown_F13(t *testing.T) {
 		s.rotate("canary-5ec2e7-44444444", time.Hour)
 		s.handler = failing{s.handler, "/provision"}
 		status, history := fetch(t, client, origin+"/")
-		if status != 401 || history[len(history)-1].Stop != "fetch" {
+		if status != 401 || history[len(history)-1].Stop != transport.StopNoCredential {
 			t.Errorf("status %d, %v: want the refusal", status, history)
 		}
 		err := history[len(history)-1].Err
@@ -445,7 +445,8 @@ func TestLogger_K7(t *testing.T) {
 		_, source, _ := s.client()
 		client := countersign.NewClient(countersign.Config{
 			Signer: &mac.Signer{Source: source}, Base: s,
-			Logger: slog.New(slog.NewTextHandler(&log, nil)),
+			Logger: slog.New(slog.NewTextHandler(&log,
+				&slog.HandlerOptions{Level: slog.LevelDebug})),
 		})
 		fetch(t, client, origin+"/?query=canary-9999")
 		s.rotate("canary-5ec2e7-55555555", time.Hour)

@@ -180,7 +180,7 @@ func TestJWTAlwaysRefused(t *testing.T) {
 			}
 			time.Sleep(time.Minute) // the token is an old one by now
 			if status, history := fetched(t, rt, apiOrigin); status != 401 || len(s.sent) != 3 ||
-				history[1].Stop != "budget" {
+				history[1].Stop != transport.StopBudget {
 				t.Errorf("%q: status %d after %d sends, want 401 after 3: %+v",
 					challenge, status, len(s.sent), history)
 			}

@@ -10,16 +10,16 @@ import (
 	"github.com/countersign-go/countersign/internal/origin"
 )
 
-// A Clock knows what time it is at each origin. The zero value is ready to use and everywhere says
-// the time of this machine; a [Transport] moves it when a server refuses a timestamp. What it
-// learns is held against the monotonic clock, so that a step of this machine's clock changes
-// nothing. It never touches the clock of the system. All methods are safe for concurrent use.
+// A Clock knows the time at each origin. The zero value is ready to use and has the time of this
+// machine everywhere; a [Transport] moves it when a server refuses a timestamp. An offset is held
+// against the monotonic clock, so that a step of this machine's clock changes nothing. The clock of
+// the system stays untouched. All methods are safe for concurrent use.
 //
 // A Clock remembers 1,024 origins. When there are more, it forgets one that was not used for a
-// while, and those of Set last; the next refusal teaches it again.
+// while, and origins with an offset of Set last; the next refusal teaches it again.
 type Clock struct {
 	// Moved, if not nil, is called once for each new offset, when a server has accepted a request
-	// that was signed with it. u is the origin; the offset is what to add to the time of this
+	// that was signed with it. u is the origin; the offset is the time there less the time of this
 	// machine. It is 0 if an offset of Set was refused and the time of this machine accepted.
 	// Together with Set it carries an offset over to the next process. It may be called
 	// concurrently.
@@ -37,7 +37,7 @@ type clockReading struct {
 	local    time.Time     // with its monotonic part
 	own      bool          // it is the time of this machine, in place of a reading that was refused
 	set      bool          // by Set: neither learned in this process, nor reported
-	previous *clockReading // what to go back to; guarded by Clock.mu
+	previous *clockReading // goes back to its place; guarded by Clock.mu
 	yielded  bool          // own time was tried in its place once; guarded by Clock.mu
 	accepted atomic.Bool   // a server has taken a request signed with it
 }
@@ -74,10 +74,10 @@ func (c *Clock) Set(u *url.URL, offset time.Duration) {
 	c.store(origin.Of(u), r)
 }
 
-// Watch has f called whenever Moved is, and after it, as long as c is in use: it is for those who
-// are given a Clock that others may be using already. Like Moved, f may be called concurrently; it
-// runs in a goroutine of its own, together with the others, so it must not panic. The answer waits
-// until all have returned. Nobody can be taken off again.
+// Watch has f called whenever Moved is, and after it, as long as c is in use: it is for packages
+// that are given a Clock which others may be using already. Like Moved, f may be called
+// concurrently; it runs in a goroutine of its own, together with the others, so it must not panic.
+// The answer waits until all have returned. There is no way to take f off again.
 func (c *Clock) Watch(f func(u *url.URL, offset time.Duration)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

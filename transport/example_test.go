@@ -64,7 +64,7 @@ func ExampleHistory() {
 		fmt.Println(attempt)
 	}
 	// Output:
-	// 401 unknown, stopped by fetch
+	// 401 unknown, stopped: no other credentials
 }
 
 func ExampleByOrigin() {

@@ -17,13 +17,27 @@ type Attempt struct {
 	Status int           // of the answer
 	Offset time.Duration // of the server's clock from this machine's, as signed with
 	Cause  Cause         // why it was refused; "": not refused, or not by a service of the Signer's
-	// Stop, on the last attempt, says why a refusal was not mended. "body": the request body cannot
-	// be sent twice, so set GetBody. "budget": what the refusal asks for was done already in this
-	// call, or changes nothing. "fetch": no other credentials were to be had. "": it was mended, or
-	// it is not a refusal that this client may act on.
-	Stop string
-	Err  error // of the fetch or the body that Stop names; nil: it gave no error
+	// Stop, on the last attempt, says why a refusal was not mended. It is "" if it was, or if this
+	// client may not act on it.
+	Stop Stop
+	Err  error // why there is no body or no credential; nil if there is no error that says so
 }
+
+// A Stop is a reason not to send a request again after a refusal.
+type Stop string
+
+const (
+	// StopBody means that the request's body cannot be sent twice. Set GetBody.
+	StopBody Stop = "body"
+	// StopBudget means that this call has done what the refusal asks for, or that it would change
+	// nothing.
+	StopBudget Stop = "budget"
+	// StopNoCredential means that the Signer has no other credentials than the refused ones.
+	StopNoCredential Stop = "no other credentials"
+	// StopReplaced means that the Base sent other credentials in place of the Signer's, so the
+	// refusal is about those.
+	StopReplaced Stop = "credentials replaced"
+)
 
 // String describes the attempt in a few words.
 func (a Attempt) String() string {
@@ -35,7 +49,7 @@ func (a Attempt) String() string {
 		s += ", signed with the clock off by " + a.Offset.Round(time.Second).String()
 	}
 	if a.Stop != "" {
-		s += ", stopped by " + a.Stop
+		s += ", stopped: " + string(a.Stop)
 	}
 	if a.Err != nil {
 		s += ": " + a.Err.Error()

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"maps"
 	"net/http"
 	"slices"
@@ -57,6 +58,10 @@ func (c *call) mend(resp *http.Response) bool {
 		refusal = c.reader.Read(resp)
 	}
 	c.record(resp, refusal.Cause)
+	if c.replaced {
+		c.observe(resp, OutcomeNone)
+		return c.stop(StopReplaced, errReplaced)
+	}
 	c.observe(resp, OutcomeRefused)
 	if refusal.Cause == "" || refusal.Cause == Unknown && !c.private {
 		return c.stop("", nil)
@@ -76,31 +81,31 @@ func (c *call) climb(resp *http.Response, cause Cause, hint timeHint, whole bool
 		rung = c.goBack(hint)
 	}
 	if c.spent(rung) {
-		return c.stop("budget", nil)
+		return c.stop(StopBudget, nil)
 	}
 	if rung == clockRung {
 		c.setClock(cause, hint)
 	}
 	if !whole {
-		return c.stop("body", nil)
+		return c.stop(StopBody, nil)
 	}
 	c.climbed[rung]++
 	rest := discard(c.ctx, resp.Body)
 	resp.Body = rest.reader()
 	if rung == credentialRung {
 		if c.refresher == nil {
-			return c.stop("fetch", nil)
+			return c.stop(StopNoCredential, nil)
 		}
 		again, err := c.refresher.Refresh(resp)
 		resp.Body = rest.reader() // the Refresher may have read it
 		if !again {
-			return c.stop("fetch", err)
+			return c.stop(StopNoCredential, err)
 		}
 		c.young = errors.Is(err, ErrYoung)
 	}
 	a, err := c.signAnew(c.ctx)
 	if err != nil {
-		return c.stop("fetch", err)
+		return c.stop(StopNoCredential, err)
 	}
 	if rung == clockRung && c.sameAs(a.req) {
 		// The time is nothing to these credentials: to send them again would be of no use.
@@ -109,7 +114,7 @@ func (c *call) climb(resp *http.Response, cause Cause, hint timeHint, whole bool
 		return c.climb(resp, cause, hint, whole)
 	}
 	if err := c.load(a); err != nil {
-		return c.stop("body", err)
+		return c.stop(StopBody, err)
 	}
 	return true
 }
@@ -185,7 +190,9 @@ func (c *call) accept(resp *http.Response) {
 	// An answer that tells of an error may come from something in front of the service, and proves
 	// neither the time nor the credentials.
 	outcome := OutcomeNone
-	if resp.StatusCode < http.StatusBadRequest {
+	if c.replaced {
+		c.warnReplaced(c.req.Context())
+	} else if resp.StatusCode < http.StatusBadRequest {
 		outcome = OutcomeAccepted
 		if c.climbed[credentialRung] > 0 {
 			outcome = OutcomeMended
@@ -202,11 +209,12 @@ func (c *call) accept(resp *http.Response) {
 		return
 	}
 	if outcome != OutcomeNone {
-		c.clock.accept(c.origin, c.reading)
+		c.clockAccepted()
 	}
 	if recovered {
-		c.logger.Info("request recovered", "origin", c.origin.String(), "status", resp.StatusCode,
-			"cause", c.trace.attempts[0].Cause, "attempts", len(c.trace.attempts))
+		c.log(slog.LevelDebug, "request recovered", slog.Int("status", resp.StatusCode),
+			slog.String("cause", c.trace.attempts[0].Cause),
+			slog.Int("attempts", len(c.trace.attempts)))
 	}
 }
 
@@ -226,14 +234,15 @@ func (c *call) rung(cause Cause, hint timeHint) int {
 
 // stop ends the call with the refusal. The clock that was signed by did not help, so it is put back
 // unless it has helped another call.
-func (c *call) stop(why string, err error) bool {
+func (c *call) stop(why Stop, err error) bool {
 	last := c.trace.last()
 	last.Stop, last.Err = why, err
 	if last.Cause != "" {
 		c.clock.undo(c.origin, c.reading)
 	}
-	c.logger.Warn("request refused", "origin", c.origin.String(), "status", last.Status,
-		"cause", last.Cause, "attempts", len(c.trace.attempts), "stop", why, "err", err)
+	c.log(slog.LevelWarn, "request refused", slog.Int("status", last.Status),
+		slog.String("cause", last.Cause), slog.Int("attempts", len(c.trace.attempts)),
+		slog.String("stop", string(why)), slog.Any("err", err))
 	return false
 }
 

@@ -18,6 +18,11 @@ import (
 
 const day = 24 * time.Hour
 
+const (
+	budget   = transport.StopBudget
+	noOthers = transport.StopNoCredential
+)
+
 func unix(t time.Time) string { return strconv.FormatInt(t.Unix(), 10) }
 
 // A wrong clock costs one round trip and no credentials, whatever the server's way to tell its
@@ -339,24 +344,25 @@ func TestStop_F1(t *testing.T) {
 		base   http.RoundTripper
 		signer transport.Signer
 		sends  int
-		stop   string
+		stop   transport.Stop
 		err    error
 	}{
-		{"unknown, forever", always(), &token{}, 2, "budget", nil},
+		{"unknown, forever", always(), &token{}, 2, budget, nil},
 		{"stale, forever, without a time", always("WWW-Authenticate", "Token stale"), &token{}, 2,
-			"budget", nil},
-		{"nonce, forever", always("WWW-Authenticate", "Token nonce"), &token{}, 2, "budget", nil},
+			budget, nil},
+		{"nonce, forever", always("WWW-Authenticate", "Token nonce"), &token{}, 2, budget, nil},
 		{"credential, forever", always("WWW-Authenticate", "Token credential"), &token{}, 2,
-			"budget", nil},
-		{"nothing to fetch with", always(), transport.SignerFunc((&token{}).Sign), 1, "fetch", nil},
-		{"a fetch that fails", always(), &token{failing: errBroken}, 1, "fetch", errBroken},
+			budget, nil},
+		{"nothing to fetch with", always(), transport.SignerFunc((&token{}).Sign), 1,
+			noOthers, nil},
+		{"a fetch that fails", always(), &token{failing: errBroken}, 1, noOthers, errBroken},
 		{"not ours", always("WWW-Authenticate", "Negotiate"), &token{}, 1, "", nil},
 		{"every cause in turn",
 			inTurn("Token stale", "Token nonce", "Token credential", "Token stale"),
-			&token{}, 4, "budget", nil},
+			&token{}, 4, budget, nil},
 		{"every cause, the worst first",
 			inTurn("Token credential", "Token nonce", "Token stale", "Token"),
-			&token{}, 4, "budget", nil},
+			&token{}, 4, budget, nil},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -437,15 +443,15 @@ func TestSameRequest_F1(t *testing.T) {
 		status    int
 		sends     int
 		refreshes int
-		stop      string
+		stop      transport.Stop
 	}{
-		{"no others", "Token", &timeless{static: true}, nil, "", 401, 1, 0, "fetch"},
-		{"others, of no use", "Token credential", &timeless{}, nil, "", 401, 2, 1, "budget"},
+		{"no others", "Token", &timeless{static: true}, nil, "", 401, 1, 0, noOthers},
+		{"others, of no use", "Token credential", &timeless{}, nil, "", 401, 2, 1, budget},
 		{"others", "Token", &timeless{}, nil, "id1", 200, 2, 1, ""},
 		{"others, with a body", "Token", &timeless{}, strings.NewReader("b"), "id1", 200, 2, 1, ""},
 		{"others, with a body that is asked for", "Token", &timeless{},
 			io.MultiReader(strings.NewReader("b")), "id1", 200, 2, 1, ""},
-		{"stale, it is said", "Token stale", &timeless{}, nil, "id1", 401, 1, 0, "budget"},
+		{"stale, it is said", "Token stale", &timeless{}, nil, "id1", 401, 1, 0, budget},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -700,7 +706,7 @@ func TestSignerFails(t *testing.T) {
 	if err != nil || resp.StatusCode != 401 {
 		t.Fatal(resp, err)
 	}
-	if h := transport.History(resp); h[0].Stop != "fetch" || h[0].Err != errBroken {
+	if h := transport.History(resp); h[0].Stop != noOthers || h[0].Err != errBroken {
 		t.Errorf("history %v", h)
 	}
 	if _, err := get(rt, "https://api.example/"); err != errBroken {

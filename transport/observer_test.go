@@ -95,8 +95,8 @@ func TestYoungCredentials(t *testing.T) {
 			t.Errorf("%s: %v, %d refreshes; want %d and %d", test.name, h, signer.calls,
 				test.sends, test.refreshes)
 		}
-		if stop := h[len(h)-1].Stop; stop != "budget" {
-			t.Errorf("%s: stopped by %q, want budget", test.name, stop)
+		if stop := h[len(h)-1].Stop; stop != transport.StopBudget {
+			t.Errorf("%s: stopped: %q, want budget", test.name, stop)
 		}
 	}
 }

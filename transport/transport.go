@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/countersign-go/countersign/internal/logs"
@@ -62,13 +63,17 @@ type Transport struct {
 	// status 401.
 	Refused func(*http.Response) bool
 
-	// Logger is told of recoveries, at level Info, and of refusals that were not mended, at level
-	// Warn. nil: silent.
+	// Logger gets a record of each refusal that was not mended, and of each origin that refuses
+	// requests because they are not signed, at level Warn; of each correction of a clock, at level
+	// Info; and of requests that recovered or are not signed, at level Debug. The records carry the
+	// context of the request. If nil, there are none.
 	Logger *slog.Logger
 
 	once     sync.Once
 	settings settings
-	protos   sync.Map // of origin to int: the major version of HTTP, where a stream was sent to
+	warned   origin.Map[bool]       // origins about which there was a record of level Warn
+	scheme   atomic.Pointer[string] // of the first Authorization field; nil: none was made
+	protos   sync.Map               // of origin to int: the major version of HTTP, of a stream
 }
 
 // settings are the fields of a Transport in the form that requests need, copied at the first one.
@@ -218,7 +223,9 @@ type call struct {
 	sent    time.Time
 	asks    bool // it has an Expect field of ours
 
-	elsewhere bool // the answer comes from another origin: the Base has followed a redirect
+	reason    string // not to sign the request
+	replaced  bool   // the Base sent other credentials
+	elsewhere bool   // the answer comes from another origin: the Base has followed a redirect
 
 	trace   *trace          // nil until an attempt was refused
 	ctx     context.Context // carries trace
@@ -240,7 +247,12 @@ func (c *call) admit() (sign bool, err error) {
 		return false, errors.New("transport: the request has no URL")
 	}
 	c.origin = origin.Of(c.req.URL)
-	if c.origins != nil && !c.origins[c.origin] || !chainHolds(c.req, c.origin) {
+	if c.origins != nil && !c.origins[c.origin] {
+		c.reason = notListed
+	} else if !chainHolds(c.req, c.origin) {
+		c.reason = redirected
+	}
+	if c.reason != "" {
 		return false, nil
 	}
 	c.private = c.isPrivate()
@@ -260,10 +272,12 @@ func (c *call) admit() (sign bool, err error) {
 
 // pass sends req as it is, to a place where our credentials have no business.
 func (c *call) pass() (*http.Response, error) {
+	c.unsigned()
 	resp, err := c.base.RoundTrip(c.req)
 	if resp != nil && !linked(resp.Request, c.req) {
 		resp.Request = c.req
 	}
+	c.refusedUnsigned(resp)
 	return resp, err
 }
 
@@ -300,6 +314,7 @@ func (c *call) load(a signing) error {
 		r.Close = c.closes()
 	}
 	c.signed, c.reading, c.began, c.now = r, a.reading, a.began, a.now
+	c.noteScheme()
 	c.offset = 0
 	if a.reading != nil {
 		c.offset = a.now.Sub(a.began.Round(0))
@@ -362,12 +377,14 @@ func (c *call) send() (*http.Response, error) {
 	if c.asks {
 		c.t.protos.Store(c.origin, resp.ProtoMajor)
 	}
+	c.replaced = false
 	if r := resp.Request; r != nil && r != c.signed {
 		// A Base may send to another address than the URL's; only a redirect is another origin.
 		followed := r.Response != nil && r.Response != c.req.Response && r.URL != nil
 		if c.elsewhere = followed && origin.Of(r.URL) != c.origin; c.elsewhere {
 			return resp, nil
 		}
+		c.replaced = !followed && c.hasReplaced(r)
 		// A Base may also give an old answer again, with the trace of that.
 		if t := traceOf(r.Context()); t != nil && t != c.trace && !t.began.Before(c.sent) {
 			c.below = t.attempts

@@ -173,9 +173,9 @@ func (p *program) source(ctx context.Context, c *client, g *getFlags) (
 func advise(err error, g *getFlags) error {
 	if e, ok := errors.AsType[*refusedError](err); ok {
 		switch last := e.last(); {
-		case last.Stop == "fetch" && g.credentialsFile != "":
+		case last.Stop == transport.StopNoCredential && g.credentialsFile != "":
 			return fmt.Errorf("%w: delete the --credentials file to get a new key", e)
-		case last.Stop == "budget" && last.Cause == transport.Credential:
+		case last.Stop == transport.StopBudget && last.Cause == transport.Credential:
 			return fmt.Errorf("%w: compare the URL with the --public-url of the service", e)
 		}
 		return e

@@ -10,9 +10,9 @@ import (
 const MapSize = 1024
 
 // A Map holds a value for each of at most MapSize origins, so that a program that sends to origins
-// which others choose does not grow. When it is full, an origin that was not used since about
-// MapSize others came is dropped; one whose value is kept, only if there are no others. The zero
-// value is empty. A Map is safe for concurrent use.
+// which others choose does not grow. When it is full, it drops an origin that was not used lately;
+// one whose value is kept, only after all others. The zero value is empty. A Map is safe for
+// concurrent use.
 type Map[V any] struct {
 	mu     sync.RWMutex // guards what follows
 	places map[Origin]*place[V]
@@ -27,7 +27,7 @@ type place[V any] struct {
 	used    atomic.Bool // since the place was last at the front of its queue
 }
 
-// Get returns the value of o, and the zero value if there is none.
+// Get returns the value of o. It is the zero value if o is not in the Map.
 func (m *Map[V]) Get(o Origin) V {
 	m.mu.RLock()
 	defer m.mu.RUnlock()

@@ -1,0 +1,120 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/countersign-go/countersign/internal/authparam"
+)
+
+// log writes a record about the call. Attributes without a value are left out.
+func (c *call) log(level slog.Level, message string, attrs ...slog.Attr) {
+	attrs = slices.DeleteFunc(attrs, func(a slog.Attr) bool {
+		v := a.Value
+		return v.Kind() == slog.KindAny && v.Any() == nil ||
+			v.Kind() == slog.KindString && v.String() == ""
+	})
+	attrs = append([]slog.Attr{slog.String("origin", c.origin.String())}, attrs...)
+	c.logger.LogAttrs(c.req.Context(), level, message, attrs...)
+}
+
+// clockAccepted notes that a server took the time that the request was signed with. A new offset is
+// one record, whatever the number of requests that were refused for the old one.
+func (c *call) clockAccepted() {
+	if c.clock.accept(c.origin, c.reading) {
+		c.log(slog.LevelInfo, "clock corrected",
+			slog.Duration("offset", c.reading.offset().Round(time.Millisecond)))
+	}
+}
+
+// Reasons not to sign a request that is sent.
+const (
+	notListed  = "its origin is not one of Origins, or has no Signer in ByOrigin"
+	redirected = "another origin has redirected to it"
+)
+
+// unsigned tells that the request goes out without credentials.
+func (c *call) unsigned() {
+	c.log(slog.LevelDebug, "request not signed", slog.String("reason", c.reason))
+}
+
+// refusedUnsigned warns, once for each origin, if the answer to a request that was not signed asks
+// for the credentials of the Signer: that is how a mistake in the configuration looks.
+func (c *call) refusedUnsigned(resp *http.Response) {
+	if resp == nil || !c.logger.Enabled(c.req.Context(), slog.LevelWarn) ||
+		!c.refused(resp) || !c.asksForSigner(resp) || c.t.warned.Get(c.origin) {
+		return
+	}
+	c.t.warned.Put(c.origin, true, false)
+	c.log(slog.LevelWarn, "request not signed, and refused for that",
+		slog.Int("status", resp.StatusCode), slog.String("reason", c.reason))
+}
+
+// asksForSigner reports whether a challenge in resp is for the Signer, or for one of several. A
+// scheme that no Reader recognizes is known by the requests that were signed before.
+func (c *call) asksForSigner(resp *http.Response) bool {
+	lines := resp.Header["Www-Authenticate"]
+	if len(lines) == 0 {
+		return false
+	}
+	signers := []Signer{c.signer}
+	if m, several := c.signer.(ByOrigin); several {
+		signers = signers[:0]
+		for _, s := range m {
+			signers = append(signers, s)
+		}
+	}
+	for _, s := range signers {
+		if r, ok := s.(Reader); ok && r.Read(resp).Cause != "" {
+			return true
+		}
+	}
+	scheme := c.t.scheme.Load()
+	challenges, err := authparam.Parse(lines)
+	return scheme != nil && err == nil && slices.ContainsFunc(challenges,
+		func(challenge authparam.Challenge) bool { return challenge.Is(*scheme) })
+}
+
+// noteScheme remembers the scheme of the first request that is signed.
+func (c *call) noteScheme() {
+	if c.t.scheme.Load() != nil {
+		return
+	}
+	if scheme, _, found := strings.Cut(c.signed.Header.Get("Authorization"), " "); found {
+		c.t.scheme.Store(&scheme)
+	}
+}
+
+var errReplaced = errors.New("transport: the Base sent other credentials in place of the " +
+	"Signer's: remove the RoundTripper that sets them, for instance an oauth2.Transport")
+
+// hasReplaced reports whether r, the request that the Base says it sent, has other credentials than
+// the signed one. A field that r lacks may have been taken out of a copy, and one that begins or
+// ends like ours may have been added to, as cookies are.
+func (c *call) hasReplaced(r *http.Request) bool {
+	for key, ours := range c.signed.Header {
+		sent := r.Header[key]
+		if len(ours) == 0 || len(sent) == 0 || slices.Equal(ours, sent) ||
+			slices.Equal(ours, c.req.Header[key]) {
+			continue
+		}
+		if !slices.ContainsFunc(sent, func(s string) bool { return strings.Contains(s, ours[0]) }) {
+			return true
+		}
+	}
+	return false
+}
+
+// warnReplaced tells, once for each origin, that the Signer's credentials are not used.
+func (c *call) warnReplaced(ctx context.Context) {
+	if !c.logger.Enabled(ctx, slog.LevelWarn) || c.t.warned.Get(c.origin) {
+		return
+	}
+	c.t.warned.Put(c.origin, true, false)
+	c.log(slog.LevelWarn, "credentials replaced", slog.Any("err", errReplaced))
+}
