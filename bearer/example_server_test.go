@@ -2,10 +2,12 @@ package bearer_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"reflect"
 	"slices"
 	"time"
 
@@ -14,6 +16,7 @@ import (
 	"github.com/countersign-go/countersign/auth"
 	"github.com/countersign-go/countersign/bearer"
 	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/portal"
 )
 
 // exampleSecret is what issuer and service share. Keep yours in a file, not in a program.
@@ -120,6 +123,59 @@ func ExampleVerifier_Verify() {
 	// Output:
 	// ann 7 <nil>
 	// bearer: token refused: its aud is for somebody else
+}
+
+// A login over another protocol than HTTP, where a client shows a token.
+func ExampleVerifier_AuthenticateToken() {
+	var denied bearer.DenyList
+	checker := tokenChecker{&bearer.Verifier{
+		Keys:     &bearer.Key{Method: "HS256", Key: exampleSecret},
+		Audience: []string{"mail"},
+		Revoked:  denied.Revoked,
+	}}
+	login := &portal.Portal[string]{
+		Checkers: portal.Checkers{checker},
+		Realm: portal.RealmFunc[string](func(_ context.Context, subject string, _ ...reflect.Type) (
+			string, func(), error,
+		) {
+			return "the mailbox of " + subject, nil, nil
+		}),
+	}
+	token := exampleToken(jwt.MapClaims{"sub": "ann", "aud": "mail", "jti": "6f1d"})
+	show := func() {
+		session, err := login.Login(context.Background(), portal.Bearer{Token: creds.Secret(token)})
+		if err != nil {
+			fmt.Println(errors.Is(err, portal.ErrUnauthorized), err)
+			return
+		}
+		fmt.Println(session.Avatar)
+	}
+	show()
+	if err := denied.Revoke(jwt.MapClaims{"sub": "ann", "jti": "6f1d"}); err != nil {
+		fmt.Println(err)
+	}
+	show()
+	// Output:
+	// the mailbox of ann
+	// true portal: wrong user or password: bearer: token refused: it was revoked
+}
+
+// A tokenChecker is a portal.Checker that judges the tokens of a Verifier.
+type tokenChecker struct{ verifier *bearer.Verifier }
+
+func (c tokenChecker) Check(ctx context.Context, shown portal.Credentials) (string, error) {
+	b, ok := shown.(portal.Bearer)
+	if !ok {
+		return "", portal.ErrUnhandled
+	}
+	id, err := c.verifier.AuthenticateToken(ctx, string(b.Token))
+	switch {
+	case errors.Is(err, auth.ErrUnavailable):
+		return "", err // nobody knows: the login may be tried again
+	case err != nil:
+		return "", fmt.Errorf("%w: %w", portal.ErrUnauthorized, err)
+	}
+	return id.Subject, nil
 }
 
 // The answer does not say what is wrong with a token. The log does.

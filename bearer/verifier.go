@@ -80,8 +80,8 @@ type Verifier struct {
 
 // Verify checks that a token is genuine, meant for this service and in time, and returns its
 // claims, whose numbers are each a json.Number. It does not say who is let in: neither Revoked nor
-// Groups are asked, and there may be no sub. The error wraps [ErrRefused], or
-// [auth.ErrUnavailable] where Keys cannot tell or the Verifier is set up wrongly.
+// Groups are asked, and there may be no sub. [Verifier.AuthenticateToken] does. The error wraps
+// [ErrRefused], or [auth.ErrUnavailable] where Keys cannot tell or the Verifier is set up wrongly.
 func (v *Verifier) Verify(ctx context.Context, token string) (jwt.MapClaims, error) {
 	if _, err := v.place(); err != nil {
 		return nil, err
@@ -110,8 +110,7 @@ func (v *Verifier) Authenticate(req *http.Request) (*auth.Identity, error) {
 		err = refused(errCrossOrigin)
 	default:
 		var id *auth.Identity
-		if id, err = v.identify(req.Context(), token); err == nil {
-			id.Scheme = p.challenge()
+		if id, err = v.AuthenticateToken(req.Context(), token); err == nil {
 			return id, nil
 		}
 	}
@@ -119,6 +118,21 @@ func (v *Verifier) Authenticate(req *http.Request) (*auth.Identity, error) {
 		err = fmt.Errorf("%w: %w", auth.ErrNone, err)
 	}
 	return nil, err
+}
+
+// AuthenticateToken is [Verifier.Authenticate] for a token that came by another way than a request:
+// it asks Revoked and Groups too. An empty token is refused.
+func (v *Verifier) AuthenticateToken(ctx context.Context, token string) (*auth.Identity, error) {
+	p, err := v.place()
+	if err != nil {
+		return nil, err
+	}
+	id, err := v.identify(ctx, token)
+	if err != nil {
+		return nil, err
+	}
+	id.Scheme = p.challenge()
+	return id, nil
 }
 
 // place checks how the Verifier is set up.

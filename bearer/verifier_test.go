@@ -365,3 +365,49 @@ func TestChallenge(t *testing.T) {
 		}
 	}
 }
+
+// TestAuthenticateToken judges a token as Authenticate does, without a request.
+func TestAuthenticateToken(t *testing.T) {
+	claims := func(sub string) string {
+		return mint(t, hmacKey, nil, jwt.MapClaims{"sub": sub, "exp": time.Now().Unix() + 60})
+	}
+	v := &bearer.Verifier{Keys: hmacKey, Cookie: "session",
+		Revoked: func(_ context.Context, claims jwt.MapClaims) (bool, error) {
+			if claims["sub"] == "store is down" {
+				return false, errDown
+			}
+			return claims["sub"] == "withdrawn", nil
+		},
+		Groups: func(_ context.Context, claims jwt.MapClaims) ([]string, error) {
+			if claims["sub"] == "left" {
+				return nil, errDown
+			}
+			return []string{"staff"}, nil
+		},
+	}
+	for _, tt := range []struct {
+		token string
+		want  error
+	}{
+		{claims("ann"), nil},
+		{claims("withdrawn"), bearer.ErrRefused},
+		{claims("store is down"), auth.ErrUnavailable},
+		{claims("left"), bearer.ErrRefused},
+		{"", bearer.ErrRefused},
+		{"Bearer " + claims("ann"), bearer.ErrRefused},
+		{mint(t, hmacKey, nil, jwt.MapClaims{"sub": "ann", "exp": 1}), bearer.ErrExpired},
+	} {
+		id, err := v.AuthenticateToken(t.Context(), tt.token)
+		if !errors.Is(err, tt.want) || (id == nil) != (err != nil) || errors.Is(err, auth.ErrNone) {
+			t.Errorf("%.40q: %v, want %v", tt.token, err, tt.want)
+		}
+		if id != nil && (id.Subject != "ann" || !slices.Equal(id.Groups, []string{"staff"}) ||
+			id.Scheme != "Cookie" || id.Expires.IsZero()) {
+			t.Errorf("identity %+v", id)
+		}
+	}
+	if _, err := new(bearer.Verifier).AuthenticateToken(t.Context(), claims("ann")); !errors.Is(err,
+		auth.ErrUnavailable) {
+		t.Errorf("a Verifier that is not set up: %v", err)
+	}
+}
