@@ -187,36 +187,49 @@ func (s *JWKS) fly(first context.Context, landed chan struct{}) {
 }
 
 func (s *JWKS) fetch(ctx context.Context) (map[string]*Key, error) {
-	method := s.Method
+	req, method, err := s.request(ctx)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := fetch.DoUpTo(s.client(), req, maxKeySet)
+	if err != nil {
+		return nil, err
+	}
+	return readKeySet(answer.Object, method)
+}
+
+// request returns the request for the set, and the method of RSA keys without alg.
+func (s *JWKS) request(ctx context.Context) (req *http.Request, method string, err error) {
+	method = s.Method
 	if method == "" {
 		method = "RS256"
 	}
 	if !strings.HasPrefix(method, "RS") && !strings.HasPrefix(method, "PS") ||
 		methods[method].SigningMethod == nil {
-		return nil, errors.New("its Method is not one of RSA: set it to that of keys without alg")
+		return nil, "", errors.New(
+			"its Method is not one of RSA: set it to that of keys without alg")
 	}
 	u, err := url.Parse(s.URL)
 	if err != nil || u.User != nil || u.Hostname() == "" ||
 		u.Scheme != "https" && (u.Scheme != "http" || !origin.Of(u).Loopback()) {
-		return nil, errors.New("its URL is not like https://issuer.example/keys")
+		return nil, "", errors.New("its URL is not like https://issuer.example/keys")
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL, nil)
+	req, err = http.NewRequestWithContext(ctx, http.MethodGet, s.URL, nil)
 	if err != nil {
-		return nil, errors.New("its URL cannot be asked")
+		return nil, "", errors.New("its URL cannot be asked")
+	}
+	if u.Scheme == "http" && origin.Exposed(s.client().Transport, req) {
+		return nil, "", errors.New("the proxy of its HTTP is on another machine: use https")
 	}
 	req.Header.Set("Accept", "application/jwk-set+json, application/json")
-	client := s.HTTP
-	if client == nil {
-		client = new(http.Client)
+	return req, method, nil
+}
+
+func (s *JWKS) client() *http.Client {
+	if s.HTTP == nil {
+		return new(http.Client)
 	}
-	if u.Scheme == "http" && origin.Exposed(client.Transport, req) {
-		return nil, errors.New("the proxy of its HTTP is on another machine: use https")
-	}
-	answer, err := fetch.DoUpTo(client, req, maxKeySet)
-	if err != nil {
-		return nil, err
-	}
-	return readKeySet(answer.Object, method)
+	return s.HTTP
 }
 
 func readKeySet(object map[string]any, rsaMethod string) (map[string]*Key, error) {

@@ -66,22 +66,31 @@ type Login struct {
 
 // Token logs in. The old token is not used.
 func (l *Login) Token(ctx context.Context, _ *oauth2.Token) (*oauth2.Token, error) {
+	client, req, err := l.prepare(ctx)
+	switch {
+	case err != nil:
+		return nil, err
+	case l.Cookie != "":
+		return l.fromCookie(client, req)
+	}
+	return l.fromObject(client, req)
+}
+
+// prepare returns the request, and a client to send it with.
+func (l *Login) prepare(ctx context.Context) (*http.Client, *http.Request, error) {
 	req, err := l.request(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	client := new(http.Client)
 	if l.HTTP != nil {
 		*client = *l.HTTP
 	}
 	if req.URL.Scheme == "http" && origin.Exposed(client.Transport, req) {
-		return nil, errors.New("bearer: the proxy of Login.HTTP is on another machine and would " +
-			"see the password: use https for Login.URL")
+		return nil, nil, errors.New("bearer: the proxy of Login.HTTP is on another machine and " +
+			"would see the password: use https for Login.URL")
 	}
-	if l.Cookie != "" {
-		return l.fromCookie(client, req)
-	}
-	return l.fromObject(client, req)
+	return client, req, nil
 }
 
 // target returns the URL, if a password may go there.
@@ -105,6 +114,9 @@ func (l *Login) request(ctx context.Context) (*http.Request, error) {
 	u, err := l.target()
 	if err != nil {
 		return nil, err
+	}
+	if l.Cookie != "" && !isWord(l.Cookie) {
+		return nil, errors.New("bearer: the name of the Cookie is no token of RFC 9110")
 	}
 	if l.JSON && !(utf8.ValidString(l.User) && utf8.ValidString(string(l.Password))) {
 		return nil, errors.New("bearer: JSON holds UTF-8 only, and User or Password is something " +

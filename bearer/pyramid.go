@@ -1,6 +1,7 @@
 package bearer
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"slices"
@@ -17,11 +18,14 @@ import (
 // error, and so is a value that cannot be read.
 //
 // The Session has a JWT and a Verifier of its own. A service that takes tokens in a header uses
-// only those two. Any field of the three may be set to something else before the first use: what
-// is said in code wins over a setting in a file. As a secret may come from elsewhere that way, one
-// that is missing is not noticed before the first use. Nor is one that is too short for its method,
-// as pyramid_jwt takes it: use a longer one, or set Weak of the JWT and of the [Key] in the
-// Verifier.
+// only those two. Any field of the three may be set to something else before the first use: a field
+// that is set in code wins over a setting in a file.
+//
+// Settings that could not work are an error too, such as a jwt.leeway over 300 seconds or a key of
+// another kind than jwt.algorithm's, with two exceptions. A key that is missing may come from
+// elsewhere. And a secret or RSA key that is too short for its method, as pyramid_jwt accepts it,
+// is refused at the first use: use a longer one, or set Weak of the JWT and of the [Key] in the
+// Verifier. After that, [Session.Check] tells at the start whether all is well.
 //
 // As there, tokens are accepted without exp; they are made without where the settings have no
 // jwt.expiration. Otherwise than there, the cookie goes to the host that set it and no other, with
@@ -60,10 +64,56 @@ func FromPyramid(settings map[string]string) (*Session, error) {
 		Insecure:     !r.boolean("jwt.https_only_cookie", true),
 		ReissueAfter: r.seconds("jwt.cookie_reissue_time"),
 	}
+	r.check(s, public)
 	if err := r.done(); err != nil {
 		return nil, err
 	}
 	return s, nil
+}
+
+// check finds the settings that would fail at the first use. Names of settings are worth more than
+// those of fields, so it looks at single settings first.
+func (r *pyramidReader) check(s *Session, public any) {
+	j, v := s.JWT, s.Verifier
+	if v.Leeway > maxLeeway {
+		r.failed("jwt.leeway is over %d seconds", maxLeeway/time.Second)
+		v.Leeway = maxLeeway
+	}
+	if _, err := placeOf(j.Scheme, j.Header, ""); err != nil {
+		r.failed("jwt.http_header or jwt.auth_type: %w", err)
+	}
+	signer := &JWT{Method: j.Method, Key: j.Key, Weak: true}
+	verifier := &Key{Method: j.Method, Key: public, Weak: true}
+	if _, known := methods[j.Method]; !known {
+		r.failed("jwt.algorithm: %w", verifier.Check())
+		return
+	}
+	if j.Key != nil && signer.Check() != nil {
+		r.failed("jwt.private_key: %w", signer.Check())
+		return
+	}
+	if public != nil && verifier.Check() != nil {
+		r.failed("jwt.public_key: %w", verifier.Check())
+		return
+	}
+	if j.Key == nil { // another one stands in for it
+		secret := creds.Secret(rand.Text() + rand.Text() + rand.Text())
+		signer = &JWT{Method: "HS512", Key: secret}
+		verifier = &Key{Method: "HS512", Key: secret}
+	}
+	signer.Lifetime, signer.NoExpiry = j.Lifetime, j.NoExpiry
+	trial := &Session{
+		JWT: signer, Verifier: &Verifier{Keys: verifier, Leeway: v.Leeway, NoExpiry: v.NoExpiry},
+		Name: s.Name, Path: s.Path, Insecure: s.Insecure,
+		ReissueAfter: s.ReissueAfter, PyramidCookie: s.PyramidCookie,
+	}
+	if err := trial.Check(); err != nil {
+		r.errs = append(r.errs, err)
+	}
+}
+
+func (r *pyramidReader) failed(format string, arg any) {
+	r.errs = append(r.errs, fmt.Errorf("bearer: "+format, arg))
 }
 
 // A pyramidReader reads settings one by one, and keeps what is wrong with them for the end.

@@ -1,6 +1,7 @@
 package bearer_test
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http/httptest"
@@ -8,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/countersign-go/countersign/auth"
 	"github.com/countersign-go/countersign/bearer"
 )
 
@@ -79,10 +81,53 @@ func TestFromPyramidErrors(t *testing.T) {
 		{"jwt.expirations", "60", "bearer: jwt.expirations is no setting of pyramid_jwt"},
 		{"jwt.private-key", "canary-5e771d",
 			"bearer: jwt.private-key is no setting of pyramid_jwt"},
+		{"jwt.leeway", "301", "bearer: jwt.leeway is over 300 seconds"},
+		{"jwt.algorithm", "none", "bearer: jwt.algorithm: bearer: unusable key: its Method is"},
+		{"jwt.algorithm", "HS1", "bearer: jwt.algorithm: bearer: unusable key: its Method is"},
+		{"jwt.private_key", "-----BEGIN PUBLIC KEY-----", "bearer: jwt.private_key: "},
+		{"jwt.http_header", "X Token", "bearer: jwt.http_header or jwt.auth_type: "},
+		{"jwt.http_header", "Host", "bearer: jwt.http_header or jwt.auth_type: "},
+		{"jwt.auth_type", "J W T", "bearer: jwt.http_header or jwt.auth_type: "},
+		{"jwt.cookie_name", "a b", "bearer: the cookie of the Session: "},
+		{"jwt.cookie_name", "__Host-a b", "bearer: the cookie of the Session: "},
+		{"jwt.cookie_path", "app", "bearer: the Path of a cookie begins with a slash"},
+		{"jwt.cookie_path", "/;x", "bearer: the cookie of the Session: "},
 	} {
 		s, err := bearer.FromPyramid(map[string]string{tt.name: tt.value})
-		if s != nil || err == nil || err.Error() != tt.want {
+		if s != nil || err == nil || !strings.HasPrefix(err.Error(), tt.want) ||
+			errors.Is(err, auth.ErrUnavailable) {
 			t.Errorf("%s: %v, want %s", tt.name, err, tt.want)
+		}
+	}
+	public := string(inPEM("PUBLIC KEY", must(x509.MarshalPKIXPublicKey(ecKey().Public()))))
+	private := string(inPEM("PRIVATE KEY", must(x509.MarshalPKCS8PrivateKey(ecKey()))))
+	other := string(inPEM("PRIVATE KEY", must(x509.MarshalPKCS8PrivateKey(newEC()))))
+	for name, tt := range map[string]struct {
+		settings map[string]string
+		want     string // "": none
+	}{
+		"no new cookie in time": {map[string]string{"jwt.expiration": "60",
+			"jwt.cookie_reissue_time": "60"}, "ReissueAfter is not below the Lifetime"},
+		"another public key": {map[string]string{"jwt.algorithm": "ES256",
+			"jwt.private_key": other, "jwt.public_key": public}, "another key"},
+		"a broken public key": {map[string]string{"jwt.algorithm": "ES256",
+			"jwt.private_key": private, "jwt.public_key": "x"}, "bearer: jwt.public_key: "},
+		"a public key alone, of another kind": {map[string]string{"jwt.algorithm": "RS256",
+			"jwt.public_key": public}, "bearer: jwt.public_key: "},
+		"a public key to sign with": {map[string]string{"jwt.algorithm": "ES256",
+			"jwt.private_key": public}, "bearer: jwt.private_key: "},
+		"a public key of HS512, which is not read": {map[string]string{
+			"jwt.private_key": string(mintSecret), "jwt.public_key": "x"}, ""},
+		"a service that only verifies": {map[string]string{"jwt.algorithm": "ES256",
+			"jwt.public_key": public}, ""},
+		"all of it": {map[string]string{"jwt.algorithm": "ES256", "jwt.private_key": private,
+			"jwt.public_key": public, "jwt.leeway": "300", "jwt.cookie_name": "a",
+			"jwt.expiration": "60", "jwt.cookie_reissue_time": "59"}, ""},
+	} {
+		s, err := bearer.FromPyramid(tt.settings)
+		if (err == nil) != (tt.want == "") || !strings.Contains(fmt.Sprint(err), tt.want) ||
+			(s == nil) != (err != nil) {
+			t.Errorf("%s: %v, want %s", name, err, tt.want)
 		}
 	}
 	_, err := bearer.FromPyramid(map[string]string{"jwt.b": "", "jwt.a": "", "jwt.leeway": "x"})
