@@ -213,6 +213,9 @@ func TestSessionReissue(t *testing.T) {
 			t.Errorf("status %d", status)
 		}
 		b.is("bob", 1)
+		if !strings.Contains(b.lines[0], "; Max-Age=3600;") {
+			t.Errorf("a cookie that is given out anew: %s", b.lines[0])
+		}
 		_, second := opened(t, b.cookie.Value)
 		if second["jti"] != first["jti"] || second["auth_time"] != first["iat"] {
 			t.Errorf("S17: a token of the same session: %v after %v", second, first)
