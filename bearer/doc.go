@@ -73,6 +73,15 @@
 // to whoever looks into it: by how much a token has expired, whom it is for, that it sits elsewhere
 // or was wrapped or cut off, or that one side decodes the key.
 //
+// # By hand
+//
+// With curl, a token goes into a field, and best not into the list of processes:
+//
+//	printf 'Authorization: Bearer %s\n' "$TOKEN" | curl -H @- https://api.example.com/
+//
+// What a token says without its key, and without any proof, tells ParseUnverified of
+// github.com/golang-jwt/jwt/v5: see the example "unverified".
+//
 // # Coming from pyramid_jwt
 //
 // [FromPyramid] reads its settings from a file. By hand they are, where J is a [JWT], V a
@@ -101,7 +110,19 @@
 //	its cookies          S.PyramidCookie, V.PyramidCookie and J.PyramidCookie
 //
 // What differs: a request with a token that is wrong is refused, and not anonymous, unless the
-// token is in a cookie. The scheme is compared without case. Secrets have a least length. A cookie
+// token is in a cookie. Where clients rely on the old way, put this in place of V:
+//
+//	type lenient struct{ *bearer.Verifier }
+//
+//	func (l lenient) Authenticate(req *http.Request) (*auth.Identity, error) {
+//		id, err := l.Verifier.Authenticate(req)
+//		if errors.Is(err, bearer.ErrRefused) {
+//			err = fmt.Errorf("%w: %w", auth.ErrNone, err)
+//		}
+//		return id, err
+//	}
+//
+// The scheme is compared without case. Secrets have a least length. A cookie
 // is for the host that set it. Its token has the time of the login in auth_time. One that replaces
 // another keeps audience and lifetime of the first; a token that lives by the Leeway alone gets
 // none. No session lasts longer than S.MaxAge, but for one whose token has no iat, as pyramid_jwt

@@ -43,7 +43,12 @@ const (
 // A JWT makes tokens (RFC 7519) and signs requests with them: it is a transport.Signer, and a
 // Reader, a Refresher and an Observer of that package too. [JWT.Token] makes one by hand, as a
 // login handler does. Whoever has a token can read it: it is signed and not encrypted, so no claim
-// may be a secret.
+// may be a secret. A claim whose name sounds like one is signed all the same: a name does not tell
+// whether its value is secret.
+//
+// The iat and nbf of a token that Sign makes lie 5 seconds before the server's time, since strict
+// servers refuse a token that is from a moment ahead by their clock. So its exp comes 5 seconds
+// earlier than Lifetime says.
 //
 // With a Cookie, a Set-Cookie of that name is taken out of the answer, so that what a service makes
 // of the token does not go to other ports by a cookie jar. It is not used: the JWT makes its own.

@@ -1,7 +1,9 @@
 package bearer_test
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -49,9 +51,10 @@ func ExampleJWT() {
 	// Output: 200 OK hello robot
 }
 
-// A login that takes a name and a password, and answers with a token for an hour.
+// A login that takes a name and a password, and answers with a token for an hour. Only a wrong
+// password is answered with 401. Any other error means that the password could not be checked.
 func ExampleJWT_Token() {
-	users := portal.Memory{"alice": creds.Secret("correct horse")}
+	var users portal.Checker = portal.Memory{"alice": creds.Secret("correct horse")}
 	key := creds.Secret(strings.Repeat("k", 32))
 	tokens := &bearer.JWT{Key: key, Method: "HS256", Lifetime: time.Hour}
 	login := http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
@@ -60,8 +63,12 @@ func ExampleJWT_Token() {
 		subject, err := users.Check(req.Context(), portal.Password{
 			User: req.PostFormValue("login"), Password: creds.Secret(req.PostFormValue("password")),
 		})
-		if err != nil {
+		switch {
+		case errors.Is(err, portal.ErrUnauthorized):
 			http.Error(w, "wrong name or password", http.StatusUnauthorized)
+			return
+		case err != nil:
+			http.Error(w, "try again later", http.StatusServiceUnavailable)
 			return
 		}
 		token, err := tokens.Token(subject, jwt.MapClaims{"roles": []string{"reports"}}, 0)
@@ -73,9 +80,7 @@ func ExampleJWT_Token() {
 		_ = json.NewEncoder(w).Encode(map[string]any{"token": token, "expires_in": 3600})
 	})
 
-	for _, form := range []string{
-		"login=alice&password=guess", "login=alice&password=correct+horse",
-	} {
+	post := func(form string) {
 		req := httptest.NewRequest(http.MethodPost, "/login", strings.NewReader(form))
 		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		w := httptest.NewRecorder()
@@ -84,16 +89,28 @@ func ExampleJWT_Token() {
 
 		var answer struct{ Token string }
 		if json.Unmarshal(w.Body.Bytes(), &answer) != nil {
-			continue
+			return
 		}
 		verifier := &bearer.Verifier{Keys: &bearer.Key{Method: "HS256", Key: key}}
 		claims, err := verifier.Verify(req.Context(), answer.Token)
 		fmt.Println(claims["sub"], claims["roles"], err)
 	}
+	post("login=alice&password=guess")
+	post("login=alice&password=correct+horse")
+	users = outage{}
+	post("login=alice&password=correct+horse")
 	// Output:
 	// 401 no-store
 	// 200 no-store
 	// alice [reports] <nil>
+	// 503 no-store
+}
+
+// outage is a Checker whose database does not answer.
+type outage struct{}
+
+func (outage) Check(context.Context, portal.Credentials) (string, error) {
+	return "", errors.New("the database does not answer")
 }
 
 // A site for browsers: who is logged in stays so while the site is used, for a week at most.
@@ -163,6 +180,63 @@ func ExampleSession() {
 	// 303
 	// cookie __Host-session -1 true
 	// 200 hello stranger
+}
+
+// lenient makes a request with a wrong token anonymous, as pyramid_jwt does.
+type lenient struct{ *bearer.Verifier }
+
+func (l lenient) Authenticate(req *http.Request) (*auth.Identity, error) {
+	id, err := l.Verifier.Authenticate(req)
+	if errors.Is(err, bearer.ErrRefused) {
+		err = fmt.Errorf("%w: %w", auth.ErrNone, err)
+	}
+	return id, err
+}
+
+// A service whose clients rely on a wrong token in a header counting as none.
+func ExampleFromPyramid_wrongTokenIsAnonymous() {
+	session, err := bearer.FromPyramid(map[string]string{
+		"jwt.private_key": strings.Repeat("k", 64),
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	handler := auth.Optional(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if id, ok := auth.FromContext(req.Context()); ok {
+			fmt.Fprint(w, "hello "+id.Subject)
+			return
+		}
+		fmt.Fprint(w, "hello stranger")
+	}), lenient{session.Verifier})
+	token, err := session.JWT.Token("alice", nil, 0)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, sent := range []string{token, "wrong"} {
+		req := httptest.NewRequest(http.MethodGet, "/", nil)
+		req.Header.Set("Authorization", "JWT "+sent)
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, req)
+		fmt.Println(w.Code, w.Body)
+	}
+	// Output:
+	// 200 hello alice
+	// 200 hello stranger
+}
+
+// What a token says, for a look at it without its key. Nothing of it is proven.
+func Example_unverified() {
+	token := exampleToken(jwt.MapClaims{"sub": "ann", "aud": "mail"})
+	looked, _, err := jwt.NewParser().ParseUnverified(token, jwt.MapClaims{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	claims := looked.Claims.(jwt.MapClaims)
+	fmt.Println(looked.Header["alg"], claims["sub"], claims["aud"])
+	// Output: HS256 ann mail
 }
 
 // The settings that a service with pyramid_jwt had, read from its file.

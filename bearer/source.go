@@ -35,10 +35,10 @@ func (*staticToken) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "[red
 // over 30 s is no longer waited for, and none is made before it returns; see [creds.Cache] for the
 // rest.
 //
-// ts must bring a new token each time. What keeps a token and gives it again, as
-// oauth2.ReuseTokenSource does, and what the method TokenSource of the Configs of package oauth2
-// and the packages below it returns, cannot replace a token that was refused, which is then
-// [creds.ErrSame]. Instead of those, write [Tokens] with a Fetch of
+// ts must return a new token each time. So do not give it conf.TokenSource(ctx) of a Config of
+// package oauth2, nor anything else that is or holds an oauth2.ReuseTokenSource: these return the
+// same token until it ends. When a server refuses that token, it cannot be replaced, and the error
+// is [creds.ErrSame]. Write [Tokens] instead, with a Fetch of
 //
 //	conf.Token(ctx)                // clientcredentials.Config
 //	conf.TokenSource(ctx).Token()  // jwt.Config

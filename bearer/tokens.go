@@ -15,10 +15,11 @@ import (
 // them among all callers, renews them before they expire, and replaces them when they were refused,
 // with one call of Fetch for all.
 //
-// A token that Fetch gave counts as good until its Expiry, by the clock of this machine, but for
-// 5 s at least; if that is zero, from its ExpiresIn; if both are, until it is refused. A token
-// without a RefreshToken keeps that of the one before. An error of package oauth2 becomes an
-// [*Error], which repeats nothing of the answer.
+// A token that Fetch gave counts as good until its Expiry, by the clock of this machine, and for 5
+// s at least; if that is zero, for as long as its ExpiresIn says; if both are, until it is refused.
+// One whose Expiry has passed is not used: the error is [creds.ErrExpired], and the clocks of this
+// machine and the service are worth a look. A token without a RefreshToken keeps that of the one
+// before. An error of package oauth2 becomes an [*Error], which repeats nothing of the answer.
 //
 // With a Store, tokens outlive the process, and all processes that share the Store share one call:
 // it is made within an update of the record, by the one who finds there that nobody else has made
