@@ -1,11 +1,11 @@
-// Echo is a server that says again what it is told, once somebody has logged in: the example of
+// Echo is a server that repeats the lines that a user sends after logging in. It is the example of
 // Twisted Cred, over a plain socket.
 //
 //	go run ./examples/echo --auth memory:user:pass
 //	telnet 127.0.0.1 8000
 //
-// The first line is a name, a blank and a password. The server knows nothing of where passwords are
-// kept; whoever starts it says so by --auth.
+// The first line is a name, a space and a password. The server does not know where passwords are
+// kept: the option --auth says that.
 package main
 
 import (
@@ -26,19 +26,30 @@ import (
 	"github.com/countersign-go/countersign/portal"
 )
 
-const usage = `Echo lets people log in and repeats each line that they send.
+const usage = `Echo is a server that lets users log in and repeats each line that they send.
 
   echo --auth TYPE[:ARGUMENT] [flags]
 
 Flags:
-  --auth TYPE[:ARGUMENT]  who may log in; it may stand several times
+  --auth TYPE[:ARGUMENT]  which users can log in; give it more than once to add
+                          further users
   --help-auth             list the types of --auth
-  --help-auth-type TYPE   explain one of them
-  --host ADDRESS          where to listen (127.0.0.1)
-  --port NUMBER           the port to listen on, 0 for any (8000)
+  --help-auth-type TYPE   explain one type
+  --host ADDRESS          the address to listen on (127.0.0.1)
+  --port NUMBER           the port to listen on, 0 for any free port (8000)
 
-Passwords cross the connection in clear. So it listens on this machine alone,
-unless --host says otherwise: then put a proxy with TLS in front.
+The server sends no prompt. Connect to it, and send one line with the user name,
+a space and the password. After that, each line that you send comes back. With
+"echo --auth memory:demo:secret" in one terminal and "nc 127.0.0.1 8000" (or
+telnet) in another, where you type the lines that follow >:
+
+  > demo secret
+  Login successful, please proceed.
+  > Hello
+  Hello
+
+Passwords cross the connection in clear text. So the server listens on the
+loopback address by default. For other addresses put a TLS proxy in front.
 
 Exit status: 0 for success, 1 for failure, 2 for wrong usage.
 `
@@ -58,13 +69,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, types ...
 	}
 	fmt.Fprintf(stderr, "echo: %v\n", err)
 	if _, ok := errors.AsType[usageError](err); ok {
-		fmt.Fprintf(stderr, "\n%s", usage)
+		fmt.Fprintln(stderr, "See echo --help.")
 		return 2
 	}
 	return 1
 }
 
-// A usageError is the fault of who typed the command.
+// A usageError is a mistake on the command line.
 type usageError struct{ error }
 
 func command(ctx context.Context, args []string, stdout, stderr io.Writer,
@@ -86,7 +97,7 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer,
 	case err != nil:
 		return usageError{err}
 	case flags.NArg() > 0:
-		return usageError{errors.New("only flags are taken")}
+		return usageError{errors.New("there are arguments, and only flags are allowed")}
 	}
 	checkers, err := login.Checkers(stdout)
 	switch {
@@ -97,11 +108,12 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer,
 	case err != nil:
 		return usageError{err}
 	case len(checkers) == 0:
-		return usageError{errors.New("nobody may log in: say who by --auth; see --help-auth")}
+		return usageError{errors.New("no user can log in: name users with --auth; see --help-auth")}
 	}
 	for _, checker := range checkers {
 		if users, ok := checker.(portal.Memory); ok && len(users) == 0 {
-			return usageError{errors.New("--auth memory: nobody is in it: name users behind it")}
+			return usageError{errors.New(
+				"--auth memory has no users: write --auth memory:NAME:PASSWORD")}
 		}
 	}
 	address := net.JoinHostPort(*host, strconv.FormatUint(uint64(*port), 10))
@@ -121,7 +133,7 @@ func serve(ctx context.Context, address string, stdout io.Writer, s *server) err
 	fmt.Fprintf(stdout, "Echo listens on %s. Passwords cross the connection in clear.\n",
 		listener.Addr())
 	if at, ok := listener.Addr().(*net.TCPAddr); ok && !at.IP.IsLoopback() {
-		s.log.Warn("other machines can connect, and who is in between can read passwords")
+		s.log.Warn("other machines can connect, and the network in between can read passwords")
 	}
 	return s.serve(ctx, listener)
 }

@@ -139,7 +139,7 @@ func TestCannotDecide(t *testing.T) {
 	if err := os.Mkdir(path, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	talk(t, address, "> user pass", "Nobody can log in now, try again later.", "closed")
+	talk(t, address, "> user pass", "Logins are not possible now, try again later.", "closed")
 	if status, log := stop(); status != 0 || !strings.Contains(log, "not a regular file") ||
 		!strings.Contains(log, "no such file") {
 		t.Errorf("status %d, %s", status, log)
@@ -154,7 +154,7 @@ func TestGuesses_S12(t *testing.T) {
 		talk(t, address, "> user guess", denied, "closed")
 	}
 	talk(t, address, "> user pass",
-		"Goodbye: too many logins from there, try again later.", "closed")
+		"Goodbye: too many logins from your address, try again later.", "closed")
 }
 
 func TestLongLine(t *testing.T) {
@@ -204,8 +204,8 @@ func TestWrongUsage(t *testing.T) {
 		args   []string
 		text   string
 	}{
-		{"nobody", nil, "nobody may log in"},
-		{"nobody in memory", []string{"--auth", "memory"}, "name users behind it"},
+		{"nobody", nil, "no user can log in"},
+		{"nobody in memory", []string{"--auth", "memory"}, "NAME:PASSWORD"},
 		{"no such type", []string{"--auth", "ldap:canary-h0st"}, "not recognized"},
 		{"a type that does not fit", []string{"--auth", "anonymous"}, "not supported"},
 		{"no such type to explain", []string{"--help-auth-type", "nope"}, "not recognized"},
@@ -220,17 +220,20 @@ func TestWrongUsage(t *testing.T) {
 	} {
 		var stdout, stderr bytes.Buffer
 		status := run(t.Context(), tt.args, &stdout, &stderr)
-		line, rest, _ := strings.Cut(stderr.String(), "\n\n")
-		if status != 2 || stdout.Len() > 0 || rest != usage || !strings.HasPrefix(line, "echo: ") ||
-			!strings.Contains(line, tt.text) || strings.Contains(line, "canary-") {
-			t.Errorf("%s: status %d; want %q in the first line", tt.reason, status, tt.text)
+		line, rest, _ := strings.Cut(stderr.String(), "\n")
+		if status != 2 || stdout.Len() > 0 || rest != "See echo --help.\n" ||
+			!strings.HasPrefix(line, "echo: ") || !strings.Contains(line, tt.text) ||
+			strings.Contains(line, "canary-") {
+			t.Errorf("%s: status %d; want one line with %q and where to read more", tt.reason,
+				status, tt.text)
 		}
 	}
 }
 
 func TestHelp(t *testing.T) {
 	for _, tt := range []struct{ arg, text string }{
-		{"-h", usage}, {"--help", usage}, {"--help-auth", "\n  memory "},
+		{"-h", usage}, {"--help", usage}, {"--help", "\n  > demo secret\n"},
+		{"--help-auth", "\n  memory "},
 		{"--help-auth-type=file", "htpasswd"},
 	} {
 		var stdout, stderr bytes.Buffer

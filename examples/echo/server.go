@@ -149,7 +149,7 @@ func (s *server) login(ctx context.Context, c *client) (*portal.Session[echoer],
 		return nil, err
 	}
 	if _, ok := s.logins.Allow(network(c.conn.RemoteAddr())); !ok {
-		return nil, c.goodbye(errors.New("too many logins from there, try again later"))
+		return nil, c.goodbye(errors.New("too many logins from your address, try again later"))
 	}
 	user, password, _ := strings.Cut(line, " ")
 	session, err := s.portal.Login(ctx,
@@ -159,7 +159,7 @@ func (s *server) login(ctx context.Context, c *client) (*portal.Session[echoer],
 	case errors.Is(err, portal.ErrUnauthorized), errors.Is(err, portal.ErrDenied):
 		answer = "Login denied, goodbye."
 	case err != nil:
-		answer = "Nobody can log in now, try again later."
+		answer = "Logins are not possible now, try again later."
 	}
 	if writing := c.write(answer); writing != nil && err == nil {
 		session.Logout()
@@ -211,7 +211,7 @@ func (c *client) read(ctx context.Context, within time.Duration) (string, error)
 		return "", c.goodbye(errStopped)
 	}
 	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
-		err = c.goodbye(errors.New("nothing was said for too long"))
+		err = c.goodbye(errors.New("no line was sent for too long"))
 	}
 	return "", err
 }

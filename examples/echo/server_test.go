@@ -34,7 +34,7 @@ func connect(t *testing.T, r portal.Realm[echoer]) (net.Conn, *bufio.Reader) {
 }
 
 func TestTimes(t *testing.T) {
-	const silence = "Goodbye: nothing was said for too long.\r\n"
+	const silence = "Goodbye: no line was sent for too long.\r\n"
 	for _, tt := range []struct {
 		reason, say string
 		after       time.Duration
@@ -97,7 +97,7 @@ func TestDenied(t *testing.T) {
 		want string
 	}{
 		{portal.ErrDenied, denied},
-		{errors.New("down"), "Nobody can log in now, try again later."},
+		{errors.New("down"), "Logins are not possible now, try again later."},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			conn, lines := connect(t, portal.RealmFunc[echoer](

@@ -16,7 +16,7 @@ import (
 	"github.com/countersign-go/countersign/basic"
 )
 
-// list prints which keys a user has.
+// list prints the credentials that a user has.
 func (p *program) list(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("list", flag.ContinueOnError)
 	c, err := p.loggedIn(flags, args, 0)
@@ -29,7 +29,11 @@ func (p *program) list(ctx context.Context, args []string) error {
 	}
 	var keys []keyEntry
 	if err := json.Unmarshal(data, &keys); err != nil {
-		return errors.New("the answer is no list of keys: check the address")
+		return errors.New("the answer is not a list of credentials: check the address")
+	}
+	if len(keys) == 0 {
+		fmt.Fprintln(p.stdout, "no credentials")
+		return nil
 	}
 	table := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "ID\tCREATED\tEXPIRES")
@@ -40,7 +44,7 @@ func (p *program) list(ctx context.Context, args []string) error {
 	return table.Flush()
 }
 
-// revoke ends one key.
+// revoke ends one of a user's credentials.
 func (p *program) revoke(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("revoke", flag.ContinueOnError)
 	c, err := p.loggedIn(flags, args, 1)
@@ -65,7 +69,7 @@ func (p *program) loggedIn(flags *flag.FlagSet, args []string, before int) (*cli
 		return nil, err
 	}
 	if flags.NArg() < before || before > 0 && flags.Arg(0) == "" {
-		return nil, usageError("which key? luckynum list shows the ID of each")
+		return nil, usageError("the ID is missing: luckynum list shows the ID of each credential")
 	}
 	service, err := parseURL(cmp.Or(flags.Arg(before), defaultURL))
 	if err != nil {
@@ -90,7 +94,7 @@ func adviseLogin(err error) error {
 	case http.StatusUnauthorized:
 		return fmt.Errorf("%w: check user and password", e)
 	case http.StatusNotFound:
-		return fmt.Errorf("%w: there is no such key of yours, or the service has no --registry", e)
+		return fmt.Errorf("%w: you have no such credential, or the service has no --registry", e)
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
 		return fmt.Errorf("%w: try again later", e)
 	}

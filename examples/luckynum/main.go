@@ -26,60 +26,63 @@ const usage = `Luckynum tells each user a lucky number a day, to show signed req
   luckynum                     show it: a service, a client and their troubles
   luckynum serve [flags]       run the service
   luckynum get [flags] [URL]   ask a service, at http://127.0.0.1:8080 or at URL
-  luckynum list [flags] [URL]  list your keys, but not what is secret of them
+  luckynum list [flags] [URL]  list your credentials, without their keys
   luckynum revoke [flags] ID [URL]
-                               end one of them, at once
-  luckynum wls [flags]         run a login service for people, to try it
+                               end one of them at once
+  luckynum wls [flags]         run a login service, to try the pages for people
   luckynum help                show this text
 
+Credentials are an ID and a secret key. They sign requests, and they end.
+
 Flags of serve:
-  --address ADDRESS      where to listen (127.0.0.1:8080)
-  --users FILE           who may ask, a name:password on each line (without:
+  --address ADDRESS      the address to listen on (127.0.0.1:8080)
+  --users FILE           the users, a name:password on each line (without it:
                          the user demo, with the password in LUCKYNUM_PASSWORD)
-  --lifetime DURATION    how long a key is good for (5m, with --registry 24h),
-                         and a token (5m)
-  --registry             remember each key, so that users can list and revoke
-                         theirs
-  --store FOLDER         remember them in FOLDER (without: in memory)
-  --skew DURATION        how far the clock of the service is ahead, to try what
-                         happens (0s)
-  --public-url URL       where clients reach the service, if that is a proxy
-  --login WAY            how people log in with a browser: basic, which is its
-                         own dialog, or raven, which is a login service (basic)
-  --wls URL              where that login service is (http://127.0.0.1:8081)
-  --wls-key FILE         its public key, which it signs with
+  --lifetime DURATION    how long credentials last (5m, with --registry 24h),
+                         and tokens (5m)
+  --registry             remember all credentials, so that users can list and
+                         revoke theirs
+  --store FOLDER         remember them in FOLDER (without it: in memory)
+  --skew DURATION        how far the service's clock is ahead, to try a wrong
+                         clock (0s)
+  --public-url URL       the address that clients use, if that is a proxy's
+  --login WAY            how people log in with a browser: basic, by a dialog of
+                         the browser, or raven, by a login service (basic)
+  --wls URL              the address of that login service
+                         (http://127.0.0.1:8081)
+  --wls-key FILE         its public key, which checks its answers
 
 Flags of wls, a login service for tests:
-  --address ADDRESS      where to listen (127.0.0.1:8081)
-  --users FILE           as for serve
+  --address ADDRESS      the address to listen on (127.0.0.1:8081)
+  --users FILE           the users, as for serve
   --wls-key FILE         where to write its public key, a new one at each start
-                         (without: to standard output)
+                         (without it: to standard output)
 
 Flags of get, list and revoke:
-  --user NAME            who asks (demo)
-  --password-file FILE   where the password is, - for standard input (without:
-                         in LUCKYNUM_PASSWORD)
+  --user NAME            the user who asks (demo)
+  --password-file FILE   the file with the password, or - for standard input
+                         (without it: the password is in LUCKYNUM_PASSWORD)
 
 Flags of get alone:
-  --store FOLDER         keep the key, and how far the clock of the service is
-                         off, in FOLDER for the next run; '' keeps nothing
-                         (luckynum in the folder that you have for settings)
-  --credentials FILE     sign with the key in FILE, which takes no password and
-                         no store; if there is no such file, get a key first
-                         and write it
-  -n NUMBER              ask that many times (1)
-  --every DURATION       wait that long in between (0s)
+  --store FOLDER         keep the credentials and the offset of the service's
+                         clock in FOLDER for the next run; '' keeps nothing
+                         (luckynum in your folder for settings)
+  --credentials FILE     sign with the credentials in FILE, which needs no
+                         password and no store; if there is no such file, get
+                         credentials first and write it
+  -n NUMBER              how many times to ask (1)
+  --every DURATION       how long to wait in between (0s)
   --jwt                  log in for a token, and sign with that
-  --history              tell each step on standard error
-  --explain              if the service refuses, tell on standard error what was
-                         signed, to be compared with what the service reads
+  --history              print each step on standard error
+  --explain              if the service refuses, print the text that was signed
+                         on standard error, to compare it with the service's
 
-No flag takes a password, since everybody on a machine can read its command
-lines. Files with passwords or keys must be readable by their owner alone, as
+No flag takes a password, since every user of a machine can read its command
+lines. A file with passwords or keys must be readable by its owner alone, as
 after chmod 600.
 
-Services that were started with --registry have keys to list and revoke. An ID
-that begins with - goes after --.
+Only a service that was started with --registry can list and revoke credentials.
+Write -- before an ID that begins with -.
 
 To try the pages for people, set LUCKYNUM_PASSWORD, run these two commands, and
 log in as demo at http://127.0.0.1:8080:
@@ -127,13 +130,13 @@ func (p *program) run(ctx context.Context, args []string) int {
 	}
 	fmt.Fprintf(p.stderr, "luckynum: %v\n", err)
 	if _, ok := errors.AsType[usageError](err); ok {
-		fmt.Fprintf(p.stderr, "\n%s", usage)
+		fmt.Fprintln(p.stderr, "See luckynum help.")
 		return 2
 	}
 	return 1
 }
 
-// A usageError is the fault of who typed the command.
+// A usageError is a mistake on the command line.
 type usageError string
 
 func (e usageError) Error() string { return string(e) }

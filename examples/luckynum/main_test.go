@@ -66,10 +66,11 @@ func TestWrongUsage(t *testing.T) {
 	} {
 		m := machine{environ: tt.environ, config: t.TempDir()}
 		r := m.run(t, tt.args...)
-		line, rest, _ := strings.Cut(r.stderr, "\n\n")
-		if r.status != 2 || r.stdout != "" || rest != usage ||
+		line, rest, _ := strings.Cut(r.stderr, "\n")
+		if r.status != 2 || r.stdout != "" || rest != "See luckynum help.\n" ||
 			!strings.HasPrefix(line, "luckynum: ") || !strings.Contains(line, tt.text) {
-			t.Errorf("%s: status %d, %q, %q; want %q", tt.reason, r.status, r.stdout, line, tt.text)
+			t.Errorf("%s: status %d, %q, %q; want one line with %q and where to read more",
+				tt.reason, r.status, r.stdout, r.stderr, tt.text)
 		}
 	}
 }

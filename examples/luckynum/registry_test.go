@@ -37,7 +37,7 @@ func TestList(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &service{registry: new(provision.Registry)}
 		m := serving(t, s)
-		m.run(t, "list", at).prints(t, "no key yet", "ID  CREATED  EXPIRES\n")
+		m.run(t, "list", at).prints(t, "none yet", "no credentials\n")
 		m.run(t, append(append([]string{"get"}, asAnn(t)...), at)...).prints(t, "ann", helloAnn)
 		m.run(t, "get", at).prints(t, "demo", hello)
 
@@ -89,7 +89,7 @@ func TestRevoke(t *testing.T) {
 		m.run(t, "get", at).prints(t, "demo", hello)
 		old := only(t, s, "demo").ID
 		m.run(t, "revoke", "--", old, at).prints(t, "one's own", "Revoked "+old+".\n")
-		m.run(t, "revoke", "--", old, at).fails(t, "once more", "no such key of yours")
+		m.run(t, "revoke", "--", old, at).fails(t, "once more", "no such credential")
 
 		time.Sleep(10 * time.Second) // the key is not new any more
 		r := m.run(t, "get", "--history", at)
@@ -121,7 +121,7 @@ func TestRevokeOfOthers(t *testing.T) {
 		m.run(t, "get", at).prints(t, "demo", hello)
 		e := only(t, s, "ann")
 		theirs := m.run(t, "revoke", "--", e.ID, at)
-		theirs.fails(t, "of ann", "no such key of yours")
+		theirs.fails(t, "of ann", "no such credential")
 		if none := m.run(t, "revoke", "none", at); none != theirs {
 			t.Errorf("a key of others looks different: %v, %v", theirs, none)
 		}
@@ -148,7 +148,7 @@ func TestListAndRevokeFail(t *testing.T) {
 		{"list without registry", nil, []string{"list", at}, "--registry"},
 		{"revoke without registry", nil, []string{"revoke", "x", at}, "--registry"},
 		{"a path for an ID", new(provision.Registry), []string{"revoke", "../provision", at},
-			"no such key"},
+			"no such credential"},
 		{"a parent for an ID", new(provision.Registry), []string{"revoke", "..", at}, "405"},
 		{"nobody is there", nil, []string{"list", "http://127.0.0.1:2"}, "check the address"},
 		{"plain http", nil, []string{"revoke", "x", "http://lucky.example.com"}, "use https"},
@@ -175,7 +175,7 @@ func TestListOfSomethingElse(t *testing.T) {
 		_, _, _ = m.network.host(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = w.Write([]byte("<html>canary-0f1e2d"))
 		}))
-		m.run(t, "list", at).fails(t, "a web page", "no list of keys")
+		m.run(t, "list", at).fails(t, "a web page", "not a list of credentials")
 	})
 }
 
