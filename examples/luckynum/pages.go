@@ -54,20 +54,40 @@ type page struct {
 	Problem string // what is wrong, in a sentence
 }
 
-// A newKey is one that was just made.
+// A newKey is a credential that was just made.
 type newKey struct {
 	ID, Key string
 	Expires time.Time
-	Program string // that signs with it
-	Call    string // by which a program gets one by itself
+
+	File    template.URL // the credential as a file to save
+	Get     string       // the command that uses the file
+	Program string       // a program that uses the file
+	Source  template.URL // the program as a file to save
+	Call    string       // the command that gets another credential
 }
 
-func (k *newKey) explain(at *url.URL, user string, algorithm mac.Algorithm) error {
+// explain says what can be done with the credential at the service's address.
+func (k *newKey) explain(at *url.URL, user string, c *mac.Credentials) error {
+	file, err := provision.Marshal(c)
+	if err != nil {
+		return err
+	}
+	k.File = fileURL("application/json", string(file)+"\n")
+	k.Get = "luckynum get --credentials luckynum.json " + quoteShell(at.String())
+	if k.Program, err = writeProgram(at.String()); err != nil {
+		return err
+	}
+	k.Source = fileURL("text/x-go", k.Program)
 	k.Call = "curl --request POST --user " + quoteShell(user) + " " +
-		at.JoinPath("provision").String()
-	var err error
-	k.Program, err = writeProgram(at.String(), k.ID, k.Key, algorithm)
-	return err
+		quoteShell(at.JoinPath("provision").String())
+	return nil
+}
+
+// fileURL returns a URL that holds a file, so that a browser can save it without another request:
+// the service shows a key once.
+func fileURL(kind, text string) template.URL {
+	//nolint:gosec // PathEscape leaves nothing that could end the attribute or the URL
+	return template.URL("data:" + kind + ";charset=utf-8," + url.PathEscape(text))
 }
 
 func quoteShell(text string) string {
@@ -162,7 +182,7 @@ var problemTitles = map[int]string{
 	http.StatusUnauthorized:       "You are not logged in",
 	http.StatusForbidden:          "You may not do this",
 	http.StatusNotFound:           "There is no such page",
-	http.StatusMethodNotAllowed:   "This page cannot be used like that",
+	http.StatusMethodNotAllowed:   "This page does not accept that request",
 	http.StatusGone:               "The key is not shown again",
 	http.StatusTooManyRequests:    "Please wait a moment",
 	http.StatusServiceUnavailable: "Please try again later",

@@ -76,7 +76,7 @@ func (s *service) revokeKey(w http.ResponseWriter, req *http.Request) {
 	err := s.revoke(req, id.Subject, req.PathValue("id"))
 	switch {
 	case errors.Is(err, mac.ErrUnknownID):
-		http.Error(w, "you have no such key", http.StatusNotFound)
+		http.Error(w, "you have no such credential", http.StatusNotFound)
 	case err != nil:
 		s.failed(w, req, err)
 	default:

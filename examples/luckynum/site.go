@@ -94,13 +94,15 @@ func (s *website) showNumber(w http.ResponseWriter, req *http.Request, id *auth.
 func (s *website) createKey(w http.ResponseWriter, req *http.Request) {
 	id, _ := auth.FromContext(req.Context())
 	if wait, ok := s.perSubject.Allow(id.Subject); !ok {
-		postpone(w, http.StatusTooManyRequests, "too many at once: wait a moment", wait)
+		postpone(w, http.StatusTooManyRequests, "you create credentials too fast: wait a moment",
+			wait)
 		return
 	}
 	c, err := s.issue(req.Context(), id)
 	switch {
 	case errors.Is(err, provision.ErrQuota):
-		postpone(w, http.StatusTooManyRequests, "you have too many: revoke some", retryAfter(err))
+		postpone(w, http.StatusTooManyRequests, "you have too many credentials: revoke some",
+			retryAfter(err))
 	case err != nil:
 		s.failed(w, req, err)
 	default:
@@ -121,18 +123,21 @@ func (s *website) showKey(w http.ResponseWriter, req *http.Request) {
 		s.failed(w, req, err)
 		return
 	case err != nil, found.Identity.Subject != id.Subject:
-		http.Error(w, "you have no such key", http.StatusNotFound)
+		http.Error(w, "you have no such credential", http.StatusNotFound)
 		return
 	case req.Method == http.MethodHead: // nobody sees what it would be answered with
 		return
 	case !s.unseen.take(key, time.Now()):
-		http.Error(w, "a key is shown once, and this one was: if it is lost, "+
-			"revoke it and create another", http.StatusGone)
+		http.Error(w, "a key is shown once, and this one has been shown: if you have lost it, "+
+			"revoke the credential and create another", http.StatusGone)
 		return
 	}
 	p := s.pageOf(req, "Your new credential")
 	p.Key = &newKey{ID: key, Key: string(found.Secret), Expires: found.Identity.Expires}
-	if err := p.Key.explain(s.address(), id.Subject, found.Algorithm); err != nil {
+	err = p.Key.explain(s.address(), id.Subject, &mac.Credentials{
+		ID: key, Key: found.Secret, Algorithm: found.Algorithm, Expires: found.Identity.Expires,
+	})
+	if err != nil {
 		s.failed(w, req, err)
 		return
 	}
@@ -146,7 +151,7 @@ func (s *website) revokeMine(w http.ResponseWriter, req *http.Request) {
 	err := s.revoke(req, id.Subject, key)
 	switch {
 	case errors.Is(err, mac.ErrUnknownID):
-		http.Error(w, "you have no such key, or not any more", http.StatusNotFound)
+		http.Error(w, "you have no such credential, or it has been revoked", http.StatusNotFound)
 	case err != nil:
 		s.failed(w, req, err)
 	default:

@@ -129,14 +129,32 @@ var (
 	shownKey = regexp.MustCompile(`<code id="key">([^<]+)</code>`)
 )
 
+// savedFile is what a browser saves by the link with an id.
+func savedFile(t *testing.T, page, id string) []byte {
+	t.Helper()
+	link := regexp.MustCompile(
+		`id="` + id + `" href="data:[a-z/-]+;charset=utf-8,([^"]+)" download="`)
+	found := link.FindStringSubmatch(page)
+	if found == nil {
+		t.Fatalf("there is no file to save as %s", id)
+	}
+	text, err := url.PathUnescape(html.UnescapeString(found[1]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return []byte(text)
+}
+
 // story makes a credential, has a program use it, revokes it, and has the program told.
 func (v *visitor) story(n *network) {
 	v.t.Helper()
 	resp, text := v.open(at+"/", nil)
-	v.has(resp, text, 200, "Hello demo!", `id="number">83<`, "You have none.")
+	v.has(resp, text, 200, "Hello demo!", `id="number">83<`, "You have no credentials.")
 	resp, text = v.open(at+"/keys", url.Values{})
-	v.has(resp, text, 200, "Your new credential", "The key is shown this once.",
-		"curl --request POST --user &#39;demo&#39; "+at+"/provision", "countersign.NewClient")
+	v.has(resp, text, 200, "Your new credential", "This page shows the key once.",
+		"curl --request POST --user &#39;demo&#39; &#39;"+at+"/provision&#39;",
+		"countersign.NewClient")
+	page := text
 	id, key := shownID.FindStringSubmatch(text), shownKey.FindStringSubmatch(text)
 	if id == nil || key == nil {
 		v.t.Fatal("there is no key to be seen")
@@ -146,11 +164,18 @@ func (v *visitor) story(n *network) {
 	if strings.Contains(text, key[1]) {
 		v.t.Error("the key is shown again")
 	}
+	saved, err := provision.Unmarshal(savedFile(v.t, page, "file"))
+	if err != nil || saved.ID != html.UnescapeString(id[1]) ||
+		string(saved.Key) != html.UnescapeString(key[1]) || saved.Expires.IsZero() {
+		v.t.Fatalf("the file to save is not the credential of the page: %v, %v", saved, err)
+	}
+	source := string(savedFile(v.t, page, "source"))
+	if strings.Contains(source, string(saved.Key)) || strings.Contains(source, saved.ID) ||
+		!strings.Contains(page, html.EscapeString("client.Get(")) {
+		v.t.Error("the program has the credential in its source")
+	}
 	program := countersign.NewClient(countersign.Config{
-		Signer: &mac.Signer{Source: &mac.Credentials{
-			ID: html.UnescapeString(id[1]), Key: creds.Secret(html.UnescapeString(key[1])),
-		}},
-		Base: n,
+		Signer: &mac.Signer{Source: saved}, Base: n,
 	})
 	ask := func() (int, string) {
 		resp, err := program.Get(at + "/")
@@ -172,7 +197,7 @@ func (v *visitor) story(n *network) {
 		v.t.Errorf("the program is told %d after that", status)
 	}
 	resp, text = v.open(at+"/keys/"+url.PathEscape(id[1])+"/revoke", url.Values{})
-	v.has(resp, text, 404, "You have no such key")
+	v.has(resp, text, 404, "You have no such credential")
 }
 
 func TestSiteByDialog(t *testing.T) {
@@ -190,7 +215,7 @@ func TestSiteByDialog(t *testing.T) {
 		}
 		v.user, v.password = "demo", demoPassword
 		resp, text = v.open(at+"/login", nil)
-		v.has(resp, text, 200, "Hello demo!", "There is no other way to log out")
+		v.has(resp, text, 200, "Hello demo!", "close all windows")
 		v.story(n)
 	})
 }
@@ -273,9 +298,9 @@ func TestSiteKeepsUsersApart(t *testing.T) {
 		mine := at + resp.Header.Get("Location")
 		v.user, v.password = "ann", annPassword
 		resp, text := v.open(mine, nil)
-		v.has(resp, text, 404, "You have no such key")
+		v.has(resp, text, 404, "You have no such credential")
 		resp, text = v.open(mine+"/revoke", url.Values{})
-		v.has(resp, text, 404, "You have no such key")
+		v.has(resp, text, 404, "You have no such credential")
 		v.user, v.password = "demo", demoPassword
 		resp, text = v.open(mine, nil)
 		v.has(resp, text, 200, "Your new credential")
