@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"net/url"
 	"os"
 	"time"
 
@@ -71,12 +72,19 @@ func (l *loginFlags) login(flags *flag.FlagSet, logger *slog.Logger) (*raven.Log
 	}, nil
 }
 
-// checkLogin completes the login by a login service, once the address is known.
+// checkLogin completes the login by a login service, once the address is known. The service's
+// logout page is told of it, too, so that it has a link that leads back here.
 func (s *service) checkLogin() error {
 	if s.login == nil {
 		return nil
 	}
 	s.login.BaseURL = s.address().String()
+	out, err := url.Parse(s.login.Service.LogoutURL)
+	if err != nil {
+		return err
+	}
+	out.RawQuery = url.Values{"url": {s.login.BaseURL}}.Encode()
+	s.login.Service.LogoutURL = out.String()
 	if err := s.login.Check(); err != nil {
 		return fmt.Errorf("%w: check --wls, --address and --public-url", err)
 	}

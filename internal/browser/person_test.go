@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/accessibility"
+	"github.com/chromedp/cdproto/browser"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
@@ -119,6 +120,31 @@ func (p *person) tabTo(role, name string, held ...chromedp.Modifier) {
 		}
 	}
 	p.t.Fatalf("Tab does not reach %q on the page %q; it stops at %q", want, p.title(), met)
+}
+
+// save presses Enter on a link to a file, and returns the file that the browser saves.
+func (p *person) save(name string) []byte {
+	p.t.Helper()
+	folder := p.t.TempDir()
+	allow := func(ctx context.Context, _ *chromedp.Target) (chromedp.Void, error) {
+		_, err := chromedp.CallBrowser(ctx, browser.SetDownloadBehavior,
+			browser.SetDownloadBehaviorParams{
+				Behavior: browser.SetDownloadBehaviorBehaviorAllow, DownloadPath: folder,
+			})
+		return chromedp.Void{}, err
+	}
+	try(p, "allowing downloads", allow)
+	p.press(kb.Enter)
+	end := time.Now().Add(patience)
+	for time.Now().Before(end) {
+		// The name appears when the file is whole.
+		if text, err := os.ReadFile(filepath.Join(folder, name)); err == nil && len(text) > 0 {
+			return text
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	p.t.Fatalf("no file %s was saved", name)
+	return nil
 }
 
 // focused is the role and the name of what has the focus, as a screen reader says them.

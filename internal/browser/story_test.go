@@ -15,8 +15,8 @@ import (
 	"github.com/chromedp/chromedp/kb"
 
 	"github.com/countersign-go/countersign"
-	"github.com/countersign-go/countersign/creds"
 	"github.com/countersign-go/countersign/mac"
+	"github.com/countersign-go/countersign/provision"
 	"github.com/countersign-go/countersign/transport"
 )
 
@@ -110,14 +110,20 @@ func story(t *testing.T, p *person, site string) {
 
 	p.tabTo("button", "Create a credential")
 	p.enter(" ")
-	p.sees("The key is shown this once.")
+	p.sees("This page shows the key once.")
 	p.inspect("key")
 	id := ask[string](p, `document.getElementById("id").innerText`)
-	client := countersign.NewClient(countersign.Config{Signer: &mac.Signer{
-		Source: &mac.Credentials{
-			ID: id, Key: creds.Secret(ask[string](p, `document.getElementById("key").innerText`)),
-		},
-	}})
+	p.tabTo("link", "Save as luckynum.json")
+	saved, err := provision.Unmarshal(p.save("luckynum.json"))
+	if err != nil || saved.ID != id ||
+		string(saved.Key) != ask[string](p, `document.getElementById("key").innerText`) {
+		t.Fatalf("the file holds %v, %v", saved, err)
+	}
+	p.tabTo("link", "Save as main.go")
+	if source := string(p.save("main.go")); !strings.HasPrefix(source, "// Number prints") {
+		t.Errorf("the program begins with %.40q", source)
+	}
+	client := countersign.NewClient(countersign.Config{Signer: &mac.Signer{Source: saved}})
 	if status, text, _ := get(t, client, site); status != 200 || !strings.Contains(text, number) {
 		t.Errorf("the program is told %d, %q, and the person %q", status, text, number)
 	}
@@ -136,7 +142,15 @@ func story(t *testing.T, p *person, site string) {
 
 	p.tabTo("button", "Log out")
 	p.enter(kb.Enter)
+	p.sees("Log out here, too?")
 	p.inspect("out")
+	p.tabTo("button", "Log out here")
+	p.enter(kb.Enter)
+	p.sees("You have logged out")
+	p.inspect("out-there")
+	p.tabTo("link", "Back to "+strings.TrimPrefix(site, "http://"))
+	p.enter(kb.Enter)
+	p.sees("Log in to see yours.")
 	if status := p.open(site + "/"); status != http.StatusUnauthorized {
 		t.Errorf("status %d after the logout", status)
 	}
