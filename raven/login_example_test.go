@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"html"
 	"io"
 	"net/http"
+	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
 	"strings"
@@ -28,8 +30,16 @@ func declining(sunday bool) *wls.Server {
 	}}
 }
 
-// visit opens a page of a site in a browser, which goes wherever it is sent, and prints it.
+// visit opens a page of a site in a browser, which follows all redirects, and prints it.
 func visit(login *raven.Login, service *wls.Server, page http.Handler) {
+	send(http.MethodGet, "", login, service, login.Require(page))
+}
+
+// send has a browser send a request to a site, follows all redirects, and prints where they end. It
+// fills in the Service and the BaseURL of the login.
+func send(
+	method, form string, login *raven.Login, service *wls.Server, handler http.Handler,
+) {
 	logins := httptest.NewServer(service)
 	defer logins.Close()
 	site := httptest.NewUnstartedServer(nil)
@@ -40,13 +50,19 @@ func visit(login *raven.Login, service *wls.Server, page http.Handler) {
 		return
 	}
 	login.BaseURL = "http://" + site.Listener.Addr().String()
-	site.Config.Handler = login.Require(page)
+	site.Config.Handler = handler
 	site.Start()
 
-	browser := &http.Client{Jar: new(oneJar)}
-	req := httptest.NewRequest(http.MethodGet, login.BaseURL+"/page?a=1", nil)
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	browser := &http.Client{Jar: jar}
+	req := httptest.NewRequest(method, login.BaseURL+"/page?a=1", strings.NewReader(form))
 	req.RequestURI = ""
 	req.Header.Set("Accept", "text/html")
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	resp, err := browser.Do(req)
 	if err != nil {
 		fmt.Println(err)
@@ -61,12 +77,6 @@ func visit(login *raven.Login, service *wls.Server, page http.Handler) {
 	fmt.Println(resp.Status, resp.Request.URL.RequestURI())
 	fmt.Println(string(body))
 }
-
-// A oneJar keeps the last cookie, for whichever site.
-type oneJar struct{ cookies []*http.Cookie }
-
-func (j *oneJar) Cookies(*url.URL) []*http.Cookie             { return j.cookies }
-func (j *oneJar) SetCookies(_ *url.URL, these []*http.Cookie) { j.cookies = these }
 
 // A browser is sent to the service, logs in there, and comes back to the page that it asked for.
 func ExampleLogin() {
@@ -98,6 +108,42 @@ func ExampleStatusError() {
 	// Output:
 	// 401 Unauthorized /page?a=1
 	// The login service declined to log you in this time. They say: closed on Sundays
+}
+
+// A user sends a form after their login has ended. The browser keeps the text in a cookie on its way
+// to the service and back, and the page offers it again. The site stores nothing for a client that
+// has not logged in, and nothing is done before the user presses the button once more.
+func ExampleLogin_keepForm() {
+	login := &raven.Login{} // send fills in the Service and the BaseURL
+	keep := func(w http.ResponseWriter, req *http.Request) {
+		req.Body = http.MaxBytesReader(w, req.Body, 8<<10)
+		if text := req.PostFormValue("text"); text != "" && len(text) < 1000 {
+			http.SetCookie(w, &http.Cookie{ // with Secure, unless the site is http
+				Name: "draft", Value: url.QueryEscape(text), Path: "/", MaxAge: 3600,
+				HttpOnly: true, SameSite: http.SameSiteLaxMode,
+			})
+		}
+		login.ServeHTTP(w, req)
+	}
+	page := func(w http.ResponseWriter, req *http.Request) {
+		s, _ := raven.FromContext(req.Context())
+		draft, err := req.Cookie("draft")
+		if err != nil || !s.BodyLost {
+			return
+		}
+		if text, err := url.QueryUnescape(draft.Value); err == nil {
+			fmt.Fprintf(w, "Not sent yet: <textarea>%s</textarea>", html.EscapeString(text))
+		}
+	}
+	guard := &auth.Guard{Stack: auth.Stack{login}, Denied: http.HandlerFunc(keep)}
+	// No other site can have the browser keep a text.
+	sameSite := http.NewCrossOriginProtection()
+	site := sameSite.Handler(login.Answers(guard.Handler(http.HandlerFunc(page))))
+
+	send(http.MethodPost, "text=Fish+%26+chips", login, declining(false), site)
+	// Output:
+	// 200 OK /page?a=1
+	// Not sent yet: <textarea>Fish &amp; chips</textarea>
 }
 
 // A page tells how long its user may stay.

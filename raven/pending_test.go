@@ -2,6 +2,9 @@ package raven_test
 
 import (
 	"bytes"
+	"encoding/gob"
+	"encoding/json"
+	"encoding/xml"
 	"errors"
 	"fmt"
 	"net/http"
@@ -204,6 +207,15 @@ func TestKeysNotPrinted(t *testing.T) {
 					t.Errorf("%s of %T shows a key", verb, value)
 				}
 			}
+		}
+	}
+	var text strings.Builder
+	for name, encode := range map[string]func(any) error{
+		"JSON": json.NewEncoder(&text).Encode, "XML": xml.NewEncoder(&text).Encode,
+		"gob": gob.NewEncoder(&text).Encode,
+	} {
+		if err := encode(l); err == nil || strings.Contains(text.String(), "canary") {
+			t.Errorf("%s has a form", name)
 		}
 	}
 }
