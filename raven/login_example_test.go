@@ -110,9 +110,9 @@ func ExampleStatusError() {
 	// The login service declined to log you in this time. They say: closed on Sundays
 }
 
-// A user sends a form after their login has ended. The browser keeps the text in a cookie on its way
-// to the service and back, and the page offers it again. The site stores nothing for a client that
-// has not logged in, and nothing is done before the user presses the button once more.
+// A user sends a form after their login has ended. The browser keeps the text in a cookie on its
+// way to the service and back, and the page offers it again. The site stores nothing for a client
+// that has not logged in, and nothing is done before the user presses the button once more.
 func ExampleLogin_keepForm() {
 	login := &raven.Login{} // send fills in the Service and the BaseURL
 	keep := func(w http.ResponseWriter, req *http.Request) {

@@ -45,8 +45,8 @@ telnet) in another, where you type the lines that follow >:
 
   > demo secret
   Login successful, please proceed.
-  > Hello
-  Hello
+  > Hello, echo
+  Hello, echo
 
 Passwords cross the connection in clear text. So the server listens on the
 loopback address by default. For other addresses put a TLS proxy in front.

@@ -123,7 +123,7 @@ func TestServeAndGet(t *testing.T) {
 		}
 		return ""
 	}
-	home, err := os.MkdirTemp("", "luckynum")
+	home, err := os.MkdirTemp("", "luckynum") //nolint:usetesting // removed with patience
 	if err != nil {
 		t.Fatal(err)
 	}
