@@ -64,7 +64,7 @@ func newFile(path string) (Checker, error) {
 	f := &File{Path: path}
 	err := f.Load()
 	if errors.Is(err, errClear) {
-		err = fmt.Errorf("%w\nfor passwords in clear, write --auth memory:@%s", err, path)
+		err = fmt.Errorf("%w; for passwords in clear, write --auth memory:@%s", err, path)
 	}
 	return f, err
 }
