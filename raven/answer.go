@@ -337,7 +337,7 @@ func (l *Login) redirect(w http.ResponseWriter, req *http.Request, v *visit, set
 		return
 	}
 	p := v.pending
-	if p.Token == "" {
+	if p.Token == "" || p.Token == v.Spent { // a page that came late has brought it back
 		p.Token = rand.Text()
 	}
 	here := target(req)

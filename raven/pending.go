@@ -146,10 +146,10 @@ func (l *Login) isSigned(payload string, signature []byte) bool {
 	return false
 }
 
-// signPending signs for one site and one cookie of it: others may have the same key.
+// signPending signs for one cookie. Logins with the same Sessions have the same cookie.
 func (l *Login) signPending(key []byte, payload string) []byte {
 	sum := hmac.New(sha256.New, key)
-	for _, part := range []string{"raven pending login", l.set.base, l.pendingName(), payload} {
+	for _, part := range []string{"raven pending login", l.pendingName(), payload} {
 		io.WriteString(sum, part+"\n") //nolint:errcheck,gosec // a hash takes all
 	}
 	return sum.Sum(nil)
