@@ -113,6 +113,9 @@ func (p *program) wls(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	if err := service.Check(); err != nil {
+		return err
+	}
 	if err := p.writeKey(*keyFile, &service.Key.PublicKey); err != nil {
 		return err
 	}
