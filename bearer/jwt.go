@@ -128,10 +128,15 @@ func (j *JWT) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "{Method:%q KeyID:%q}", j.Method, j.KeyID)
 }
 
-// MarshalJSON returns an error, since a key in clear has no business in a log or a dump.
-func (j *JWT) MarshalJSON() ([]byte, error) {
-	return nil, errors.New("bearer: a JWT is not marshalled: it holds a key")
-}
+// MarshalText returns an error: the Key is a secret. It implements [encoding.TextMarshaler], which
+// encoding/json and encoding/xml ask for.
+func (j *JWT) MarshalText() ([]byte, error) { return nil, errJWTMarshalled }
+
+// MarshalBinary returns an error. It implements [encoding.BinaryMarshaler], which encoding/gob asks
+// for.
+func (j *JWT) MarshalBinary() ([]byte, error) { return nil, errJWTMarshalled }
+
+var errJWTMarshalled = errors.New("bearer: a JWT is not marshalled: it holds a key")
 
 // ready returns what makes the tokens of j.
 func (j *JWT) ready() (*press, error) {

@@ -82,10 +82,15 @@ func (k *Key) VerificationKey(context.Context, string) (*Key, error) { return k,
 // Format writes the Method and not the Key of a *Key, whatever the verb.
 func (k *Key) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "{Method:%q}", k.Method) }
 
-// MarshalJSON returns an error, since a key in clear has no business in a log or a dump.
-func (k *Key) MarshalJSON() ([]byte, error) {
-	return nil, errors.New("bearer: a Key is not marshalled: it may be a secret")
-}
+// MarshalText returns an error: the key may be a secret. It implements [encoding.TextMarshaler],
+// which encoding/json and encoding/xml ask for.
+func (k *Key) MarshalText() ([]byte, error) { return nil, errKeyMarshalled }
+
+// MarshalBinary returns an error. It implements [encoding.BinaryMarshaler], which encoding/gob asks
+// for.
+func (k *Key) MarshalBinary() ([]byte, error) { return nil, errKeyMarshalled }
+
+var errKeyMarshalled = errors.New("bearer: a Key is not marshalled: it may be a secret")
 
 // prepared returns what signs and verifies. It is made ready once.
 func (k *Key) prepared() (*signingKey, error) {
