@@ -1,6 +1,7 @@
 package countersign
 
 import (
+	"fmt"
 	"log/slog"
 	"net/http"
 
@@ -55,6 +56,13 @@ type Config struct {
 
 // A ConfigError says which field of a [Config] makes it unusable, and why.
 type ConfigError = transport.ConfigError
+
+// Format writes the settings and the types of the parts, under every verb. The parts may hold
+// secrets.
+func (c Config) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "{Signer:%T Base:%T Origins:%q Retries:%d}",
+		c.Signer, c.Base, c.Origins, c.Retries)
+}
 
 // NewClient returns a client whose requests are signed.
 func NewClient(c Config) *http.Client { return Wrap(nil, c) }

@@ -83,6 +83,11 @@ type recorded struct {
 	Base64     []byte      `json:"base64,omitempty"` // a body that is no text
 }
 
+// Format writes the File and the type of the Base, under every verb. The Base may hold secrets.
+func (r *Recorder) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "{File:%q Base:%T}", r.File, r.Base)
+}
+
 // RoundTrip records req and its answer, or gives the answer of the File. Errors are [ErrSecret] and
 // [ErrNotRecorded], wrapped, and those of the Base, of the file and of the bodies.
 func (r *Recorder) RoundTrip(req *http.Request) (*http.Response, error) {

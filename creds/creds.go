@@ -2,7 +2,10 @@
 // those that end.
 package creds
 
-import "context"
+import (
+	"context"
+	"fmt"
+)
 
 // A Source gives the credentials to sign the next request with. It may block, as long as ctx
 // allows, and is asked for every request, so it should keep what it has. Implementations are safe
@@ -81,6 +84,9 @@ func Refresh[C any](
 
 // Static is a [Source] that always gives the same value.
 type Static[C any] struct{ Value C }
+
+// Format writes the Value as the verb %v does, under every verb. So a [Secret] in it is redacted.
+func (s Static[C]) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "{Value:%v}", s.Value) }
 
 // Credentials returns s.Value, and never an error.
 func (s Static[C]) Credentials(context.Context) (C, error) { return s.Value, nil }

@@ -2,6 +2,7 @@ package mac
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -36,6 +37,9 @@ type Tripwire struct {
 	// and nothing is sent.
 	Changed func(*http.Request, error)
 }
+
+// Format writes the type of the Base, under every verb. The fields may hold secrets.
+func (t *Tripwire) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "{Base:%T}", t.Base) }
 
 // RoundTrip compares req with its MAC, and sends it. If a digest of the body was signed, up to
 // 1 MiB of it is read before.

@@ -15,6 +15,16 @@ import (
 // unsigned. It must not be changed once it is in use.
 type ByOrigin map[string]Signer
 
+// Format writes the origins and the types of their Signers, under every verb. The Signers may hold
+// secrets.
+func (m ByOrigin) Format(f fmt.State, _ rune) {
+	types := make(map[string]string, len(m))
+	for text, signer := range m {
+		types[text] = fmt.Sprintf("%T", signer)
+	}
+	fmt.Fprint(f, types)
+}
+
 // check finds what would send unsigned without a word.
 func (m ByOrigin) check() error {
 	if len(m) == 0 {

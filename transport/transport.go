@@ -89,6 +89,12 @@ type settings struct {
 	err       error
 }
 
+// Format writes the settings and the types of the parts, under every verb. The parts may hold
+// secrets.
+func (t *Transport) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "{Signer:%T Base:%T Origins:%q}", t.Signer, t.Base, t.Origins)
+}
+
 // RoundTrip signs req and sends it. The answer of the server is never turned into an error,
 // whatever its status; [History] tells what was tried for it. Errors are those of the Base, of the
 // Signer when it has no credentials at all, of an [Observer] that does not believe the answer, and
