@@ -53,6 +53,23 @@ func (s Stack) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "[%s]", strings.Join(types, " "))
 }
 
+// Check returns what is wrong with the members: that there are none or that one is nil, and the
+// errors of those that have a method Check() error. A program calls it when it starts.
+func (s Stack) Check() error {
+	if len(s) == 0 {
+		return errors.New("auth: the Stack is empty, so no request is let in")
+	}
+	var faults []error
+	for i, a := range s {
+		if a == nil {
+			faults = append(faults, fmt.Errorf("auth: member %d of %d is nil", i+1, len(s)))
+		} else if checks, ok := a.(interface{ Check() error }); ok {
+			faults = append(faults, checks.Check())
+		}
+	}
+	return errors.Join(faults...)
+}
+
 // Authenticate returns what the members agree on, or why they do not. A member that accepts a
 // request and names nobody has a bug, which is reported as [ErrUnavailable].
 func (s Stack) Authenticate(req *http.Request) (*Identity, error) {

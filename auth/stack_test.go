@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -264,6 +265,36 @@ func TestOrderOfStack_S5(t *testing.T) {
 				(one == other || one == "none" || other == "none"); good != (a.Code == 200) {
 				t.Errorf("%s and %s: %d", one, other, a.Code)
 			}
+		}
+	}
+}
+
+// A checked member knows when it can let no request in.
+type checked struct {
+	*member
+	err error
+}
+
+func (c checked) Check() error { return c.err }
+
+func TestStackCheck(t *testing.T) {
+	good := accepts("ann")
+	for _, tt := range []struct {
+		reason string
+		stack  auth.Stack
+		want   string // "": no error
+	}{
+		{"members without a check", auth.Stack{good, good}, ""},
+		{"one that is in order", auth.Stack{checked{good, nil}}, ""},
+		{"none", nil, "is empty"},
+		{"a nil one", auth.Stack{good, nil}, "member 2 of 2 is nil"},
+		{"one that is not in order", auth.Stack{good, checked{good, errWrong}}, errWrong.Error()},
+		{"in another Stack", auth.Stack{auth.Stack{checked{good, errWrong}}}, errWrong.Error()},
+	} {
+		err := tt.stack.Check()
+		if (err == nil) != (tt.want == "") ||
+			err != nil && !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: %v, want %q", tt.reason, err, tt.want)
 		}
 	}
 }

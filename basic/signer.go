@@ -31,23 +31,38 @@ func (s Signer) Format(f fmt.State, _ rune) {
 // Sign sets the Authorization field of req. It fails if the user name or the password can't be
 // sent.
 func (s Signer) Sign(req *http.Request, _ time.Time) error {
-	if s.User == "" && len(s.Password) == 0 {
-		return errors.New("basic: neither user nor password is set: fill in the Signer")
-	}
-	token, err := encode(s.User, string(s.Password))
+	field, err := s.field()
 	if err != nil {
-		return fmt.Errorf("basic: cannot sign: %w", err)
-	}
-	if len(scheme)+1+len(token) > maxField {
-		return fmt.Errorf("basic: cannot sign: a header field over %d bytes", maxField)
+		return err
 	}
 	for key := range req.Header {
 		if strings.EqualFold(key, "Authorization") { // also "authorization", which Set would leave
 			delete(req.Header, key)
 		}
 	}
-	req.Header.Set("Authorization", scheme+" "+token)
+	req.Header.Set("Authorization", field)
 	return nil
+}
+
+// Check returns the error that Sign would return, so that a program can fail when it starts.
+func (s Signer) Check() error {
+	_, err := s.field()
+	return err
+}
+
+// field returns the value of the Authorization field.
+func (s Signer) field() (string, error) {
+	if s.User == "" && len(s.Password) == 0 {
+		return "", errors.New("basic: neither user nor password is set: fill in the Signer")
+	}
+	token, err := encode(s.User, string(s.Password))
+	if err != nil {
+		return "", fmt.Errorf("basic: cannot sign: %w", err)
+	}
+	if len(scheme)+1+len(token) > maxField {
+		return "", fmt.Errorf("basic: cannot sign: a header field over %d bytes", maxField)
+	}
+	return scheme + " " + token, nil
 }
 
 // Account returns User: whose credentials are had by requests that s signs. A provision.Client

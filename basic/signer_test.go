@@ -1,6 +1,7 @@
 package basic_test
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -42,7 +43,7 @@ func TestSign(t *testing.T) {
 	} {
 		req := newRequest(t)
 		s := basic.Signer{User: tt.user, Password: creds.Secret(tt.password)}
-		if err := s.Sign(req, time.Now()); err != nil {
+		if err := errors.Join(s.Check(), s.Sign(req, time.Now())); err != nil {
 			t.Errorf("%s: %v", tt.reason, err)
 			continue
 		}
@@ -66,7 +67,10 @@ func TestSignRefuses_C19(t *testing.T) {
 		{"nothing at all: a setting was forgotten", "", "", "neither user nor password"},
 		{"a colon in the name ends it", "a:b", "hunter2", "a colon in the user name"},
 		{"a newline in the name", "a\nb", "hunter2", "a control character"},
-		{"a newline in the password, read from a file", "ann", "hunter2\n", "a control character"},
+		{"a password read from a file", "ann", "hunter2\n", "ends in a line feed: trim it"},
+		{"by an editor of Windows", "ann", "hunter2\r\n", "ends in a line feed: trim it"},
+		{"a name read from a file", "ann\n", "hunter2", "ends in a line feed: trim it"},
+		{"a newline in the password", "ann", "hun\nter2", "a control character"},
 		{"a NUL", "ann", "hunter2\x00", "a control character"},
 		{"a control character above ASCII", "ann", "hunter2\u0085", "a control character"},
 		{"Latin-1 in the name", "J\xfcrgen", "hunter2", "not UTF-8"},
@@ -77,6 +81,9 @@ func TestSignRefuses_C19(t *testing.T) {
 		s := basic.Signer{User: tt.user, Password: creds.Secret(tt.password)}
 		err := s.Sign(req, time.Now())
 		text := fmt.Sprint(err)
+		if checked := s.Check(); fmt.Sprint(checked) != text {
+			t.Errorf("%s: Check says %v, and Sign %v", tt.reason, checked, err)
+		}
 		if !strings.HasPrefix(text, "basic: ") || !strings.Contains(text, tt.want) {
 			t.Errorf("%s: error %v, want %q in it", tt.reason, err, tt.want)
 		}

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/countersign-go/countersign/auth"
@@ -48,6 +50,23 @@ type Verifier struct {
 // Format writes the Realm and the type of the Checker, which may hold passwords.
 func (v Verifier) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "{Realm:%q Checker:%T}", v.Realm, v.Checker)
+}
+
+// Check returns an error if the Verifier can let no user in: it has no Checker, or one that says by
+// a method Kinds that it does not judge passwords. It also returns the error of the Checker's
+// method Load() error, if there is one. A program calls it when it starts.
+func (v Verifier) Check() error {
+	if v.Checker == nil {
+		return errors.New("basic: the Verifier has no Checker")
+	}
+	if lists, ok := v.Checker.(interface{ Kinds() []reflect.Type }); ok &&
+		!slices.Contains(lists.Kinds(), reflect.TypeFor[portal.Password]()) {
+		return fmt.Errorf("basic: a %T does not judge passwords: choose another Checker", v.Checker)
+	}
+	if loads, ok := v.Checker.(interface{ Load() error }); ok {
+		return loads.Load()
+	}
+	return nil
 }
 
 // Authenticate returns the identity of the subject that the Checker names. Its errors are

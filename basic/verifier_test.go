@@ -323,3 +323,29 @@ func TestBusyChecker(t *testing.T) {
 		t.Errorf("afterwards: %d", w.Code)
 	}
 }
+
+// A program learns of a Verifier that can let no user in when it starts.
+func TestVerifierCheck(t *testing.T) {
+	for _, tt := range []struct {
+		reason  string
+		checker portal.Checker
+		want    string // "": no error
+	}{
+		{"good", users, ""},
+		{"a function", checker(nil), ""},
+		{"none", nil, "no Checker"},
+		{"not for passwords", portal.AllowAnonymous{}, "does not judge passwords"},
+		{"one that does not load", portal.Checkers{users, &portal.File{Path: t.TempDir()}},
+			"not a regular file"},
+	} {
+		v := basic.Verifier{Checker: tt.checker}
+		for name, err := range map[string]error{
+			"Check": v.Check(), "Stack": auth.Stack{v}.Check(),
+		} {
+			if (err == nil) != (tt.want == "") ||
+				err != nil && !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("%s: %s: %v, want %q", tt.reason, name, err, tt.want)
+			}
+		}
+	}
+}
