@@ -209,24 +209,47 @@ func (p place) getCookie(header http.Header) (string, error) {
 }
 
 // cookieValues returns the values of all cookies of the name, without the quotes that may stand
-// around one (RFC 6265, section 4.1.1).
+// around one (RFC 6265, section 4.1.1). It searches for the name, since a field may hold thousands
+// of other cookies.
 func (p place) cookieValues(header http.Header) iter.Seq[string] {
 	return func(yield func(string) bool) {
+		name := p.cookie + "="
 		for _, line := range header["Cookie"] {
-			for pair := range strings.SplitSeq(line, ";") {
-				name, value, ok := strings.Cut(textproto.TrimString(pair), "=")
-				if !ok || name != p.cookie {
-					continue
+			for at := 0; ; {
+				found := strings.Index(line[at:], name)
+				if found < 0 {
+					break
 				}
-				if n := len(value); n > 1 && value[0] == '"' && value[n-1] == '"' {
-					value = value[1 : n-1]
+				found, at = at+found, at+found+len(name)
+				if !startsPair(line, found) {
+					continue // a part of another name or value
 				}
-				if !yield(value) {
+				value, _, _ := strings.Cut(line[at:], ";")
+				if at += len(value); !yield(unquoted(strings.TrimRight(value, " \t\r\n"))) {
 					return
 				}
 			}
 		}
 	}
+}
+
+// startsPair reports whether only blanks are between i and the semicolon or start before it.
+func startsPair(line string, i int) bool {
+	for i--; i >= 0; i-- {
+		switch line[i] {
+		case ' ', '\t', '\r', '\n':
+		default:
+			return line[i] == ';'
+		}
+	}
+	return true
+}
+
+func unquoted(value string) string {
+	if n := len(value); n > 1 && value[0] == '"' && value[n-1] == '"' {
+		return value[1 : n-1]
+	}
+	return value
 }
 
 // cookieToken returns the token that a cookie of that value holds, "" if it is empty.

@@ -2,7 +2,10 @@ package bearer
 
 import (
 	"encoding/base64"
+	"math/rand/v2"
 	"net/http"
+	"net/textproto"
+	"slices"
 	"strings"
 	"testing"
 
@@ -75,6 +78,31 @@ func TestPlaceGet(t *testing.T) {
 		got, err := test.place.get(http.Header{name: test.lines})
 		if got != test.want || (err != nil) != test.err {
 			t.Errorf("%s: got %q, %v; want %q", test.name, got, err, test.want)
+		}
+	}
+}
+
+// TestCookieValues compares the search for a cookie with a plain reading of all of them.
+func TestCookieValues(t *testing.T) {
+	p := place{cookie: "ss"}
+	for range 200_000 {
+		text := make([]byte, rand.IntN(24))
+		for i := range text {
+			text[i] = "sss==;; \t\"x"[rand.IntN(11)]
+		}
+		var want []string
+		for pair := range strings.SplitSeq(string(text), ";") {
+			name, value, ok := strings.Cut(textproto.TrimString(pair), "=")
+			if ok && name == "ss" {
+				if n := len(value); n > 1 && value[0] == '"' && value[n-1] == '"' {
+					value = value[1 : n-1]
+				}
+				want = append(want, value)
+			}
+		}
+		got := slices.Collect(p.cookieValues(http.Header{"Cookie": {string(text)}}))
+		if !slices.Equal(got, want) {
+			t.Fatalf("%q: %q, want %q", text, got, want)
 		}
 	}
 }
