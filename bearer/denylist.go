@@ -24,11 +24,11 @@ const (
 // A DenyList remembers in memory which tokens were withdrawn, each until it would have ended
 // anyway. It goes by jti and iss, and not by how a token is written, since an attacker can give a
 // signature of ECDSA a second form. A token without jti cannot be on the list, and passes. One
-// without exp stays on the list for good.
+// without exp stays on the list as long as the process runs.
 //
 // It holds 100,000 tokens, of which 1,000 are about the same iss and sub, and then takes no more.
-// So a user who logs in and out all the time only keeps themselves from logging out. Tokens without
-// sub count as those of one subject.
+// So a user who logs in and out all the time only keeps themselves from logging out. All tokens
+// without sub count as one subject.
 //
 // It knows only the tokens that it was given since this process began. The zero value is empty, and
 // ready for use. It must not be copied after first use, and is safe for concurrent use.
@@ -63,8 +63,8 @@ type (
 var forever = time.Unix(1<<60, 0)
 
 // Revoke puts a token on the list, given the claims that a [Verifier] returned for it. A token
-// without jti cannot be told from others, which is an error. If the list is full of tokens that
-// have not ended, or of those of this subject, the error wraps [auth.ErrUnavailable], and the token
+// without jti cannot be told from others, which is an error. If the list, or this subject's part of
+// it, is full of tokens that have not ended, the error wraps [auth.ErrUnavailable], and the token
 // is still good.
 //
 // A token stays on the list until it ends itself. Others of its session, which have the same jti,
@@ -105,7 +105,7 @@ func tokenIDOf(claims jwt.MapClaims) (tokenID, bool) {
 }
 
 func subjectIDOf(claims jwt.MapClaims) subjectID {
-	sub, _ := subject(claims) // "" if there is none
+	sub, _ := subject(claims) // "" without a sub
 	return hashOf(claims, sub)
 }
 

@@ -75,12 +75,12 @@
 //
 // # By hand
 //
-// With curl, a token goes into a field, and best not into the list of processes:
+// A token can be sent with curl. This way it does not appear in the list of processes:
 //
 //	printf 'Authorization: Bearer %s\n' "$TOKEN" | curl -H @- https://api.example.com/
 //
-// What a token says without its key, and without any proof, tells ParseUnverified of
-// github.com/golang-jwt/jwt/v5: see the example "unverified".
+// To look into a token without its key, and so without any proof, use ParseUnverified of
+// github.com/golang-jwt/jwt/v5, as the example "unverified" does.
 //
 // # Coming from pyramid_jwt
 //

@@ -171,7 +171,7 @@ func (c tokenChecker) Check(ctx context.Context, shown portal.Credentials) (stri
 	id, err := c.verifier.AuthenticateToken(ctx, string(b.Token))
 	switch {
 	case errors.Is(err, auth.ErrUnavailable):
-		return "", err // nobody knows: the login may be tried again
+		return "", err // the token could not be judged: the client may try again later
 	case err != nil:
 		return "", fmt.Errorf("%w: %w", portal.ErrUnauthorized, err)
 	}

@@ -305,7 +305,7 @@ func readJWK(entry any, rsaMethod string) (kid string, _ *Key) {
 	if !ok {
 		return "", nil
 	}
-	// A member that is null is absent to those who write it.
+	// Encoders write null for a member that is absent.
 	object = maps.Clone(object)
 	maps.DeleteFunc(object, func(_ string, value any) bool { return value == nil })
 	if uses, limited := object["key_ops"]; limited {

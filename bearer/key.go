@@ -33,10 +33,11 @@ var errPanic = fmt.Errorf("%w: its code panicked", ErrKey)
 var ErrUnknownKey = errors.New("bearer: no key of that id")
 
 // A KeySet finds the key that a token was signed with. kid is the key id in the header of the
-// token, "" if there is none. It comes from an unknown sender and is up to 1024 bytes of any text:
-// look it up, and do nothing else with it. A nil Key, or an error that wraps [ErrUnknownKey],
-// refuses the token. Any other error means that the KeySet cannot tell, which is answered with 503.
-// A KeySet must be safe for concurrent use, and return the same *Key each time for the same key.
+// token, and "" for a token without one. It comes from an unknown sender and is up to 1024 bytes of
+// any text: look it up, and do nothing else with it. A nil Key, or an error that wraps
+// [ErrUnknownKey], refuses the token. Any other error means that the KeySet cannot tell, which is
+// answered with 503. A KeySet must be safe for concurrent use, and return the same *Key each time
+// for the same key.
 type KeySet interface {
 	VerificationKey(ctx context.Context, kid string) (*Key, error)
 }
@@ -101,7 +102,7 @@ func (k *Key) prepared() (*signingKey, error) {
 	return k.ready.key, k.ready.err
 }
 
-// forMethod returns the key among k and its likes whose method is alg, or k if there is none.
+// forMethod returns the key of k and k.more whose method is alg, or k if no method is.
 func (k *Key) forMethod(alg string) *Key {
 	for _, other := range k.more {
 		if sameMethod(other.Method, alg) && !sameMethod(k.Method, alg) {

@@ -213,7 +213,7 @@ func TestKeyRefused_J13(t *testing.T) {
 		{"parameters alone", "ES256", inPEM("EC PARAMETERS", curve), false, "no key behind"},
 		{"parameters and two keys", "ES256", slices.Concat(inPEM("EC PARAMETERS", curve),
 			public, public), false, "more than one block"},
-		{"certificate", "ES256", inPEM("CERTIFICATE", cert), false, "no plain public or"},
+		{"certificate", "ES256", inPEM("CERTIFICATE", cert), false, "not a plain public or"},
 		{"two blocks", "RS256", append(public, public...), false, "more than one block"},
 		{"PEM of garbage", "RS256", inPEM("PUBLIC KEY", []byte("x")), false, "asn1"},
 

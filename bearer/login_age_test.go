@@ -53,8 +53,8 @@ func TestMaxLoginAgeBehindSession(t *testing.T) {
 	}
 }
 
-// TestSessionLoginClaim has an identity tell when the user logged in, from the first cookie on,
-// also if the cookie was made by something else that does not say so.
+// TestSessionLoginClaim checks that an identity has the time of the login, from the first cookie
+// on, also where the token does not say it.
 func TestSessionLoginClaim(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSession()

@@ -226,7 +226,7 @@ func ExampleFromPyramid_wrongTokenIsAnonymous() {
 	// 200 hello stranger
 }
 
-// What a token says, for a look at it without its key. Nothing of it is proven.
+// A look into a token without its key. Nothing that it says is proven.
 func Example_unverified() {
 	token := exampleToken(jwt.MapClaims{"sub": "ann", "aud": "mail"})
 	looked, _, err := jwt.NewParser().ParseUnverified(token, jwt.MapClaims{})

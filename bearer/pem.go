@@ -8,7 +8,7 @@ import (
 	"fmt"
 )
 
-// parsed returns the key in a PEM file, and returns a key of any other type as it is.
+// parsed returns the key in a PEM file. It returns a key of any other type unchanged.
 func parsed(key any) (any, error) {
 	key, err := whole(key)
 	if err != nil {
@@ -64,11 +64,11 @@ func parseBlock(block *pem.Block) (any, error) {
 	case "EC PRIVATE KEY":
 		return x509.ParseECPrivateKey(block.Bytes)
 	}
-	return nil, errors.New("a PEM block that is no plain public or private key")
+	return nil, errors.New("a PEM block that is not a plain public or private key")
 }
 
-// notPEM tells what has become of a PEM file. Environment variables and settings often lose the
-// line breaks.
+// notPEM explains why data cannot be read as PEM. Environment variables and settings often lose the
+// line breaks of a PEM file.
 func notPEM(data []byte) error {
 	data = bytes.TrimSpace(data)
 	frame := bytes.Contains(data, []byte("-----BEGIN "))

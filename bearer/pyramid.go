@@ -71,8 +71,8 @@ func FromPyramid(settings map[string]string) (*Session, error) {
 	return s, nil
 }
 
-// check finds the settings that would fail at the first use. Names of settings are worth more than
-// those of fields, so it looks at single settings first.
+// check finds the settings that would fail at the first use. It looks at single settings first, so
+// that an error can name them.
 func (r *pyramidReader) check(s *Session, public any) {
 	j, v := s.JWT, s.Verifier
 	if v.Leeway > maxLeeway {

@@ -121,7 +121,7 @@ const (
 // sub, iat, exp and auth_time, as with [JWT.Token]. With TokenID of JWT or a DenyList each call
 // makes another token; else two within a second may make the same.
 //
-// The auth_time is when the user logged in: that of claims, in seconds, if it is earlier than now.
+// The auth_time is when the user logged in: now, or an earlier auth_time of claims, in seconds.
 //
 // The error tells what is wrong with the Session or the claims, which is so too if the Session
 // itself would not accept them; then the answer is as before.
@@ -170,10 +170,10 @@ func reread(claims jwt.MapClaims) (jwt.MapClaims, error) {
 	return claims, err
 }
 
-// Authenticate returns who is logged in. The claim auth_time of the identity is when that was, also
-// where the token does not say so, except where a token has no iat either. The error wraps
-// [auth.ErrNone] if there is no cookie, or one that is not accepted; it wraps [auth.ErrUnavailable]
-// if that cannot be told, or if the Session is set up wrongly.
+// Authenticate returns the user who is logged in. The claim auth_time of the identity is the time
+// of the login, also if the token does not say it. It is absent only if the token has no iat
+// either. The error wraps [auth.ErrNone] if there is no cookie, or one that is not accepted; it
+// wraps [auth.ErrUnavailable] if that cannot be told, or if the Session is set up wrongly.
 func (s *Session) Authenticate(req *http.Request) (*auth.Identity, error) {
 	set, err := s.ready()
 	if err != nil {

@@ -25,7 +25,7 @@ type Limits struct {
 	// Size is the largest size in bytes. If 0, MaxSize.
 	Size int
 
-	// Values is the largest number of values in the object, at all levels. If 0, there is no bound.
+	// Values is the largest number of values in the object, at all levels. If 0, any number.
 	Values int
 }
 

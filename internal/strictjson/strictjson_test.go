@@ -116,7 +116,8 @@ func TestObjectValues(t *testing.T) {
 	}
 }
 
-// What Object reads, every reader reads the same way, and it survives being written again.
+// FuzzObject checks that encoding/json reads each accepted text the same way, and that the object
+// can be written and read again.
 func FuzzObject(f *testing.F) {
 	for _, seed := range []string{
 		`{}`, `{"id":"a","key":"b","expires":1400000300.5}`, `{"a":1,"A":2}`, `{"a":1,"a":2}`,
