@@ -21,9 +21,9 @@ var errCopies = fmt.Errorf("bearer: there are over %d cookies of the name, and n
 // by a clock that is ahead of this one. Call it for a POST only, which other sites cannot have a
 // browser send through [Session.Handler].
 //
-// An error means that a token may still be good: it has no id, the list is full, it cannot be told
-// whether the token is ours, or there are over 100 cookies of the name. The cookie is cleared all
-// the same, unless the Session is set up wrongly: then nothing is.
+// An error means that a token may still be good: it has no id, the list is full or has 1,000 tokens
+// of this user, the token cannot be checked now, or there are over 100 cookies of the name. The
+// cookie is cleared all the same, unless the Session is set up wrongly: then nothing is.
 func (s *Session) Clear(w http.ResponseWriter, req *http.Request) error {
 	set, err := s.ready()
 	if err != nil {

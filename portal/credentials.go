@@ -36,8 +36,9 @@ type Response struct {
 // Format writes the name alone: Matches holds the answer.
 func (r Response) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "{User:%q}", r.User) }
 
-// A Bearer shows a token, and whoever has it is taken for its owner. No Checker of this package
-// judges it. It prints without the token.
+// A Bearer shows a token, and each client that has it is taken for its owner. No Checker of this
+// package judges it; the example of bearer.Verifier.AuthenticateToken has one. It prints without
+// the token.
 type Bearer struct{ Token creds.Secret }
 
 // Format writes the token redacted, whatever the verb.
