@@ -42,12 +42,12 @@ func (v *Verifier) Check() error {
 	switch keys := v.Keys.(type) {
 	case *Key:
 		if err := keys.Check(); err != nil {
-			return unavailable("using the key", err)
+			return unavailable("using the key", setupError{err})
 		}
 	case KeyMap:
 		for _, kid := range slices.Sorted(maps.Keys(keys)) {
 			if key := keys[kid]; key != nil && key.Check() != nil {
-				return unavailable("using the key", key.Check())
+				return unavailable("using the key", setupError{key.Check()})
 			}
 		}
 	case interface{ Check() error }:
@@ -62,7 +62,7 @@ func (v *Verifier) Check() error {
 // nothing. Call it when a program starts.
 func (s *JWKS) Check() error {
 	if _, _, err := s.request(context.Background()); err != nil {
-		return unavailable("fetching the key set of "+s.address(), err)
+		return unavailable("fetching the key set of "+s.address(), setupError{err})
 	}
 	return nil
 }

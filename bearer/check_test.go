@@ -2,6 +2,7 @@ package bearer_test
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -12,6 +13,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 	"golang.org/x/oauth2"
 
+	"github.com/countersign-go/countersign/auth"
 	"github.com/countersign-go/countersign/bearer"
 	"github.com/countersign-go/countersign/creds"
 )
@@ -100,6 +102,16 @@ func TestCheck(t *testing.T) {
 		used := tt.use()
 		if first == nil || used == nil || first.Error() != used.Error() {
 			t.Errorf("%s: Check says %v, the first use %v", name, first, used)
+		}
+		if used != nil && strings.Contains(used.Error(), auth.ErrUnavailable.Error()) {
+			t.Errorf("%s reads like an outage: %v", name, used)
+		}
+		var later interface{ RetryAfter() time.Duration }
+		if errors.As(used, &later) {
+			t.Errorf("%s is worth another try after %v", name, later.RetryAfter())
+		}
+		if strings.HasPrefix(name, "Verifier") && !errors.Is(used, auth.ErrUnavailable) {
+			t.Errorf("%s is not answered with 503: %v", name, used)
 		}
 	}
 }

@@ -151,8 +151,11 @@ func (s *JWKS) lookup(kid string, now time.Time) (*Key, error) {
 	if err == nil {
 		err = errors.New("it was not fetched yet")
 	}
-	wait := max(0, keySetPause-now.Sub(s.tried))
-	return nil, &outage{unavailable("fetching the key set of "+s.address(), err), wait}
+	failed := unavailable("fetching the key set of "+s.address(), err)
+	if _, wrong := errors.AsType[setupError](err); wrong {
+		return nil, failed // which no later try mends
+	}
+	return nil, &outage{failed, max(0, keySetPause-now.Sub(s.tried))}
 }
 
 // An outage knows when the next fetch may start.
@@ -189,7 +192,7 @@ func (s *JWKS) fly(first context.Context, landed chan struct{}) {
 func (s *JWKS) fetch(ctx context.Context) (map[string]*Key, error) {
 	req, method, err := s.request(ctx)
 	if err != nil {
-		return nil, err
+		return nil, setupError{err}
 	}
 	answer, err := fetch.DoUpTo(s.client(), req, maxKeySet)
 	if err != nil {

@@ -177,7 +177,7 @@ func reread(claims jwt.MapClaims) (jwt.MapClaims, error) {
 func (s *Session) Authenticate(req *http.Request) (*auth.Identity, error) {
 	set, err := s.ready()
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", auth.ErrUnavailable, err)
+		return nil, setupError{err}
 	}
 	v := s.visit(set, req)
 	return v.id, v.err

@@ -152,7 +152,7 @@ func (v *Verifier) place() (place, error) {
 	default:
 		return p, nil
 	}
-	return place{}, unavailable("the Verifier cannot work", err)
+	return place{}, unavailable("the Verifier cannot work", setupError{err})
 }
 
 func (v *Verifier) verify(ctx context.Context, token string) (jwt.MapClaims, error) {
@@ -211,7 +211,7 @@ func (v *Verifier) prove(ctx context.Context, t *jws) error {
 	}
 	ready, err := key.forMethod(t.alg).prepared()
 	if err != nil {
-		return unavailable("using the key", err)
+		return unavailable("using the key", setupError{err})
 	}
 	if !sameMethod(t.alg, ready.Alg()) {
 		return refused(errAlg)
@@ -268,7 +268,15 @@ func refused(why error) error {
 	return fmt.Errorf("%w: %w", ErrRefused, why)
 }
 
-// unavailable turns an outage into what answers 503.
+// A setupError is about how this service is set up. It is answered with 503, as an outage is, and
+// does not read like one in the log.
+type setupError struct{ error }
+
+func (e setupError) Is(target error) bool { return target == auth.ErrUnavailable }
+
+func (e setupError) Unwrap() error { return e.error }
+
+// unavailable returns the error for a token that cannot be judged, which is answered with 503.
 func unavailable(what string, cause error) error {
 	if errors.Is(cause, auth.ErrUnavailable) {
 		return fmt.Errorf("bearer: %s: %w", what, cause)
