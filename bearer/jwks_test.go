@@ -383,3 +383,47 @@ func TestJWKSHangs_F5(t *testing.T) {
 		}
 	})
 }
+
+// TestJWKSAsPublished fetches sets from servers that redirect, name no type, or begin with a byte
+// order mark.
+func TestJWKSAsPublished(t *testing.T) {
+	key := newEC()
+	set := setOf(jwk(key, "a", nil))
+	page := func(req *http.Request, body string) *http.Response {
+		resp := response(req, 200, strings.NewReader(body))
+		resp.Header.Set("Content-Type", "text/html; charset=UTF-8")
+		return resp
+	}
+	for name, tt := range map[string]struct {
+		answer func(*http.Request) *http.Response
+		want   string // in the error; "": none
+	}{
+		"a slash is added": {func(req *http.Request) *http.Response {
+			if req.URL.Path == "/keys/" {
+				return response(req, 200, strings.NewReader(set))
+			}
+			resp := response(req, 301, strings.NewReader(""))
+			resp.Header.Set("Location", "/keys/")
+			return resp
+		}, ""},
+		"redirected elsewhere": {func(req *http.Request) *http.Response {
+			resp := response(req, 301, strings.NewReader(""))
+			resp.Header.Set("Location", "https://other.example/keys")
+			return resp
+		}, "a redirect to another origin"},
+		"JSON as a page": {func(req *http.Request) *http.Response { return page(req, set) }, ""},
+		"a byte order mark": {func(req *http.Request) *http.Response {
+			return page(req, "\ufeff"+set)
+		}, ""},
+		"a page": {func(req *http.Request) *http.Response {
+			return page(req, "<html>"+set)
+		}, "a web page instead of JSON"},
+	} {
+		i := newIssuer("")
+		i.answer = func(req *http.Request) (*http.Response, error) { return tt.answer(req), nil }
+		err := verdict(i.keys(), tokenBy(t, key, "ES256", "a"))
+		if (err == nil) != (tt.want == "") || !strings.Contains(fmt.Sprint(err), tt.want) {
+			t.Errorf("%s: %v, want %q", name, err, tt.want)
+		}
+	}
+}
