@@ -37,37 +37,37 @@ const (
 
 // A JWKS is a [KeySet] that an issuer publishes at a URL (RFC 7517, section 5).
 //
-// It is fetched when the first token comes, and then served from a copy in memory. A copy that is
-// an hour old is replaced while it is used; so is one without the key that a token names, which
-// waits for that. There is one fetch a minute at most, whatever tokens name and however the fetches
-// end. A set that cannot be had, or that holds nothing usable, leaves the copy as it was, for 24
-// hours since the last success. Without a copy, or if a token names a key that is not in it and the
+// It fetches the set when the first token comes, and keeps a copy in memory. It replaces a copy
+// that is an hour old while the copy is used. If a token names a key that is not in the copy, it
+// fetches the set first. It makes one fetch a minute at most, no matter which keys tokens name and
+// how the fetches end. If the set cannot be fetched, or holds nothing usable, the copy stays in use
+// until 24 hours after the last success. Without a copy, or if a token names an unknown key and the
 // last fetch failed, the error wraps [auth.ErrUnavailable].
 //
-// So an issuer should publish a key some minutes before it signs with it. A key that it took back
-// is accepted for up to an hour, and for 24 hours if nobody asked in between or the set cannot be
-// had.
+// So an issuer should publish a key some minutes before it signs with it. A key that the issuer has
+// withdrawn is accepted for up to an hour, and for up to 24 hours if no token came in between or
+// the set cannot be fetched.
 //
-// Each key has one method: its alg, else the one of its curve, else Method. A key is left out if it
-// is private or symmetric, meant for something else than signatures (use, key_ops), of a kind that
-// is not supported, or too small, or if its kid has over 1024 bytes. A member that is null counts
+// Each key has one method: its alg, or else the method of its curve, or else Method. A key is left
+// out if it is private or symmetric, meant for something else than signatures (use, key_ops), of an
+// unsupported kind, or too small, or if its kid has over 1024 bytes. A member that is null counts
 // as absent.
 //
 // A kid may name several keys, as long as their methods differ: the alg of the token chooses. Two
 // keys that have both kid and method in common are left out. A token without kid is verified with
 // the only key of the set for its alg.
 //
-// A JWKS must not be copied after first use. It is safe for concurrent use, and has no goroutine
-// but for a fetch.
+// A JWKS must not be copied after first use. It is safe for concurrent use, and has a goroutine
+// only during a fetch.
 type JWKS struct {
-	// URL is the address of the set. It has to be https, unless the host is a loopback one.
-	// Redirects are followed within its origin only. Required.
+	// URL is the address of the set. It must be https, or plain http to a loopback host. Redirects
+	// are followed within its origin only. Required.
 	URL string
 
-	// HTTP is what fetches the set. Nil: a client of its own, as the zero value of http.Client is.
+	// HTTP fetches the set. If nil, a zero http.Client.
 	HTTP *http.Client
 
-	// Method is that of RSA keys without alg: RS256 or another one of RSA. "": RS256.
+	// Method is the method of RSA keys without alg, such as PS256. If "", RS256.
 	Method string
 
 	mu      sync.Mutex // guards what follows; it is not held during a fetch
@@ -96,8 +96,8 @@ func (s *JWKS) address() string {
 	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
 }
 
-// Err returns why the last fetch failed, and nil if it did not. It is for those who watch a
-// service: the copy hides for 24 hours that the set cannot be had.
+// Err returns the error of the last fetch, or nil if the fetch succeeded. It is for monitoring: for
+// 24 hours, the copy hides that the set cannot be fetched.
 func (s *JWKS) Err() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -22,8 +22,8 @@ import (
 	"github.com/countersign-go/countersign/creds"
 )
 
-// ErrKey means that a key cannot be used: it does not fit its method, or it is too small. It is a
-// fault of whoever configured it, and not of a token.
+// ErrKey means that a key cannot be used: it does not fit its method, or it is too small. The fault
+// is in the configuration and not in a token.
 var ErrKey = errors.New("bearer: unusable key")
 
 // errPanic stays where a crypto.Signer panicked when it was first asked: once is once.
@@ -42,25 +42,25 @@ type KeySet interface {
 	VerificationKey(ctx context.Context, kid string) (*Key, error)
 }
 
-// A Key is a key and the one method it is used with, whatever a token says. It is a [KeySet] of its
-// own, which does not look at the key id. Its fields must not be changed once it is in use.
+// A Key is a key and the one method it is used with, no matter what a token says. A *Key is also a
+// [KeySet], which ignores the key id. Its fields must not be changed once it is in use.
 type Key struct {
 	// Method is how tokens are signed with Key (RFC 7518, section 3.1; RFC 8037; RFC 9864): HS256,
 	// HS384, HS512, RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA or
 	// Ed25519. The last two are names of one method, and a token may have either. Required.
 	Method string
 
-	// Key is, for HS256 and its like, a creds.Secret or []byte with the secret. For the other
-	// methods it is a public key, or a private one, whose public half is taken: an *rsa.PublicKey,
-	// an *ecdsa.PublicKey, an ed25519.PublicKey, a crypto.Signer, or any of them in PEM, as a
-	// creds.Secret or []byte. Required.
+	// Key is a creds.Secret or []byte with the secret, for HS256, HS384 and HS512. For the other
+	// methods it is a public key, or a private one, whose public half is used: an *rsa.PublicKey,
+	// an *ecdsa.PublicKey, an ed25519.PublicKey, a crypto.Signer, or the text of a PEM file with
+	// one of them, as a creds.Secret or []byte. Required.
 	//
-	// A creds.Secret is better than []byte: a struct that holds a Key, and not a *Key, is printed
-	// without asking the Key how, and so is an ed25519.PrivateKey in it.
+	// A creds.Secret is better than []byte: package fmt prints a struct that holds a Key, and not a
+	// *Key, without calling its Format method, and so also an ed25519.PrivateKey in it.
 	Key any
 
 	// Weak allows a secret that is shorter than the hash of its method (RFC 7518, section 3.2), and
-	// an RSA key with less than 2048 bits. It is for peers that one cannot change.
+	// an RSA key with less than 2048 bits. It is for peers that cannot be changed.
 	Weak bool
 
 	// more are keys of the same id with other methods, which a JWKS may hold.

@@ -36,45 +36,48 @@ type Verifier struct {
 	// your own. Required.
 	Keys KeySet
 
-	// Audience holds the names that this service goes by. A token has to have one of them in its
-	// aud, letter for letter. Nil: a token that names an audience is refused, since it was made for
-	// somebody else; an aud that is "" or an empty list names none.
+	// Audience holds the names of this service. The aud of a token must contain one of them, letter
+	// for letter. If nil, a token that names an audience is refused, since it was made for another
+	// service; an aud that is "" or an empty list names none.
 	Audience []string
 
-	// Issuer is the iss that a token has to have, letter for letter. "": it is not looked at.
+	// Issuer is the iss that a token must have, letter for letter. If "", any.
 	Issuer string
 
 	// Leeway is how far the clocks of issuer and verifier may differ, for exp, nbf and iat: at most
 	// 5 minutes.
 	Leeway time.Duration
 
-	// Type is the typ that the header of a token has to have, compared without case and without
+	// Type is the typ that the header of a token must have, compared without case and without
 	// "application/". If "", a token has none, "JWT", "at+jwt" or "JOSE".
 	Type string
 
-	// Scheme, Header and Cookie say where the token sits. Scheme is the word in front of it in the
-	// Authorization field, compared without case; "": Bearer. Header is another field, which has
-	// the token alone; "": Authorization. Cookie is the name of a cookie, and goes without the
-	// other two; "": not in a cookie. A cookie counts as none where another site has a browser send
-	// it and the method may change something, as a zero [http.CrossOriginProtection] says.
+	// Scheme, Header and Cookie say where in a request the token is.
+	//
+	// Scheme is the word in front of the token in the Authorization field, compared without case.
+	// If "", Bearer. Header is another field, which holds the token alone. If "", Authorization.
+	//
+	// Cookie is the name of a cookie, and excludes the other two. If "", the token is in a field. A
+	// cookie is ignored if another site made the browser send it and the request may change
+	// something, by the rules of a zero [http.CrossOriginProtection].
 	Scheme, Header, Cookie string
 
-	// PyramidCookie says that the cookie is in the encoding of pyramid_jwt.
+	// PyramidCookie says that the cookie is encoded as by pyramid_jwt.
 	PyramidCookie bool
 
 	// NoExpiry also accepts tokens without exp. They end only with their key.
 	NoExpiry bool
 
-	// Realm is shown in the challenge. "": none.
+	// Realm is shown in the challenge. If "", the challenge has no realm.
 	Realm string
 
-	// Groups returns what the user that a token is about belongs to. An error refuses the user; one
-	// that wraps [auth.ErrUnavailable], or is that of a context, is answered with 503. Nil: no
-	// groups are known.
+	// Groups returns the groups of the user that a token is about. An error refuses the user. An
+	// error that wraps [auth.ErrUnavailable], or is the error of a context, is answered with 503.
+	// If nil, identities have no groups.
 	Groups func(context.Context, jwt.MapClaims) ([]string, error)
 
-	// Revoked tells whether a token was withdrawn before its time, like [DenyList.Revoked]. An
-	// error means that nobody can tell, which is answered with 503. Nil: none ever is.
+	// Revoked reports whether a token was withdrawn before its end, as [DenyList.Revoked] does. An
+	// error means that it cannot tell, which is answered with 503. If nil, no token is withdrawn.
 	Revoked func(context.Context, jwt.MapClaims) (bool, error)
 }
 
