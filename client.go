@@ -14,8 +14,8 @@ type Config struct {
 	// another field is unusable, each request fails with a [*ConfigError] and nothing is sent.
 	Signer transport.Signer
 
-	// Base sends what was signed. nil: the transport of the client that is wrapped, else
-	// http.DefaultTransport, as it is at each request.
+	// Base sends the signed requests. If nil, the transport of the client that is wrapped, else
+	// http.DefaultTransport, looked up at each request. See [transport.Transport].Base for proxies.
 	Base http.RoundTripper
 
 	// Origins are where requests are signed, each like "https://api.example.com:8443". Empty: the

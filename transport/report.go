@@ -99,8 +99,8 @@ var errReplaced = errors.New("transport: the Base sent other credentials in plac
 func (c *call) hasReplaced(r *http.Request) bool {
 	for key, ours := range c.signed.Header {
 		sent := r.Header[key]
-		if len(ours) == 0 || len(sent) == 0 || slices.Equal(ours, sent) ||
-			slices.Equal(ours, c.req.Header[key]) {
+		if len(ours) == 0 || len(sent) == 0 || key == "Expect" ||
+			slices.Equal(ours, sent) || slices.Equal(ours, c.req.Header[key]) {
 			continue
 		}
 		if !slices.ContainsFunc(sent, func(s string) bool { return strings.Contains(s, ours[0]) }) {

@@ -251,7 +251,7 @@ func TestReplacedCredentials(t *testing.T) {
 		{"others", map[string]string{"Authorization": "Bearer other"}, true},
 		{"others in another field", map[string]string{"X-Nonce": "other"}, true},
 		{"none", map[string]string{"Authorization": ""}, false}, // perhaps in the copy alone
-		{"something else", map[string]string{"User-Agent": "other", "X-Other": "x"}, false},
+		{"something else", map[string]string{"User-Agent": "x", "Expect": "x"}, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			log, signer, status := &journal{}, &token{}, 401

@@ -42,7 +42,8 @@ var ErrYoung = errors.New("transport: the credentials are so new that the server
 
 // A Reader is a [Signer] that understands the refusals of its scheme. Read looks at a refusal,
 // mostly at its WWW-Authenticate field (RFC 9110, section 11.6.1), and changes nothing, not even by
-// reading the body.
+// reading the body. It is also called for a refusal of a request that was not signed, to find out
+// whether that was the reason.
 type Reader interface {
 	Read(resp *http.Response) Refusal
 }
