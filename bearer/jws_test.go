@@ -49,9 +49,9 @@ func TestHeader_J9(t *testing.T) {
 // TestHeaderValues bounds the work that the header of a forged token causes. The header of a real
 // token holds fewer values, also where a certificate chain is among them.
 func TestHeaderValues(t *testing.T) {
-	chain := make([]string, 50)
-	for i := range chain {
-		chain[i] = strings.Repeat("A", 50)
+	var chain []string
+	for range 50 {
+		chain = append(chain, strings.Repeat("A", 50))
 	}
 	header := map[string]any{
 		"alg": "HS256", "kid": "a", "typ": "JWT", "x5t": "x", "x5t#S256": "x", "jku": "x",
