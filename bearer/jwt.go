@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
-	"slices"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -203,15 +202,6 @@ var (
 		"set aud to the origin of the request", longestLifetime)
 )
 
-// An aheadError is about a token that would be dated far ahead.
-type aheadError struct{ origin origin.Origin }
-
-func (e *aheadError) Error() string {
-	return fmt.Sprintf("bearer: the clock of %v is over 24 hours ahead of this machine's, and the "+
-		"token would be good at other servers then: have Claims set aud to %[1]v alone, or "+
-		"correct the clock of this machine", e.origin)
-}
-
 // Sign puts a token into req, in place of what is there. now is the time by the server's clock; the
 // time that Claims takes is added to it. The token is that of an earlier request to the same origin
 // if it says the same, is not about to end, and was made by a clock that agrees with now.
@@ -348,36 +338,6 @@ func (j *JWT) Observe(resp *http.Response, _ transport.Outcome) error {
 		takeCookie(resp, j.Cookie)
 	}
 	return nil
-}
-
-// namesOnly reports whether aud holds name and no other.
-func namesOnly(aud any, name string) bool {
-	alone := true
-	switch aud := aud.(type) {
-	case []string:
-		alone = len(aud) == 1
-	case jwt.ClaimStrings:
-		alone = len(aud) == 1
-	case []any:
-		alone = len(aud) == 1
-	}
-	return alone && names(aud, name)
-}
-
-// names reports whether aud, which is a text or a list of them (RFC 7519, section 4.1.3), holds
-// name.
-func names(aud any, name string) bool {
-	switch aud := aud.(type) {
-	case string:
-		return aud == name
-	case []string:
-		return slices.Contains(aud, name)
-	case jwt.ClaimStrings:
-		return slices.Contains(aud, name)
-	case []any:
-		return slices.Contains(aud, any(name))
-	}
-	return false
 }
 
 // Token makes a token for a login handler, by the clock of this machine. It says claims, and then

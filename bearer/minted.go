@@ -1,8 +1,12 @@
 package bearer
 
 import (
+	"fmt"
+	"slices"
 	"sync"
 	"time"
+
+	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/countersign-go/countersign/internal/origin"
 )
@@ -101,4 +105,43 @@ func (m *minted) drop(text string) bool {
 		return true
 	}
 	return true
+}
+
+// An aheadError is about a token that would be dated far ahead.
+type aheadError struct{ origin origin.Origin }
+
+func (e *aheadError) Error() string {
+	return fmt.Sprintf("bearer: the clock of %v is over 24 hours ahead of this machine's, and the "+
+		"token would be good at other servers then: have Claims set aud to %[1]v alone, or "+
+		"correct the clock of this machine", e.origin)
+}
+
+// namesOnly reports whether aud holds name and no other.
+func namesOnly(aud any, name string) bool {
+	alone := true
+	switch aud := aud.(type) {
+	case []string:
+		alone = len(aud) == 1
+	case jwt.ClaimStrings:
+		alone = len(aud) == 1
+	case []any:
+		alone = len(aud) == 1
+	}
+	return alone && names(aud, name)
+}
+
+// names reports whether aud, which is a text or a list of them (RFC 7519, section 4.1.3), holds
+// name.
+func names(aud any, name string) bool {
+	switch aud := aud.(type) {
+	case string:
+		return aud == name
+	case []string:
+		return slices.Contains(aud, name)
+	case jwt.ClaimStrings:
+		return slices.Contains(aud, name)
+	case []any:
+		return slices.Contains(aud, any(name))
+	}
+	return false
 }
