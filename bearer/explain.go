@@ -79,6 +79,7 @@ func elsewhere(header http.Header, p place) string {
 			case name == "Cookie":
 				for pair := range strings.SplitSeq(line, ";") {
 					cookie, value, _ := strings.Cut(textproto.TrimString(pair), "=")
+					value = unquoted(value)
 					if decoded, err := pyramidDecode(value); err == nil && isJWS(decoded) {
 						return fmt.Sprintf("the token is in the cookie %.64q, encoded by "+
 							"pyramid_jwt: set Cookie and PyramidCookie", cookie)

@@ -128,6 +128,8 @@ func TestExplain(t *testing.T) {
 			{"another field and no word", fields("X-Token", `a:"b" `+good), nil,
 				"there is no token in the request"},
 			{"a cookie", fields("Cookie", "a=b; session="+good), nil, `the cookie "session": set`},
+			{"a cookie between quotes", fields("Cookie", `session="`+good+`"`), nil,
+				`the cookie "session": set`},
 			{"a cookie of pyramid_jwt", fields("Cookie", "session="+pyramidCookie(good)), nil,
 				"PyramidCookie"},
 			{"a cookie that is read", fields("Cookie", `a=b; session="`+good),
