@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"database/sql/driver"
 	"encoding/base64"
+	"errors"
 	"flag"
 	"math"
 	"math/rand/v2"
@@ -45,6 +46,13 @@ func TestUnknownUserTiming_S2(t *testing.T) {
 	const yescrypt = "$y$j7.$EliA/kDxuiV7tzONOvPv/0$K1/0zxQhah4hnWA7YCFwYyQHI5795xo/exvQOmZu089"
 	shadow := &portal.File{Path: writeUsers(t, "alice:"+yescrypt+"\nbobby:"+yescrypt)}
 	settle(t, shadow.Path)
+	// Alice's account is locked in one file, and has expired in the other.
+	locked := &portal.File{Path: writeUsers(t, "alice:!"+hash+"bobby:"+hash)}
+	settle(t, locked.Path)
+	expired := &portal.File{Path: writeUsers(t, "alice:"+strings.TrimSpace(hash)+
+		":10900:0:99999:7::10957:\nbobby:"+hash)}
+	settle(t, expired.Path)
+	wants(t, "expired", expired, password("alice", "right"), "")
 	memory := portal.Memory{"alice": creds.Secret("x"), "bobby": creds.Secret("y")}
 	for _, tt := range []struct {
 		name    string
@@ -54,6 +62,8 @@ func TestUnknownUserTiming_S2(t *testing.T) {
 	}{
 		{"file", file, 0, *samples},
 		{"yescrypt", shadow, 0, *samples / 10},
+		{"locked", locked, 0, *samples / 10},
+		{"expired", expired, 0, *samples / 10},
 		{"both", portal.Checkers{file, memory}, 0, *samples},
 		{"sql", sql, 0.05, *samples},        // a row takes longer to hand over than none
 		{"memory", memory, 0.005, *samples}, // some 3 ns remain: a quiet machine can just see them
@@ -87,7 +97,7 @@ func welch(t *testing.T, checker portal.Checker, n int) (score, difference float
 		start := time.Now()
 		_, err := checker.Check(context.Background(), given)
 		took := time.Since(start)
-		if err != portal.ErrUnauthorized {
+		if !errors.Is(err, portal.ErrUnauthorized) {
 			t.Fatal(err)
 		}
 		times[class] = append(times[class], float64(took))

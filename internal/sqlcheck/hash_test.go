@@ -20,8 +20,8 @@ func TestHashes(t *testing.T) {
 	if err := json.Unmarshal(data, &vectors); err != nil {
 		t.Fatal(err)
 	}
-	if len(vectors.Hashes) != 48 {
-		t.Errorf("%d hashes, want 48", len(vectors.Hashes))
+	if len(vectors.Hashes) != 56 {
+		t.Errorf("%d hashes, want 56", len(vectors.Hashes))
 	}
 	each(t, func(t *testing.T, d database) {
 		db := d.users(t)
