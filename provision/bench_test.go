@@ -2,6 +2,10 @@ package provision_test
 
 import (
 	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -27,6 +31,43 @@ func BenchmarkLinear_S7(b *testing.B) {
 				long += time.Since(middle)
 			}
 			b.ReportMetric(float64(long)/float64(short), "times")
+		})
+	}
+}
+
+// BenchmarkRegistryIssue issues, lists and revokes a credential in a folder that holds those of
+// other subjects, and must not depend on their number.
+func BenchmarkRegistryIssue(b *testing.B) {
+	for _, others := range []int{0, 2000, 30000} {
+		b.Run(strconv.Itoa(others), func(b *testing.B) {
+			dir := filepath.Join(b.TempDir(), "registry")
+			r := &provision.Registry{Store: creds.Dir(dir)}
+			ctx, ann := context.Background(), subject("ann")
+			cycle := func() {
+				c, err := r.Issue(ctx, ann)
+				if err != nil {
+					b.Fatal(err)
+				}
+				if entries, err := r.List(ctx, "ann"); err != nil || len(entries) != 1 {
+					b.Fatal(entries, err)
+				}
+				if err := r.Revoke(ctx, c.ID); err != nil {
+					b.Fatal(err)
+				}
+			}
+			cycle() // sweeps the folder, as happens once a minute
+			for i := range others {
+				for _, name := range []string{"id-%064x.record", "id-%064x.lock",
+					"subject-%064x.record", "subject-%064x.lock"} {
+					path := filepath.Join(dir, "registry-"+fmt.Sprintf(name, i))
+					if err := os.WriteFile(path, nil, 0o600); err != nil {
+						b.Fatal(err)
+					}
+				}
+			}
+			for b.Loop() {
+				cycle()
+			}
 		})
 	}
 }
