@@ -64,7 +64,7 @@ const maxRecord = 64 << 10
 // A record, of up to 64 KiB, is replaced as a whole: after a crash, a power failure or a full disk,
 // there is the old one or the new one. One that is the same as before is not written again. One
 // that was damaged in another way is found by its checksum and set aside, under the same name with
-// ".corrupt-1" in the end; the last three are kept.
+// ".corrupt-1" in the end; the last three are kept until the record is deleted.
 //
 // Update holds a lock of the operating system, which ends with the process. Load takes none and
 // needs no write access. Files that killed processes left behind are removed by the first Update of
@@ -84,7 +84,8 @@ const (
 )
 
 // Load returns the record under name. Its error wraps [ErrNotFound], [ErrFileType], [ErrFileOwner],
-// [ErrFileMode], [ErrCorrupt], [ErrNewer], or that of the operating system. It does not block,
+// [ErrFileMode], [ErrCorrupt], [ErrNewer], or that of the operating system. Where a record was set
+// aside and none was stored since, it wraps ErrNotFound and ErrCorrupt both. Load does not block,
 // and fails if ctx has ended. A name without a record costs as much work as one with a small
 // record, so that the time of a server's answer does not tell which names have one.
 func (d Dir) Load(ctx context.Context, name string) ([]byte, error) {
@@ -106,7 +107,7 @@ func (d Dir) Load(ctx context.Context, name string) ([]byte, error) {
 	record, err := d.read(p)
 	if err == nil && record == nil {
 		p.readDecoy()
-		err = fmt.Errorf("%w: there is no file %s", ErrNotFound, p.path(recordExt))
+		err = p.missing()
 	}
 	return record, err
 }

@@ -101,7 +101,8 @@ func TestCorruptFile_K12(t *testing.T) {
 					t.Errorf("set aside: %d bytes, %v", len(kept), err)
 				}
 				_, err := dir.Load(t.Context(), "a")
-				wantDirErr(t, err, creds.ErrNotFound)
+				wantDirErr(t, err, creds.ErrNotFound, aside)
+				wantDirErr(t, err, creds.ErrCorrupt) // it was not always missing
 				err = dir.Update(t.Context(), "a", func(old []byte) ([]byte, error) {
 					if old != nil {
 						t.Error("the next Update does not start afresh")
@@ -137,7 +138,36 @@ func TestCorruptFilesAreBounded_K12(t *testing.T) {
 	}
 }
 
-// While somebody holds the lock, only he may move files. Load does not wait for him.
+// To delete a record deletes the damaged ones too, which may hold keys.
+func TestDeletedWithCorruptFiles_K12(t *testing.T) {
+	dir := newDir(t)
+	for _, contents := range []string{"1", "2", "3", "4"} {
+		put(t, dir, "a", "good")
+		place(t, dir, contents)
+		_, err := dir.Load(t.Context(), "a")
+		wantDirErr(t, err, creds.ErrCorrupt)
+	}
+	remove := func() {
+		err := dir.Update(t.Context(), "a", func([]byte) ([]byte, error) { return nil, nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	remove() // of nothing: what was lost is not forgotten by that
+	_, err := dir.Load(t.Context(), "a")
+	wantDirErr(t, err, creds.ErrCorrupt)
+	put(t, dir, "a", "good")
+	remove()
+	if got := files(t, dir, "a"); len(got) != 0 {
+		t.Errorf("files %q", got)
+	}
+	_, err = dir.Load(t.Context(), "a")
+	if wantDirErr(t, err, creds.ErrNotFound); errors.Is(err, creds.ErrCorrupt) {
+		t.Errorf("%v", err)
+	}
+}
+
+// While an Update holds the lock, only it may move files. Load does not wait for it.
 func TestCorruptFileUnderUpdate_K12(t *testing.T) {
 	dir := newDir(t)
 	err := dir.Update(t.Context(), "a", func([]byte) ([]byte, error) {

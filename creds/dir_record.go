@@ -107,20 +107,30 @@ func (p place) contents(info fs.FileInfo) ([]byte, error) {
 }
 
 // readDecoy does the work of reading a small record, in place of one that is not there. The folder
-// itself stands in for the file: it costs the same to open and to close.
+// itself stands in for the file: it costs the same to open and to close. The look for a damaged
+// record, see missing, stands in for the look at the file.
 func (p place) readDecoy() {
 	f, err := p.root.Open(".")
 	if err != nil {
 		return
 	}
-	_, _ = f.Stat()
 	_, _ = io.ReadAll(io.LimitReader(f, int64(maxFile)+1)) // fails: it is a folder
 	_ = f.Close()
 	_, _ = parseRecord(decoyFile())
 }
 
-// decoyFile returns the file of a record as large as most credentials are.
-var decoyFile = sync.OnceValue(func() []byte { return encodeRecord(make([]byte, 300)) })
+// decoyFile returns the file of a small record.
+var decoyFile = sync.OnceValue(func() []byte { return encodeRecord(make([]byte, 200)) })
+
+// missing is the error for a record that is not there. It tells one that was lost from one that
+// never was.
+func (p place) missing() error {
+	if _, err := p.root.Lstat(p.base + asideExt + "1"); err == nil {
+		return fmt.Errorf("%w: it was set aside as %s: %w",
+			ErrNotFound, p.path(asideExt+"1"), ErrCorrupt)
+	}
+	return fmt.Errorf("%w: there is no file %s", ErrNotFound, p.path(recordExt))
+}
 
 // explain adds the file and the next action to what parseRecord said.
 func (p place) explain(err error) error {
@@ -190,7 +200,14 @@ func (h *held) write(record []byte) (err error) {
 	return h.sync()
 }
 
+// remove deletes the record, and the damaged ones that were set aside, which may hold keys too.
 func (h *held) remove() error {
+	for n := range maxAside {
+		err := h.root.Remove(h.base + asideExt + strconv.Itoa(n+1))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return h.writing(err)
+		}
+	}
 	if err := h.root.Remove(h.base + recordExt); err != nil {
 		return h.writing(err)
 	}

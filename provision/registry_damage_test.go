@@ -68,6 +68,30 @@ func TestDamagedList_S3(t *testing.T) {
 	}
 }
 
+// A process that is killed after the Dir set the list aside, and before it was marked, does not
+// make the subject one without credentials.
+func TestDamagedListOfAKilledProcess(t *testing.T) {
+	dir := creds.Dir(filepath.Join(t.TempDir(), "registry"))
+	r := &provision.Registry{Store: dir}
+	c, other := issued(t, r, "ann"), issued(t, r, "ann")
+	damage(t, dir)
+	for record, err := range dir.Records(t.Context(), "registry-subject-") { // sets it aside
+		if record != nil || !errors.Is(err, creds.ErrCorrupt) {
+			t.Fatal(err)
+		}
+	}
+	if err := r.Revoke(t.Context(), other.ID); err != nil {
+		t.Error(err)
+	}
+	if _, err := r.List(t.Context(), "ann"); !errors.Is(err, creds.ErrCorrupt) {
+		t.Errorf("%v", err)
+	}
+	wantIncomplete(t, r, "after a kill")
+	if !known(t, r, c) {
+		t.Error("a list decides over a credential")
+	}
+}
+
 // Nor does an Issue succeed that had looked at the list before that was lost.
 func TestDamagedListWhileIssuing(t *testing.T) {
 	dir := creds.Dir(filepath.Join(t.TempDir(), "registry"))

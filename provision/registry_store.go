@@ -270,7 +270,7 @@ func (r *Registry) load(ctx context.Context, id string) (*record, error) {
 // loadList returns the list of a subject, an empty one if there is none.
 func (r *Registry) loadList(ctx context.Context, subject string) (*list, error) {
 	data, err := r.store().Load(ctx, subjectName(subject))
-	if errors.Is(err, creds.ErrNotFound) {
+	if errors.Is(err, creds.ErrNotFound) && !errors.Is(err, creds.ErrCorrupt) {
 		data, err = nil, nil
 	}
 	if err != nil {
