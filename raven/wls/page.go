@@ -20,22 +20,22 @@ var pageText string
 
 var pageTemplate = template.Must(template.New("page").Parse(pageText))
 
-// A page is what a person sees.
+// A page holds the values that the template fills in. An empty one leaves its part of the page out.
 type page struct {
 	Title string
-	Alert string // what went wrong; "" if nothing did
+	Alert string // an error, in a sentence
 
-	Site      string // the host that asks; "" if there is nothing to log in to
-	Desc, Msg string // what it says of itself, and why it asks
-	User      string // what was typed in before
-	Known     string // who has logged in before, and only has to go on
+	Site      string // the host of the site that the user logs in to
+	Desc, Msg string // the site's description of itself, and its reason to ask
+	User      string // the name that the user typed before
+	Known     string // the user who is logged in already, and only has to confirm
 
-	LogOut         string // the user who can log out here; "" if there is none
-	Back, BackHost string // the address of the site to go back to; "" if it is not known
+	LogOut         string // the user who can log out on this page
+	Back, BackHost string // the address of the site that the user came from
 }
 
-// backTo sets the address to go back to, which is the parameter url of a request, as it is when a
-// user logs in. It becomes a link that names the host, and never a redirect.
+// backTo sets the address to go back to: the parameter url of the request, which has the same name
+// when a user logs in. It becomes a link that names the host, and never a redirect.
 func (p *page) backTo(req *http.Request) {
 	asked := raven.Request{URL: req.URL.Query().Get("url")}
 	if _, err := asked.Query(); err != nil {
@@ -49,8 +49,8 @@ func (p *page) backTo(req *http.Request) {
 // ask shows the form.
 func (s *Server) ask(w http.ResponseWriter, status int, asked *Request, p *page) {
 	p.Title = "Log in"
-	// Of markup the agent can send entities only. They are decoded here and the template encodes
-	// everything that needs it.
+	// The agent may send entities, and no other markup. They are decoded here, and the template
+	// escapes the text again.
 	p.Desc, p.Msg = html.UnescapeString(asked.Desc), html.UnescapeString(asked.Msg)
 	if u, err := url.Parse(asked.URL); err == nil {
 		p.Site = u.Host
@@ -64,7 +64,7 @@ func (s *Server) ask(w http.ResponseWriter, status int, asked *Request, p *page)
 const self = "'self'"
 
 // secure sets the header fields that every answer has. forms are the origins to which a form may
-// lead. Without any there is no form.
+// lead. If there are none, the page has no form.
 func secure(h http.Header, forms ...string) {
 	odd := func(origin string) bool {
 		return origin != self && strings.ContainsAny(origin, ";, '\"*")

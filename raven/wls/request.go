@@ -9,8 +9,8 @@ import (
 	"github.com/countersign-go/countersign/raven"
 )
 
-// A Request is what an agent asks for. Its Desc and Msg are as they were sent, with their entities,
-// and Raw is set.
+// A Request is a request of an agent. Its Desc and Msg are in the form in which they were sent,
+// with their entities, and Raw is set.
 type Request struct {
 	raven.Request
 
@@ -20,7 +20,7 @@ type Request struct {
 // newest is the highest version of the protocol that this service speaks.
 const newest = 3
 
-// timeLayout is that of date and issue (section 2).
+// timeLayout is the layout of date and issue (section 2).
 const timeLayout = "20060102T150405Z"
 
 // read parses the query of a request (section 2 of the protocol). It lets a Version above newest
@@ -62,7 +62,7 @@ func read(query string) (*Request, error) {
 			return nil, errors.New("date is not YYYYMMDDThhmmssZ")
 		}
 	}
-	// What package raven would not write is refused here too.
+	// A request that package raven would refuse to write is refused here, too.
 	if _, err := r.Query(); err != nil {
 		return nil, err
 	}

@@ -25,24 +25,26 @@ const (
 )
 
 // A Server is a login service: an http.Handler for everything below /auth/. All fields are
-// optional. They must not be changed while it is in use, which may be by many goroutines at once.
+// optional. They must not be changed after the first use. A Server is safe for concurrent use.
 type Server struct {
-	// Checker decides who logs in on the page; it is asked about a portal.Password. Nil means that
-	// nobody can.
+	// Checker checks the passwords that users type on the page, each as a portal.Password. If nil,
+	// no user can log in there.
 	Checker portal.Checker
-	// Decide is asked first what to answer, with the request of the browser and what it asks for.
-	// Nil, as an answer or as the function, leaves it to the page. An answer is sent as it is,
-	// whether the agent asked for such a one or not; only Version, Issue, ID, URL, Params and KeyID
-	// are filled in where they are zero. It must be safe for concurrent use.
+	// Decide chooses the answer to a request of an agent before any page is shown. req is the
+	// browser's request, and asked is the agent's. The answer is sent unchanged, even if the agent
+	// did not ask for such an answer. Only Version, Issue, ID, URL, Params and KeyID are filled in
+	// where they are zero. Decide must be safe for concurrent use. If it is nil or returns nil, the
+	// page is shown.
 	Decide func(req *http.Request, asked *Request) *raven.Response
-	// Confirm asks somebody who has logged in before whether to go on, unless the agent forbids it.
+	// Confirm asks users who are logged in already whether they want to go on, unless the agent
+	// forbids it.
 	Confirm bool
-	// PTags are said of everybody who logs in on the page. Nil means "current".
+	// PTags are the ptags of all users who log in on the page. If nil, they are "current".
 	PTags []string
-	// Life is how long somebody stays logged in, in whole seconds. Zero means ten hours.
+	// Life is how long a user stays logged in, in whole seconds. If zero, it is ten hours.
 	Life time.Duration
-	// Key signs the answers, under the name of KeyID. Nil means one that is made when it is first
-	// needed, and "" means "1".
+	// Key signs the answers, under the name of KeyID. If nil, the Server makes a key when it first
+	// needs one. If KeyID is empty, it is "1".
 	Key   *rsa.PrivateKey
 	KeyID string
 
@@ -84,8 +86,8 @@ func (s *Server) Check() error {
 // Format keeps the Key, and the passwords of a Checker, out of everything that is printed.
 func (s *Server) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "{KeyID:%q}", s.keyID()) }
 
-// Service is what an agent has to know of this service if it listens at base, such as
-// "https://login.example.org".
+// Service returns the settings of an agent that uses this service. The service listens at base,
+// such as "https://login.example.org".
 func (s *Server) Service(base string) (*raven.Service, error) {
 	key, err := s.signingKey()
 	if err != nil {
@@ -141,7 +143,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		s.logout(w, req)
 	case stylePath:
 		w.Header().Set("Content-Type", "text/css; charset=utf-8")
-		w.Write([]byte(style)) //nolint:errcheck,gosec // nobody is left to be told
+		w.Write([]byte(style)) //nolint:errcheck,gosec // no client is left to be told
 	default:
 		show(w, http.StatusNotFound, &page{Title: "There is no such page"})
 	}
@@ -172,8 +174,8 @@ func (s *Server) logout(w http.ResponseWriter, req *http.Request) {
 	show(w, http.StatusOK, p)
 }
 
-// login answers a request of an agent, which is in the query of the URL also when a form comes back
-// (section 2: parameters are never read from a body).
+// login answers a request of an agent. The request is in the query of the URL, also when the
+// browser sends the form (section 2: parameters are never read from a body).
 func (s *Server) login(w http.ResponseWriter, req *http.Request) {
 	asked, err := read(req.URL.RawQuery)
 	if err != nil {
@@ -207,7 +209,7 @@ func (s *Server) login(w http.ResponseWriter, req *http.Request) {
 	}
 }
 
-// arrive is for a browser that the agent has sent.
+// arrive answers a browser that an agent has sent.
 func (s *Server) arrive(w http.ResponseWriter, req *http.Request, asked *Request) {
 	known, ok := s.sessions.find(req)
 	switch {
@@ -222,7 +224,7 @@ func (s *Server) arrive(w http.ResponseWriter, req *http.Request, asked *Request
 	}
 }
 
-// form is for a button that was pressed on the page.
+// form answers a browser in which the user has pressed a button of the page.
 func (s *Server) form(w http.ResponseWriter, req *http.Request, asked *Request) {
 	if err := new(http.CrossOriginProtection).Check(req); err != nil {
 		show(w, http.StatusForbidden, &page{Title: "This form came from another site"})
@@ -280,7 +282,7 @@ func (s *Server) password(w http.ResponseWriter, req *http.Request, asked *Reque
 	}
 }
 
-// again is the answer about somebody who has logged in before.
+// again is the answer about a user who was logged in already.
 func (s *Server) again(known session) *raven.Response {
 	return &raven.Response{
 		Status: raven.StatusSuccess, Principal: known.user, PTags: s.ptags(),

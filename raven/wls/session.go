@@ -19,7 +19,7 @@ const (
 	maxPerUser = 20
 )
 
-// A session is one browser in which somebody has logged in.
+// A session is one browser in which a user has logged in.
 type session struct {
 	user  string
 	until time.Time
