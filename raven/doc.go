@@ -15,25 +15,25 @@
 // page serves programs, too. For all else that an [auth.Guard] can do, a Login is its Denied and a
 // member of its Stack, and [Login.Answers] stands in front of it.
 //
-// What a browser meets, in this order:
+// A request of a browser is answered with the first of these that applies:
 //
 //  1. an answer of the service in the URL: it is taken, or refused with 400, 403 (no cookie) or 405
 //     (not by GET); then to the URL without it, by 303
 //  2. the service has just said that it did not log in: 401, once
 //  3. another site has the browser send a form: 403
-//  4. nobody has logged in, or it has ended, or it was not done as this page asks for: off to the
-//     service, by 303
+//  4. the user is not logged in, or the login has ended, or it was not made in the way that this
+//     page asks for: to the service, by 303
 //  5. the user is not let in: 403
 //  6. the page
 //
-// Nobody is sent to the service because something went wrong there, so nothing goes round in
-// circles. What is written for people is one line of text, or the work of Failed. Programs, for
-// which there is no service, get a 401 at 2 and 4.
+// A failure at the service does not send a browser there again, so no browser goes round in
+// circles. The pages of 1, 2, 3 and 5 are one line of text, or written by Failed. Programs cannot
+// use the service, and get a 401 at 2 and 4.
 //
-// A login of before ends with the answer to the next one: with another login, and also if the user
-// cancels that, or the service declines him. Other failures are about what the page has asked for,
-// such as a method that the service does not have. Their page is shown once, and the login goes on
-// for pages that ask for less.
+// A login ends with the answer to the next one: with another login, and also if the user cancels
+// that or the service declines it. Other failures are about the demands of the page, such as a
+// method that the service does not have. Their page is shown once, and the login goes on for pages
+// that ask for less.
 //
 // A server stores nothing for a client that has not logged in. A browser that is sent to the
 // service takes a signed cookie along, which lasts for an hour and holds the token that the answer
@@ -55,8 +55,8 @@
 //	strict := &raven.Login{Service: service, BaseURL: base, Sessions: sessions,
 //		IAct: raven.Must, MaxLife: 10 * time.Minute}
 //
-// The sessions are those of [scs.SessionManager]. That of an application has to be told that it is
-// there for https, which a Login checks:
+// The sessions are those of an [scs.SessionManager]. An application's own has to be set up for
+// https, which a Login checks:
 //
 //	sessions := scs.New()
 //	sessions.Cookie.Name, sessions.Cookie.Secure = "__Host-session", true
@@ -80,7 +80,7 @@
 //
 // # From the Apache module
 //
-// What the directives of mod_ucam_webauth are here:
+// The directives of mod_ucam_webauth have these counterparts:
 //
 //	AAAuthService, AALogoutService  LoginURL and LogoutURL of the Service
 //	AAKeyDir                        Keys of the Service
@@ -115,13 +115,13 @@
 //	service  303  https://app.example.org/page?WLS-Response=3!200!!20240115T093000Z!...
 //
 // A [Request] is the first message and its Query the text of it. [Service.Parse] reads the second,
-// which the service signs, and [Response.Satisfies] says whether it keeps to what was asked for, as
-// the user can write a request of his own.
+// which the service signs. [Response.Satisfies] reports whether the answer meets the demands of the
+// request, as the user can change the request on its way.
 //
 // An answer that parses proves that the service wrote it. It does not prove that it was written for
-// this site, this browser or this minute. Whoever uses the messages directly must compare URL with
-// the address that was asked for, Issue with the clock, and Params with a secret of the session. He
-// must also take each answer once only (section 4 of the protocol).
+// this site, this browser or this minute. A program that uses the messages directly must compare
+// URL with the address that it sent, Issue with the clock, and Params with a secret of the
+// browser's. It must also take each answer once only (section 4 of the protocol).
 //
 // # The answer
 //

@@ -12,7 +12,7 @@ import (
 	"github.com/countersign-go/countersign/auth"
 )
 
-// Why a [Login] does not let somebody in who is there by a browser.
+// The reasons for which a [Login] does not let a browser in.
 var (
 	// ErrForbidden means that the user has logged in and is not let in, or that another site had
 	// the browser send the request.
@@ -30,8 +30,8 @@ var (
 // A StatusError means that the service did not log the user in.
 type StatusError struct {
 	Status Status
-	// Msg is what the service says to the user about it, in plain text; "" if it says nothing, or
-	// did not sign it.
+	// Msg is the service's message to the user, in plain text, cut to 1 KiB. It is empty if the
+	// service has none or did not sign it.
 	Msg string
 }
 
@@ -41,7 +41,7 @@ func (e *StatusError) Error() string {
 }
 
 var (
-	errPending = fmt.Errorf("%w: nobody has looked at it; "+
+	errPending = fmt.Errorf("%w: no Login has read it; "+
 		"the Login has to be the Denied of the Guard", ErrAnswer)
 	errMethod = fmt.Errorf("%w: it did not come by GET", ErrAnswer)
 )

@@ -15,37 +15,36 @@ import (
 	"github.com/countersign-go/countersign/internal/authparam"
 )
 
-// scheme is that of the identities of a Login, and of its challenge.
+// scheme is the scheme of a Login's identities and of its challenge.
 const scheme = "Ucam-WebAuth"
 
-// A Login lets people log in by a login service, and keeps them logged in by a session. It is an
-// [auth.Authenticator] that tells who is logged in, and the [http.Handler] that sends everybody
-// else to log in, and takes the answer. [Login.Require] puts both in front of a page.
+// A Login lets users log in by a login service, and keeps them logged in by a session. It is an
+// [auth.Authenticator] for users who are logged in, and an [http.Handler] that sends all others to
+// log in and takes the service's answer. [Login.Require] puts both in front of a page.
 //
-// The answer comes back to the very URL that was asked for, as the parameter WLS-Response, so there
-// is no address to set aside for it. Programs, which do not ask for text/html, or which carry an
-// Authorization field, are not sent anywhere: their answer is a 401.
+// The answer comes back to the URL that the user asked for, as the parameter WLS-Response, so a
+// site needs no address for it. Programs are not sent anywhere: a request that does not accept
+// text/html, or that has an Authorization field, is answered with 401.
 //
-// A site whose pages differ in what they ask for has several Logins that share their Sessions. Each
-// looks at how and when the user has logged in, so one that asks for more than another one did
-// sends him to log in once more.
+// A site whose pages differ in their demands has several Logins that share their Sessions. Each of
+// them checks how and when the user has logged in, and may send them to log in once more.
 //
-// A POST by somebody who is not logged in, or not any more, loses its body on the way: he comes
-// back to the same URL by a GET, and [Session.BodyLost] says so there. So a page with a pattern
-// such as "POST /order" needs one for "GET /order", too.
+// If a user sends a form and is not logged in, the form is lost: they come back to the same URL by
+// a GET, and [Session.BodyLost] says so there. So a page with a pattern such as "POST /order" needs
+// one for "GET /order", too.
 //
 // The fields must not be changed after the first use. A Login must not be copied then; it is safe
 // for concurrent use.
 type Login struct {
-	// Service is where people log in. Required.
+	// Service is the login service. Required.
 	Service *Service
 
-	// BaseURL is how browsers address this site, such as "https://app.example.org". The URL that
-	// the service is given, and that its answer is compared with, is that text and the request
-	// target; nothing that a request says of its host counts. It may have a path, for a site
-	// behind a proxy that takes it away. It is https, or http of a loopback host. Redirect other
-	// names of the site to it in front of the Login, as browsers do not send the cookie of one
-	// name to another. Required.
+	// BaseURL is the address of the site in browsers, such as "https://app.example.org". The URL
+	// that the service receives, and that its answer is compared with, is BaseURL and the request's
+	// target; the Host of a request does not count. BaseURL may have a path, for a site behind a
+	// proxy that removes it. It is https, or http of a loopback host. Redirect other names of the
+	// site to it in front of the Login, as browsers do not send one name's cookie to another.
+	// Required.
 	BaseURL string
 
 	// Sessions keeps the sessions of users who have logged in. Its cookie must be HttpOnly,
@@ -65,71 +64,72 @@ type Login struct {
 	// users who are logging in while it is restarted have to open the page once more.
 	CookieKeys [][]byte
 
-	// MaxLife is how long after the service wrote its answer a login ends, a second at least. Zero:
-	// two hours; negative: it does not.
+	// MaxLife is how long a login lasts after the service wrote its answer, a second at least. If
+	// zero, it lasts two hours. If negative, it has no such limit.
 	MaxLife time.Duration
 
-	// IgnoreWLSLife has a login go on when that at the service itself has ended. The protocol
-	// advises against it (section 4).
+	// IgnoreWLSLife lets a login last longer than the user's login at the service itself. The
+	// protocol advises against it (section 4).
 	IgnoreWLSLife bool
 
-	// InactiveTimeout is how long after the last request a login ends, a second at least. Zero: it
-	// does not.
+	// InactiveTimeout is how long a login lasts after the last request, a second at least. If zero,
+	// it has no such limit.
 	InactiveTimeout time.Duration
 
-	// IssueBounds is how far before and after now the service may have written its answer, by our
-	// clock; both ends are included. An element that is zero: 15 and 5 seconds; negative: not at
-	// all.
+	// IssueBounds are how long before and after now the service may have written its answer, by our
+	// clock; both ends are included. An element that is zero means 15 and 5 seconds, and a negative
+	// one means not at all.
 	IssueBounds [2]time.Duration
 
-	// RequirePrincipal are the users who are let in. Nil: all; empty: none.
+	// RequirePrincipal are the users who are let in. If nil, all users are; if empty, none.
 	RequirePrincipal []string
 
-	// RequirePTags are what the service may say of a user for him to be let in; one is enough.
-	// Nil: "current", which are the current members of the university; empty: nobody is let in.
+	// RequirePTags are the ptags of which a user needs one. If nil, it is "current", which are the
+	// current members of the university. If empty, no user is let in.
 	RequirePTags []string
 
-	// AnyPTags lets users in whatever the service says of them, and if it says nothing.
+	// AnyPTags lets users in whatever their ptags are, and without any.
 	AnyPTags bool
 
-	// Authorize has the last word on who is let in, for those whom RequirePrincipal and the ptags
-	// let in. An error means no; one that wraps [auth.ErrUnavailable] is answered with 503. It is
-	// asked at each request, twice for a no that a Guard other than that of Require takes to
-	// ServeHTTP, and must be safe for concurrent use. Nil: they are enough.
+	// Authorize has the last word on users whom RequirePrincipal and the ptags let in. An error
+	// refuses the user; one that wraps [auth.ErrUnavailable] is answered with 503. It is called for
+	// each request, and twice if it refuses one behind a Guard of the caller's own. It must be safe
+	// for concurrent use. If nil, RequirePrincipal and the ptags decide.
 	Authorize func(req *http.Request, s *Session) error
 
-	// Desc, Msg, AAuth and IAct go into the [Request]. AAuth and IAct hold for logins that are
-	// there already, too: a user who has typed his password for another page of these Sessions has
-	// done what Must asks for, as long as MaxLife lets it count; MustNot matters at a login only.
+	// Desc, Msg, AAuth and IAct go into the [Request]. AAuth and IAct hold for existing logins,
+	// too: a user who has typed their password for another page of these Sessions has done what
+	// Must asks for, as long as MaxLife lets it count. MustNot matters at a login only.
 	Desc, Msg string
 	AAuth     []string
 	IAct      Interaction
 
-	// Failed writes the page for people who are not let in. The error is an [*StatusError] (401),
-	// or wraps [ErrForbidden] (403), [ErrNoSession] (403) or [ErrAnswer] (400 or 405). Success as a
-	// status, written or implied, becomes the one that belongs to the error. Nil: a line of text.
+	// Failed writes the page for users who are not let in. The error is an [*StatusError] (401), or
+	// wraps [ErrForbidden] (403), [ErrNoSession] (403) or [ErrAnswer] (400 or 405). If Failed
+	// writes no status, or that of a success, the answer has the status of the error. If nil, the
+	// page is a line of text.
 	Failed func(w http.ResponseWriter, req *http.Request, err error)
 
 	// NewSession is called when a user logs in who was not in this session before, or not with
 	// these ptags. Other values of the session are kept, unless they are another user's: those are
 	// gone by then. They are not gone before: after a login that was cancelled or declined, pages
 	// without a guard can still read the values of the user who was logged in, until another user
-	// logs in. A Failed function can remove them. The context of req has the session for Sessions.
-	// If nil, no function is called.
+	// logs in. A Failed function can remove them, behind LoadAndSave. The context of req has the
+	// session for Sessions. If nil, no function is called.
 	NewSession func(req *http.Request, s *Session)
 
-	// Logger is told of each login, as information, and why somebody was not let in, as a warning
-	// or, if nothing is wrong with that, as information. It gets the method, the path without
-	// query, and the remote address. Nil: silent.
+	// Logger gets a record of each login, as information, and of each refusal, as a warning unless
+	// nothing is wrong with it. The records have the method, the path without query, and the remote
+	// address. If nil, the Login is silent.
 	Logger *slog.Logger
 
 	once sync.Once
 	set  settings
-	err  error // what is wrong with the fields
+	err  error // the first mistake in the fields
 }
 
-// Check returns what is wrong with the fields, for a program that would rather not start than
-// answer all requests with 500 or 503.
+// Check returns the first mistake in the fields. A program calls it when it starts: otherwise the
+// Login answers all requests with 500 or 503.
 func (l *Login) Check() error {
 	_, err := l.ready()
 	return err
@@ -138,11 +138,11 @@ func (l *Login) Check() error {
 // Format keeps CookieKeys out of everything that is printed.
 func (l *Login) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "{BaseURL:%q}", l.BaseURL) }
 
-// Require returns a handler that lets only people through to next who have logged in, and requests
-// that one of others knows the sender of, such as a verifier of signatures; see [auth.Stack] for
-// what becomes of both at once. The handler finds who it is with [auth.FromContext] and, for who
-// has logged in, [FromContext]. What it answers is kept by no shared cache, unless it says
-// otherwise in Cache-Control.
+// Require returns a handler that lets only users through to next who have logged in, and requests
+// that one of others accepts, such as a verifier of signatures. See [auth.Stack] for a request that
+// carries both. next finds the identity with [auth.FromContext] and, of a user who has logged in,
+// the session with [FromContext]. No shared cache keeps its answers, unless their Cache-Control
+// says otherwise.
 //
 // It is short for [Login.Answers] in front of an [auth.Guard] that has the Login as the last of its
 // Stack and as Denied.
@@ -151,28 +151,28 @@ func (l *Login) Require(next http.Handler, others ...auth.Authenticator) http.Ha
 	guarded := guard.Handler(next)
 	return l.Answers(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		inner := req.WithContext(context.WithValue(req.Context(), refusedKey{l}, new(error)))
-		// What net/http cleans up after a request, it looks for in the original.
+		// After a request net/http removes the files of the original's form.
 		defer func() { req.MultipartForm = inner.MultipartForm }()
 		guarded.ServeHTTP(w, inner)
 	}))
 }
 
-// refusedKey is under which the context of a request has room for why a Login does not let somebody
-// in whom it knows, so that Authorize is not asked twice, and its answer not logged twice.
+// refusedKey is the key of a place in the context of a request. Authenticate notes there that it
+// refuses a user whom it knows, so that Authorize is called once and its error logged once.
 type refusedKey struct{ by *Login }
 
-// refused returns that room, which is empty until Authenticate has found so.
+// refused returns that place, which is empty until Authenticate has refused a user.
 func (l *Login) refused(req *http.Request) *error {
-	if room, ok := req.Context().Value(refusedKey{l}).(*error); ok {
-		return room
+	if place, ok := req.Context().Value(refusedKey{l}).(*error); ok {
+		return place
 	}
 	return new(error)
 }
 
-// Answers returns a handler that takes the answers of the service, and leaves all else to next,
-// such as an [auth.Guard] with the Login in its Stack. To a Guard an answer would be credentials
-// that are refused: a warning in its log, and a failure to an [auth.Limiter]. What next answers is
-// kept by no shared cache, unless it says otherwise in Cache-Control, and varies with the cookie.
+// Answers returns a handler that takes the answers of the service, and leaves all other requests to
+// next, such as an [auth.Guard] with the Login in its Stack. A Guard would take an answer for wrong
+// credentials: a warning in its log, and a failure to an [auth.Limiter]. No shared cache keeps the
+// answers of next, unless their Cache-Control says otherwise, and they vary with the cookie.
 func (l *Login) Answers(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		w.Header().Add("Vary", "Cookie")
@@ -189,12 +189,14 @@ func (l *Login) Answers(next http.Handler) http.Handler {
 // Authenticate returns the user who has logged in: the principal, with the ptags as Groups and the
 // Scheme "Ucam-WebAuth". The claim auth_time is the Issue, in seconds since 1970, if the user has
 // proved it for this login (Session.Auth). It is absent after single sign-on, as the service does
-// not say when that began. The error wraps [auth.ErrNone] if nobody has, or not as this Login asks
-// for, or not any more. It wraps [ErrForbidden] for a user who is not let in, and for a request
-// that another site has a browser send and that may change something; it is a [*StatusError] right
-// after a login that failed, until ServeHTTP has said so on a page for people; what another page
-// loads meanwhile is refused by it, too. It wraps [auth.ErrUnavailable] if the session cannot be
-// read, or the Login is set up wrongly.
+// not say when that began.
+//
+// The error wraps [auth.ErrNone] if no user has logged in, or the login has ended, or it was not
+// made in the way that this Login asks for. It wraps [ErrForbidden] for a user who is not let in,
+// and for a request that another site has a browser send and that may change something. It is a
+// [*StatusError] after a login that failed, until ServeHTTP has shown that on a page; requests of
+// scripts and for images get the same error until then. It wraps [auth.ErrUnavailable] if the
+// session cannot be read, or the Login is set up wrongly.
 //
 // A request with an answer of the service is refused: it is for ServeHTTP.
 func (l *Login) Authenticate(req *http.Request) (*auth.Identity, error) {
@@ -228,18 +230,17 @@ func (l *Login) Authenticate(req *http.Request) (*auth.Identity, error) {
 	}, nil
 }
 
-// Challenge returns Ucam-WebAuth, with the BaseURL as the realm. It tells programs what is wrong,
-// and browsers take no notice of it.
+// Challenge returns Ucam-WebAuth, with the BaseURL as the realm. Browsers ignore it.
 func (l *Login) Challenge(*http.Request, error) string {
 	return authparam.Challenge{Scheme: scheme, Params: []authparam.Param{
 		{Name: "realm", Value: l.BaseURL},
 	}}.String()
 }
 
-// ServeHTTP answers those who are not let in: it sends people to log in, and programs a 401. It
-// takes the answer of the service, sets the session, and redirects to the URL without the answer.
-// It is the Denied of an [auth.Guard] that has the Login in its Stack, and stands behind Answers.
-// For a page that does nothing but log in, put Require in front of a redirect.
+// ServeHTTP answers requests that are not let in: it sends browsers to log in, and programs a 401.
+// It takes the answer of the service, sets the session, and redirects to the URL without the
+// answer. It is the Denied of an [auth.Guard] that has the Login in its Stack, and stands behind
+// Answers. A page that only logs users in is Require in front of a redirect.
 func (l *Login) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	set, err := l.ready()
 	if err != nil {
@@ -267,22 +268,22 @@ func (l *Login) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	case !forPeople(req) && !errors.Is(err, ErrForbidden):
 		l.refuse(w)
 	case failed:
-		// Said once, and not at each request of a page that loads something else.
+		// The page shows it once. The images and scripts that a page loads do not.
 		v.pending.Failed = nil
 		l.writePending(w, v.pending)
 		l.fail(w, req, err)
 	case errors.Is(err, auth.ErrNone):
 		l.redirect(w, req, v, set)
-	case err == nil: // it was not the Login that objects, so to log in again would not help
+	case err == nil: // another check refused the user, so to log in again would not help
 		l.fail(w, req, fmt.Errorf("%w: refused by another check", ErrForbidden))
 	default:
 		l.fail(w, req, err)
 	}
 }
 
-// Logout ends the session, with all that is in it, and redirects to the logout page of the service.
-// It answers 405 to anything but a POST, and 403 to what another site has a browser send (see
-// [http.CrossOriginProtection]).
+// Logout ends the session, with all its values, and redirects to the logout page of the service. It
+// answers 405 to all methods but POST, and 403 to a request that another site has a browser send
+// (see [http.CrossOriginProtection]).
 //
 //	<form method="post" action="/logout"><button>Log out</button></form>
 func (l *Login) Logout(w http.ResponseWriter, req *http.Request) {

@@ -35,7 +35,7 @@ const (
 // processKey signs the cookies of all Logins without CookieKeys.
 var processKey = sync.OnceValue(func() []byte {
 	key := make([]byte, minCookieKey)
-	rand.Read(key) //nolint:gosec // it never fails
+	rand.Read(key) // which never fails
 	return key
 })
 

@@ -17,42 +17,42 @@ const (
 	loginClaim = "auth_time"
 )
 
-// A Session says who has logged in, how, and for how long. A handler must not change it.
+// A Session is the login of a user. A handler must not change it.
 type Session struct {
-	Principal string   // who it is
-	PTags     []string // what else the service says of him
-	Auth      string   // how he proved it for this login; "" if he had done so before
-	SSO       []string // how he had proved it before
+	Principal string   // the user
+	PTags     []string // the user's ptags, such as "current"
+	Auth      string   // how the user proved it for this login; "" after single sign-on
+	SSO       []string // how the user had proved it before
 
-	Issue time.Time // when the service said so
-	// Life is how long after Issue the service itself remembers him, if HasLife.
+	Issue time.Time // when the service wrote its answer
+	// Life is how long after Issue the service itself remembers the user, if HasLife.
 	Life    time.Duration
 	HasLife bool
 	Last    time.Time // the last request that was let in: in a handler, this one
 
-	// Limits are all that ends the login, in the order max life, life at the service, inactivity.
-	// They are those of the Login that was asked. Nil: nothing ends it but the end of the session.
+	// Limits are the times at which the login ends for the Login that let the request in, in the
+	// order max life, life at the service, inactivity. If nil, the login ends with the session.
 	Limits []Limit
 
-	// BodyLost means that the user was sent to log in by a request to this very URL that was
-	// neither GET nor HEAD, the form of which is lost. It is said once, of the last such request.
+	// BodyLost means that a request to this URL, neither GET nor HEAD, sent the user to log in, and
+	// that its form is lost. It is true once, for the last such request.
 	BodyLost bool
 }
 
-// A Limit is a time from which on a login does not count any more.
+// A Limit is a time at which a login ends.
 type Limit struct {
 	Reason string // LimitMaxLife, LimitWLSLife or LimitInactive
 	At     time.Time
 }
 
-// What ends a login.
+// The reasons for which a login ends.
 const (
 	LimitMaxLife  = "config max life"
 	LimitWLSLife  = "wls life"
 	LimitInactive = "inactive"
 )
 
-// Expires returns the earliest of the Limits, or the zero time if there are none.
+// Expires returns the earliest of the Limits, or the zero time if there are no limits.
 func (s *Session) Expires() time.Time {
 	var first time.Time
 	for i, limit := range s.Limits {
@@ -73,8 +73,8 @@ func claims(s *Session) map[string]any {
 	return all
 }
 
-// FromContext returns the session that a request was let in by. It reports false where something
-// else let it in, such as a signature, or where no [Login] stands in front.
+// FromContext returns the session of a request that a [Login] let in. It reports false if something
+// else let the request in, such as a signature.
 func FromContext(ctx context.Context) (*Session, bool) {
 	id, ok := auth.FromContext(ctx)
 	if !ok {
@@ -84,8 +84,8 @@ func FromContext(ctx context.Context) (*Session, bool) {
 	return s, ok && s != nil
 }
 
-// judge returns who has logged in, if that counts for this Login. The order is that of the checks
-// that other agents make: a failed login, nobody, expired, not as asked for, not let in.
+// judge returns the login of a request, if it counts for this Login. The checks have the same order
+// as in other agents: a failed login, no login, expired, not as asked for, not let in.
 func (l *Login) judge(req *http.Request, v *visit, now time.Time) (*Session, error) {
 	s, err := l.current(v, now)
 	if err != nil {
@@ -103,7 +103,8 @@ func (l *Login) judge(req *http.Request, v *visit, now time.Time) (*Session, err
 	return s, nil
 }
 
-// current returns the login of a session, if it counts for this Login, whoever it is of.
+// current returns the login of a session, if it counts for this Login, whether or not its user is
+// let in.
 func (l *Login) current(v *visit, now time.Time) (*Session, error) {
 	switch {
 	case v.pending.Failed != nil:
@@ -176,7 +177,7 @@ func (l *Login) isAsAsked(s *Session) bool {
 
 func (l *Login) authorize(req *http.Request, s *Session) error {
 	if l.RequirePrincipal != nil && !slices.Contains(l.RequirePrincipal, s.Principal) {
-		return fmt.Errorf("%w: %q is none of RequirePrincipal", ErrForbidden, s.Principal)
+		return fmt.Errorf("%w: %q is not in RequirePrincipal", ErrForbidden, s.Principal)
 	}
 	required := func(ptag string) bool { return slices.Contains(l.set.ptags, ptag) }
 	if !l.AnyPTags && !slices.ContainsFunc(s.PTags, required) {
