@@ -58,9 +58,9 @@ func (e *Error) Final() bool {
 func (e *Error) Transient() bool { return e.transient }
 
 // A misuse is an error of the fields that a program has set. No later try mends it.
-type misuse string
+type misuse struct{ error }
 
-func (m misuse) Error() string { return string(m) }
+func (m misuse) Unwrap() error { return m.error }
 func (misuse) Final() bool     { return true }
 
 // A spent error is one of a Fetch that may have used up a refresh token which is good for one use

@@ -69,7 +69,7 @@ func (l *Login) Token(ctx context.Context, _ *oauth2.Token) (*oauth2.Token, erro
 	client, req, err := l.prepare(ctx)
 	switch {
 	case err != nil:
-		return nil, err
+		return nil, misuse{err}
 	case l.Cookie != "":
 		return l.fromCookie(client, req)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -58,7 +57,6 @@ func after(grants ...*tokenGrant) int64 {
 // A tokenKeeper is Tokens at work.
 type tokenKeeper struct {
 	tokens *Tokens
-	logger *slog.Logger
 	record *keep.Record // nil: there is no Store
 	seed   string       // of Tokens.Token
 	cache  creds.Cache[*tokenGrant]
@@ -74,19 +72,17 @@ type tokenKeeper struct {
 }
 
 func newTokenKeeper(t *Tokens) *tokenKeeper {
-	k := &tokenKeeper{tokens: t, logger: t.Logger}
-	if k.logger == nil {
-		k.logger = slog.New(slog.DiscardHandler)
-	}
+	k := &tokenKeeper{tokens: t}
 	if t.Token != nil {
 		token := *t.Token
 		k.begin, k.seed = &tokenGrant{token: &token}, seedOf(&token)
 	}
 	if t.Store != nil {
 		k.record = &keep.Record{
-			Store: t.Store, Name: recordPrefix + t.Name, Trouble: k.trouble,
+			Store: t.Store, Name: recordPrefix + t.Name, Trouble: k.trouble, Works: k.works,
 		}
 	}
+	k.cache.Logger = t.Logger
 	k.cache.Fetch = k.obtain
 	k.cache.Expires = func(g *tokenGrant) time.Time { return g.token.Expiry }
 	k.cache.Issued = func(g *tokenGrant) time.Time { return g.issued }
@@ -123,10 +119,6 @@ func (k *tokenKeeper) last() *tokenGrant {
 
 // obtain is the Fetch of the cache.
 func (k *tokenKeeper) obtain(ctx context.Context) (*tokenGrant, error) {
-	if k.record != nil && k.tokens.Name == "" {
-		return nil, errors.New("bearer: Tokens with a Store need a Name: set it, and give each " +
-			"account its own")
-	}
 	g, err := k.shared(ctx)
 	if err != nil {
 		return nil, err
@@ -165,7 +157,8 @@ func (k *tokenKeeper) call(ctx context.Context, old *tokenGrant) (*tokenGrant, e
 
 func (k *tokenKeeper) fetch(ctx context.Context, old *tokenGrant) (*oauth2.Token, error) {
 	if k.tokens.Fetch == nil {
-		return nil, misuse("bearer: there is no token any more: set the Fetch field of Tokens")
+		return nil, misuse{errors.New("bearer: there is no token any more: set the Fetch field " +
+			"of Tokens")}
 	}
 	var before oauth2.Token
 	var given *oauth2.Token

@@ -7,11 +7,8 @@ import (
 
 	"github.com/countersign-go/countersign/creds"
 	"github.com/countersign-go/countersign/internal/keep"
+	"github.com/countersign-go/countersign/internal/logs"
 )
-
-// lockTime is how long a fetch waits for the Store and for other processes before it goes on alone.
-// What is left of the 30 s that a creds.Cache gives is enough for a call of its own.
-const lockTime = 20 * time.Second
 
 // shared takes what another process has stored meanwhile, or else makes a call. Trouble with the
 // Store is no reason to fail.
@@ -19,22 +16,27 @@ func (k *tokenKeeper) shared(ctx context.Context) (*tokenGrant, error) {
 	if k.record == nil || k.record.Hung() {
 		return k.alone(ctx)
 	}
-	turn := time.Now().Add(lockTime)
+	turn := keep.Turn(ctx)
+	k.record.Begin()
 	data, err := k.record.Load(ctx)
 	switch {
 	case errors.Is(err, keep.ErrSlow):
-		k.trouble("read", err)
+		k.record.Failed(ctx, "read", err)
 		return k.alone(ctx) // and not for long, as the Store has had its time
 	case err == nil:
 		stored, err := k.read(data)
 		if err != nil {
-			k.trouble("read", err)
+			k.record.Failed(ctx, "read", err)
+		} else {
+			k.record.Worked(ctx, "read")
 		}
 		if g := k.pick(stored); g != nil {
 			return g, nil
 		}
-	case !errors.Is(err, creds.ErrNotFound):
-		k.trouble("read", err)
+	case errors.Is(err, creds.ErrNotFound):
+		k.record.Worked(ctx, "read")
+	default:
+		k.record.Failed(ctx, "read", err)
 	}
 	return k.update(ctx, turn)
 }
@@ -142,7 +144,7 @@ func (k *tokenKeeper) save() {
 	if k.record.Hung() {
 		return
 	}
-	turn := time.Now().Add(lockTime)
+	turn := keep.Turn(context.Background())
 	k.record.Update(context.Background(), turn, func(old []byte) ([]byte, error) {
 		stored, err := k.read(old)
 		if err != nil {
@@ -156,7 +158,12 @@ func (k *tokenKeeper) save() {
 	})
 }
 
-func (k *tokenKeeper) trouble(verb string, err error) {
-	k.logger.Warn("bearer: tokens are kept in memory only: the store is of no use",
-		"name", k.record.Name, "operation", verb, "err", err)
+func (k *tokenKeeper) trouble(ctx context.Context, operation string, err error) {
+	logs.From(ctx, k.tokens.Logger).WarnContext(ctx, "bearer: the store failed",
+		"name", k.record.Name, "operation", operation, "err", err)
+}
+
+func (k *tokenKeeper) works(ctx context.Context) {
+	logs.From(ctx, k.tokens.Logger).InfoContext(ctx, "bearer: the store works again",
+		"name", k.record.Name)
 }

@@ -219,6 +219,9 @@ func TestStoreTrouble(t *testing.T) {
 				wantToken(t, p, "token1")
 				time.Sleep(time.Hour)
 				wantToken(t, p, "token2")
+				if n := strings.Count(log.String(), "the store failed"); n < 1 || n > 2 {
+					t.Errorf("%d records for 2 fetches: %s", n, log)
+				}
 				if text := log.String(); !strings.Contains(text, test.say) ||
 					strings.Contains(text, "refresh0") || strings.Contains(text, "garbage") {
 					t.Errorf("the log says %q, want %q", text, test.say)

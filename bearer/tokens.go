@@ -2,6 +2,7 @@ package bearer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -57,7 +58,8 @@ type Tokens struct {
 	// process has stored are new too. It must not ask the Tokens. Nil: nobody is told.
 	Fetched func(*oauth2.Token)
 
-	// Logger is told of trouble with the Store, at level Warn. Nil: silent.
+	// Logger is told of fetches that failed, see [creds.Cache], and of trouble with the Store, at
+	// level Warn. If nil, the Logger of the transport.Transport whose request started the fetch.
 	Logger *slog.Logger
 
 	once    sync.Once
@@ -67,11 +69,28 @@ type Tokens struct {
 // Credentials returns the current token. It waits where another must be fetched first, but not
 // beyond the end of ctx. The token must not be changed.
 func (t *Tokens) Credentials(ctx context.Context) (*oauth2.Token, error) {
+	if err := t.Check(); err != nil {
+		return nil, err
+	}
 	g, err := t.cache().Credentials(ctx) //nolint:contextcheck // a late write outlives ctx
 	if err != nil {
 		return nil, err
 	}
 	return g.token, nil
+}
+
+// Check returns why each call would fail, because of the fields of t, or nil: there is no way to
+// get a token, or a Store without a Name. It fetches nothing. Call it when a program starts.
+func (t *Tokens) Check() error {
+	switch {
+	case t.Store != nil && t.Name == "":
+		return misuse{errors.New("bearer: Tokens with a Store need a Name: set it, and give " +
+			"each account its own")}
+	case t.Fetch == nil && (t.Token == nil || t.Token.AccessToken == ""):
+		return misuse{errors.New("bearer: Tokens without a token cannot get one: set their " +
+			"Fetch field")}
+	}
+	return nil
 }
 
 // Reject has the current token replaced if bad reports true for it; see [creds.Cache].

@@ -149,7 +149,8 @@ func (e *entry[C]) setDue(before time.Duration) {
 	e.due.Store(&due)
 }
 
-// Check returns the error of a Cache that cannot be used: Fetch is nil.
+// Check returns why Credentials would fail each time, or nil: Fetch is not set. Call it when a
+// program starts.
 func (c *Cache[C]) Check() error {
 	if c.Fetch == nil {
 		return errors.New("creds: a Cache needs a Fetch function: set its Fetch field")

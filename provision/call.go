@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/url"
 	"sync"
@@ -17,6 +16,7 @@ import (
 	"github.com/countersign-go/countersign/creds"
 	"github.com/countersign-go/countersign/internal/fetch"
 	"github.com/countersign-go/countersign/internal/keep"
+	"github.com/countersign-go/countersign/internal/origin"
 	"github.com/countersign-go/countersign/mac"
 	"github.com/countersign-go/countersign/transport"
 )
@@ -58,17 +58,17 @@ func (g *grant) outlives(other *grant) bool {
 // A fetcher is a Client at work.
 type fetcher struct {
 	client *Client
-	logger *slog.Logger
 	clock  *transport.Clock
 	store  creds.Store // nil: none
 	cache  creds.Cache[*grant]
 	last   atomic.Pointer[grant] // what the cache has accepted last
 
-	setup  func() error // prepare, once
-	url    *url.URL     // these four are set by setup
-	http   *http.Client
-	place  place
-	record *keep.Record // of the store
+	setup   func() error // prepare, once
+	url     *url.URL     // these five are set by setup
+	http    *http.Client
+	place   place
+	record  *keep.Record // of the store
+	unnamed atomic.Bool  // the store is not used, as its record has no name; not told yet
 
 	judging sync.Mutex // held while a refusal is told to cache; no function of the user runs then
 
@@ -91,6 +91,15 @@ func (f *fetcher) prepare() error {
 		return errors.New("provision: Client.URL is no address: " +
 			"set it to the https URL of the provisioning endpoint")
 	}
+	switch at := origin.Of(u); {
+	case u.User != nil:
+		return failed(u, transport.ErrUserInfo)
+	case at.Scheme != "https" && !at.Loopback():
+		return failed(u, transport.ErrPlainHTTP)
+	}
+	if _, err := http.NewRequest(c.Method, u.String(), nil); err != nil {
+		return errMethod
+	}
 	f.url, f.http = u, new(http.Client)
 	if c.HTTP != nil {
 		*f.http = *c.HTTP
@@ -106,16 +115,17 @@ func (f *fetcher) prepare() error {
 	account, known := c.account()
 	if !known && c.Name == "" {
 		f.store = nil
-		f.logger.Warn("provision: credentials are kept in memory only, as nothing tells whose " +
-			"they are: set Client.Name to another name for each account")
+		f.unnamed.Store(true)
 		return nil
 	}
 	f.place = placeOf(u, account, c.Name)
-	f.record = &keep.Record{Store: f.store, Name: f.place.name, Trouble: f.trouble,
+	f.record = &keep.Record{Store: f.store, Name: f.place.name, Trouble: f.trouble, Works: f.works,
 		Began: f.begin, Ended: f.end}
 	f.clock.Watch(f.moved)
 	return nil
 }
+
+var errMethod = errors.New("provision: Client.Method is none of HTTP")
 
 // account returns whom the Signer asks for. It is not known if anything else may tell the endpoint.
 func (c *Client) account() (name string, known bool) {
@@ -154,7 +164,10 @@ func (f *fetcher) call(ctx context.Context) (*grant, error) {
 	if err == nil {
 		r.creds.Expires, err = f.expiry(a, r)
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, creds.ErrExpired):
+		return nil, failed(f.url, a.Useless(err))
+	case err != nil:
 		return nil, failed(f.url, a.Useless(fmt.Errorf("an answer that is of no use: %w", err)))
 	}
 	return &grant{creds: r.creds, endpoint: r.endpoint, born: time.Now().Round(0)}, nil
@@ -176,7 +189,7 @@ func (f *fetcher) request(ctx context.Context) (*http.Request, error) {
 	}
 	req, err := http.NewRequestWithContext(ctx, method, f.url.String(), body)
 	if err != nil {
-		return nil, errors.New("provision: Client.Method is none of HTTP")
+		return nil, errMethod
 	}
 	if c.Header != nil {
 		req.Header = c.Header.Clone()
@@ -219,6 +232,16 @@ func (p pause) Postponed() bool { return true }
 // RetryAfter is what [creds.Cache] asks for.
 func (p pause) RetryAfter() time.Duration { return time.Duration(p) }
 
+// An endedError is the error for credentials that have ended already.
+type endedError struct{ when, advice string }
+
+func (e *endedError) Error() string { return "credentials that have already expired: " + e.when }
+
+// Unwrap returns the error that a [creds.Cache] has for that.
+func (*endedError) Unwrap() error { return creds.ErrExpired }
+
+func utc(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
 // expiry returns when r ends by the clock of this machine: so long after the answer came as the
 // answer says, or as lies between its own time and the end by the clock of the server.
 func (f *fetcher) expiry(a *fetch.Answer, r *reply) (time.Time, error) {
@@ -233,12 +256,20 @@ func (f *fetcher) expiry(a *fetch.Answer, r *reply) (time.Time, error) {
 			now = f.clock.Now(f.url)
 		}
 		left = end.Sub(now)
-		if !certain && left <= 0 {
+		switch {
+		case left > 0:
+		case !certain:
 			return time.Time{}, nil // there is no hint, or it is wrong
+		default:
+			return time.Time{}, &endedError{
+				fmt.Sprintf("at %s, when it was %s there and %s here", utc(end), utc(now),
+					utc(a.Received)),
+				"compare the clock of the service with that of this machine",
+			}
 		}
 	}
 	if left <= 0 {
-		return time.Time{}, errors.New("the credentials in it have already expired")
+		return time.Time{}, &endedError{"the moment they were made", "ask for a longer life"}
 	}
 	return a.Received.Add(min(max(left, minLifetime), maxLifetime)), nil
 }

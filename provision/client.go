@@ -81,7 +81,8 @@ type Client struct {
 	// another process has stored are new too. It must not ask the Client. nil: nobody is told.
 	Fetched func(*mac.Credentials)
 
-	// Logger is told of trouble with the Store, at level Warn. nil: silent.
+	// Logger is told of calls that failed, see [creds.Cache], and of trouble with the Store, at
+	// level Warn. If nil, the Logger of the transport.Transport whose request started the call.
 	Logger *slog.Logger
 
 	once    sync.Once
@@ -100,7 +101,10 @@ func (c *Client) Format(f fmt.State, _ rune) {
 // Credentials returns the current credentials. It waits where others must be fetched first, but not
 // beyond the end of ctx. Their Expires is by the clock of this machine.
 func (c *Client) Credentials(ctx context.Context) (*mac.Credentials, error) {
-	g, err := c.configured().Credentials(ctx)
+	if err := c.Check(); err != nil {
+		return nil, err
+	}
+	g, err := c.private.cache.Credentials(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -112,11 +116,21 @@ func (c *Client) Credentials(ctx context.Context) (*mac.Credentials, error) {
 // Credentials does. Nothing is sent there, or signed for it, unless the caller does so: compare it
 // with what you expect, or list the origins that you sign for.
 func (c *Client) Endpoint(ctx context.Context) (string, error) {
-	g, err := c.configured().Credentials(ctx)
+	if err := c.Check(); err != nil {
+		return "", err
+	}
+	g, err := c.private.cache.Credentials(ctx)
 	if err != nil {
 		return "", err
 	}
 	return g.endpoint, nil
+}
+
+// Check returns why each call would fail, because of the fields of c, or nil. It sends nothing.
+// Call it when a program starts.
+func (c *Client) Check() error {
+	c.configured()
+	return c.private.setup()
 }
 
 // Reject has the current credentials replaced if bad reports true for them; see [creds.Cache].
@@ -159,15 +173,21 @@ func (c *Client) Err() error { return c.configured().Err() }
 
 func (c *Client) configured() *creds.Cache[*grant] {
 	c.once.Do(func() {
-		f := &fetcher{client: c, logger: c.Logger, clock: c.Clock, store: c.Store}
-		if f.logger == nil {
-			f.logger = slog.New(slog.DiscardHandler)
-		}
+		f := &fetcher{client: c, clock: c.Clock, store: c.Store}
 		if f.clock == nil {
 			f.clock = new(transport.Clock)
 		}
 		f.offsets = make(map[string]time.Duration)
-		f.setup = sync.OnceValue(f.prepare)
+		f.setup = sync.OnceValue(func() (err error) {
+			defer func() {
+				if v := recover(); v != nil { // its value may hold a secret
+					err = fmt.Errorf("provision: Client.Signer panicked with a %T in its method "+
+						"Account: is it nil?", v)
+				}
+			}()
+			return f.prepare()
+		})
+		f.cache.Logger = c.Logger
 		f.cache.Fetch = f.obtain
 		f.cache.Expires = func(g *grant) time.Time { return g.creds.Expires }
 		f.cache.Issued = func(g *grant) time.Time { return g.born }

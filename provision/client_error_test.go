@@ -39,8 +39,11 @@ func TestPlainHTTP_K4(t *testing.T) {
 				t.Errorf("%s: %v after %d requests", address, err, sent)
 			}
 			const want = ": plain http would show password and key on the way: use https"
-			if !ok && !strings.Contains(text(err), want) {
+			if !ok && !strings.HasSuffix(text(err), want) {
 				t.Errorf("%s: %v", address, err)
+			}
+			if check := c.Check(); text(check) != text(err) {
+				t.Errorf("%s: Check says %v, and the first call %v", address, check, err)
 			}
 		}
 	}
@@ -118,8 +121,8 @@ func TestClientURL(t *testing.T) {
 	} {
 		c := &provision.Client{URL: address}
 		_, err := c.Credentials(t.Context())
-		if !strings.Contains(text(err), "Client.URL is no address") ||
-			strings.Contains(text(err), "hunter2") {
+		if !strings.HasPrefix(text(err), "provision: Client.URL is no address") ||
+			strings.Contains(text(err), "hunter2") || text(c.Check()) != text(err) {
 			t.Errorf("%q: %v", address, err)
 		}
 	}

@@ -10,7 +10,8 @@ import (
 )
 
 // An Error says why no credentials were had from a provisioning endpoint, and what to do. Its text
-// holds nothing that the endpoint sent, and of the URL only the origin and the path.
+// holds nothing that the endpoint sent but times, and of the URL only the origin and the path. It
+// wraps [creds.ErrExpired] if the credentials had ended already.
 type Error struct {
 	URL    string // without user, query and fragment
 	Status int    // 401: wrong user or password; 2xx: the answer was of no use; 0: there was none
@@ -33,8 +34,16 @@ func (e *Error) Error() string {
 	return text
 }
 
-// Unwrap returns e.Err. What [creds.Cache] asks an error for, Final and RetryAfter, is found there.
+// Unwrap returns e.Err. What [creds.Cache] asks an error for, such as RetryAfter, is found there.
 func (e *Error) Unwrap() error { return e.Err }
+
+// Final reports whether the same call would fail again: the endpoint blames the request, or the
+// Client may not make it.
+func (e *Error) Final() bool {
+	f, ok := errors.AsType[*fetch.Error](e.Err)
+	return ok && f.Final() || errors.Is(e.Err, transport.ErrPlainHTTP) ||
+		errors.Is(e.Err, transport.ErrUserInfo)
+}
 
 // cause leaves away what transport advises its own callers.
 func (e *Error) cause() string {
@@ -48,6 +57,9 @@ func (e *Error) cause() string {
 }
 
 func (e *Error) advice() string {
+	if ended, ok := errors.AsType[*endedError](e.Err); ok {
+		return ended.advice
+	}
 	switch s := e.Status; {
 	case errors.Is(e.Err, transport.ErrPlainHTTP):
 		return "use https"

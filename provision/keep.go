@@ -3,27 +3,27 @@ package provision
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/url"
 	"time"
 
 	"github.com/countersign-go/countersign/creds"
 	"github.com/countersign-go/countersign/internal/keep"
+	"github.com/countersign-go/countersign/internal/logs"
 )
-
-// lockTime is how long a fetch waits for the Store and for other processes before it goes on alone.
-// What is left of the 30 s that a creds.Cache gives is enough for a call of its own.
-const lockTime = 20 * time.Second
 
 // obtain is the Fetch of the Cache: it takes what another process has stored meanwhile, or else
 // makes a call. Trouble with the Store is no reason to fail.
 func (f *fetcher) obtain(ctx context.Context) (*grant, error) {
-	if err := f.setup(); err != nil {
-		return nil, err
+	if f.unnamed.CompareAndSwap(true, false) {
+		f.log(ctx).WarnContext(ctx, "provision: credentials are kept in memory only, as nothing "+
+			"tells whose they are: set Client.Name to another name for each account")
 	}
 	if f.store == nil || f.record.Hung() {
 		return f.alone(ctx)
 	}
-	turn := time.Now().Add(lockTime)
+	turn := keep.Turn(ctx)
+	f.record.Begin()
 	g, err := f.load(ctx)
 	switch {
 	case g != nil:
@@ -50,14 +50,17 @@ func (f *fetcher) alone(ctx context.Context) (*grant, error) {
 func (f *fetcher) load(ctx context.Context) (*grant, error) {
 	data, err := f.record.Load(ctx)
 	if errors.Is(err, creds.ErrNotFound) {
+		f.record.Worked(ctx, "read")
 		return nil, nil
 	}
 	var r *clientRecord
 	if err == nil {
-		r, err = f.read(data)
+		r, err = f.read(ctx, data)
 	}
 	if err != nil {
-		f.trouble("read", err)
+		f.record.Failed(ctx, "read", err)
+	} else {
+		f.record.Worked(ctx, "read")
 	}
 	f.restore(r)
 	return f.pick(r), err
@@ -67,7 +70,7 @@ func (f *fetcher) load(ctx context.Context) (*grant, error) {
 // process has made it. So of those that start at once, one calls. It waits for the lock until turn.
 func (f *fetcher) update(ctx context.Context, turn time.Time) (g *grant, err error) {
 	called := f.record.Update(ctx, turn, func(old []byte) ([]byte, error) {
-		r, unread := f.read(old)
+		r, unread := f.read(ctx, old)
 		if unread != nil {
 			g, err = f.call(ctx)
 			return nil, unread
@@ -99,7 +102,7 @@ func (f *fetcher) useless(g *grant) bool {
 
 // read decodes a record. Nil data is none, and so is what was stored for somebody else: the name
 // was given to this Client, so it is going to be replaced.
-func (f *fetcher) read(data []byte) (*clientRecord, error) {
+func (f *fetcher) read(ctx context.Context, data []byte) (*clientRecord, error) {
 	if data == nil {
 		return nil, nil
 	}
@@ -108,8 +111,8 @@ func (f *fetcher) read(data []byte) (*clientRecord, error) {
 		return nil, err
 	}
 	if r.owner != f.place.owner {
-		f.logger.Warn("provision: the stored record is for another endpoint or account, "+
-			"and not used: give each its own Client.Name", "name", f.place.name)
+		f.log(ctx).WarnContext(ctx, "provision: the stored record is for another endpoint or "+
+			"account, and not used: give each its own Client.Name", "name", f.place.name)
 		return nil, nil
 	}
 	return r, nil
@@ -148,9 +151,17 @@ func (f *fetcher) recordOf(g *grant, old *clientRecord) *clientRecord {
 	return r.with(f.known())
 }
 
-func (f *fetcher) trouble(verb string, err error) {
-	f.logger.Warn("provision: credentials are kept in memory only: the store is of no use",
-		"name", f.place.name, "operation", verb, "err", err)
+func (f *fetcher) log(ctx context.Context) *slog.Logger {
+	return logs.From(ctx, f.client.Logger)
+}
+
+func (f *fetcher) trouble(ctx context.Context, operation string, err error) {
+	f.log(ctx).WarnContext(ctx, "provision: the store failed",
+		"name", f.place.name, "operation", operation, "err", err)
+}
+
+func (f *fetcher) works(ctx context.Context) {
+	f.log(ctx).InfoContext(ctx, "provision: the store works again", "name", f.place.name)
 }
 
 // restore sets the Clock to what it was when the credentials in r last worked, once in a process.

@@ -94,7 +94,7 @@ func (f *fetcher) note() {
 	defer cancel()
 	err := keep.Guarded(func() error {
 		return f.store.Update(ctx, f.place.name, func(old []byte) ([]byte, error) {
-			r, err := f.read(old)
+			r, err := f.read(ctx, old)
 			if err != nil {
 				return nil, err
 			}
@@ -105,6 +105,8 @@ func (f *fetcher) note() {
 		})
 	})
 	if err != nil && !errors.Is(err, keep.ErrStays) {
-		f.trouble("update", err)
+		f.record.Failed(ctx, "update", err)
+	} else {
+		f.record.Worked(ctx, "update")
 	}
 }

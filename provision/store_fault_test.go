@@ -51,7 +51,7 @@ func TestEndedAnswerIsNotStored(t *testing.T) {
 				t.Errorf("start %d: %v, %d records", start, err, len(store.all()))
 			}
 		}
-		if d.calls != 2 || log.String() != "" {
+		if d.calls != 2 || strings.Contains(log.String(), "store") {
 			t.Errorf("%d calls, log %q", d.calls, log)
 		}
 	})

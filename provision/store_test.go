@@ -202,6 +202,9 @@ func TestStoreTrouble_K11_K12(t *testing.T) {
 				!strings.Contains(log.String(), tt.want) {
 				t.Errorf("%s: log %q", tt.name, log)
 			}
+			if n := strings.Count(log.String(), "the store failed"); n < 1 || n > 2 {
+				t.Errorf("%s: %d records for 2 fetches: %s", tt.name, n, log)
+			}
 			if kept := string(store.all()[name]) == string(before); kept != tt.kept {
 				t.Errorf("%s: kept %t, want %t", tt.name, kept, tt.kept)
 			}
@@ -369,8 +372,12 @@ func TestStoreAndBrokenClient(t *testing.T) {
 		{URL: endpoint, Store: store, Signer: (*basic.Signer)(nil)},
 		{URL: endpoint, Store: store, Method: "no method", HTTP: &http.Client{}},
 	} {
-		if _, err := c.Credentials(t.Context()); err == nil || len(store.all()) != 0 {
+		_, err := c.Credentials(t.Context())
+		if err == nil || len(store.all()) != 0 {
 			t.Errorf("%s: %v, %d records", c.URL, err, len(store.all()))
+		}
+		if check := c.Check(); err == nil || check == nil || check.Error() != err.Error() {
+			t.Errorf("%s: Check says %v, and the first call %v", c.URL, check, err)
 		}
 	}
 }

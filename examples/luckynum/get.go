@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/url"
 	"path/filepath"
+	"strings"
 
 	"github.com/countersign-go/countersign/bearer"
 	"github.com/countersign-go/countersign/creds"
@@ -83,7 +84,7 @@ func (p *program) get(ctx context.Context, args []string) error {
 		told = p.stderr
 	}
 	c := newClient(service, p.base, p.stepsTo(told))
-	c.logger = slog.New(slog.NewTextHandler(p.stderr, nil))
+	c.logger = slog.New(storeLog{slog.NewTextHandler(p.stderr, nil)})
 	switch {
 	case g.credentialsFile != "": // there is no need for a second copy
 	case g.store != "":
@@ -193,4 +194,14 @@ func advise(err error, g *getFlags) error {
 		return e.Err
 	}
 	return err
+}
+
+// A storeLog has no records about fetches that failed: the program ends with their error.
+type storeLog struct{ slog.Handler }
+
+func (l storeLog) Handle(ctx context.Context, r slog.Record) error {
+	if strings.HasPrefix(r.Message, "creds: fetch ") {
+		return nil
+	}
+	return l.Handler.Handle(ctx, r)
 }

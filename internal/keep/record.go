@@ -11,6 +11,8 @@ import (
 )
 
 const (
+	lockTime   = 20 * time.Second // how long a fetch waits for other processes
+	callTime   = 3 * time.Second  // the least that is left of it for a call of its own
 	loadTime   = 5 * time.Second  // what a Store has to read a record
 	saveTime   = 2 * time.Second  // how long who is done waits for the record to be written
 	finishTime = 10 * time.Second // what a Store has to write in the background
@@ -37,15 +39,59 @@ type Record struct {
 	Store Store
 	Name  string
 
-	// Trouble is told of each Update that failed.
-	Trouble func(operation string, err error)
+	// Trouble is told of each "read" or "update" that failed, but of the same error once until
+	// Begin is called or the Store works again.
+	Trouble func(ctx context.Context, operation string, err error)
+
+	// Works is told that all that failed has succeeded since. If nil, that is not told.
+	Works func(ctx context.Context)
 
 	// Began is called before an Update of the Store starts, and Ended when that is over, in another
 	// goroutine. Nil: neither is.
 	Began, Ended func()
 
-	mu   sync.Mutex // guards hung
-	hung int        // calls of the Store that nobody waits for any more
+	mu      sync.Mutex      // guards all below
+	hung    int             // calls of the Store that have been given up
+	told    string          // the text of the error that Trouble was told last
+	failing map[string]bool // operations that have failed, and not succeeded since
+}
+
+// Begin has errors told that were told before.
+func (r *Record) Begin() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.told = ""
+}
+
+// Failed tells Trouble of an operation that failed, also where it is the record that cannot be
+// used.
+func (r *Record) Failed(ctx context.Context, operation string, err error) {
+	text := err.Error()
+	r.mu.Lock()
+	again := r.told == text
+	r.told = text
+	if r.failing == nil {
+		r.failing = make(map[string]bool)
+	}
+	r.failing[operation] = true
+	r.mu.Unlock()
+	if !again {
+		r.Trouble(ctx, operation, err)
+	}
+}
+
+// Worked tells Works of an operation that succeeded, if it was the last one that had failed.
+func (r *Record) Worked(ctx context.Context, operation string) {
+	r.mu.Lock()
+	last := r.failing[operation] && len(r.failing) == 1
+	delete(r.failing, operation)
+	if last {
+		r.told = ""
+	}
+	r.mu.Unlock()
+	if last && r.Works != nil {
+		r.Works(ctx)
+	}
 }
 
 // Load returns the record as it is, without waiting for a lock, and for 5 s at most: then the error
@@ -75,6 +121,16 @@ func (r *Record) Load(ctx context.Context) ([]byte, error) {
 	}
 }
 
+// Turn returns until when a fetch waits for its turn to update a record before it goes on without:
+// for 20 s, or less where ctx ends soon.
+func Turn(ctx context.Context) time.Time {
+	turn := time.Now().Add(lockTime)
+	if end, ok := ctx.Deadline(); ok && end.Add(-callTime).Before(turn) {
+		return end.Add(-callTime)
+	}
+	return turn
+}
+
 // Update lets f decide on the record, within its lock, and writes what f returns. It waits for its
 // turn until then, and reports whether that came and f was called. f runs in the goroutine of the
 // caller, and may take long. Update waits 2 s for the writing, which then goes on in the
@@ -92,7 +148,7 @@ func (r *Record) Update(
 		return true
 	case <-e.ended:
 	case <-late.C:
-		r.Trouble("update", errHeld)
+		r.Failed(ctx, "update", errHeld)
 		r.Forsake(e.ended)
 		e.cancel(errHeld)
 	}
@@ -160,8 +216,11 @@ func (r *Record) edit(ctx context.Context) *edit {
 				return v.data, v.err
 			})
 		})
-		if err != nil && !errors.Is(err, ErrStays) && !errors.Is(context.Cause(ctx), errHeld) {
-			r.Trouble("update", err) // errHeld was told already
+		switch {
+		case err == nil, errors.Is(err, ErrStays):
+			r.Worked(ctx, "update")
+		case !errors.Is(context.Cause(ctx), errHeld): // which was told already
+			r.Failed(ctx, "update", err)
 		}
 	}()
 	return e

@@ -76,7 +76,7 @@ type troubles struct {
 	text []string
 }
 
-func (l *troubles) tell(operation string, err error) {
+func (l *troubles) tell(_ context.Context, operation string, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.text = append(l.text, operation+": "+err.Error())
@@ -90,7 +90,8 @@ func (l *troubles) String() string {
 
 func record(s *slow) (*keep.Record, *troubles) {
 	l := new(troubles)
-	return &keep.Record{Store: s, Name: "a", Trouble: l.tell}, l
+	works := func(ctx context.Context) { l.tell(ctx, "works", errors.New("again")) }
+	return &keep.Record{Store: s, Name: "a", Trouble: l.tell, Works: works}, l
 }
 
 func (s *slow) want(t *testing.T, want string) {
