@@ -6,9 +6,12 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"hash"
 	"hash/maphash"
+	"maps"
 	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -28,42 +31,62 @@ type Nonces interface {
 }
 
 const (
-	slotSeconds   = 5
-	defaultMax    = 1 << 20
-	defaultPerID  = 1 << 16
-	maxRetryAfter = 300 // seconds
+	slotSeconds  = 5
+	defaultMax   = 1 << 20
+	defaultPerID = 1 << 16
+	maxSpans     = 32
 )
 
-// A NonceMemory is [Nonces] in the memory of one process. A replay never passes: what it remembers
-// is not dropped for want of room, and time that has passed once stays passed when the clock is set
-// back. If it is full, or while the clock stands before a time it has seen, Claim returns an error
-// that wraps [auth.ErrUnavailable] and has a method RetryAfter() time.Duration. A nonce that is new
-// is taken for a used one with a chance below 2^-64.
+// A NonceMemory is [Nonces] in the memory of one process. It accepts no copy, whatever the clock
+// does. If it cannot tell, Claim returns an error that wraps [auth.ErrUnavailable] and has a method
+// RetryAfter() time.Duration. A new nonce is taken for a used one with a chance below 2^-64.
 //
-// It forgets everything with the process: see [Verifier] on NotBefore. Several processes that serve
-// the same identifiers need one store in common, not a NonceMemory each.
+// It remembers a nonce until both the wall clock and the monotonic clock have passed its end. A
+// clock that is ahead for a moment therefore costs nothing. If the wall clock is set back to a time
+// whose nonces are forgotten, requests of that time are refused with 503: for at most as long as
+// the clock was set back by.
+//
+// It forgets everything with the process: see [Verifier.NotBefore]. Processes that serve the same
+// identifiers need one store in common, not a NonceMemory each.
 //
 // The zero value is ready for use. A NonceMemory must not be copied, nor its fields changed, after
 // its first use.
 type NonceMemory struct {
-	Max      int // most nonces at a time; 0: 1<<20, which takes 30 MB and more
-	MaxPerID int // most nonces of one id at a time; 0: 1<<16
+	// Max is the largest number of nonces at a time. If 0, 1<<20: some 16,000 requests a second,
+	// as a nonce lives for about 65 s. That many take 35 MiB where few ids use them, and 100 MiB
+	// where each id uses one.
+	Max int
+
+	// MaxPerID is the largest number of nonces of one id at a time. If 0, 1<<16: some 1,000
+	// requests a second.
+	MaxPerID int
 
 	once  sync.Once
-	marks sync.Pool           // of *marker; New and owner are set by once
+	marks sync.Pool           // of *marker; New, owner and began are set by once
 	owner func(string) uint64 // a hash of an id, for counting only
+	began time.Time
 
-	mu    sync.Mutex      // guards all below
-	last  int64           // the latest second seen; never goes back
-	slots map[int64]*slot // by their end, in units of slotSeconds
-	total int             // nonces in all slots
-	perID map[uint64]int  // and of each id, by a hash of it
+	mu        sync.Mutex      // guards all below
+	elapsed   time.Duration   // the latest reading of the monotonic clock
+	swept     [2]int64        // when slots were last dropped, by both clocks, in slots
+	slots     map[int64]*slot // by their end on the wall clock, in units of slotSeconds
+	forgotten spans           // the numbers of slots that were dropped
+	total     int             // nonces in all slots
+	perID     map[uint64]int  // and of each id, by a hash of it
+	mostIDs   int             // the size that perID has memory for
+}
+
+// A reading is the present time by both clocks.
+type reading struct {
+	second  int64         // of the wall clock, which can be set
+	elapsed time.Duration // by the monotonic clock, which cannot, but stops while a machine sleeps
 }
 
 // A slot holds the nonces that end within the same few seconds: they are forgotten together.
 type slot struct {
 	seen  map[mark]struct{}
 	perID map[uint64]int
+	end   time.Duration // by the monotonic clock, the latest of its nonces
 }
 
 // A mark stands for the id, the nonce and the end of one request: 128 bits of an HMAC.
@@ -76,12 +99,18 @@ type marker struct {
 	sum   [sha256.Size]byte
 }
 
-// Claim is as [Nonces] has it. It never blocks, and does not look at ctx.
+// Claim implements [Nonces]. It never blocks, and does not look at ctx.
 func (m *NonceMemory) Claim(_ context.Context, id, nonce string, until time.Time) (bool, error) {
-	return m.claim(time.Now(), id, nonce, until)
+	return m.claim(m.read(time.Now()), id, nonce, until)
 }
 
-func (m *NonceMemory) claim(now time.Time, id, nonce string, until time.Time) (bool, error) {
+// read returns what both clocks say at now.
+func (m *NonceMemory) read(now time.Time) reading {
+	m.once.Do(m.start)
+	return reading{now.Unix(), now.Sub(m.began)}
+}
+
+func (m *NonceMemory) claim(now reading, id, nonce string, until time.Time) (bool, error) {
 	m.once.Do(m.start)
 	end := until.Unix()
 	if until.Nanosecond() > 0 {
@@ -89,42 +118,53 @@ func (m *NonceMemory) claim(now time.Time, id, nonce string, until time.Time) (b
 	}
 	one := m.mark(id, nonce, end)
 	owner := m.owner(id)
+	number := ceil(end, slotSeconds)
 
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	second := now.Unix()
-	m.advance(second)
-	if end <= m.last {
-		// The nonce may have been forgotten by now.
-		if second < m.last {
-			return false, &outage{"the clock was set back", m.last - second}
-		}
+	m.elapsed = max(m.elapsed, now.elapsed)
+	m.sweep(now.second)
+	if end <= now.second {
 		return false, nil
 	}
-	number := ceil(end, slotSeconds)
+	if err := m.lost(number, end); err != nil {
+		return false, err
+	}
+	if s := m.slots[number]; s != nil {
+		if _, used := s.seen[one]; used {
+			return false, nil
+		}
+	}
+	if m.full(owner) != nil {
+		// The wall clock was ahead, or was set back: do not wait for it.
+		m.drop(now.second, func(_ int64, s *slot) bool { return s.end <= m.elapsed })
+		if err := errors.Join(m.lost(number, end), m.full(owner)); err != nil {
+			return false, err
+		}
+	}
+	m.add(number, one, owner, time.Duration(number*slotSeconds-now.second)*time.Second)
+	return true, nil
+}
+
+// add notes a nonce that lives as long as life. m.mu is held.
+func (m *NonceMemory) add(number int64, one mark, owner uint64, life time.Duration) {
+	if m.slots == nil {
+		m.slots = map[int64]*slot{}
+	}
+	if m.perID == nil {
+		m.perID = map[uint64]int{}
+	}
 	s := m.slots[number]
 	if s == nil {
-		s = &slot{seen: map[mark]struct{}{}, perID: map[uint64]int{}}
+		s = &slot{seen: map[mark]struct{}{}, perID: map[uint64]int{}, end: m.elapsed}
+		m.slots[number] = s
 	}
-	if _, used := s.seen[one]; used {
-		return false, nil
-	}
-	if m.total >= orDefault(m.Max, defaultMax) {
-		return false, m.full("the nonce memory is full", func(*slot) bool { return true })
-	}
-	if m.perID[owner] >= orDefault(m.MaxPerID, defaultPerID) {
-		return false, m.full("the nonce memory is full for this id",
-			func(s *slot) bool { return s.perID[owner] > 0 })
-	}
-	if m.slots == nil {
-		m.slots, m.perID = map[int64]*slot{}, map[uint64]int{}
-	}
-	m.slots[number] = s
 	s.seen[one] = struct{}{}
 	s.perID[owner]++
+	s.end = max(s.end, m.elapsed+life)
 	m.perID[owner]++
+	m.mostIDs = max(m.mostIDs, len(m.perID))
 	m.total++
-	return true, nil
 }
 
 // start draws the keys. They belong to this NonceMemory, so that nobody outside can choose nonces
@@ -135,6 +175,8 @@ func (m *NonceMemory) start() {
 	m.marks.New = func() any { return &marker{keyed: hmac.New(sha256.New, key)} }
 	seed := maphash.MakeSeed()
 	m.owner = func(id string) uint64 { return maphash.String(seed, id) }
+	m.began = time.Now()
+	m.elapsed = math.MinInt64
 }
 
 // mark hashes what tells one request from another. The lengths are fixed or written down, so that
@@ -151,20 +193,26 @@ func (m *NonceMemory) mark(id, nonce string, end int64) (one mark) {
 	return one
 }
 
-// advance notes the time and drops the slots that ended. m.mu is held.
-func (m *NonceMemory) advance(second int64) {
-	if second <= m.last {
+// sweep drops the slots that have ended by both clocks. m.mu is held.
+func (m *NonceMemory) sweep(second int64) {
+	present := [2]int64{second / slotSeconds, int64(m.elapsed / (slotSeconds * time.Second))}
+	if present == m.swept {
 		return
 	}
-	before := m.last
-	m.last = second
-	if before/slotSeconds == second/slotSeconds {
-		return
-	}
+	m.swept = present
+	m.drop(second, func(number int64, s *slot) bool {
+		return number*slotSeconds <= second && s.end <= m.elapsed
+	})
+}
+
+// drop forgets the slots that which picks, and that it did so. m.mu is held.
+func (m *NonceMemory) drop(second int64, which func(int64, *slot) bool) {
+	var dropped []int64
 	for number, s := range m.slots {
-		if number*slotSeconds > m.last {
+		if !which(number, s) {
 			continue
 		}
+		dropped = append(dropped, number)
 		delete(m.slots, number)
 		m.total -= len(s.seen)
 		for owner, n := range s.perID {
@@ -173,17 +221,51 @@ func (m *NonceMemory) advance(second int64) {
 			}
 		}
 	}
+	if dropped == nil {
+		return
+	}
+	slices.Sort(dropped)
+	for _, number := range dropped {
+		m.forgotten.add(number)
+	}
+	m.forgotten.limit(second / slotSeconds)
+	if len(m.perID) <= m.mostIDs/8 {
+		// A map keeps the memory of all that was ever in it.
+		m.perID, m.mostIDs = maps.Collect(maps.All(m.perID)), len(m.perID)
+	}
 }
 
-// full is the error for want of room, until the first of the slots that count ends. m.mu is held.
-func (m *NonceMemory) full(what string, counts func(*slot) bool) error {
-	first := int64(math.MaxInt64)
-	for number, s := range m.slots {
+// lost returns an error if number is among the slots that were dropped. A client that is told to
+// wait signs again later, so that its end moves on with the clock. m.mu is held.
+func (m *NonceMemory) lost(number, end int64) error {
+	last, found := m.forgotten.find(number)
+	if !found {
+		return nil
+	}
+	wait := time.Duration(last*slotSeconds+1-end) * time.Second
+	return &outage{"the clock was set back to a time whose nonces are forgotten", wait}
+}
+
+// full returns an error if there is no room, with the time until a slot that counts ends. m.mu is
+// held.
+func (m *NonceMemory) full(owner uint64) error {
+	what, counts := "", func(*slot) bool { return true }
+	switch {
+	case m.total >= orDefault(m.Max, defaultMax):
+		what = "the nonce memory is full"
+	case m.perID[owner] >= orDefault(m.MaxPerID, defaultPerID):
+		what = "the nonce memory is full for this id"
+		counts = func(s *slot) bool { return s.perID[owner] > 0 }
+	default:
+		return nil
+	}
+	first := time.Duration(math.MaxInt64)
+	for _, s := range m.slots {
 		if counts(s) {
-			first = min(first, number*slotSeconds)
+			first = min(first, s.end)
 		}
 	}
-	return &outage{what, first - m.last}
+	return &outage{what, first - m.elapsed}
 }
 
 // ceil is n/unit, rounded up.
@@ -201,17 +283,15 @@ func orDefault(n, def int) int {
 	return n
 }
 
-// An outage is a NonceMemory that cannot tell, and for how many seconds, at least one.
+// An outage is why it is not known now whether a request is good, and until when.
 type outage struct {
-	what    string
-	seconds int64
+	what string
+	wait time.Duration
 }
 
 func (o *outage) Error() string { return "mac: " + o.what }
 
 func (o *outage) Unwrap() error { return auth.ErrUnavailable }
 
-// RetryAfter is at most 5 min.
-func (o *outage) RetryAfter() time.Duration {
-	return time.Duration(min(o.seconds, maxRetryAfter)) * time.Second
-}
+// RetryAfter returns how long it takes until a request that is signed again can be accepted.
+func (o *outage) RetryAfter() time.Duration { return o.wait }

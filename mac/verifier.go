@@ -264,7 +264,7 @@ func (v *Verifier) claim(ctx context.Context, who string, h *header, now time.Ti
 	until := time.Unix(h.seconds+v.window()+2, 0)
 	var fresh bool
 	if v.Nonces == nil {
-		fresh, err = v.own.claim(now, who, h.nonce, until)
+		fresh, err = v.own.claim(v.own.read(now), who, h.nonce, until)
 	} else {
 		fresh, err = v.Nonces.Claim(ctx, who, h.nonce, until)
 	}
