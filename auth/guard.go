@@ -51,8 +51,11 @@ type Guard struct {
 
 	// Logger is told why a request was not let through: as information if it had no credentials or
 	// was given up, as a warning if they were wrong, contradictory or too many, as an error if they
-	// could not be checked. It gets the method, the path without query, the remote address, the
-	// scheme and the error. nil: silent.
+	// could not be checked. A record has the method, the path without query, the remote address,
+	// the scheme and the reason. It has the subject that the credentials name, which is verified
+	// only if they are right, if the error has a method Subject() string. It has the offset of the
+	// client's clock, positive if that is ahead, if the error has a method ClockOffset()
+	// time.Duration. If nil, Handler is silent.
 	Logger *slog.Logger
 
 	// Denied writes the 401, for instance a page with a way to log in. The challenges are already
@@ -128,18 +131,18 @@ func (g *Guard) serve(w http.ResponseWriter, req *http.Request, next http.Handle
 	case d.by < 0 && g.Optional:
 		pass(req)
 	case errors.Is(d.err, ErrConflict):
-		g.log(req, slog.LevelWarn, "auth: credentials refused", g.name(req, d), d.err)
+		g.log(req, slog.LevelWarn, "auth: credentials refused", g.name(req, d), d)
 		w.Header().Set("Cache-Control", "no-store")
 		http.Error(w, "credentials of several people", http.StatusBadRequest)
 	case errors.Is(d.err, ErrLimited):
-		g.log(req, slog.LevelWarn, "auth: credentials not checked", g.name(req, d), d.err)
+		g.log(req, slog.LevelWarn, "auth: credentials not checked", g.name(req, d), d)
 		postpone(w, http.StatusTooManyRequests, "too many requests", after(d.err))
 	case isUndecided(d.err):
 		level := slog.LevelError
 		if req.Context().Err() != nil { // who asked has gone, so nothing need be wrong here
 			level = slog.LevelInfo
 		}
-		g.log(req, level, "auth: credentials not checked", g.name(req, d), d.err)
+		g.log(req, level, "auth: credentials not checked", g.name(req, d), d)
 		const text = "credentials cannot be checked now"
 		postpone(w, http.StatusServiceUnavailable, text, after(d.err))
 	default:
@@ -216,7 +219,7 @@ func (g *Guard) deny(w http.ResponseWriter, req *http.Request, d decision) {
 	if !challenged {
 		level, message = slog.LevelError, message+", and no member of the Stack has a challenge"
 	}
-	g.log(req, level, message, scheme, d.err)
+	g.log(req, level, message, scheme, d)
 	w.Header().Set("Cache-Control", "no-store")
 	page := &deniedWriter{ResponseWriter: w}
 	g.Denied.ServeHTTP(page, req)
@@ -250,11 +253,34 @@ func (g *Guard) named(by int, challenge string) string {
 	return fmt.Sprintf("%T", g.Stack[by])
 }
 
-func (g *Guard) log(req *http.Request, level slog.Level, message, scheme string, err error) {
-	g.Logger.LogAttrs(req.Context(), level, message,
+// maxSubject is how many bytes of a subject are logged. A client may have made it up.
+const maxSubject = 128
+
+func (g *Guard) log(req *http.Request, level slog.Level, message, scheme string, d decision) {
+	attrs := []slog.Attr{
 		slog.String("method", req.Method),
 		slog.String("path", req.URL.Path),
 		slog.String("remote", req.RemoteAddr),
 		slog.String("scheme", scheme),
-		slog.Any("reason", err))
+	}
+	subject := ""
+	if e, ok := errors.AsType[interface {
+		error
+		Subject() string
+	}](d.err); ok {
+		subject = e.Subject()
+	} else if d.id != nil {
+		subject = d.id.Subject
+	}
+	if subject != "" {
+		attrs = append(attrs, slog.String("subject", subject[:min(len(subject), maxSubject)]))
+	}
+	if e, ok := errors.AsType[interface {
+		error
+		ClockOffset() time.Duration
+	}](d.err); ok {
+		attrs = append(attrs, slog.Duration("offset", e.ClockOffset()))
+	}
+	attrs = append(attrs, slog.Any("reason", d.err))
+	g.Logger.LogAttrs(req.Context(), level, message, attrs...)
 }

@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/countersign-go/countersign/auth"
 )
@@ -67,6 +69,47 @@ func TestLog(t *testing.T) {
 		}
 		if len(got) > 0 {
 			t.Errorf("%s: more than that in the log: %v", tt.reason, got)
+		}
+	}
+}
+
+// A knowing error tells the log more than the answer tells the client.
+type knowing struct{ subject string }
+
+func (knowing) Error() string                                         { return "test: stale" }
+func (e knowing) Subject() string                                     { return e.subject }
+func (knowing) ClockOffset() time.Duration                            { return -90 * time.Second }
+func admitNone(*http.Request, *auth.Identity) (*auth.Identity, error) { return nil, errWrong }
+
+// TestLogNamesSubjectAndOffset has the subject of refused credentials and the offset of the
+// client's clock, where they are known.
+func TestLogNamesSubjectAndOffset(t *testing.T) {
+	for _, tt := range []struct {
+		reason          string
+		guard           auth.Guard
+		subject, offset any
+	}{
+		{"an error that knows both", auth.Guard{Stack: auth.Stack{
+			refuses(fmt.Errorf("wrapped: %w", knowing{"ann"}))}}, "ann", "-1m30s"},
+		{"one that was never looked up", auth.Guard{Stack: auth.Stack{refuses(knowing{})}},
+			nil, "-1m30s"},
+		{"a long one", auth.Guard{Stack: auth.Stack{refuses(knowing{strings.Repeat("a", 500)})}},
+			strings.Repeat("a", 128), "-1m30s"},
+		{"one that Admit refuses", auth.Guard{Stack: auth.Stack{accepts("ann")}, Admit: admitNone},
+			"ann", nil},
+		{"two that contradict each other", auth.Guard{Stack: auth.Stack{accepts("ann"),
+			accepts("bob")}}, "bob", nil},
+		{"no credentials", auth.Guard{Stack: auth.Stack{refuses(auth.ErrNone)}}, nil, nil},
+	} {
+		var logged bytes.Buffer
+		tt.guard.Logger = slog.New(slog.NewTextHandler(&logged, nil))
+		get(tt.guard.Handler(whoami))
+		for name, want := range map[string]any{"subject": tt.subject, "offset": tt.offset} {
+			got := strings.Contains(logged.String(), " "+name+"=")
+			if want == nil && got ||
+				want != nil && !strings.Contains(logged.String(), fmt.Sprintf(" %s=%s ", name, want)) {
+				t.Errorf("%s: want %s %v in %s", tt.reason, name, want, &logged)
+			}
 		}
 	}
 }
