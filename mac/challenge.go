@@ -22,7 +22,7 @@ const (
 // [Verifier.Authenticate]:
 //
 //	MAC                            there were no credentials of this scheme
-//	MAC error="stale", ts="..."    ErrStale; ts is a timestamp that would have been accepted
+//	MAC error="stale", ts="..."    ErrStale; ts is the time of this machine
 //	MAC error="nonce"              ErrReplayed
 //	MAC error="expired"            ErrExpired
 //	MAC error="invalid"            anything else
@@ -34,11 +34,8 @@ func (v *Verifier) Challenge(_ *http.Request, err error) string {
 	case err == nil || errors.Is(err, auth.ErrNone):
 		return scheme
 	case errors.Is(err, ErrStale):
-		now := time.Now().Unix()
-		if !v.NotBefore.IsZero() {
-			now = max(now, v.NotBefore.Unix()+1)
-		}
-		return scheme + ` error="stale", ts="` + strconv.FormatInt(now, 10) + `"`
+		now := strconv.FormatInt(time.Now().Unix(), 10)
+		return scheme + ` error="stale", ts="` + now + `"`
 	case errors.Is(err, ErrReplayed):
 		return scheme + ` error="nonce"`
 	case errors.Is(err, ErrExpired):

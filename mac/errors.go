@@ -3,6 +3,8 @@ package mac
 import (
 	"errors"
 	"fmt"
+	"math"
+	"time"
 
 	"github.com/countersign-go/countersign/auth"
 )
@@ -23,7 +25,7 @@ var (
 var (
 	// ErrMalformed means that the header, or the request itself, is outside the grammar.
 	ErrMalformed = errors.New("mac: malformed credentials")
-	// ErrStale means that the timestamp lies outside the window, or not after NotBefore.
+	// ErrStale means that the timestamp lies outside the window.
 	ErrStale = errors.New("mac: timestamp outside the window")
 	// ErrInvalid means an unknown identifier or a wrong MAC. One value stands for both, so that
 	// nobody outside learns which identifiers exist.
@@ -50,16 +52,26 @@ func because(reason error, detail error) error {
 	return fmt.Errorf("%w: %w", reason, detail)
 }
 
-// A refusal tells a log more than the answer may tell. It wraps its reason only: what a KeyFunc
-// puts into its error must not make another decision of this one.
+// A refusal tells a log more than the answer may tell. It wraps its reason only: the error of a
+// KeyFunc must not make another decision of this one.
 type refusal struct {
-	reason error
-	id     string
-	cause  error // nil: the reason says it all
+	reason  error
+	id      string
+	subject string // of the key of id; "": not known
+	cause   error  // nil: the reason says it all
 }
 
-func (r *refusal) Error() string {
+func (r *refusal) Error() string { return r.text("") }
+
+// text is the error with a detail.
+func (r *refusal) text(detail string) string {
 	text := fmt.Sprintf("%v (id %.64q", r.reason, r.id)
+	if r.subject != "" && r.subject != r.id {
+		text += fmt.Sprintf(" of %.64q", r.subject)
+	}
+	if detail != "" {
+		text += ", " + detail
+	}
 	if r.cause != nil {
 		text += fmt.Sprintf(": %v", r.cause)
 	}
@@ -67,6 +79,45 @@ func (r *refusal) Error() string {
 }
 
 func (r *refusal) Unwrap() error { return r.reason }
+
+// Subject is for the log of an [auth.Guard].
+func (r *refusal) Subject() string { return r.subject }
+
+// invalid is the refusal of a wrong MAC, or of an unknown id if key is nil.
+func invalid(id string, key *Key, unknown error) error {
+	r := &refusal{reason: ErrInvalid, id: id, cause: unknown}
+	if key != nil {
+		if r.subject = key.Identity.Subject; r.subject == "" {
+			r.subject = id
+		}
+	}
+	return r
+}
+
+// A staleRefusal knows by how much the clock of the client is off.
+type staleRefusal struct {
+	refusal
+	offset time.Duration
+}
+
+func (r *staleRefusal) Error() string {
+	if r.offset < 0 {
+		return r.text(fmt.Sprintf("%v behind", -r.offset))
+	}
+	return r.text(fmt.Sprintf("%v ahead", r.offset))
+}
+
+// ClockOffset is for the log of an [auth.Guard].
+func (r *staleRefusal) ClockOffset() time.Duration { return r.offset }
+
+// offset is how far a timestamp is ahead of now, in whole seconds.
+func offset(seconds int64, now time.Time) time.Duration { return inSeconds(seconds - now.Unix()) }
+
+// inSeconds returns n seconds, or as many as a Duration holds.
+func inSeconds(n int64) time.Duration {
+	const most = math.MaxInt64 / int64(time.Second)
+	return time.Duration(max(-most, min(n, most))) * time.Second
+}
 
 // unavailable turns an outage into what answers 503.
 func unavailable(what string, cause error) error {

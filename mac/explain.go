@@ -239,12 +239,11 @@ func (e *Explanation) add(f finding) {
 
 // judgeTime finds out about the clock, which has nothing to do with the MAC.
 func (e *Explanation) judgeTime(v *Verifier, h *header, now time.Time) {
-	const most = 100 * 366 * 24 * 3600 // seconds that surely fit a time.Duration
-	if v.Window < 0 || v.timely(h.seconds, now) {
+	if v.Window < 0 || v.timely(h, now) == nil {
 		return
 	}
-	ahead := h.seconds - now.Unix()
-	window := v.window()
+	ahead := offset(h.seconds, now)
+	window := inSeconds(v.window())
 	if -window <= ahead && ahead <= window {
 		e.add(finding{causeClock, "a later timestamp",
 			"the timestamp is not after NotBefore: have the sender sign again"})
@@ -255,12 +254,12 @@ func (e *Explanation) judgeTime(v *Verifier, h *header, now time.Time) {
 		direction, distance = "behind", -ahead
 	}
 	by := "over 100 years"
-	if distance <= most {
-		by = (time.Duration(distance) * time.Second).String()
+	if distance <= 100*366*24*time.Hour {
+		by = distance.String()
 	}
 	e.add(finding{causeClock, "the clock set right", fmt.Sprintf(
 		"the timestamp is %s %s the clock of this machine and the window is %v: correct the clock "+
-			"of the sender, or this one", by, direction, time.Duration(window)*time.Second)})
+			"of the sender, or this one", by, direction, window)})
 }
 
 // judge turns what had to be undone into findings, in front of that about the clock.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/http/httptest"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -207,41 +208,92 @@ func TestRestart_R2(t *testing.T) {
 	}
 	tests := []struct {
 		dated, notBefore, now time.Duration
-		ok                    bool
+		wait                  time.Duration // of the 503; 0: accepted
 	}{
-		{-30 * time.Second, 0, 0, false},
-		{-time.Second, 0, 0, false},
-		{0, 0, 0, false}, // captured in the very second of the restart
-		{0, time.Second - 1, time.Second - 1, false},
-		{time.Second, 0, time.Second, true},
-		{time.Second, 0, 0, true}, // dated ahead: NotBefore has to be later for these
-		{time.Minute, time.Minute, 0, false},
-		{61 * time.Second, time.Minute, 61 * time.Second, true},
+		{-30 * time.Second, 0, 0, 31 * time.Second},
+		{-time.Second, 0, 0, 2 * time.Second},
+		{0, 0, 0, time.Second}, // captured in the very second of the restart
+		{0, time.Second - 1, time.Second - 1, time.Second},
+		{time.Second, 0, time.Second, 0},
+		{time.Second, 0, 0, 0}, // dated ahead: NotBefore has to be later for these
+		{0, time.Minute, 0, 61 * time.Second},
+		{time.Minute, time.Minute, 0, time.Second},
+		{61 * time.Second, time.Minute, 61 * time.Second, 0},
 	}
 	for _, test := range tests {
 		v := &mac.Verifier{Keys: oneKey(testCreds), NotBefore: testTime.Add(test.notBefore)}
 		_, err := v.AuthenticateAt(received(sign(test.dated)), testTime.Add(test.now))
-		if test.ok != (err == nil) || !test.ok && !errors.Is(err, mac.ErrStale) {
+		if test.wait == 0 {
+			if err != nil {
+				t.Errorf("%+v: %v", test, err)
+			}
+			continue
+		}
+		var why interface{ RetryAfter() time.Duration }
+		if !errors.Is(err, auth.ErrUnavailable) || !errors.As(err, &why) ||
+			why.RetryAfter() != test.wait {
 			t.Errorf("%+v: %v", test, err)
+			continue
+		}
+		// The same client, with the same clock, does as it is told.
+		_, err = v.AuthenticateAt(received(sign(test.dated+test.wait)),
+			testTime.Add(test.now+test.wait))
+		if err != nil {
+			t.Errorf("%+v: after the wait: %v", test, err)
 		}
 	}
-	// None of what was accepted before a restart passes after it, as long as clients' clocks are
-	// right.
-	before := &mac.Verifier{Keys: oneKey(testCreds)}
-	after := &mac.Verifier{Keys: oneKey(testCreds), NotBefore: testTime}
-	for second := -90; second <= 0; second++ {
-		at := time.Duration(second) * time.Second
-		req := sign(at)
-		if _, err := before.AuthenticateAt(received(req), testTime.Add(at)); err != nil {
-			t.Fatal(err)
-		}
-		for later := range 60 {
-			now := testTime.Add(time.Duration(later) * time.Second)
-			if _, err := after.AuthenticateAt(received(req), now); err == nil {
-				t.Errorf("accepted again: dated %v, %d s after the restart", at, later)
+	// After a restart, no request that was accepted before it is accepted again, if NotBefore is
+	// the start and clients' clocks are right, or if it is the start plus the window.
+	for _, ahead := range []time.Duration{0, time.Minute} {
+		before := &mac.Verifier{Keys: oneKey(testCreds)}
+		after := &mac.Verifier{Keys: oneKey(testCreds), NotBefore: testTime.Add(ahead)}
+		for second := -90; second <= 0; second++ {
+			at := time.Duration(second) * time.Second
+			req := sign(at + ahead)
+			if _, err := before.AuthenticateAt(received(req), testTime.Add(at)); err != nil {
+				t.Fatal(err)
+			}
+			for later := range 130 {
+				now := testTime.Add(time.Duration(later) * time.Second)
+				if _, err := after.AuthenticateAt(received(req), now); err == nil {
+					t.Errorf("NotBefore %v after the start: accepted again: dated %v, %d s after it",
+						ahead, at+ahead, later)
+				}
 			}
 		}
 	}
+}
+
+// TestNotBeforeTeachesNoClock has clients with a right clock, and with a wrong one, in the first
+// second of a service: the one is not told another time, and the other is told the right one.
+func TestNotBeforeTeachesNoClock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := &mac.Verifier{Keys: oneKey(testCreds), NotBefore: time.Now()}
+		guarded := auth.Require(http.NotFoundHandler(), v)
+		ask := func(signed time.Time) *httptest.ResponseRecorder {
+			req := newRequest(t, "GET", "http://example.com/")
+			if err := (&mac.Signer{Source: testCreds}).Sign(req, signed); err != nil {
+				t.Fatal(err)
+			}
+			w := httptest.NewRecorder()
+			guarded.ServeHTTP(w, received(req))
+			return w
+		}
+		w := ask(time.Now())
+		if w.Code != 503 || w.Header().Get("Retry-After") != "1" ||
+			w.Header().Get("WWW-Authenticate") != "" {
+			t.Errorf("a right clock: %d, %v", w.Code, w.Header())
+		}
+		w = ask(time.Now().Add(-time.Hour))
+		want := `MAC error="stale", ts="` + strconv.FormatInt(time.Now().Unix(), 10) + `"`
+		if got := w.Header().Get("WWW-Authenticate"); w.Code != 401 || got != want {
+			t.Errorf("a wrong clock: %d, %s", w.Code, got)
+		}
+		time.Sleep(time.Second)
+		if w := ask(time.Now()); w.Code != 404 {
+			t.Errorf("after the wait: %d", w.Code)
+		}
+	})
 }
 
 // TestNonceKeys_R9 has ids and nonces that would be the same text if they were joined.

@@ -5,13 +5,16 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/countersign-go/countersign/auth"
+	"github.com/countersign-go/countersign/creds"
 	"github.com/countersign-go/countersign/mac"
 )
 
@@ -29,6 +32,55 @@ func TestLogReason(t *testing.T) {
 	for _, part := range []string{testCreds.ID, why.Error()} {
 		if !strings.Contains(err.Error(), part) {
 			t.Errorf("%q lacks %q", err, part)
+		}
+	}
+}
+
+// TestLogNamesClient has records of a service that say which client was refused and by how much its
+// clock is off, without a secret.
+func TestLogNamesClient(t *testing.T) {
+	key := &mac.Key{
+		Secret:   creds.Secret("canary-5e1f2a"),
+		Identity: auth.Identity{Subject: "ann"},
+	}
+	c := &mac.Credentials{ID: "sealed", Key: key.Secret}
+	ended := *key
+	ended.Identity.Expires = time.Unix(1, 0)
+	claimed := nonceFunc(func(string, string, time.Time) (bool, error) { return false, nil })
+	now := time.Now().Unix()
+	for _, tt := range []struct {
+		reason string
+		key    *mac.Key
+		ts     int64
+		secret string
+		nonces mac.Nonces
+		want   []string
+	}{
+		{"a clock that is behind", key, now - 3600, string(c.Key), anyNonce{},
+			[]string{"offset=-1h0m", `id \"sealed\", 1h0m`, "behind"}},
+		{"a clock that is ahead", key, now + 7200, string(c.Key), anyNonce{},
+			[]string{"offset=", "ahead"}},
+		{"a timestamp beyond all clocks", key, 999_999_999_999_999, string(c.Key), anyNonce{},
+			[]string{"offset=2562047h47m16s", "ahead"}},
+		{"credentials that have ended", &ended, now, string(c.Key), anyNonce{},
+			[]string{"subject=ann", `of \"ann\"`}},
+		{"a wrong MAC", key, now, "another", anyNonce{}, []string{"subject=ann"}},
+		{"a nonce for the second time", key, now, string(c.Key), claimed,
+			[]string{"subject=ann"}},
+	} {
+		var logged strings.Builder
+		guard := &auth.Guard{
+			Logger: slog.New(slog.NewTextHandler(&logged, nil)),
+			Stack: auth.Stack{&mac.Verifier{Nonces: tt.nonces,
+				Keys: func(context.Context, string) (*mac.Key, error) { return tt.key, nil }}},
+		}
+		signer := &mac.Credentials{ID: c.ID, Key: creds.Secret(tt.secret)}
+		req := signedAt(t, signer, strconv.FormatInt(tt.ts, 10), "n")
+		guard.Handler(http.NotFoundHandler()).ServeHTTP(httptest.NewRecorder(), req)
+		for _, want := range tt.want {
+			if !strings.Contains(logged.String(), want) {
+				t.Errorf("%s: want %s in %s", tt.reason, want, &logged)
+			}
 		}
 	}
 }

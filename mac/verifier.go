@@ -69,11 +69,13 @@ type Verifier struct {
 	// ways and edges included. 0: 60 s. A client with a wrong clock is told the time.
 	Window time.Duration
 
-	// NotBefore refuses timestamps up to that second. A service whose Nonces do not outlive it sets
-	// it to the time of its start, so that nothing it saw before is accepted again. A client may
-	// date its request ahead by up to Window; where such a one may have been captured, set
-	// NotBefore to the start plus Window, at the cost of refusing everybody for the first second.
-	// Zero: none.
+	// NotBefore is for a service whose Nonces do not outlive it. Timestamps up to that second get
+	// 503 with a Retry-After, so that no request that was accepted before a restart is accepted
+	// again. If zero, all timestamps in the window pass.
+	//
+	// The time of the start costs the first second. It leaves out requests of clients whose clocks
+	// were ahead, which can be repeated once. The time of the start plus Window leaves out none,
+	// and costs the first minute.
 	NotBefore time.Time
 
 	// Nonces remembers the nonces that were used. Nil: a [NonceMemory] of this Verifier's own.
@@ -120,8 +122,8 @@ func (v *Verifier) authenticate(req *http.Request, now time.Time) (*auth.Identit
 	if err != nil {
 		return nil, because(ErrMalformed, err)
 	}
-	if !v.timely(h.seconds, now) {
-		return nil, ErrStale
+	if err := v.timely(&h, now); err != nil {
+		return nil, err
 	}
 	key, err := v.prove(req, &h)
 	if err != nil {
@@ -135,7 +137,7 @@ func (v *Verifier) authenticate(req *http.Request, now time.Time) (*auth.Identit
 		id.Subject = h.id
 	}
 	if !id.Expires.IsZero() && !now.Before(id.Expires) {
-		return nil, &refusal{ErrExpired, h.id, nil}
+		return nil, &refusal{reason: ErrExpired, id: h.id, subject: id.Subject}
 	}
 	if err := v.claim(req.Context(), id.Subject, &h, now); err != nil {
 		return nil, err
@@ -177,11 +179,26 @@ func (v *Verifier) window() int64 {
 	return int64(v.Window / time.Second)
 }
 
-// timely compares whole seconds as integers: no timestamp in the grammar can overflow them.
-func (v *Verifier) timely(seconds int64, now time.Time) bool {
+// timely refuses a timestamp outside the window. It compares whole seconds as integers: no timestamp
+// in the grammar can overflow them.
+func (v *Verifier) timely(h *header, now time.Time) error {
 	w, n := v.window(), now.Unix()
-	return n-w <= seconds && seconds <= n+w &&
-		(v.NotBefore.IsZero() || seconds > v.NotBefore.Unix())
+	if h.seconds < n-w || h.seconds > n+w {
+		return &staleRefusal{refusal{reason: ErrStale, id: h.id}, offset(h.seconds, now)}
+	}
+	if early := v.early(h.seconds); early > 0 {
+		return &outage{"the timestamp is not after NotBefore", early}
+	}
+	return nil
+}
+
+// early is how long it takes until a client that has just signed with this timestamp signs with one
+// after NotBefore. It is not positive if this one is.
+func (v *Verifier) early(seconds int64) time.Duration {
+	if v.NotBefore.IsZero() {
+		return 0
+	}
+	return inSeconds(v.NotBefore.Unix() + 1 - seconds)
 }
 
 // unknownKey stands in for the key of an unknown identifier, so that it costs the same work.
@@ -211,7 +228,7 @@ func (v *Verifier) prove(req *http.Request, h *header) (*Key, error) {
 	}
 	want := h.algorithm().mac(secret, *text)
 	if !want.equal(&h.mac) || size != h.mac.size || key == nil {
-		return nil, &refusal{ErrInvalid, h.id, unknown}
+		return nil, invalid(h.id, key, unknown)
 	}
 	return key, nil
 }
@@ -272,7 +289,7 @@ func (v *Verifier) claim(ctx context.Context, who string, h *header, now time.Ti
 	case err != nil:
 		return unavailable("claiming the nonce", err)
 	case !fresh:
-		return &refusal{ErrReplayed, h.id, nil}
+		return &refusal{reason: ErrReplayed, id: h.id, subject: who}
 	}
 	return nil
 }
