@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"reflect"
 	"slices"
-	"strings"
 
 	"github.com/countersign-go/countersign/auth"
 	"github.com/countersign-go/countersign/creds"
@@ -77,7 +76,7 @@ func (v Verifier) Authenticate(req *http.Request) (*auth.Identity, error) {
 	fields := req.Header.Values("Authorization")
 	ours := false
 	for _, field := range fields {
-		ours = ours || isBasic(field)
+		ours = ours || authparam.IsFor(field, scheme)
 	}
 	switch {
 	case !ours:
@@ -89,11 +88,11 @@ func (v Verifier) Authenticate(req *http.Request) (*auth.Identity, error) {
 	case len(fields[0]) > maxField:
 		return nil, fmt.Errorf("%w: a field over %d bytes", ErrRefused, maxField)
 	}
-	token68, ok := strings.CutPrefix(fields[0][len(scheme):], " ")
+	token68, ok := authparam.Cut(fields[0], scheme)
 	if !ok {
-		return nil, fmt.Errorf("%w: no credentials behind the scheme", ErrRefused)
+		return nil, fmt.Errorf("%w: no credentials behind the scheme and a space", ErrRefused)
 	}
-	user, password, err := decode(strings.TrimLeft(token68, " "))
+	user, password, err := decode(token68)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrRefused, err)
 	}
@@ -102,14 +101,6 @@ func (v Verifier) Authenticate(req *http.Request) (*auth.Identity, error) {
 			ErrRefused, maxUser, maxPassword)
 	}
 	return v.check(req, portal.Password{User: user, Password: creds.Secret(password)})
-}
-
-// isBasic reports whether field names this scheme, however broken the rest of it is.
-func isBasic(field string) bool {
-	if len(field) < len(scheme) || !strings.EqualFold(field[:len(scheme)], scheme) {
-		return false
-	}
-	return len(field) == len(scheme) || strings.IndexByte(" \t,=", field[len(scheme)]) >= 0
 }
 
 func (v Verifier) check(req *http.Request, p portal.Password) (*auth.Identity, error) {

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"net/textproto"
 	"strings"
+
+	"github.com/countersign-go/countersign/internal/authparam"
 )
 
 const (
@@ -163,7 +165,7 @@ func (p place) get(header http.Header) (string, error) {
 	}
 	ours := false
 	for _, line := range lines {
-		ours = ours || hasScheme(line, p.scheme)
+		ours = ours || authparam.IsFor(line, p.scheme)
 	}
 	switch {
 	case !ours:
@@ -173,8 +175,8 @@ func (p place) get(header http.Header) (string, error) {
 	case len(lines[0]) > maxToken:
 		return "", errLong
 	}
-	token := strings.TrimLeft(lines[0][len(p.scheme):], " ")
-	if !isToken(token) {
+	token, ok := authparam.Cut(lines[0], p.scheme)
+	if !ok || !isToken(token) {
 		return "", errNoToken
 	}
 	return token, nil
@@ -185,15 +187,6 @@ var (
 	errLong    = fmt.Errorf("a field of over %d bytes", maxToken)
 	errNoToken = errors.New("something else than a token")
 )
-
-// hasScheme reports whether line names the scheme, however broken the rest of it is. Schemes are
-// compared without case (RFC 9110, section 11.1).
-func hasScheme(line, scheme string) bool {
-	if len(line) < len(scheme) || !strings.EqualFold(line[:len(scheme)], scheme) {
-		return false
-	}
-	return len(line) == len(scheme) || strings.IndexByte(" \t,=", line[len(scheme)]) >= 0
-}
 
 // getCookie refuses two cookies of the same name: one of them may have been set by a neighbour in
 // the same domain.

@@ -2,7 +2,6 @@ package bearer
 
 import (
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -24,8 +23,8 @@ const cookieScheme = "Cookie"
 // "unknown" for any other error, for a challenge without one, and without any challenge at all. Of
 // several challenges, the first that gives a known reason counts. Challenges are looked at if their
 // scheme is Bearer, or the one that the Signer sends, or Cookie if it sends a cookie; but not where
-// they name another header or cookie. If there are only others, the Cause is "". Where none can be
-// read, the scheme that a line begins with counts.
+// they name another header or cookie. If there are only others, the Cause is "". It is "unknown"
+// too if such a challenge is malformed, alone or beside others.
 func (s *Signer) Read(resp *http.Response) (refusal struct {
 	Cause      string
 	ServerTime time.Time
@@ -39,8 +38,9 @@ func (s *Signer) Read(resp *http.Response) (refusal struct {
 // readRefusal returns the cause of a refusal of what was sent in p. It looks at no status, since
 // some services say 403 for an expired token.
 func readRefusal(p place, resp *http.Response) (cause string) {
-	challenges, err := authparam.Parse(resp.Header["Www-Authenticate"])
-	if len(challenges) == 0 && (err == nil || p.named(resp.Header["Www-Authenticate"])) {
+	lines := resp.Header["Www-Authenticate"]
+	challenges, err := authparam.Parse(lines)
+	if err == nil && len(challenges) == 0 {
 		return causeUnknown
 	}
 	for _, c := range challenges {
@@ -55,16 +55,17 @@ func readRefusal(p place, resp *http.Response) (cause string) {
 			return ""
 		}
 	}
+	if err != nil && p.named(lines) {
+		return causeUnknown
+	}
 	return cause
 }
 
-// named reports whether one of these lines, which nobody can read, begins with a scheme for what is
-// sent in p.
+// named reports whether these lines, which cannot all be read, name a scheme of what is sent in p.
 func (p place) named(lines []string) bool {
-	return slices.ContainsFunc(lines, func(line string) bool {
-		return hasScheme(line, bearerScheme) || p.scheme != "" && hasScheme(line, p.scheme) ||
-			p.header == "" && hasScheme(line, cookieScheme)
-	})
+	return authparam.Names(lines, bearerScheme) ||
+		p.scheme != "" && authparam.Names(lines, p.scheme) ||
+		p.header == "" && authparam.Names(lines, cookieScheme)
 }
 
 // challengedBy reports whether c is about what is sent in p. A server that takes tokens in several

@@ -3,6 +3,7 @@ package bearer_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -194,6 +195,15 @@ func TestSignSourceError(t *testing.T) {
 	}
 }
 
+// many returns n parameters, each behind a comma.
+func many(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, ", p%d=1", i)
+	}
+	return b.String()
+}
+
 func TestRead(t *testing.T) {
 	header, other := &bearer.Signer{}, &bearer.Signer{Header: "X-Token"}
 	jwt, cookie := &bearer.Signer{Scheme: "JWT"}, &bearer.Signer{Cookie: "session"}
@@ -250,6 +260,19 @@ func TestRead(t *testing.T) {
 		{"malformed later", header, `Bearer error="invalid_token", Basic realm="`,
 			transport.Credential},
 		{"malformed and foreign", header, `=`, ""},
+		{"malformed behind a foreign one", header,
+			`Basic realm="x", Bearer error="invalid_token" error_description="no comma"`,
+			transport.Unknown},
+		{"quotes within quotes", header,
+			`Bearer error="invalid_token", error_description="The token "abc" is over"`,
+			transport.Unknown},
+		{"a semicolon for a comma", header, `Bearer realm="x"; error="invalid_token"`,
+			transport.Unknown},
+		{"a parameter twice", header, `Bearer realm="a", realm="b", error="invalid_token"`,
+			transport.Unknown},
+		{"too many parameters", header, "Bearer a=1" + many(18), transport.Unknown},
+		{"a colon", header, `Bearer: error="invalid_token"`, transport.Unknown},
+		{"no space", header, `Bearererror="invalid_token"`, transport.Unknown},
 	}
 	for _, test := range tests {
 		for _, status := range []int{401, 403} {
@@ -261,6 +284,13 @@ func TestRead(t *testing.T) {
 			if got.Cause != test.want || !got.ServerTime.IsZero() {
 				t.Errorf("%s: %d %s: got %q at %v, want %q",
 					test.name, status, test.challenge, got.Cause, got.ServerTime, test.want)
+			}
+			// Foreign challenges beside it change nothing.
+			resp.Header["Www-Authenticate"] = append([]string{`Basic realm="x"`, "Negotiate"},
+				resp.Header["Www-Authenticate"]...)
+			beside := test.signer.Read(resp)
+			if test.challenge != "" && beside.Cause != test.want {
+				t.Errorf("%s, beside others: got %q, want %q", test.name, beside.Cause, test.want)
 			}
 		}
 	}

@@ -47,7 +47,7 @@ func (v *Verifier) Challenge(_ *http.Request, err error) string {
 // Read says what a refusal means: the challenges of [Verifier.Challenge], and the texts of auth_mac
 // for a used nonce and for expired credentials. Of several MAC challenges, the first that gives a
 // known reason counts. The Cause is "" if the answer challenges for other schemes only, and
-// "unknown" without any challenge or without a known reason.
+// "unknown" without any challenge, without a known reason, or if a challenge for MAC is malformed.
 func (s *Signer) Read(resp *http.Response) (refusal struct {
 	Cause      string
 	ServerTime time.Time
@@ -76,6 +76,9 @@ func (s *Signer) Read(resp *http.Response) (refusal struct {
 			refusal.Cause = causeCredential
 			return refusal
 		}
+	}
+	if err != nil && authparam.Names(resp.Header["Www-Authenticate"], scheme) {
+		refusal.Cause = causeUnknown
 	}
 	return refusal
 }

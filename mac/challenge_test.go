@@ -50,6 +50,18 @@ func TestRead(t *testing.T) {
 		{[]string{"MAC, MAC error=\"nonce\""}, transport.Nonce, time.Time{}},
 		{[]string{"MAC error=\"expired\", MAC error=\"nonce\""}, transport.Credential, time.Time{}},
 		{[]string{"Basic realm=\"MAC error=nonce\""}, "", time.Time{}},
+		// One that names our scheme and cannot be parsed is unknown, alone and beside others.
+		{[]string{"MAC error=\"stale"}, transport.Unknown, time.Time{}},
+		{[]string{"MAC error=\"stale\" ts=\"1\""}, transport.Unknown, time.Time{}},
+		{[]string{"MAC: error=\"stale\""}, transport.Unknown, time.Time{}},
+		{[]string{"MACerror=\"stale\""}, transport.Unknown, time.Time{}},
+		{[]string{"MAC ts=1, ts=2"}, transport.Unknown, time.Time{}},
+		{[]string{"Negotiate", "MAC error=\"stale"}, transport.Unknown, time.Time{}},
+		{[]string{"Basic realm=\"x\", MAC error=\"stale"}, transport.Unknown, time.Time{}},
+		{[]string{"Basic realm=\"x\" MAC error=\"stale\""}, transport.Unknown, time.Time{}},
+		{[]string{"MAC error=\"a\"; b", "MAC error=\"nonce\""}, transport.Nonce, time.Time{}},
+		{[]string{"Basic realm=\"x"}, "", time.Time{}},
+		{[]string{"Macaroon {"}, "", time.Time{}},
 	}
 	for _, test := range tests {
 		resp := &http.Response{Header: http.Header{"Www-Authenticate": test.lines}}

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/countersign-go/countersign/auth"
+	"github.com/countersign-go/countersign/internal/authparam"
 )
 
 const (
@@ -51,7 +52,7 @@ func findHeader(h http.Header) (string, error) {
 	lines := h[fieldName]
 	ours := false
 	for _, line := range lines {
-		ours = ours || hasScheme(line)
+		ours = ours || authparam.IsFor(line, scheme)
 	}
 	switch {
 	case !ours:
@@ -62,15 +63,6 @@ func findHeader(h http.Header) (string, error) {
 		return "", because(ErrMalformed, errTooLong)
 	}
 	return lines[0], nil
-}
-
-// hasScheme reports whether line is of this scheme, in any case, behind any blanks, and however
-// broken the rest of it is: what is no other scheme's must not pass for a request without
-// credentials.
-func hasScheme(line string) bool {
-	line = trimBlanks(line)
-	return len(line) >= len(scheme) && strings.EqualFold(line[:len(scheme)], scheme) &&
-		(len(line) == len(scheme) || strings.IndexByte(" \t,=;", line[len(scheme)]) >= 0)
 }
 
 // parseHeader reads an Authorization field in one pass. It takes less than the draft's grammar

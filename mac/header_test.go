@@ -137,12 +137,8 @@ func TestHeaderGrammar_C16_C17_C18_R5_R9_S4(t *testing.T) {
 			t.Fatalf("%s: nothing was changed", test.why)
 		}
 		req.Header.Set("Authorization", changed)
-		want := mac.ErrMalformed
-		if test.why == "C18: another blank" {
-			want = auth.ErrNone // it belongs to the name of the scheme
-		}
-		if err := authenticate(newVerifier(), req); !errors.Is(err, want) {
-			t.Errorf("%s: %v, want %v", test.why, err, want)
+		if err := authenticate(newVerifier(), req); !errors.Is(err, mac.ErrMalformed) {
+			t.Errorf("%s: %v, want ErrMalformed", test.why, err)
 		}
 	}
 	// At the limits it is still read: the id is another one then.

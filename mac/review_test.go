@@ -96,13 +96,23 @@ func TestUnavailableWins_S9(t *testing.T) {
 	}
 }
 
-// TestBrokenHeaderIsPresent_S5 has fields that are of no other scheme.
-func TestBrokenHeaderIsPresent_S5(t *testing.T) {
-	for _, field := range []string{"MAC", "MAC,id=x", "MAC=x", "MAC;", "mac\tid=x"} {
+// TestMisspeltScheme_S5 has credentials whose scheme is misspelt, which must not pass for a request
+// without any.
+func TestMisspeltScheme_S5(t *testing.T) {
+	for _, field := range []string{
+		"MAC", "MAC,id=x", "MAC=x", "MAC;", "mac\tid=x", `MAC: id="x"`, `MACid="x"`, `MAC:id="x"`,
+	} {
 		req := received(newRequest(t, "GET", "http://example.com/"))
 		req.Header.Set("Authorization", field)
 		if err := authenticate(newVerifier(), req); !errors.Is(err, mac.ErrMalformed) {
 			t.Errorf("%q: %v", field, err)
+		}
+	}
+	for _, field := range []string{"Macaroon x", `MAC2 id="x"`, "Basic eDp5", `Digest mac="x"`} {
+		req := received(newRequest(t, "GET", "http://example.com/"))
+		req.Header.Set("Authorization", field)
+		if err := authenticate(newVerifier(), req); !errors.Is(err, auth.ErrNone) {
+			t.Errorf("%q is another scheme: %v", field, err)
 		}
 	}
 }
