@@ -26,7 +26,6 @@ var (
 	errColon    = errors.New("a colon in the user name, where RFC 7617 allows none")
 	errNoColon  = errors.New("no colon between user name and password")
 	errControl  = errors.New("a control character in the user name or password")
-	errLineFeed = errors.New("the user name or password ends in a line feed: trim it")
 	errEncoding = errors.New("the user name or password is not UTF-8")
 	errBase64   = errors.New("the credentials are not base64") // its cause quotes a byte of them
 )
@@ -60,9 +59,6 @@ func check(user, password string) error {
 	for _, s := range []string{user, password} {
 		if !utf8.ValidString(s) {
 			return errEncoding
-		}
-		if strings.HasSuffix(s, "\n") { // as the text of a file does
-			return errLineFeed
 		}
 		if strings.ContainsFunc(s, unicode.IsControl) {
 			return errControl

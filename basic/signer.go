@@ -6,8 +6,10 @@ import (
 	"net/http"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/internal/slip"
 )
 
 // A Signer sends a user name and a password in the Authorization field. It has no way to get better
@@ -53,9 +55,12 @@ func (s Signer) Check() error {
 // field returns the value of the Authorization field.
 func (s Signer) field() (string, error) {
 	if s.User == "" && len(s.Password) == 0 {
-		return "", errors.New("basic: neither user nor password is set: fill in the Signer")
+		return "", errors.New("basic: the User and the Password are empty: set one of them")
 	}
 	token, err := encode(s.User, string(s.Password))
+	if errors.Is(err, errControl) {
+		err = s.control()
+	}
 	if err != nil {
 		return "", fmt.Errorf("basic: cannot sign: %w", err)
 	}
@@ -63,6 +68,20 @@ func (s Signer) field() (string, error) {
 		return "", fmt.Errorf("basic: cannot sign: a header field over %d bytes", maxField)
 	}
 	return scheme + " " + token, nil
+}
+
+// control says where a control character is, and what it is doing there.
+func (s Signer) control() error {
+	for _, part := range []struct{ name, value string }{
+		{"User", s.User}, {"Password", string(s.Password)},
+	} {
+		if strings.ContainsFunc(part.value, unicode.IsControl) {
+			if text := slip.Of(part.value, scheme); text != "" {
+				return fmt.Errorf("the %s %s", part.name, text)
+			}
+		}
+	}
+	return errControl
 }
 
 // Account returns User: whose credentials are had by requests that s signs. A provision.Client

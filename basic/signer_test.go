@@ -64,15 +64,17 @@ func TestSignRefuses_C19(t *testing.T) {
 		user, password string
 		want           string
 	}{
-		{"nothing at all: a setting was forgotten", "", "", "neither user nor password"},
+		{"nothing at all: a setting was forgotten", "", "", "the User and the Password are empty"},
 		{"a colon in the name ends it", "a:b", "hunter2", "a colon in the user name"},
-		{"a newline in the name", "a\nb", "hunter2", "a control character"},
-		{"a password read from a file", "ann", "hunter2\n", "ends in a line feed: trim it"},
+		{"a newline in the name", "a\nb", "hunter2", "the User has several lines"},
+		{"a password read from a file", "ann", "hunter2\n",
+			"the Password ends in a line feed: trim it"},
 		{"by an editor of Windows", "ann", "hunter2\r\n", "ends in a line feed: trim it"},
-		{"a name read from a file", "ann\n", "hunter2", "ends in a line feed: trim it"},
-		{"a newline in the password", "ann", "hun\nter2", "a control character"},
+		{"a name read from a file", "ann\n", "hunter2",
+			"the User ends in a line feed: trim it"},
+		{"a newline in the password", "ann", "hun\nter2", "the Password has several lines"},
 		{"a NUL", "ann", "hunter2\x00", "a control character"},
-		{"a control character above ASCII", "ann", "hunter2\u0085", "a control character"},
+		{"a control character above ASCII", "ann", "hunter2\u0081", "a control character"},
 		{"Latin-1 in the name", "J\xfcrgen", "hunter2", "not UTF-8"},
 		{"Latin-1 in the password", "ann", "hunter2\xfc", "not UTF-8"},
 		{"more than a server reads", "u", strings.Repeat("hunter2", 877), "over 8192 bytes"},

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/countersign-go/countersign/internal/authparam"
+	"github.com/countersign-go/countersign/internal/slip"
 )
 
 const (
@@ -90,8 +91,11 @@ func isToken(s string) bool {
 // put sets token in a request, in place of what is there. header must not be nil.
 func (p place) put(header http.Header, token string) error {
 	if !isToken(token) {
-		return errors.New("bearer: the token holds what cannot be sent: a blank, a quote, " +
-			"a comma, a semicolon, a backslash or what is not printable ASCII")
+		if text := slip.Of(token, bearerScheme, p.scheme); text != "" {
+			return errors.New("bearer: the token " + text)
+		}
+		return errors.New("bearer: the token has a blank, a quote, a comma, a semicolon, a " +
+			"backslash or bytes other than printable ASCII, which cannot be sent")
 	}
 	if p.pyramid {
 		token = pyramidEncode(token)

@@ -14,13 +14,15 @@ import (
 	"time"
 
 	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/internal/slip"
 )
 
 const (
-	errNoSource  problem = "the Signer has no Source: set it to credentials or what fetches them"
-	errNoCreds   problem = "the Source gave nil and no error"
-	errID        problem = "the ID is no printable ASCII without quote, backslash"
-	errKey       problem = "the Key is no printable ASCII without quote, backslash: encode it"
+	errNoSource problem = "the Signer has no Source: set it to credentials or what fetches them"
+	errNoCreds  problem = "the Source gave nil and no error"
+	errID       problem = "the ID has bytes other than printable ASCII, or a quote or backslash"
+	errKey      problem = "the Key has bytes other than printable ASCII, or a quote or " +
+		"backslash: encode it, on both sides"
 	errAlgorithm problem = "the Algorithm is neither hmac-sha-256 nor hmac-sha-1"
 	errSHA1      problem = "the Django dialect knows SHA-1 only: set the Algorithm to mac.SHA1"
 	errExt       problem = "ext is no printable ASCII without quote, backslash"
@@ -152,13 +154,44 @@ func (s *Signer) check(c *Credentials) error {
 	case c == nil:
 		return errNoCreds
 	case c.ID == "" || !plain.all(c.ID):
-		return errID
+		return slipped("the ID ", c.ID, errID)
 	case len(c.Key) == 0 || !plain.all(string(c.Key)):
-		return errKey
+		return slipped("the Key ", string(c.Key), errKey)
 	case c.Algorithm.size() == 0:
 		return errAlgorithm
 	case s.Dialect == Django && c.Algorithm != SHA1:
 		return errSHA1
+	}
+	return nil
+}
+
+// slipped names the usual slip in a value, or else returns other.
+func slipped(name, value string, other problem) error {
+	if text := slip.Of(value, scheme); text != "" {
+		return problem(name + text)
+	}
+	return other
+}
+
+// Check returns an error if the Signer cannot work as it is set up, for a program to fail at its
+// start. It looks at credentials only if Source is a *[Credentials]: it fetches none.
+func (s *Signer) Check() error {
+	if s.Source == nil {
+		return because(ErrCredentials, errNoSource)
+	}
+	if s.Dialect < Draft01 || s.Dialect > Django {
+		return because(ErrUnsignable, errDialect)
+	}
+	if s.Port != "" && !isPort(s.Port) {
+		return because(ErrUnsignable, errPort)
+	}
+	if s.Dialect == Django && (s.Ext != nil || s.BodyDigest) {
+		return because(ErrUnsignable, errDjangoExt)
+	}
+	if c, ok := s.Source.(*Credentials); ok {
+		if err := s.check(c); err != nil {
+			return because(ErrCredentials, err)
+		}
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package mac_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -97,7 +98,7 @@ func TestWebObHost(t *testing.T) {
 		v := newVerifier()
 		for _, v.Dialect = range []mac.Dialect{mac.WebOb, mac.Draft01} {
 			if err := authenticate(v, received(req)); err != nil {
-				t.Errorf("%s, read in dialect %d: %v", given, v.Dialect, err)
+				t.Errorf("%s, read in dialect %v: %v", given, v.Dialect, err)
 			}
 		}
 	}
@@ -149,6 +150,62 @@ func TestSignerErrors(t *testing.T) {
 		}
 		if len(req.Header) != 0 || req.Host != "example.com" {
 			t.Errorf("%s: the request was changed: %v", test.name, req.Header)
+		}
+	}
+}
+
+// TestSlips has credentials as they come out of files and environments: the error names the slip,
+// and does not advise to encode it, since the server would not.
+func TestSlips(t *testing.T) {
+	const key = "canary-7d2e90"
+	for _, tt := range []struct{ reason, id, key, want string }{
+		{"no id", "", key, "the ID is empty"},
+		{"no key", "i", "", "the Key is empty"},
+		{"a line feed behind the id", "i\n", key, "the ID ends in a line feed: trim it"},
+		{"a line feed behind the key", "i", key + "\n", "the Key ends in a line feed: trim it"},
+		{"of another system", "i", key + "\r\n", "the Key ends in a line feed: trim it"},
+		{"quotes around the key", "i", `"` + key + `"`, "the Key stands between quotes"},
+		{"a binary key", "i", key + "\x00\xff", "encode it, on both sides"},
+	} {
+		s := &mac.Signer{Source: &mac.Credentials{ID: tt.id, Key: creds.Secret(tt.key)}}
+		for _, err := range []error{
+			s.Check(), s.Sign(newRequest(t, "GET", "http://example.com/"), testTime),
+		} {
+			text := fmt.Sprint(err)
+			if !errors.Is(err, mac.ErrCredentials) || !strings.Contains(text, tt.want) ||
+				strings.Contains(text, key) {
+				t.Errorf("%s: %v, want %q", tt.reason, err, tt.want)
+			}
+			if strings.Contains(text, "encode") != strings.Contains(tt.want, "encode") {
+				t.Errorf("%s: %v", tt.reason, err)
+			}
+		}
+	}
+}
+
+// TestSignerCheck has what a program can learn at its start. Nothing is fetched.
+func TestSignerCheck(t *testing.T) {
+	sha1 := &mac.Credentials{ID: "i", Key: []byte("k"), Algorithm: mac.SHA1}
+	fetches := sourceFunc(func(context.Context) (*mac.Credentials, error) {
+		t.Error("credentials were fetched")
+		return nil, nil
+	})
+	for _, s := range []*mac.Signer{
+		{}, {Source: testCreds, Dialect: 7}, {Source: testCreds, Dialect: mac.Django},
+		{Source: (*mac.Credentials)(nil)}, {Source: sha1, Dialect: mac.Django, Port: "http"},
+		{Source: sha1, Dialect: mac.Django, Ext: fixed("x")},
+		{Source: sha1, Dialect: mac.Django, BodyDigest: true},
+	} {
+		err := s.Check()
+		if err == nil || s.Sign(newRequest(t, "GET", "http://a/"), testTime) == nil {
+			t.Errorf("%+v: %v", s, err)
+		}
+	}
+	for _, s := range []*mac.Signer{
+		{Source: testCreds}, {Source: fetches}, {Source: sha1, Dialect: mac.Django, Port: "80"},
+	} {
+		if err := s.Check(); err != nil {
+			t.Error(err)
 		}
 	}
 }
@@ -275,7 +332,7 @@ func TestHandlerTest(t *testing.T) {
 			v := newVerifier()
 			v.Dialect = d
 			if err := authenticate(v, req); err != nil {
-				t.Errorf("%s, dialect %d: %v", target, d, err)
+				t.Errorf("%s, dialect %v: %v", target, d, err)
 			}
 		}
 		sha1 := &mac.Credentials{ID: "i", Key: []byte("k"), Algorithm: mac.SHA1}
