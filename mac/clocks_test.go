@@ -51,18 +51,21 @@ func TestClockSteps(t *testing.T) {
 		most   time.Duration // of 503
 	}{
 		{"a clock that is right", nil, 0, hour, 0},
-		{"ahead by 6 h for one request", []step{{100 * second, 6 * hour}, {101 * second, -6 * hour}},
-			0, 7 * hour, 0},
-		{"ahead by 6 h for a minute", []step{{100 * second, 6 * hour}, {160 * second, -6 * hour}},
-			0, 7 * hour, 0},
-		{"ahead by 6 h for two minutes", []step{{hour, 6 * hour}, {hour + 2*time.Minute, -6 * hour}},
+		{"ahead by 6 h for one request",
+			[]step{{100 * second, 6 * hour}, {101 * second, -6 * hour}}, 0, 7 * hour, 0},
+		{"ahead by 6 h for a minute",
+			[]step{{100 * second, 6 * hour}, {160 * second, -6 * hour}}, 0, 7 * hour, 0},
+		{"ahead by 6 h for two minutes",
+			[]step{{hour, 6 * hour}, {hour + 2*time.Minute, -6 * hour}},
 			0, 8 * hour, 2 * time.Minute},
 		{"ahead by a year for a minute, in a memory that this half fills",
-			[]step{{100 * second, 8766 * hour}, {160 * second, -8766 * hour}}, 150, hour, 120 * second},
+			[]step{{100 * second, 8766 * hour}, {160 * second, -8766 * hour}},
+			150, hour, 2 * time.Minute},
 		{"behind by 6 h for a minute", []step{{100 * second, -6 * hour}, {160 * second, 6 * hour}},
 			0, hour, 0},
-		{"several", []step{{100 * second, 6 * hour}, {101 * second, -hour}, {102 * second, -5 * hour},
-			{200 * second, hour}, {201 * second, -hour}}, 0, 7 * hour, 0},
+		{"several", []step{{100 * second, 6 * hour}, {101 * second, -hour},
+			{102 * second, -5 * hour}, {200 * second, hour}, {201 * second, -hour}},
+			0, 7 * hour, 0},
 		{"set back by 60 s after 63 s", []step{{63 * second, -60 * second}}, 0, hour, 0},
 		{"set back by 70 s after 70 s", []step{{70 * second, -70 * second}}, 0, hour, 10 * second},
 		{"set back by an hour after two", []step{{2 * hour, -hour}}, 0, 5 * hour, hour},
@@ -209,8 +212,8 @@ func TestNonceMemoryAgainstOracle(t *testing.T) {
 	}
 }
 
-// checkRetryAfter has the same client sign again when it was told to. A memory that is too small may
-// be full then, or have forgotten more.
+// checkRetryAfter has the same client sign again when it was told to. A memory that is too small
+// may be full then, or have forgotten more.
 func checkRetryAfter(t *testing.T, m *machine, c claimed, err error) {
 	t.Helper()
 	for range 50 {

@@ -12,6 +12,18 @@ import (
 // blockSize is that of SHA-1 and of SHA-256 alike, which HMAC builds upon (RFC 2104, section 2).
 const blockSize = 64
 
+// hashPadding is how many bytes both hashes add to a message at least.
+const hashPadding = 9
+
+// maxBlocks bounds blocksOf. A longer key costs more than an unknown id.
+const maxBlocks = 17
+
+// blocksOf is how many blocks it takes to hash n bytes.
+func blocksOf(n int) int64 { return min(int64((n+hashPadding-1)/blockSize)+1, maxBlocks) }
+
+// zeros is never written.
+var zeros [maxBlocks * blockSize]byte
+
 // The paddings of HMAC, never written again.
 var (
 	ipad = bytes.Repeat([]byte{0x36}, blockSize)

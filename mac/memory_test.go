@@ -25,7 +25,8 @@ func TestNonceMemorySize(t *testing.T) {
 		now := testTime
 		for i := range n {
 			at := now.Add(time.Duration(i%60) * time.Second)
-			fresh, err := m.ClaimAt(now, strconv.Itoa(i%tt.ids), strconv.Itoa(i), at.Add(time.Minute))
+			id, nonce := strconv.Itoa(i%tt.ids), strconv.Itoa(i)
+			fresh, err := m.ClaimAt(now, id, nonce, at.Add(time.Minute))
 			if !fresh || err != nil {
 				t.Fatal(fresh, err)
 			}

@@ -256,7 +256,7 @@ func TestRestart_R2(t *testing.T) {
 			for later := range 130 {
 				now := testTime.Add(time.Duration(later) * time.Second)
 				if _, err := after.AuthenticateAt(received(req), now); err == nil {
-					t.Errorf("NotBefore %v after the start: accepted again: dated %v, %d s after it",
+					t.Errorf("NotBefore %v after the start: dated %v, accepted again %d s after it",
 						ahead, at+ahead, later)
 				}
 			}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/countersign-go/countersign/auth"
@@ -56,8 +57,8 @@ type KeyFunc func(ctx context.Context, id string) (*Key, error)
 //
 // It looks, in this order, at the size and the grammar of the header, the timestamp, the key, the
 // MAC, the end of the key, the nonce, and the digest of the body. Nothing is stored before the MAC
-// is known to be right, and an unknown identifier costs the same work as a wrong MAC, apart from
-// the work of Keys.
+// is known to be right. An unknown identifier costs a Verifier the same work as a wrong MAC, for
+// keys of up to 1 KiB; Keys must see to its own part.
 //
 // The fields must not be changed after the first request. A Verifier must not be copied then; it is
 // safe for concurrent use, and so must Keys and Nonces be.
@@ -86,9 +87,10 @@ type Verifier struct {
 
 	// PublicURL is where clients send requests to, for a server behind a proxy: its scheme, host
 	// and port replace those of the request, and its path is put in front of the target, for a
-	// proxy that takes it away. Nil: the request's own, whatever host it names; so set it also
-	// where one key is good for several services, or what one of them receives it can pass on to
-	// another. Header fields such as Forwarded are never read.
+	// proxy that takes it away. If nil, the request's own, whatever host it names. Set it also if
+	// one key is good for several services, because each could pass requests on to another. For a
+	// service with several names, put a Verifier behind each of them: a pattern of
+	// [http.ServeMux] may begin with a host. Header fields such as Forwarded are never read.
 	PublicURL *url.URL
 
 	// BodyDigest requires that ext covers the body, as a [Signer] with BodyDigest does. Bodies of
@@ -100,12 +102,14 @@ type Verifier struct {
 
 	own   NonceMemory // used if Nonces is nil
 	texts sync.Pool   // of *[]byte, for base strings
+
+	longest atomic.Int64 // the blocks of the longest key that has to be hashed first; 0: none
 }
 
 // Authenticate checks req and returns who signed it: a copy of the Identity of the [Key], with the
-// Scheme "MAC" if that has none. It may replace req.Body. The error is [auth.ErrNone] if there is
-// no MAC header; it wraps [auth.ErrUnavailable] if Keys or Nonces failed or the Verifier is set up
-// wrongly; else it wraps one of the reasons of this package, from [ErrMalformed] to [ErrDigest].
+// Scheme "MAC" if that has none. It may replace req.Body. The error is [auth.ErrNone] if there is no MAC header. It wraps
+// [auth.ErrUnavailable] if Keys or Nonces failed or the Verifier is set up wrongly. Else it wraps
+// one of the reasons of this package, from [ErrMalformed] to [ErrDigest].
 func (v *Verifier) Authenticate(req *http.Request) (*auth.Identity, error) {
 	return v.authenticate(req, time.Now())
 }
@@ -115,8 +119,8 @@ func (v *Verifier) authenticate(req *http.Request, now time.Time) (*auth.Identit
 	if err != nil {
 		return nil, err
 	}
-	if err := v.check(); err != nil {
-		return nil, unavailable("the Verifier cannot work", err)
+	if err := v.Check(); err != nil {
+		return nil, err
 	}
 	h, err := parseHeader(line)
 	if err != nil {
@@ -150,6 +154,15 @@ func (v *Verifier) authenticate(req *http.Request, now time.Time) (*auth.Identit
 	return &id, nil
 }
 
+// Check returns an error if the Verifier cannot work as it is set up, for a program to fail at its
+// start. Authenticate returns it too.
+func (v *Verifier) Check() error {
+	if err := v.check(); err != nil {
+		return unavailable("the Verifier cannot work", err)
+	}
+	return nil
+}
+
 func (v *Verifier) check() error {
 	switch {
 	case v.Keys == nil:
@@ -179,8 +192,8 @@ func (v *Verifier) window() int64 {
 	return int64(v.Window / time.Second)
 }
 
-// timely refuses a timestamp outside the window. It compares whole seconds as integers: no timestamp
-// in the grammar can overflow them.
+// timely refuses a timestamp outside the window. It compares whole seconds as integers: no
+// timestamp in the grammar can overflow them.
 func (v *Verifier) timely(h *header, now time.Time) error {
 	w, n := v.window(), now.Unix()
 	if h.seconds < n-w || h.seconds > n+w {
@@ -226,11 +239,31 @@ func (v *Verifier) prove(req *http.Request, h *header) (*Key, error) {
 	if key != nil {
 		secret, size = key.Secret, key.Algorithm.size()
 	}
-	want := h.algorithm().mac(secret, *text)
+	want := v.mac(h.algorithm(), secret, *text)
 	if !want.equal(&h.mac) || size != h.mac.size || key == nil {
 		return nil, invalid(h.id, key, unknown)
 	}
 	return key, nil
+}
+
+// mac is [Algorithm.mac], at a cost that does not depend on the key. HMAC hashes a key over a block
+// first. Once a Verifier has seen such a key, it does the same work for all others, and so for
+// unknown ids: one hash of the key and one of zeros, of as many blocks together.
+func (v *Verifier) mac(a Algorithm, key, message []byte) tag {
+	blocks := blocksOf(len(key))
+	longest := v.longest.Load()
+	for len(key) > blockSize && longest < blocks && !v.longest.CompareAndSwap(longest, blocks) {
+		longest = v.longest.Load()
+	}
+	if longest = max(longest, v.longest.Load()); longest == 0 {
+		return a.mac(key, message)
+	}
+	short := a.sum(key)
+	a.sum(zeros[:(longest+1-blocks)*blockSize-hashPadding])
+	if len(key) > blockSize {
+		key = short.slice()
+	}
+	return a.mac(key, message)
 }
 
 // lookup returns no key for an identifier that is not known, and what Keys says of it.
