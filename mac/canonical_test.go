@@ -120,17 +120,17 @@ func TestUnsignable_C5_C10_C13(t *testing.T) {
 			s := &mac.Signer{Dialect: d, Source: &mac.Credentials{
 				ID: "i", Key: []byte("k"), Algorithm: mac.SHA1}}
 			if err := s.Sign(req, testTime); !errors.Is(err, mac.ErrUnsignable) {
-				t.Errorf("%s, dialect %d: %v, want ErrUnsignable", name, d, err)
+				t.Errorf("%s, dialect %v: %v, want ErrUnsignable", name, d, err)
 			}
 			if req.Header.Get("Authorization") != "" {
-				t.Errorf("%s, dialect %d: signed nevertheless", name, d)
+				t.Errorf("%s, dialect %v: signed nevertheless", name, d)
 			}
 			if req.URL == nil {
 				continue
 			}
 			text, err := mac.BaseString(req, d, "1", "n", "")
 			if !errors.Is(err, mac.ErrUnsignable) {
-				t.Errorf("%s, dialect %d: %q, %v, want ErrUnsignable", name, d, text, err)
+				t.Errorf("%s, dialect %v: %q, %v, want ErrUnsignable", name, d, text, err)
 			}
 		}
 	}
@@ -274,7 +274,7 @@ func TestPublicURL_C14_C20(t *testing.T) {
 			v := newVerifier()
 			v.Dialect, v.PublicURL = d, public
 			if err := authenticate(v, got); (err == nil) != test.ok {
-				t.Errorf("%s, PublicURL %s, dialect %d: %v", test.url, test.public, d, err)
+				t.Errorf("%s, PublicURL %s, dialect %v: %v", test.url, test.public, d, err)
 			}
 			v.PublicURL = nil
 			got.Header.Set("X-Forwarded-Proto", "https") // C20: anybody can say so

@@ -1,12 +1,26 @@
 package mac
 
 import (
+	"strconv"
 	"strings"
 	"unicode/utf8"
 )
 
 // A Dialect is a way to read a request before it is signed. The header is the same in all of them.
 type Dialect int
+
+// String returns the name of the constant.
+func (d Dialect) String() string {
+	switch d {
+	case Draft01:
+		return "Draft01"
+	case WebOb:
+		return "WebOb"
+	case Django:
+		return "Django"
+	}
+	return "Dialect(" + strconv.Itoa(int(d)) + ")"
+}
 
 const (
 	// Draft01 is section 3.2.1 of the draft to the letter: the request target and the Host as they
@@ -18,14 +32,16 @@ const (
 	// MAC: see the package comment. A Signer also sends a Host with its port spelled out.
 	WebOb
 
-	// Django is for servers that use auth_mac. They sign the decoded path without the query, so
-	// that anybody can change the query, and SHA-1 is all they know. For a Signer only.
+	// Django is for servers that use auth_mac. They sign the decoded path without the query, so an
+	// attacker can change the query, and they know SHA-1 only. It is for a Signer. A Verifier takes
+	// it during a [Transition].
 	Django
 )
 
 const (
 	errDialect   problem = "the dialect is not one of Draft01, WebOb and Django"
-	errDjango    problem = "the Django dialect is for a Signer only"
+	errDjango    problem = "the Django dialect is for a Signer, or a Verifier with a Transition"
+	errAsterisk  problem = "the Django dialect cannot sign the target *, which it reads as /*"
 	errUTF8      problem = "the path is not UTF-8, which WebOb requires"
 	errPathASCII problem = "the decoded path is no printable ASCII, as Django needs"
 	errDjangoExt problem = "the Django dialect leaves ext unsigned: set neither Ext nor BodyDigest"
@@ -38,7 +54,7 @@ func (v *view) appendWebOb(dst []byte) ([]byte, error) {
 	if path == "" {
 		path = "/" // an absolute-form target may end at its authority
 	}
-	if path[0] != '/' {
+	if path[0] != '/' && path != "*" {
 		return dst, errForm
 	}
 	decoded := make([]byte, 0, len(v.prefix)+len(path))
@@ -63,6 +79,30 @@ func (v *view) appendWebOb(dst []byte) ([]byte, error) {
 	return dst, nil
 }
 
+// gap says where Draft01 and WebOb read a request in two ways. It is "" if they read it alike, or
+// if WebOb cannot read it.
+func (v *view) gap() string {
+	requoted, err := v.appendWebOb(nil)
+	if err != nil {
+		return ""
+	}
+	path, _, _ := strings.Cut(string(requoted), "?")
+	sent := v.prefix + v.path[v.absolute:]
+	var parts []string
+	add := func(part string, differs bool) {
+		if differs {
+			parts = append(parts, part)
+		}
+	}
+	add("the scheme and host of the target", v.absolute > 0)
+	add("the slashes at its start", strings.HasPrefix(sent, "//"))
+	single := "/" + strings.TrimLeft(sent, "/")
+	add("what is escaped in its path", sent != "" && sent[0] == '/' && path != single)
+	add("the question mark without a query", v.ask && v.query == "")
+	add("the IPv6 address without a port", v.bare && v.host[0] == '[')
+	return strings.Join(parts, " and ")
+}
+
 // place is the host and the port to sign. Where an IPv6 address has no port, WebOb's side cuts it
 // at its last colon, so that [::1] is the host "[:" with the port "1]".
 func (v *view) place(d Dialect) (host, port string, err error) {
@@ -82,11 +122,14 @@ func (v *view) appendDjango(dst []byte, ext string) ([]byte, error) {
 	if ext != "" {
 		return dst, errDjangoExt
 	}
-	if v.path[0] != '/' {
+	switch {
+	case v.path == "*":
+		return dst, errAsterisk
+	case v.path[0] != '/':
 		return dst, errForm
 	}
 	start := len(dst)
-	dst = appendDecoded(dst, v.path)
+	dst = appendDecoded(appendDecoded(dst, v.prefix), v.path)
 	for _, b := range dst[start:] {
 		if b < ' ' || b > '~' {
 			return dst, errPathASCII

@@ -249,14 +249,17 @@ func (s *search) ports() (a axis) {
 
 // dialects are the others. That of Django has the host as it was sent.
 func (s *search) dialects() (a axis) {
-	for d, name := range []string{"Draft01", "WebOb", "Django"} {
-		if s.start.dialect == Dialect(d) ||
-			Dialect(d) == Django && s.h.mac.size != SHA1.size() {
+	const advice = "set the same Dialect on both sides, unless the path was quoted anew on its way"
+	gap := s.start.gap()
+	for _, d := range []Dialect{Draft01, WebOb, Django} {
+		if s.start.dialect == d || d == Django && s.h.mac.size != SHA1.size() {
 			continue
 		}
-		a = append(a, change{finding{causeDialect, "the dialect " + name,
-			"set the same Dialect on both sides, unless the path was quoted anew on its way"},
-			func(t *trial) { t.dialect = Dialect(d) }})
+		f := finding{causeDialect, "the dialect " + d.String(), advice}
+		if gap != "" && d != Django && s.start.dialect != Django {
+			f.advice = fmt.Sprintf("%v and %v differ in %s: %s", s.start.dialect, d, gap, advice)
+		}
+		a = append(a, change{f, func(t *trial) { t.dialect = d }})
 	}
 	return a
 }

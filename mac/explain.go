@@ -52,7 +52,9 @@ type Explanation struct {
 	Read, Signed string
 
 	id       string
-	sent     bool // by a client, which has no PublicURL to set
+	sent     bool   // by a client, which has no PublicURL to set
+	gap      string // where the dialect other reads the request in another way; "": nowhere
+	other    Dialect
 	findings []finding
 
 	tries, hashed int // what it has cost
@@ -80,8 +82,13 @@ func (e *Explanation) String() string {
 		}
 		return text
 	case len(e.findings) == 0 && e.sent:
-		return "the MAC is right for this request: what refuses it has another key, reads it " +
-			"otherwise or has seen it before; compare its dump with this one"
+		text := "the MAC is right for this request: "
+		if e.gap != "" {
+			text += fmt.Sprintf("but a server of the dialect %v reads %s in another way: set the "+
+				"Dialect of the Signer to that of the server; or ", e.other, e.gap)
+		}
+		return text + "what refuses it has another key, reads it otherwise or has seen it " +
+			"before; compare its dump with this one"
 	case len(e.findings) == 0:
 		return "nothing is wrong: if the request was refused, its nonce had been used before"
 	}
@@ -149,6 +156,12 @@ func explain(req *http.Request, key *Key, v *Verifier, port string, now time.Tim
 		return nil, err
 	}
 	e := &Explanation{id: h.id, sent: req.RequestURI == ""}
+	switch v.Dialect {
+	case Draft01:
+		e.gap, e.other = shown.gap(), WebOb
+	case WebOb:
+		e.gap, e.other = shown.gap(), Draft01
+	}
 	s := &search{
 		h: h, req: req, verifier: v,
 		start: trial{view: shown, dialect: v.Dialect, ext: h.ext},

@@ -133,6 +133,44 @@ func TestExplainRight(t *testing.T) {
 	}
 }
 
+// TestExplainDialects has requests that Draft01 and WebOb read in two ways. One call names the
+// difference, with a Verifier of either dialect, to the client that is refused and to the server.
+func TestExplainDialects(t *testing.T) {
+	key := &mac.Key{Secret: testCreds.Key}
+	for target, want := range map[string]string{
+		"/a%2Fb": "what is escaped in its path", "//x": "the slashes at its start",
+		"/a?": "the question mark without a query", "/l[0]": "what is escaped in its path",
+		"//a%2Fb?": "the slashes at its start and what is escaped in its path and the question",
+		"/a/b?c":   "",
+	} {
+		for _, signed := range []mac.Dialect{mac.Draft01, mac.WebOb} {
+			req := newRequest(t, "GET", "http://example.com"+target)
+			s := &mac.Signer{Source: testCreds, Dialect: signed}
+			if err := s.Sign(req, testTime); err != nil {
+				t.Fatal(err)
+			}
+			for _, d := range []mac.Dialect{mac.Draft01, mac.WebOb} {
+				for _, got := range []*http.Request{req, received(req)} {
+					e, err := mac.ExplainAt(got, key, &mac.Verifier{Dialect: d}, testTime)
+					if err != nil || !e.Matches {
+						t.Fatalf("%s: %v, %v", target, e, err)
+					}
+					if got.RequestURI != "" && d == signed {
+						continue // nothing is wrong there
+					}
+					if !strings.Contains(e.String(), want) ||
+						want == "" && strings.Contains(e.String(), "ialect") {
+						t.Errorf("%s signed in %v, explained in %v: %v", target, signed, d, e)
+					}
+					if strings.Contains(e.String(), target) && target != "//x" && len(target) > 3 {
+						t.Errorf("the target is shown: %v", e)
+					}
+				}
+			}
+		}
+	}
+}
+
 func TestExplainAsksKeys(t *testing.T) {
 	down := errors.New("database is down")
 	for _, tt := range []struct {
