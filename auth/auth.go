@@ -17,8 +17,12 @@ type Identity struct {
 	Subject string         // the account, never empty
 	Scheme  string         // the scheme that proved it, as in WWW-Authenticate: "MAC", "Basic"
 	Groups  []string       // what Subject belongs to; nil: nothing is known
-	Claims  map[string]any // what else the credential says of Subject; nil: nothing
 	Expires time.Time      // when the credential ends; zero: never, or unknown
+
+	// Claims is what else the request proved. The claims of a token have the types of JSON, so a
+	// scheme that adds one of its own, such as the mac.Ext of package mac, gives it another type.
+	// A handler that asserts that type cannot take a token's claim for it. Nil: nothing.
+	Claims map[string]any
 }
 
 // An Authenticator tells who sent a request. Authenticate returns [ErrNone] when the request

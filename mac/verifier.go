@@ -107,7 +107,8 @@ type Verifier struct {
 }
 
 // Authenticate checks req and returns who signed it: a copy of the Identity of the [Key], with the
-// Scheme "MAC" if that has none. It may replace req.Body. The error is [auth.ErrNone] if there is no MAC header. It wraps
+// Scheme "MAC" if that has none, and with an [Ext] in its Claims if the request has one. It may
+// replace req.Body. The error is [auth.ErrNone] if there is no MAC header. It wraps
 // [auth.ErrUnavailable] if Keys or Nonces failed or the Verifier is set up wrongly. Else it wraps
 // one of the reasons of this package, from [ErrMalformed] to [ErrDigest].
 func (v *Verifier) Authenticate(req *http.Request) (*auth.Identity, error) {
@@ -151,6 +152,7 @@ func (v *Verifier) authenticate(req *http.Request, now time.Time) (*auth.Identit
 			return nil, err
 		}
 	}
+	id.Claims = withExt(id.Claims, h.ext)
 	return &id, nil
 }
 
