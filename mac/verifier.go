@@ -85,6 +85,9 @@ type Verifier struct {
 	// Dialect is how requests are read: Draft01, or WebOb for clients in Python.
 	Dialect Dialect
 
+	// Transition accepts the Django dialect beside Dialect, until a date. If nil, it is refused.
+	Transition *Transition
+
 	// PublicURL is where clients send requests to, for a server behind a proxy: its scheme, host
 	// and port replace those of the request, and its path is put in front of the target, for a
 	// proxy that takes it away. If nil, the request's own, whatever host it names. Set it also if
@@ -130,7 +133,7 @@ func (v *Verifier) authenticate(req *http.Request, now time.Time) (*auth.Identit
 	if err := v.timely(&h, now); err != nil {
 		return nil, err
 	}
-	key, err := v.prove(req, &h)
+	key, django, err := v.prove(req, &h, now)
 	if err != nil {
 		return nil, err
 	}
@@ -151,6 +154,9 @@ func (v *Verifier) authenticate(req *http.Request, now time.Time) (*auth.Identit
 		if err := checkBody(req, h.ext); err != nil {
 			return nil, err
 		}
+	}
+	if django {
+		v.Transition.warn(req.Context(), h.id, id.Subject)
 	}
 	id.Claims = withExt(id.Claims, h.ext)
 	return &id, nil
@@ -173,8 +179,9 @@ func (v *Verifier) check() error {
 		return errWindow
 	case v.Dialect != Draft01 && v.Dialect != WebOb:
 		return errSigner
-	case v.PublicURL == nil:
-		return nil
+	}
+	if err := v.Transition.check(); err != nil || v.PublicURL == nil {
+		return err
 	}
 	u := v.PublicURL
 	if _, _, err := splitHost(u.Host); err != nil {
@@ -219,9 +226,11 @@ func (v *Verifier) early(seconds int64) time.Duration {
 // unknownKey stands in for the key of an unknown identifier, so that it costs the same work.
 const unknownKey = "0123456789abcdef0123456789abcdef"
 
-// prove returns the key that made the MAC of req. The base string is built before the key is looked
-// up, so that nothing out of the ordinary reaches Keys.
-func (v *Verifier) prove(req *http.Request, h *header) (*Key, error) {
+// prove returns the key that made the MAC of req, and whether it did so in the Django dialect. The
+// base string is built before the key is looked up, so that nothing out of the ordinary reaches
+// Keys.
+func (v *Verifier) prove(req *http.Request, h *header, now time.Time) (
+	key *Key, django bool, err error) {
 	text, _ := v.texts.Get().(*[]byte)
 	if text == nil {
 		text = new([]byte)
@@ -230,11 +239,11 @@ func (v *Verifier) prove(req *http.Request, h *header) (*Key, error) {
 	defer v.keep(text)
 	*text = appendLines((*text)[:blockSize], h.ts, h.nonce)
 	if err := v.read(req, text, h.ext); err != nil {
-		return nil, because(ErrMalformed, err)
+		return nil, false, because(ErrMalformed, err)
 	}
 	key, unknown, err := v.lookup(req.Context(), h.id)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	// The hash is that of the MAC's size, and not the key's, so that it costs the same for all.
 	secret, size := creds.Secret(unknownKey), h.mac.size
@@ -242,10 +251,14 @@ func (v *Verifier) prove(req *http.Request, h *header) (*Key, error) {
 		secret, size = key.Secret, key.Algorithm.size()
 	}
 	want := v.mac(h.algorithm(), secret, *text)
-	if !want.equal(&h.mac) || size != h.mac.size || key == nil {
-		return nil, invalid(h.id, key, unknown)
+	right := want.equal(&h.mac)
+	if !right && v.Transition.covers(h, now) {
+		django = v.django(req, h, secret, text)
 	}
-	return key, nil
+	if !right && !django || size != h.mac.size || key == nil {
+		return nil, false, invalid(h.id, key, unknown)
+	}
+	return key, django, nil
 }
 
 // mac is [Algorithm.mac], at a cost that does not depend on the key. HMAC hashes a key over a block
