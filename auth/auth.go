@@ -14,10 +14,10 @@ import (
 //
 // A handler must not change it: several goroutines may hold the same one.
 type Identity struct {
-	Subject string         // the account, never empty
-	Scheme  string         // the scheme that proved it, as in WWW-Authenticate: "MAC", "Basic"
-	Groups  []string       // what Subject belongs to; nil: nothing is known
-	Expires time.Time      // when the credential ends; zero: never, or unknown
+	Subject string    // the account, never empty
+	Scheme  string    // the scheme that proved it, as in WWW-Authenticate: "MAC", "Basic"
+	Groups  []string  // what Subject belongs to; nil: nothing is known
+	Expires time.Time // when the credential ends; zero: never, or unknown
 
 	// Claims is what else the request proved. The claims of a token have the types of JSON, so a
 	// scheme that adds one of its own, such as the mac.Ext of package mac, gives it another type.

@@ -35,7 +35,7 @@
 //
 // A Signer writes the parameters in the order above, all in quotes, and a nonce of 16 characters
 // from 96 random bits. A Verifier takes no second Authorization field beside this one, and no other
-// spelling of the scheme: "mac" is an error, not another scheme.
+// spelling of the scheme: "mac", "MAC:" and "MACid=" are errors, not other schemes.
 //
 // # The base string
 //
@@ -78,11 +78,12 @@
 //
 //	/a%2Fb  /a/b       /%7Eu  /~u       /a%2Bb  /a+b       //a  /a       /a?  /a
 //
-// An absolute target counts as its path, and an IPv6 address without a port is cut at its last
-// colon, so a Signer spells the port out.
+// An absolute target counts as its path, and the target * stays. An IPv6 address without a port is
+// cut at its last colon, so a Signer spells the port out.
 //
-// [Django] is that of auth_mac: the path decoded and without its query, which is not protected; the
-// host as it is sent, up to the first colon; the port of the server's own socket; SHA-1 and no ext.
+// [Django] is the dialect of auth_mac: the path decoded and without its query, which is not
+// protected; the host as the client sends it, up to the first colon; the port of the server's own
+// socket; SHA-1 and no ext. A Verifier takes it during a [Transition] only.
 //
 // # Time and replay
 //
