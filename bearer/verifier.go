@@ -164,7 +164,7 @@ func (v *Verifier) verify(ctx context.Context, token string) (jwt.MapClaims, err
 		return nil, err
 	}
 	if err := v.checkClaims(claims, time.Now()); err != nil {
-		return nil, refused(err)
+		return nil, about(claims, refused(err))
 	}
 	return claims, nil
 }
@@ -236,7 +236,7 @@ func (v *Verifier) identify(ctx context.Context, token string) (*auth.Identity, 
 		case err != nil:
 			return nil, unavailable("asking whether the token is revoked", err)
 		case revoked:
-			return nil, refused(errRevoked)
+			return nil, about(claims, refused(errRevoked))
 		}
 	}
 	id := &auth.Identity{Claims: claims}
@@ -255,7 +255,7 @@ func (v *Verifier) identify(ctx context.Context, token string) (*auth.Identity, 
 		return nil, unavailable("asking for the groups", err)
 	}
 	// The text, and only that: what else it wraps must not make another decision of this one.
-	return nil, refused(problem("the groups: " + err.Error()))
+	return nil, about(claims, refused(problem("the groups: "+err.Error())))
 }
 
 // isEnd reports whether err comes from a context that ended.
