@@ -49,13 +49,16 @@ type Guard struct {
 	// asked.
 	Optional bool
 
-	// Logger is told why a request was not let through: as information if it had no credentials or
-	// was given up, as a warning if they were wrong, contradictory or too many, as an error if they
-	// could not be checked. A record has the method, the path without query, the remote address,
-	// the scheme and the reason. It has the subject that the credentials name, which is verified
-	// only if they are right, if the error has a method Subject() string. It has the offset of the
-	// client's clock, positive if that is ahead, if the error has a method ClockOffset()
-	// time.Duration. If nil, Handler is silent.
+	// Logger is told why a request was not let through. It is information if there were no
+	// credentials or the client gave up, a warning if they were wrong, contradictory or too many,
+	// and an error if they could not be checked, or a warning if the reason has a method
+	// RetryAfter() time.Duration.
+	//
+	// A record has the method, the path without query, the remote address, the scheme and the
+	// reason. If the reason has a method Subject() string, it has that subject, which is verified
+	// only if the credentials were right. If the reason has a method ClockOffset() time.Duration,
+	// it has the offset of the client's clock, positive if that is ahead. If nil, Handler is
+	// silent.
 	Logger *slog.Logger
 
 	// Denied writes the 401, for instance a page with a way to log in. The challenges are already
@@ -139,7 +142,10 @@ func (g *Guard) serve(w http.ResponseWriter, req *http.Request, next http.Handle
 		postpone(w, http.StatusTooManyRequests, "too many requests", after(d.err))
 	case isUndecided(d.err):
 		level := slog.LevelError
-		if req.Context().Err() != nil { // who asked has gone, so nothing need be wrong here
+		if after(d.err) > 0 {
+			level = slog.LevelWarn
+		}
+		if req.Context().Err() != nil { // the client has gone, so nothing need be wrong here
 			level = slog.LevelInfo
 		}
 		g.log(req, level, "auth: credentials not checked", g.name(req, d), d)
