@@ -20,7 +20,7 @@ const (
 	errNoKeys    problem = "the Verifier has no Keys"
 	errWindow    problem = "the Window is negative"
 	errPublicURL problem = "the PublicURL is not like https://api.example.com"
-	errSigner    problem = "the Dialect is neither Draft01 nor WebOb"
+	errSigner    problem = "the Dialect is neither Draft01 nor WebOb: for Django, set a Transition"
 	errNoKey     problem = "the Key has an empty Secret, which anybody could sign with"
 	errKeyAlg    problem = "the Key has an Algorithm that is not known"
 	errCase      problem = "the method is not in upper case"
