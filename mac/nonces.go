@@ -18,15 +18,15 @@ import (
 	"github.com/countersign-go/countersign/auth"
 )
 
-// Nonces remembers which nonces were used. Claim notes that a request was made with nonce by id,
-// and reports whether it was the first. It checks and notes in one step, so that of any number of
-// concurrent copies exactly one is fresh. id is the Subject of the request's identity, so that a
-// user with many identifiers is one to any quota. until depends on the request and on the Window of
-// the Verifier alone, so that it is the same for every copy, and from then on the request is
-// refused for its age: until then the nonce has to be remembered, whatever happens, and from then
-// on Claim must not return true. Verifiers that share Nonces need the same Window. A store that
-// cannot tell, or has no room, returns an error. Implementations are safe for concurrent use.
+// Nonces remembers which nonces were used. Implementations are safe for concurrent use. Verifiers
+// that share one need the same Window.
 type Nonces interface {
+	// Claim notes that id made a request with nonce, and reports whether it was the first. It must
+	// check and note in one step: of concurrent copies, exactly one is fresh. id is the Subject of
+	// the request's identity, so a user with many identifiers has one quota. until is the same for
+	// every copy, and from then on the request is too old. Claim must remember the nonce until
+	// then, and must not return true from then on. If a store cannot tell, or has no room, Claim
+	// must return an error.
 	Claim(ctx context.Context, id, nonce string, until time.Time) (fresh bool, err error)
 }
 
@@ -167,8 +167,8 @@ func (m *NonceMemory) add(number int64, one mark, owner uint64, life time.Durati
 	m.total++
 }
 
-// start draws the keys. They belong to this NonceMemory, so that nobody outside can choose nonces
-// that collide, and are held by functions, since package fmt prints fields.
+// start draws the keys. They belong to this NonceMemory, so that an attacker cannot choose nonces
+// that collide. Functions hold them, since package fmt prints fields.
 func (m *NonceMemory) start() {
 	key := make([]byte, sha256.Size)
 	rand.Read(key) // never fails
@@ -246,8 +246,8 @@ func (m *NonceMemory) lost(number, end int64) error {
 	return &outage{"the clock was set back to a time whose nonces are forgotten", wait}
 }
 
-// full returns an error if there is no room, with the time until a slot that counts ends. m.mu is
-// held.
+// full returns an error if the memory is full, with the time until a slot that counts ends. m.mu
+// is held.
 func (m *NonceMemory) full(owner uint64) error {
 	what, counts := "", func(*slot) bool { return true }
 	switch {

@@ -23,7 +23,7 @@ const (
 // The Django dialect covers neither the query nor ext. While a Transition lasts, an attacker who
 // can change traffic can change the query of every request that is signed by a key for
 // hmac-sha-1, and give it one, also if its client uses another dialect. Requests by keys for
-// hmac-sha-256 stay covered. A request with an ext is refused, and so is one with a body if the
+// hmac-sha-256 stay covered. Requests with an ext are refused, and those with a body too if the
 // Verifier has BodyDigest.
 //
 // The Window holds for these clients too. Services with auth_mac had none, so some clients may have
@@ -35,7 +35,7 @@ type Transition struct {
 	Until time.Time
 
 	// Port is the port that these clients sign: the SERVER_PORT that the service with auth_mac had.
-	// If empty, that of the request, or of PublicURL.
+	// If empty, the port of the request, or of PublicURL.
 	Port string
 
 	// Logger is warned of each client, by its id and its subject, once. After 1024 clients it is

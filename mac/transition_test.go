@@ -68,8 +68,8 @@ func TestTransitionVectors(t *testing.T) {
 	}
 }
 
-// TestTransition has a Verifier that takes the Django dialect beside its own, until a date, and
-// says what that leaves open.
+// TestTransition has a Verifier that takes the Django dialect beside its own, until a date. Its
+// last rows are the attacks that this allows, and one that it does not.
 func TestTransition(t *testing.T) {
 	until := testTime.Add(30 * time.Second)
 	sign := func(d mac.Dialect, c *mac.Credentials, url string) *http.Request {
@@ -116,7 +116,7 @@ func TestTransition(t *testing.T) {
 			true, true},
 		{"an unknown id", &mac.Credentials{ID: "another", Key: djangoCreds.Key,
 			Algorithm: mac.SHA1}, sign(mac.Django, djangoCreds, plain), 0, nil, false, false},
-		// What the comment of Transition warns of.
+		// The comment of Transition warns of these.
 		{"a changed query", djangoCreds, at(sign(mac.Django, djangoCreds, plain+"?a=1"),
 			"/a%20b?a=2"), 0, nil, true, true},
 		{"a query for a client of SHA-1 that uses another dialect", djangoCreds,
@@ -184,7 +184,7 @@ func TestTransitionWarnsOnce(t *testing.T) {
 	}
 }
 
-// TestTransitionCheck has Transitions that would last for ever, or match nothing.
+// TestTransitionCheck has Transitions that have no end, or match nothing.
 func TestTransitionCheck(t *testing.T) {
 	for _, tr := range []*mac.Transition{{}, {Until: testTime, Port: "x"}} {
 		v := &mac.Verifier{Keys: oneKey(testCreds), Transition: tr}

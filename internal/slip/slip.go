@@ -4,8 +4,8 @@ package slip
 
 import "strings"
 
-// Of says what is wrong with value, and the cure, as the end of a sentence whose subject is the
-// value's name. It is "" if it knows no slip in it. schemes are names that the value must not begin
+// Of names the slip in value, and the cure, as the end of a sentence whose subject is the value's
+// name. It is "" if it finds no slip. schemes are names that the value must not begin
 // with. The text holds nothing of the value.
 func Of(value string, schemes ...string) string {
 	switch {
