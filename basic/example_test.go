@@ -81,3 +81,10 @@ func ExampleSigner() {
 	fmt.Print(string(body))
 	// Output: ann correct horse
 }
+
+// A program fails at its start, and not at its first request.
+func ExampleSigner_Check() {
+	signer := basic.Signer{User: "ann", Password: creds.Secret("correct horse\n")}
+	fmt.Println(signer.Check())
+	// Output: basic: cannot sign: the Password ends in a line feed: trim it
+}

@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -205,4 +206,77 @@ func ExampleNonceMemory_Claim() {
 	// true <nil> false
 	// false <nil> false
 	// false mac: the nonce memory is full true
+}
+
+// A program fails at its start, and not at its first request.
+func ExampleSigner_Check() {
+	key := []byte("489dks293j39\n") // as a file has it
+	signer := &mac.Signer{Source: &mac.Credentials{ID: "h480djs93hd8", Key: key}}
+	fmt.Println(signer.Check())
+	// Output: mac: credentials cannot be used: the Key ends in a line feed: trim it
+}
+
+// A server fails at its start.
+func ExampleVerifier_Check() {
+	fmt.Println((&mac.Verifier{}).Check())
+	// Output: mac: the Verifier cannot work: the field Keys is not set
+}
+
+// A client says in ext which tenant a request is for, and the handler reads it.
+func ExampleExt() {
+	verifier := &mac.Verifier{
+		Keys: func(context.Context, string) (*mac.Key, error) {
+			return &mac.Key{Secret: creds.Secret("489dks293j39")}, nil
+		},
+	}
+	handler := auth.Require(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		id, _ := auth.FromContext(req.Context())
+		ext, ok := id.Claims["mac.ext"].(mac.Ext)
+		fmt.Println(ext, ok)
+	}), verifier)
+
+	signer := &mac.Signer{
+		Source: &mac.Credentials{ID: "h480djs93hd8", Key: []byte("489dks293j39")},
+		Ext:    func(*http.Request) (string, error) { return "tenant=7", nil },
+	}
+	req := httptest.NewRequest("GET", "/", nil)
+	if err := signer.Sign(req, time.Now()); err != nil {
+		fmt.Println(err)
+		return
+	}
+	handler.ServeHTTP(httptest.NewRecorder(), req)
+	// Output: tenant=7 true
+}
+
+// A service that took the place of one with auth_mac still accepts its clients for a while.
+func ExampleTransition() {
+	verifier := &mac.Verifier{
+		Keys: func(context.Context, string) (*mac.Key, error) {
+			return &mac.Key{Secret: creds.Secret("489dks293j39"), Algorithm: mac.SHA1}, nil
+		},
+		Transition: &mac.Transition{
+			Until:  time.Now().AddDate(0, 3, 0),
+			Port:   "8000", // of the old service's own socket
+			Logger: slog.New(slog.DiscardHandler),
+		},
+	}
+	old := &mac.Signer{
+		Source: &mac.Credentials{ID: "h480djs93hd8", Key: []byte("489dks293j39"),
+			Algorithm: mac.SHA1},
+		Dialect: mac.Django,
+		Port:    "8000",
+	}
+	req, err := http.NewRequest("GET", "https://api.example.com/lucky?q=1", nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	if err := old.Sign(req, time.Now()); err != nil {
+		fmt.Println(err)
+		return
+	}
+	req.RequestURI = req.URL.RequestURI() // as the server receives it
+	id, err := verifier.Authenticate(req)
+	fmt.Println(id.Subject, err)
+	// Output: h480djs93hd8 <nil>
 }

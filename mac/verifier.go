@@ -17,7 +17,7 @@ import (
 const defaultWindow = 60 // seconds
 
 const (
-	errNoKeys    problem = "the Verifier has no Keys"
+	errNoKeys    problem = "the field Keys is not set"
 	errWindow    problem = "the Window is negative"
 	errPublicURL problem = "the PublicURL is not like https://api.example.com"
 	errSigner    problem = "the Dialect is neither Draft01 nor WebOb: for Django, set a Transition"
@@ -123,8 +123,8 @@ func (v *Verifier) authenticate(req *http.Request, now time.Time) (*auth.Identit
 	if err != nil {
 		return nil, err
 	}
-	if err := v.Check(); err != nil {
-		return nil, err
+	if err := v.check(); err != nil {
+		return nil, unavailable("the Verifier cannot work", err)
 	}
 	h, err := parseHeader(line)
 	if err != nil {
@@ -163,10 +163,10 @@ func (v *Verifier) authenticate(req *http.Request, now time.Time) (*auth.Identit
 }
 
 // Check returns an error if the Verifier cannot work as it is set up, for a program to fail at its
-// start. Authenticate returns it too.
+// start. Authenticate then returns an error that wraps [auth.ErrUnavailable].
 func (v *Verifier) Check() error {
 	if err := v.check(); err != nil {
-		return unavailable("the Verifier cannot work", err)
+		return fmt.Errorf("mac: the Verifier cannot work: %w", err)
 	}
 	return nil
 }

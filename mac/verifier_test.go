@@ -238,6 +238,23 @@ func TestOutage_S9(t *testing.T) {
 	}
 }
 
+// TestVerifierCheck has what a program can learn at its start.
+func TestVerifierCheck(t *testing.T) {
+	keys := oneKey(testCreds)
+	for _, v := range []*mac.Verifier{
+		{}, {Keys: keys, Window: -1}, {Keys: keys, Dialect: mac.Django}, {Keys: keys, Dialect: 7},
+		{Keys: keys, PublicURL: &url.URL{Scheme: "http"}},
+	} {
+		err := v.Check()
+		if err == nil || errors.Is(err, auth.ErrUnavailable) {
+			t.Errorf("%+v: %v, want an error that is not an outage", v, err)
+		}
+	}
+	if err := (&mac.Verifier{Keys: keys, Dialect: mac.WebOb}).Check(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestKeysGetTheContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
