@@ -56,6 +56,7 @@ var exported = map[string]reflect.Type{
 	"mac.Key":               reflect.TypeFor[mac.Key](),
 	"mac.NonceMemory":       reflect.TypeFor[mac.NonceMemory](),
 	"mac.Signer":            reflect.TypeFor[mac.Signer](),
+	"mac.Transition":        reflect.TypeFor[mac.Transition](),
 	"mac.Tripwire":          reflect.TypeFor[mac.Tripwire](),
 	"mac.Verifier":          reflect.TypeFor[mac.Verifier](),
 	"basic.Signer":          reflect.TypeFor[basic.Signer](),
