@@ -68,7 +68,7 @@ func printers() map[string]func(any) string {
 		},
 		"log": func(v any) string {
 			var b bytes.Buffer
-			log.New(&b, "", 0).Println(v)
+			log.New(&b, "", 0).Println(v) //nolint:forbidigo // a program may log so
 			return b.String()
 		},
 		"slog text": func(v any) string {

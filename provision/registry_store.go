@@ -97,7 +97,10 @@ type decoy struct {
 
 func newDecoy(like record) *decoy {
 	like.Key = strings.Repeat("x", len(like.Key))
-	data, _ := json.Marshal(like) // never fails for a record that was decoded
+	data, err := json.Marshal(like)
+	if err != nil { // never, for a record that was decoded
+		return nil
+	}
 	return &decoy{like.ID, data}
 }
 
@@ -116,6 +119,9 @@ func (r *Registry) pretend() {
 	d := r.decoy.Load()
 	if d == nil {
 		d = firstDecoy()
+	}
+	if d == nil {
+		return
 	}
 	if found, err := decodeRecord(d.data, d.id); err == nil {
 		_, _ = found.claims()
