@@ -8,39 +8,38 @@ import (
 	"strings"
 )
 
-// A Stack is several Authenticators that may all say who sent a request, and must not contradict
-// each other:
+// A Stack is several Authenticators, each of which may say who sent a request. They must not
+// contradict each other:
 //
-//   - Where one finds credentials of its scheme and refuses them, or cannot tell, that is the
-//     answer, and those behind it are not asked. So a wrong signature is never outweighed by, say,
-//     a valid cookie, in whatever order the two are asked.
-//   - Where several find theirs to be right, they must name one Subject: else the answer is
-//     [ErrConflict]. A request that is signed by one and carries the session of another is a
-//     mix-up, or hopes to cause one. If the Stack chose, the audit would name somebody who may know
-//     nothing of it.
-//   - Of those that agree, the first gives the identity. It gets the Groups of the others too, and
-//     the earliest of their Expires, so neither depends on the order of members. Scheme and Claims
-//     stay those of the first: a claim belongs to the credential that states it. Where none finds
-//     credentials, or the Stack is empty, the answer is [ErrNone].
+//   - If a member finds credentials of its scheme and refuses them, or cannot judge them, that is
+//     the answer, and the members behind it are not asked. So a valid cookie never outweighs a
+//     wrong signature, in whatever order the two are asked.
+//   - If several members accept credentials, they must name one Subject. Otherwise the answer is
+//     [ErrConflict]: a request that is signed by one user and carries the session of another is a
+//     mistake or an attack, and the audit would name a user who may know nothing of it.
+//   - Of the members that agree, the first gives the identity. It gets the Groups of the others
+//     too, and the earliest of their Expires, so neither depends on the order of members. Scheme
+//     and Claims are those of the first: a claim belongs to the credential that states it.
+//   - If no member finds credentials, or the Stack is empty, the answer is [ErrNone].
 //
-// All members are asked, but a stranger gains no more work by that than from the first: beyond
-// wrong credentials nothing is looked at, and who carries none of a scheme costs a look at a header
-// field. What a member uses up, such as a nonce, is used up also if a later one objects.
+// A client without credentials costs each member a look at a header field, and one with wrong
+// credentials costs no more than the first member that finds them. A nonce or the like that a
+// member uses up is used up also if a later member refuses the request.
 //
-// Where something that a request may carry besides is not to count, have its member say ErrNone.
-// This session does not matter beside an Authorization field, and can object to none:
+// A member that must not count in some requests returns ErrNone for them. This session is ignored
+// if there is an Authorization field, so the two cannot conflict:
 //
 //	func (s session) Authenticate(req *http.Request) (*auth.Identity, error) {
 //		if req.Header["Authorization"] != nil {
 //			return nil, auth.ErrNone
 //		}
 //
-// Two members of one scheme are of no use, since each refuses what only the other one knows.
+// Do not use two members of one scheme: each would refuse the credentials of the other.
 //
-// A Stack is made in Go code. There is no setting that lists its members by name, as
-// pyramid_multiauth has it, and no way to find a member by its name: keep the member in a variable.
+// A Stack is made in Go code. Unlike pyramid_multiauth it does not read the names of its members
+// from a setting, and it cannot find a member by name: keep the member in a variable.
 //
-// A Stack may hold others. It is no [Challenger], since each member needs a line of its own: a
+// A Stack may hold others. It is not a [Challenger], since each member needs a line of its own: a
 // [Guard] asks the members one by one.
 type Stack []Authenticator
 
@@ -53,8 +52,8 @@ func (s Stack) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "[%s]", strings.Join(types, " "))
 }
 
-// Check returns what is wrong with the members: that there are none or that one is nil, and the
-// errors of those that have a method Check() error. A program calls it when it starts.
+// Check returns an error if the Stack is empty or a member is nil, and the errors of the members
+// that have a method Check() error. A program calls it when it starts.
 func (s Stack) Check() error {
 	if len(s) == 0 {
 		return errors.New("auth: the Stack is empty, so no request is let in")

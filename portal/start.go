@@ -29,7 +29,7 @@ func (m Memory) Load() error {
 }
 
 // Load returns an error if a field is wrong, if the database does not answer the Query, or if the
-// Query finds a user by a random name, as it does without a placeholder. A program calls it when it
+// Query finds a user by a random name, because it has no placeholder. A program calls it when it
 // starts.
 func (s *SQL) Load() error {
 	if err := (rules{verify: s.Verify, plain: s.PlainText}).check(); err != nil {

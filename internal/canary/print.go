@@ -16,8 +16,8 @@ import (
 	"testing"
 )
 
-// forms are those of the mark that the checks search for: as it is, as bytes in hexadecimal or
-// decimal, and in base64 at each alignment.
+// forms are the forms of the mark that the checks search for: the text, its bytes in hexadecimal or
+// decimal, and base64 at each alignment.
 var forms = regexp.MustCompile(`(?i:canary-[a-z0-9]|63616e6172792d[367]|` +
 	`99,? 97,? 110,? 97,? 114,? 121,? 45|0x63, 0x61, 0x6e, 0x61, 0x72, 0x79, 0x2d)|` +
 	`Y2FuYXJ5L[TWX]|NhbmFyeS[01]|jYW5hcnkt`)
