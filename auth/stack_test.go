@@ -214,7 +214,7 @@ func TestMembersThatAgree(t *testing.T) {
 			stack = append(stack, &member{id: &id})
 			before = append(before, &member{id: &kept})
 		}
-		inner := auth.Stack{stack[0], auth.Stack(stack[1:])}
+		inner := auth.Stack{stack[0], stack[1:]}
 		for _, s := range []auth.Stack{stack, inner} {
 			id, err := s.Authenticate(httptest.NewRequest("GET", "/", nil))
 			if err != nil || !reflect.DeepEqual(*id, tt.want) {

@@ -36,8 +36,8 @@ type Command struct {
 	// Path is the helper: a file, or a name that is looked up in the folders of PATH. Required.
 	Path string
 	Args []string `json:"-"` // its arguments
-	// Env is its environment, as in [exec.Cmd]. If nil, PATH alone, since a service may have
-	// secrets in its own environment.
+	// Env is its environment, as in [exec.Cmd]. If nil, it is a PATH with the usual folders of
+	// programs and nothing else, since a service may have secrets in its own environment.
 	Env []string `json:"-"`
 
 	// Processes is how many helpers run at once. One of PAM takes two seconds and more over a wrong
@@ -130,7 +130,7 @@ func (c *Command) run(ctx context.Context, given Password, release func()) error
 	helper := exec.CommandContext(ctx, c.Path, c.Args...) //nolint:gosec // its user chose it
 	helper.Env = c.Env
 	if helper.Env == nil {
-		helper.Env = []string{"PATH=" + os.Getenv("PATH")}
+		helper.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 	}
 	helper.Stdin = bytes.NewReader(
 		slices.Concat([]byte(given.User), []byte("\n"), given.Password, []byte("\n")))

@@ -98,7 +98,7 @@ func TestCommand(t *testing.T) {
 }
 
 // A password never stands where other users of the machine can read it, and the helper gets nothing
-// of the service's environment but its PATH.
+// of the service's environment.
 func TestCommandKeepsSecrets(t *testing.T) {
 	t.Setenv("DATABASE_PASSWORD", "canary-env1")
 	seen := filepath.Join(t.TempDir(), "seen")

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -64,7 +65,7 @@ func exported(t *testing.T, dir string) map[string]bool {
 		if strings.HasSuffix(name, "_test.go") {
 			continue
 		}
-		source, err := os.ReadFile(name)
+		source, err := os.ReadFile(name) //nolint:gosec // a file of this repository
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -101,31 +102,35 @@ func holds(v reflect.Value, depth int) bool {
 		return strings.Contains(v.String(), "canary-")
 	case reflect.Func, reflect.UnsafePointer:
 		return !v.IsNil()
+	case reflect.Slice:
+		if v.Type().Elem().Kind() == reflect.Uint8 {
+			return bytes.Contains(v.Bytes(), []byte("canary-"))
+		}
+	}
+	return slices.ContainsFunc(parts(v), func(part reflect.Value) bool {
+		return holds(part, depth+1)
+	})
+}
+
+// parts returns the values of which v is made.
+func parts(v reflect.Value) (all []reflect.Value) {
+	switch v.Kind() {
 	case reflect.Pointer, reflect.Interface:
-		return holds(v.Elem(), depth+1)
+		return []reflect.Value{v.Elem()}
 	case reflect.Struct:
-		for i := range v.NumField() {
-			if holds(v.Field(i), depth+1) {
-				return true
-			}
+		for _, field := range v.Fields() {
+			all = append(all, field)
 		}
 	case reflect.Map:
 		for _, key := range v.MapKeys() {
-			if holds(key, depth+1) || holds(v.MapIndex(key), depth+1) {
-				return true
-			}
+			all = append(all, key, v.MapIndex(key))
 		}
 	case reflect.Slice, reflect.Array:
-		if v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.Uint8 {
-			return bytes.Contains(v.Bytes(), []byte("canary-"))
-		}
 		for i := range v.Len() {
-			if holds(v.Index(i), depth+1) {
-				return true
-			}
+			all = append(all, v.Index(i))
 		}
 	}
-	return false
+	return all
 }
 
 func check(t *testing.T, name string, value any) {
@@ -144,7 +149,7 @@ func check(t *testing.T, name string, value any) {
 			v, []any{v}, &[]any{v}, [1]any{v}, map[string]any{"k": v}, within, &within, typed,
 			[]any{within, typed}, fmt.Errorf("wrapped: %v", v),
 		} {
-			for _, verb := range strings.Fields("%v %+v %#v %s %q %x %X %d %t %c %U %e") {
+			for verb := range strings.FieldsSeq("%v %+v %#v %s %q %x %X %d %t %c %U %e") {
 				report(t, name, verb, printed, fmt.Sprintf(verb, printed))
 			}
 			text, err := json.Marshal(printed)
