@@ -41,8 +41,8 @@ var scheme = []string{"auth", "creds", "portal", "transport"}
 var leaves = map[string][]string{
 	"auth": {"internal/authparam"},
 	"transport": {
-		"internal/authparam", "internal/httptime", "internal/logs", "internal/origin",
-		"internal/rewind",
+		"internal/authparam", "internal/body", "internal/httptime", "internal/logs",
+		"internal/lost", "internal/origin",
 	},
 	"internal/fetch": {"internal/httptime", "internal/origin", "internal/strictjson"},
 }

@@ -3,174 +3,206 @@ package transport
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"time"
 
-	"github.com/countersign-go/countersign/internal/rewind"
+	"github.com/countersign-go/countersign/internal/lost"
+	"github.com/countersign-go/countersign/internal/origin"
 )
 
-var (
-	errTakenBack = errors.New("transport: this attempt's body went to the next attempt")
-	errStillRead = errors.New("transport: the body is still being read for the last attempt")
+const (
+	// expectAbove is the length from which on the server is asked before a body that cannot be read
+	// twice is sent. Below, the round trip to ask costs more than the body.
+	expectAbove = 1 << 20
+	// expectWait is how long a body waits for the server's permission.
+	expectWait = time.Second
+	// peekWait is how long a body of unknown length may take to show that it has content.
+	peekWait = 50 * time.Millisecond
+	// connWait is how soon a wait notices that the connection has ended.
+	connWait = 10 * time.Millisecond
+	// informBytes is how much the informational answers to one request may hold.
+	informBytes = 1 << 20
 )
 
-// expectAbove is the length of a body that cannot be read twice from which on the server is asked
-// first: below, a round trip to ask costs more than the body.
-const expectAbove = 1 << 20
+// errUnasked is the error of a body's read if the connection ended before the server asked for it.
+var errUnasked = fmt.Errorf(
+	"transport: the connection ended before the server asked for the body: %w", io.EOF)
 
-// A body gives the caller's request body to one attempt after another. It closes the caller's body
-// exactly once: when the last attempt is through with it.
-type body struct {
-	src     io.ReadCloser
-	getBody func() (io.ReadCloser, error) // nil: cannot be read twice
-	plain   bool                          // net/http may have src itself, and read it in any way
-	reading chan struct{}                 // full while src is read
-
-	mu     sync.Mutex // guards what follows
-	holder *bodyReader
-	read   bool // something was read, or is being read
-	again  bool // a second reader came from getBody: the first one's attempt is over
-	last   bool // there will be no further attempt
-	closed bool
+// An asking is one attempt for which the server is asked, by an Expect field of ours, whether it
+// wants the body (RFC 9110, section 10.1.1). It does the waiting in place of net/http, which has no
+// way to send the body once a final answer has come first in HTTP/1.1.
+type asking struct {
+	origin  origin.Origin
+	manners *manners
+	ctx     context.Context
+	yes     chan struct{} // closed by status 100
+	once    sync.Once
+	wrote   atomic.Bool // the header was written
+	final   atomic.Bool // the final answer has come, or an error
+	conn    atomic.Pointer[net.Conn]
+	inform  atomic.Int64 // bytes of informational answers
 }
 
-// newBody returns nil for a request without a body.
-func newBody(req *http.Request) *body {
-	if req.Body == nil || req.Body == http.NoBody {
-		return nil
-	}
-	return &body{
-		src: req.Body, getBody: req.GetBody,
-		plain:   req.GetBody != nil && rewind.InMemory(req.Body),
-		reading: make(chan struct{}, 1),
-	}
-}
-
-// attach puts the body on an attempt's request.
-func (b *body) attach(signed *http.Request) error {
-	if b == nil {
-		return nil
-	}
-	b.mu.Lock()
-	first := b.holder == nil
-	if first {
-		b.holder = &bodyReader{b: b, closed: b.plain}
-		b.closed = b.plain // the attempt closes it
-	}
-	holder, rewind := b.holder, !first && b.getBody != nil
-	b.again = b.again || rewind
-	b.mu.Unlock()
-	switch {
-	case rewind:
-		return b.rewind(signed)
-	case !b.plain:
-		signed.Body = holder
-	}
-	return nil
-}
-
-// rewind gives an attempt a body of its own. GetBody may go back in the very file that the last
-// attempt is still reading, so that read has to end first.
-func (b *body) rewind(signed *http.Request) error {
-	select {
-	case b.reading <- struct{}{}:
-		<-b.reading
-	case <-time.After(discardTime):
-		return errStillRead
-	case <-signed.Context().Done():
-		return context.Cause(signed.Context())
-	}
-	r, err := rewind.Body(b.getBody, b.src)
-	if err == nil {
-		signed.Body = r
-	}
-	return err
-}
-
-// expects reports whether the server should be asked before the body is sent: being told "no"
-// before it leaves is the one way to recover a request whose body cannot be read twice.
-func (b *body) expects(req *http.Request) bool {
-	if b == nil || b.getBody != nil || req.Header["Expect"] != nil {
+// expects reports whether the server should be asked before the body is sent. A refusal that
+// comes before the body is the one way to recover a request whose body cannot be read twice.
+func (c *call) expects(req *http.Request) bool {
+	if c.unasked || c.body == nil || req.GetBody != nil || !c.t.manners.ask(c.origin) {
 		return false
+	}
+	for _, name := range [...]string{"Expect", "expect"} {
+		if _, has := req.Header[name]; has {
+			return false // the caller decides
+		}
 	}
 	if req.ContentLength > 0 {
 		return req.ContentLength > expectAbove
 	}
-	// Of unknown length, but these methods rarely have any.
-	return req.Method != "" && req.Method != http.MethodGet && req.Method != http.MethodHead
+	switch req.Method {
+	case "", http.MethodGet, http.MethodHead, http.MethodDelete, http.MethodOptions:
+		return false // these rarely have a body
+	}
+	return c.body.Peek(peekWait)
 }
 
-// takeBack reports whether another attempt can have the whole body. net/http may go on reading a
-// body after RoundTrip has returned, so the check and the taking are one step.
-func (b *body) takeBack() bool {
-	if b == nil || b.getBody != nil {
-		return true
+// ask adds the Expect field to req. It returns a copy that tells of the connection's events.
+func (c *call) ask(req *http.Request) (*http.Request, *asking) {
+	a := &asking{
+		origin: c.origin, manners: &c.t.manners, ctx: req.Context(), yes: make(chan struct{}),
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.read {
+	// Field names are the same in either case, and net/http does not look for this one. So the
+	// waiting is ours.
+	req.Header["expect"] = []string{"100-continue"}
+	return req.WithContext(httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
+		GotConn:        func(info httptrace.GotConnInfo) { a.conn.Store(&info.Conn) },
+		WroteHeaders:   func() { a.wrote.Store(true) },
+		Got1xxResponse: a.informed,
+	})), a
+}
+
+func (a *asking) informed(code int, header textproto.MIMEHeader) error {
+	if code == http.StatusContinue {
+		a.manners.answers(a.origin)
+		a.once.Do(func() { close(a.yes) })
+	}
+	size := 0
+	for name, values := range header {
+		for _, value := range values {
+			size += len(name) + len(value)
+		}
+	}
+	if a.inform.Add(int64(size+32)) > informBytes { // net/http leaves the limit to this function
+		return fmt.Errorf("transport: informational answers of over %d bytes", informBytes)
+	}
+	return nil
+}
+
+// wait returns when the body can be read: the server has asked for it, it has given another answer
+// (over), or it has been silent for too long.
+func (a *asking) wait(over <-chan struct{}) error {
+	if !a.wrote.Load() {
+		return nil // the Base reads the body before it sends, or it is not net/http
+	}
+	var conn syscall.RawConn
+	if c := a.conn.Load(); c != nil {
+		conn = rawConn(*c)
+	}
+	limit := time.NewTimer(expectWait)
+	defer limit.Stop()
+	look := time.NewTicker(connWait)
+	defer look.Stop()
+	for {
+		select {
+		case <-a.yes:
+			return nil
+		case <-over:
+			return nil
+		case <-a.ctx.Done():
+			return context.Cause(a.ctx)
+		case <-limit.C:
+			if !a.final.Load() {
+				a.manners.silent(a.origin)
+			}
+			return nil
+		case <-look.C:
+			// In HTTP/1.1, net/http does not close the body when it has lost the connection, but
+			// waits for the read.
+			if conn != nil && errors.Is(conn.Control(func(uintptr) {}), net.ErrClosed) {
+				return errUnasked
+			}
+		}
+	}
+}
+
+// rawConn returns an interface of conn that tells whether it was closed on this side. If conn has
+// none, rawConn returns nil.
+func rawConn(conn net.Conn) syscall.RawConn {
+	if t, ok := conn.(interface{ NetConn() net.Conn }); ok {
+		conn = t.NetConn()
+	}
+	s, ok := conn.(syscall.Conn)
+	if !ok {
+		return nil
+	}
+	raw, err := s.SyscallConn()
+	if err != nil {
+		return nil
+	}
+	return raw
+}
+
+// unwelcome reports whether the outcome of an attempt may be due to our Expect field, and can be
+// had again without it: no part of the body was sent. Status 417 says so. The others count only
+// at an origin that has never answered 100.
+func (c *call) unwelcome(resp *http.Response, err error) bool {
+	if c.asks == nil {
 		return false
 	}
-	b.holder = nil
-	return true
+	switch {
+	case err != nil:
+		if lost.Connection(err) == nil || c.asks.ctx.Err() != nil {
+			return false
+		}
+	case resp.StatusCode == http.StatusExpectationFailed:
+		return c.body.TakeBack()
+	case resp.StatusCode == http.StatusBadRequest,
+		resp.StatusCode == http.StatusNotImplemented,
+		resp.StatusCode == http.StatusHTTPVersionNotSupported:
+		if c.refused(resp) {
+			return false
+		}
+	default:
+		return false
+	}
+	return !c.t.manners.answered(c.origin) && c.body.TakeBack()
 }
 
-// finish says that no further attempt will follow.
-func (b *body) finish() {
-	if b == nil {
-		return
-	}
-	b.mu.Lock()
-	b.last = true
-	idle := b.holder == nil || b.holder.closed
-	b.mu.Unlock()
-	if idle {
-		_ = b.close() // nobody is left to hear of it
-	}
+// A manners remembers how servers take an Expect field, so that no wait and no failure is paid for
+// with each request.
+type manners struct{ m origin.Map[manner] }
+
+type manner struct {
+	answers bool      // it has answered 100
+	until   time.Time // it is not asked before
 }
 
-func (b *body) close() error {
-	b.mu.Lock()
-	first := !b.closed
-	b.closed = true
-	b.mu.Unlock()
-	if !first {
-		return nil
-	}
-	return b.src.Close()
-}
+// mannersKept is for how long a server that does not take the field is not asked.
+const mannersKept = 10 * time.Minute
 
-// A bodyReader is the caller's body in the hands of one attempt.
-type bodyReader struct {
-	b      *body
-	closed bool // guarded by b.mu
-}
+func (m *manners) ask(o origin.Origin) bool { return !time.Now().Before(m.m.Get(o).until) }
 
-func (r *bodyReader) Read(p []byte) (int, error) {
-	b := r.b
-	b.reading <- struct{}{}
-	defer func() { <-b.reading }()
-	b.mu.Lock()
-	if b.holder != r || b.again {
-		b.mu.Unlock()
-		return 0, errTakenBack
-	}
-	b.read = true
-	b.mu.Unlock()
-	return b.src.Read(p)
-}
+func (m *manners) answered(o origin.Origin) bool { return m.m.Get(o).answers }
 
-func (r *bodyReader) Close() error {
-	b := r.b
-	b.mu.Lock()
-	r.closed = true
-	// Unread, it may still go to another attempt.
-	keep := b.holder != r || b.getBody == nil && !b.read && !b.last
-	b.mu.Unlock()
-	if keep {
-		return nil
-	}
-	return b.close()
+func (m *manners) answers(o origin.Origin) { m.m.Put(o, manner{answers: true}, false) }
+
+// silent notes that asking o is of no use for some time.
+func (m *manners) silent(o origin.Origin) {
+	m.m.Put(o, manner{m.answered(o), time.Now().Add(mannersKept)}, false)
 }

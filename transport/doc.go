@@ -31,12 +31,27 @@
 //  4. Otherwise the refusal goes to the caller, as a response. [History] tells what was tried and
 //     why it ended.
 //
-// A request body is sent again if the request has GetBody, or if no byte of it was read for the
-// refused attempt. To make that likely, a body that cannot be read twice and is longer than 1 MiB
-// or of unknown length is announced with "Expect: 100-continue"; in HTTP/1, on a connection of its
-// own. A Base that is an [http.Transport] waits for the answer for its ExpectContinueTimeout, which
-// is 1 s in http.DefaultTransport, and if that is zero, not at all. Where an attempt had a part of
-// such a body, there is no other.
+// # Bodies
+//
+// A request's body is sent again if the request has GetBody, or if no byte of the body was read for
+// the refused attempt. To make the second likely, the server is asked first, by an
+// "Expect: 100-continue" field, if the body has no GetBody and is longer than 1 MiB, or is of
+// unknown length and its first byte was there within 50 ms. A GET, HEAD, DELETE or OPTIONS with a
+// body of unknown length is not asked for. A request that has an Expect field already, even an empty
+// list, is left to the caller.
+//
+// To be asked costs a server that answers a round trip, and one that never sends status 100 a
+// second: it is not asked again for 10 minutes. Once any final answer has come, the body is sent as
+// without the question, so a handler may answer before it reads. Status 417 is not given to the
+// caller: the request is sent once more without the field. So it is for status 400, 501 and 505,
+// and when the connection ends, if the origin has never answered 100 and no byte of the body was
+// read. A body for which there was no question, and of which an attempt had a part, cannot be sent
+// again: the refusal then says Stop "body".
+//
+// Two things are as net/http has them. Its server closes the connection of a request that asked,
+// unless the handler reads the whole body. Its client stops sending a body in HTTP/2 when it sees a
+// final status of 300 or above: a handler that sends such a status and then reads the body waits
+// until the caller closes the answer.
 //
 // # The clock
 //

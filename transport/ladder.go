@@ -1,18 +1,16 @@
 package transport
 
 import (
-	"bytes"
-	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"maps"
 	"net/http"
 	"slices"
-	"sync"
 	"time"
 
+	"github.com/countersign-go/countersign/internal/body"
 	"github.com/countersign-go/countersign/internal/httptime"
+	"github.com/countersign-go/countersign/internal/logs"
 )
 
 // The rungs of the ladder. Each is climbed at most once in a call, except that young credentials
@@ -43,14 +41,14 @@ func (c *call) mend(resp *http.Response) bool {
 	switch {
 	case c.elsewhere:
 		return false
-	case c.asks && resp.StatusCode == http.StatusExpectationFailed:
-		return c.stopAsking(resp)
+	case c.unwelcome(resp, nil):
+		return c.stopAsking(resp) == nil
 	case !c.refused(resp):
 		c.accept(resp)
 		return false
 	}
 	// First of all: net/http may be about to read the body for the attempt that was just refused.
-	whole := c.body.takeBack()
+	whole := c.body.TakeBack()
 	received := time.Now()
 
 	refusal := Refusal{Cause: Unknown}
@@ -90,14 +88,15 @@ func (c *call) climb(resp *http.Response, cause Cause, hint timeHint, whole bool
 		return c.stop(StopBody, nil)
 	}
 	c.climbed[rung]++
-	rest := discard(c.ctx, resp.Body)
-	resp.Body = rest.reader()
+	rest := body.Drain(c.ctx, body.DrainTime, resp.Body)
+	resp.Body = rest.Reader()
+	c.drained = true
 	if rung == credentialRung {
 		if c.refresher == nil {
 			return c.stop(StopNoCredential, nil)
 		}
 		again, err := c.refresher.Refresh(resp)
-		resp.Body = rest.reader() // the Refresher may have read it
+		resp.Body = rest.Reader() // the Refresher may have read it
 		if !again {
 			return c.stop(StopNoCredential, err)
 		}
@@ -165,24 +164,26 @@ func (c *call) spent(rung int) bool {
 // sameAs reports whether next says the same as the request that was sent.
 func (c *call) sameAs(next *http.Request) bool {
 	sent := c.signed.Header
-	if c.asks { // that was our idea, and not the Signer's
+	if c.asks != nil { // the Expect field was our idea, and not the Signer's
 		sent = maps.Clone(sent)
-		delete(sent, "Expect")
+		delete(sent, "expect")
 	}
 	return next.Host == c.signed.Host && maps.EqualFunc(sent, next.Header, slices.Equal)
 }
 
-// stopAsking prepares the attempt anew without an Expect field, which this server does not know
-// (RFC 9110, section 10.1.1): it was our idea, and not the caller's.
-func (c *call) stopAsking(resp *http.Response) bool {
-	if !c.body.takeBack() {
-		return false
+// stopAsking prepares the attempt again without our Expect field, which this server, or something
+// in front of it, does not take. resp is nil after an error. If it fails, resp is the answer.
+func (c *call) stopAsking(resp *http.Response) error {
+	ctx := logs.With(c.req.Context(), c.t.Logger)
+	if c.trace != nil {
+		ctx = c.ctx
 	}
-	ctx := c.signed.Context()
-	rest := discard(ctx, resp.Body)
-	resp.Body = rest.reader()
+	if resp != nil {
+		resp.Body = body.Drain(ctx, body.DrainTime, resp.Body).Reader()
+	}
 	c.unasked = true
-	return c.prepare(ctx) == nil
+	c.t.manners.silent(c.origin)
+	return c.prepare(ctx)
 }
 
 // accept ends a call whose last attempt was not refused.
@@ -237,6 +238,9 @@ func (c *call) rung(cause Cause, hint timeHint) int {
 func (c *call) stop(why Stop, err error) bool {
 	last := c.trace.last()
 	last.Stop, last.Err = why, err
+	if !c.drained {
+		c.body.GiveBack() // since net/http closes the connection when a body fails
+	}
 	if last.Cause != "" {
 		c.clock.undo(c.origin, c.reading)
 	}
@@ -274,57 +278,3 @@ func (c *call) serverTime(resp *http.Response, stated, received time.Time) timeH
 	hint.off = hint.known && hint.server.Sub(signed).Abs() > tolerance+age
 	return hint
 }
-
-const (
-	discardBytes = 64 << 10
-	discardTime  = time.Second
-)
-
-// A rest is what was read of a body, and how that ended.
-type rest struct {
-	data []byte
-	err  error
-}
-
-// discard frees the connection of a refusal before anything is sent that may need it: a pool of one
-// would wait for itself. What was read stays readable, since the refusal may yet be the answer.
-func discard(ctx context.Context, body io.ReadCloser) rest {
-	var once sync.Once
-	closeBody := func() { once.Do(func() { _ = body.Close() }) }
-	done := make(chan rest, 1)
-	go func() { // since not every body lets go of its reader when it is closed
-		data, err := io.ReadAll(io.LimitReader(body, discardBytes+1))
-		closeBody()
-		done <- rest{data, err}
-	}()
-	ctx, cancel := context.WithTimeout(ctx, discardTime)
-	defer cancel()
-	var r rest
-	select {
-	case r = <-done:
-	case <-ctx.Done():
-		closeBody()
-		select {
-		case r = <-done: // closing has ended the reading
-		case <-time.After(discardTime / 10):
-			r.err = errors.New("transport: the body of the refusal came too slowly")
-		}
-	}
-	switch {
-	case len(r.data) > discardBytes:
-		r.data, r.err = r.data[:discardBytes], io.ErrUnexpectedEOF
-	case r.err == nil:
-		r.err = io.EOF
-	}
-	return r
-}
-
-// reader returns what was read, as a body. It ends as the original did, so that one that was cut
-// off does not look whole.
-func (r rest) reader() io.ReadCloser {
-	return io.NopCloser(io.MultiReader(bytes.NewReader(r.data), failingReader{r.err}))
-}
-
-type failingReader struct{ err error }
-
-func (r failingReader) Read([]byte) (int, error) { return 0, r.err }

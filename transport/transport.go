@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/countersign-go/countersign/internal/body"
 	"github.com/countersign-go/countersign/internal/logs"
 	"github.com/countersign-go/countersign/internal/origin"
 )
@@ -73,7 +74,7 @@ type Transport struct {
 	settings settings
 	warned   origin.Map[bool]       // origins about which there was a record of level Warn
 	scheme   atomic.Pointer[string] // of the first Authorization field; nil: none was made
-	protos   sync.Map               // of origin to int: the major version of HTTP, of a stream
+	manners  manners
 }
 
 // settings are the fields of a Transport in the form that requests need, copied at the first one.
@@ -105,7 +106,7 @@ func (t *Transport) Format(f fmt.State, _ rune) {
 // with io.ErrUnexpectedEOF, if it is longer.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	t.once.Do(t.configure)
-	c := call{settings: &t.settings, t: t, base: t.Base, req: req, body: newBody(req)}
+	c := call{settings: &t.settings, t: t, base: t.Base, req: req, body: body.New(req)}
 	if c.base == nil {
 		c.base = http.DefaultTransport
 	}
@@ -113,7 +114,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err == nil && !sign {
 		return c.pass()
 	}
-	defer c.body.finish()
+	defer c.body.Finish()
 	if err == nil {
 		err = c.prepare(logs.With(req.Context(), t.Logger))
 	}
@@ -121,6 +122,8 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		var resp *http.Response
 		if resp, err = c.send(); err == nil && !c.mend(resp) {
 			return c.result(resp)
+		} else if err != nil && c.unwelcome(nil, err) {
+			err = c.stopAsking(nil)
 		}
 	}
 	return nil, err
@@ -216,7 +219,7 @@ type call struct {
 	t      *Transport
 	base   http.RoundTripper
 	req    *http.Request // the caller's: never written
-	body   *body
+	body   *body.Lender
 	origin origin.Origin
 
 	private bool // no machine on the way can read the request or make up the answer
@@ -227,10 +230,11 @@ type call struct {
 	began   time.Time // when signing began
 	now     time.Time // what it was there, then
 	sent    time.Time
-	asks    bool // it has an Expect field of ours
+	asks    *asking // not nil: it has an Expect field of ours
 
 	reason    string // not to sign the request
 	replaced  bool   // the Base sent other credentials
+	drained   bool   // the refusal's body was read, and its connection let go
 	elsewhere bool   // the answer comes from another origin: the Base has followed a redirect
 
 	trace   *trace          // nil until an attempt was refused
@@ -312,16 +316,18 @@ func (c *call) signAnew(ctx context.Context) (signing, error) {
 // load gives the body to the next attempt. An error is one of the body.
 func (c *call) load(a signing) error {
 	r := a.req
-	if err := c.body.attach(r); err != nil {
+	var asks *asking
+	var wait func(<-chan struct{}) error
+	if c.expects(r) {
+		r, asks = c.ask(r)
+		wait = asks.wait
+	}
+	if err := c.body.Lend(r, wait); err != nil {
 		return err
 	}
-	if c.asks = !c.unasked && c.body.expects(r); c.asks {
-		r.Header["Expect"] = []string{"100-continue"}
-		r.Close = c.closes()
-	}
-	c.signed, c.reading, c.began, c.now = r, a.reading, a.began, a.now
+	c.signed, c.asks, c.reading, c.began, c.now = r, asks, a.reading, a.began, a.now
 	c.noteScheme()
-	c.offset = 0
+	c.offset, c.drained = 0, false
 	if a.reading != nil {
 		c.offset = a.now.Sub(a.began.Round(0))
 	}
@@ -352,17 +358,6 @@ func (c *call) sign(ctx context.Context) (signing, error) {
 	return a, c.signer.Sign(a.req, a.now)
 }
 
-// closes reports whether the connection of a request that asks first is to be closed after it.
-// HTTP/1 has no other way to leave the body out after a final answer. In HTTP/2 it would take the
-// connection away from all other requests. Before the first answer, that is expected of TLS.
-func (c *call) closes() bool {
-	proto, known := c.t.protos.Load(c.origin)
-	if !known {
-		return c.origin.Scheme == "http"
-	}
-	return proto == 1
-}
-
 func (c *call) send() (*http.Response, error) {
 	if c.trace != nil {
 		c.trace.sent.Add(1)
@@ -371,6 +366,9 @@ func (c *call) send() (*http.Response, error) {
 	}
 	c.sent, c.forged = time.Now(), nil
 	resp, err := c.base.RoundTrip(c.signed)
+	if c.asks != nil {
+		c.asks.final.Store(true)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -379,9 +377,6 @@ func (c *call) send() (*http.Response, error) {
 	}
 	if resp.Body == nil {
 		resp.Body = http.NoBody
-	}
-	if c.asks {
-		c.t.protos.Store(c.origin, resp.ProtoMajor)
 	}
 	c.replaced = false
 	if r := resp.Request; r != nil && r != c.signed {
