@@ -42,7 +42,7 @@ var leaves = map[string][]string{
 	"auth": {"internal/authparam"},
 	"transport": {
 		"internal/authparam", "internal/body", "internal/httptime", "internal/logs",
-		"internal/lost", "internal/origin",
+		"internal/lost", "internal/origin", "internal/repeat",
 	},
 	"internal/fetch": {"internal/httptime", "internal/origin", "internal/strictjson"},
 }

@@ -3,26 +3,25 @@ package countersign
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-retryablehttp"
 
+	"github.com/countersign-go/countersign/internal/body"
+	"github.com/countersign-go/countersign/internal/lost"
+	"github.com/countersign-go/countersign/internal/repeat"
 	"github.com/countersign-go/countersign/transport"
 )
 
-const (
-	defaultRetries = 2
-	// An answer that is not returned is read up to these limits, so that its connection is free.
-	discardBytes = 64 << 10
-	discardTime  = time.Second
-)
+const defaultRetries = 2
 
-// A retrier repeats requests. It stands around the Transport, so that each attempt is signed anew.
+// A retrier repeats requests. It stands around the Transport, so that each attempt has its own
+// signature.
 type retrier struct {
 	signed  *transport.Transport // its Base is a wire
 	retries int
@@ -43,25 +42,17 @@ func newRetrier(signed *transport.Transport, retries int) *retrier {
 // RoundTrip sends req, and sends it again while that is safe and may help. The outcome of the last
 // attempt is returned as it is.
 func (r *retrier) RoundTrip(req *http.Request) (*http.Response, error) {
-	if !repeatable(req) {
-		resp, err := r.signed.RoundTrip(req)
-		return resp, unmarked(err)
+	c := &call{r: r, req: req, body: body.New(req)}
+	defer c.body.Finish()
+	first := req
+	if c.body != nil {
+		first = new(http.Request)
+		*first = *req
+		_ = c.body.Lend(first, nil) // the first time, it does not fail
 	}
-	first, body := firstAttempt(req)
-	resp, err := r.signed.RoundTrip(first)
-	if !r.mayPass(resp, err) {
-		return resp, unmarked(err)
-	}
-	c := &call{r: r, req: req, body: body, sends: 1, resp: resp, err: err}
-	loop := retryablehttp.Client{
-		HTTPClient: &http.Client{Transport: c},
-		RetryMax:   r.retries,
-		CheckRetry: c.check,
-		Backoff:    c.pause,
-	}
-	_, err = loop.Do(&retryablehttp.Request{Request: token(req.Context())})
-	if err != nil {
-		c.abandon(req.Context(), err)
+	c.send(first)
+	if c.mayPass() {
+		c.repeat()
 	}
 	return c.resp, unmarked(c.err)
 }
@@ -72,22 +63,45 @@ func (r *retrier) Unwrap() http.RoundTripper { return r.signed }
 // CloseIdleConnections does so on the Base, if that can.
 func (r *retrier) CloseIdleConnections() { r.signed.CloseIdleConnections() }
 
-// A call is a request whose first attempt has failed. It is the http.RoundTripper of a
-// retryablehttp.Client, which counts the attempts and waits between them, and which gets to see
-// neither the request nor any answer, but a token for each. So it cannot read or close their
-// bodies, follow their redirects, log them or make errors of them; and since a call has no
-// CloseIdleConnections, it cannot close anybody's connections.
+// A call is a request and its attempts. After the first one it is the http.RoundTripper of a
+// retryablehttp.Client, which counts the attempts and waits between them. That client gets to see
+// neither the request nor an answer, but a token for each. So it cannot read or close their bodies,
+// follow their redirects, log them or make errors of them; and since a call has no
+// CloseIdleConnections, it cannot close the connections of the Base.
 type call struct {
 	r     *retrier      // not embedded, since it can close connections
 	req   *http.Request // the caller's: never written
-	body  *readers      // of the last attempt; nil: it needs none
-	next  *http.Request // the attempt that is to be sent after the pause
-	since time.Time     // when that began
+	body  *body.Lender
+	next  *http.Request // the attempt that is to be sent after the wait
+	since time.Time     // when the wait began
 	wait  time.Duration // how long it lasts
 	sends int
+	past  []transport.Attempt // that were repeated
 
 	resp *http.Response // of the last attempt, as is err
 	err  error
+}
+
+func (c *call) send(req *http.Request) {
+	c.sends++
+	c.resp, c.err = c.r.signed.RoundTrip(req)
+}
+
+// repeat sends the request again, after the first attempt has failed.
+func (c *call) repeat() {
+	loop := retryablehttp.Client{
+		HTTPClient: &http.Client{Transport: c},
+		RetryMax:   c.r.retries,
+		CheckRetry: c.check,
+		Backoff:    c.pause,
+	}
+	ctx := c.req.Context()
+	_, err := loop.Do(&retryablehttp.Request{Request: token(ctx)})
+	if err != nil {
+		c.abandon(ctx, err)
+	} else if c.sends > 1 && c.mayPass() {
+		c.log(slog.LevelWarn, "request failed, and so did its repetitions")
+	}
 }
 
 // token returns what goes through retryablehttp in place of a request.
@@ -99,28 +113,26 @@ func token(ctx context.Context) *http.Request {
 // RoundTrip answers every token alike. For the first one there is nothing to send: it stands for
 // the attempt that has failed.
 func (c *call) RoundTrip(*http.Request) (*http.Response, error) {
-	if c.next != nil {
-		next := c.next
+	if next := c.next; next != nil {
 		c.next = nil
-		c.sends++
-		c.resp, c.err = c.r.signed.RoundTrip(next)
+		c.send(next)
 	}
 	return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody}, nil
 }
 
-// check reports whether there will be another attempt, and prepares it. What speaks against it is
-// found out before the last answer is given up.
+// check reports whether there will be another attempt, and prepares it. All reasons against it are
+// found before the last answer is given up.
 func (c *call) check(ctx context.Context, _ *http.Response, _ error) (bool, error) {
-	if c.sends > c.r.retries || !c.r.mayPass(c.resp, c.err) {
+	if c.sends > c.r.retries || !c.mayPass() {
 		return false, nil
 	}
-	c.since, c.wait = time.Now(), pause(c.sends, c.resp)
-	if !hasTime(ctx, c.wait) || !c.prepare(ctx) {
+	wait, ok := pause(c.sends, c.resp)
+	if c.since, c.wait = time.Now(), wait; !ok || !hasTime(ctx, wait) || !c.prepare(ctx) {
 		return false, nil
 	}
-	c.log(ctx)
+	c.log(slog.LevelDebug, "request repeated", slog.Duration("wait", c.wait))
 	if c.resp != nil && c.resp.Body != nil {
-		discard(ctx, c.discardTime(ctx), c.resp.Body)
+		body.Drain(ctx, c.drainTime(ctx), c.resp.Body)
 	}
 	c.resp, c.err = nil, nil
 	return true, nil
@@ -131,22 +143,44 @@ func hasTime(ctx context.Context, wait time.Duration) bool {
 	return ctx.Err() == nil && (!limited || time.Until(end) > wait)
 }
 
-// discardTime returns how long the answer may be read: during the pause, and beyond that only while
-// there is time for another attempt.
-func (c *call) discardTime(ctx context.Context) time.Duration {
-	end, limited := ctx.Deadline()
-	if !limited {
-		return discardTime
+// prepare makes the request to send next. It reports false if the body cannot be had again.
+func (c *call) prepare(ctx context.Context) bool {
+	past := c.attempts()
+	next := c.req.WithContext(repeat.With(ctx, past))
+	if !c.body.TakeBack() || c.body.Lend(next, nil) != nil {
+		return false
 	}
-	return min(discardTime, max(time.Until(c.since.Add(c.wait)), time.Until(end)/2))
+	c.next, c.past = next, past
+	return true
 }
 
-// pause returns what is left of the pause after all that was done in it.
+// attempts returns all attempts so far.
+func (c *call) attempts() []transport.Attempt {
+	if c.resp == nil {
+		return append(c.past, transport.Attempt{Err: lost.Connection(unmarked(c.err))})
+	}
+	if all := transport.History(c.resp); all != nil {
+		return all
+	}
+	return append(c.past, transport.Attempt{Status: c.resp.StatusCode})
+}
+
+// drainTime returns how long the answer may be read: during the wait, and beyond that only while
+// there is time for another attempt.
+func (c *call) drainTime(ctx context.Context) time.Duration {
+	end, limited := ctx.Deadline()
+	if !limited {
+		return body.DrainTime
+	}
+	return min(body.DrainTime, max(time.Until(c.since.Add(c.wait)), time.Until(end)/2))
+}
+
+// pause returns how much is left of the wait.
 func (c *call) pause(_, _ time.Duration, _ int, _ *http.Response) time.Duration {
 	return max(0, time.Until(c.since.Add(c.wait)))
 }
 
-// abandon ends a call whose context has ended during a pause.
+// abandon ends a call whose context has ended during a wait.
 func (c *call) abandon(ctx context.Context, err error) {
 	c.resp, c.err = nil, err
 	if cause := context.Cause(ctx); cause != nil {
@@ -157,35 +191,19 @@ func (c *call) abandon(ctx context.Context, err error) {
 	}
 }
 
-// log leaves out what a URL may hold besides its path, and of an error all but the reason to
-// repeat.
-func (c *call) log(ctx context.Context) {
-	outcome := slog.Any("err", lost(c.err))
+// log tells the outcome of the last attempt. It leaves out what a URL may hold besides its path,
+// and of an error all but the reason to repeat.
+func (c *call) log(level slog.Level, text string, more ...slog.Attr) {
+	outcome := slog.Any("err", lost.Connection(unmarked(c.err)))
 	if c.resp != nil {
 		outcome = slog.Int("status", c.resp.StatusCode)
 	}
-	c.r.logger.LogAttrs(ctx, slog.LevelDebug, "request repeated",
+	attrs := append([]slog.Attr{
 		slog.String("origin", c.req.URL.Scheme+"://"+c.req.URL.Host),
 		slog.String("path", c.req.URL.Path), slog.String("method", c.req.Method),
-		slog.Int("attempt", c.sends), slog.Duration("wait", c.wait), outcome)
-}
-
-// discard frees the connection of an answer that nobody will see.
-func discard(ctx context.Context, limit time.Duration, body io.ReadCloser) {
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	closeBody := sync.OnceFunc(func() { _ = body.Close() })
-	done := make(chan struct{})
-	go func() { // since not every body lets go of its reader when it is closed
-		defer close(done)
-		_, _ = io.CopyN(io.Discard, body, discardBytes)
-		closeBody()
-	}()
-	select {
-	case <-done:
-	case <-ctx.Done():
-		closeBody()
-	}
+		slog.Int("attempt", c.sends),
+	}, more...)
+	c.r.logger.LogAttrs(c.req.Context(), level, text, append(attrs, outcome)...)
 }
 
 // A wire is the Base of a Transport whose requests are repeated. It marks the errors of the Base:
@@ -195,16 +213,38 @@ type wire struct {
 	base http.RoundTripper // nil: http.DefaultTransport, as it is at each request
 }
 
-type wireError struct{ error }
+type wireError struct {
+	error
+
+	unsent bool // no byte of the request has left
+}
 
 func (e *wireError) Unwrap() error { return e.error }
 
 func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
-	resp, err := w.current().RoundTrip(req)
-	if err != nil {
-		return resp, &wireError{err}
+	if safe(req) {
+		resp, err := w.current().RoundTrip(req)
+		if err != nil {
+			err = &wireError{error: err}
+		}
+		return resp, err
 	}
-	return resp, nil
+	// An error of the TLS handshake looks like one that came after the request was sent. But it
+	// comes before there is a connection.
+	var wanted, got atomic.Bool
+	traced := req.WithContext(httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
+		GetConn: func(string) { wanted.Store(true) },
+		GotConn: func(httptrace.GotConnInfo) { got.Store(true) },
+	}))
+	resp, err := w.current().RoundTrip(traced)
+	if err != nil {
+		unsent := lost.Dial(err) != nil || wanted.Load() && !got.Load()
+		err = &wireError{err, unsent}
+	}
+	if resp != nil && resp.Request == traced {
+		resp.Request = req
+	}
+	return resp, err
 }
 
 // Unwrap is for the Transport around w, which asks by way of which proxy requests go.

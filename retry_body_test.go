@@ -23,24 +23,23 @@ func TestRetryDiscards_B7(t *testing.T) {
 		name string
 		body func() io.Reader
 		read int
-		took time.Duration
 	}{
-		{"short", func() io.Reader { return strings.NewReader("short") }, 5, 0},
-		{"endless", func() io.Reader { return zeros{} }, 64 << 10, 0},
-		{"silent", func() io.Reader { r, _ := io.Pipe(); return r }, 0, time.Second},
-		{"broken", func() io.Reader { return failure{io.ErrUnexpectedEOF} }, 0, 0},
+		{"short", func() io.Reader { return strings.NewReader("short") }, 5},
+		{"endless", func() io.Reader { return zeros{} }, 64<<10 + 1},
+		{"silent", func() io.Reader { r, _ := io.Pipe(); return r }, 0},
+		{"broken", func() io.Reader { return failure{io.ErrUnexpectedEOF} }, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				body := &answer{Reader: tt.body()}
 				s := &stage{plan: []reply{
-					{status: 503, header: "Retry-After: 0", body: body}, {status: 200}}}
+					{status: 503, header: "Retry-After: 1", body: body}, {status: 200}}}
 				status, _, err := do(t, s.client(0), request(t, "GET", nil))
 				if status != 200 || err != nil || len(s.sent) != 2 {
 					t.Fatalf("status %d, %v after %d attempts", status, err, len(s.sent))
 				}
 				synctest.Wait() // until the reading has ended
-				if s.waits()[0] != tt.took || body.closed != 1 || body.read != tt.read {
+				if s.waits()[0] != time.Second || body.closed != 1 || body.read != tt.read {
 					t.Errorf("read %d bytes in %v, closed %d times",
 						body.read, s.waits()[0], body.closed)
 				}
@@ -57,8 +56,7 @@ func TestRetryDiscardsInTime_B7(t *testing.T) {
 	}{
 		{"within the pause", "1", 1500 * time.Millisecond, time.Second},
 		{"a long pause", "20", time.Minute, 20 * time.Second},
-		{"no pause", "0", 600 * time.Millisecond, 300 * time.Millisecond},
-		{"no pause and much time", "0", time.Minute, time.Second},
+		{"a short pause and much time", "0", time.Minute, time.Second},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -241,8 +239,7 @@ func TestRetryBodySlow_B9(t *testing.T) {
 					_, _ = req.Body.Read(make([]byte, 1))
 				}()
 				synctest.Wait()
-				header := http.Header{"Retry-After": {"0"}}
-				return &http.Response{StatusCode: 503, Header: header}, nil
+				return &http.Response{StatusCode: 503}, nil
 			}),
 			Retries: 1,
 		})
@@ -253,8 +250,8 @@ func TestRetryBodySlow_B9(t *testing.T) {
 		if status != 503 || err != nil || len(times) != 2 {
 			t.Fatalf("status %d, %v after %d attempts", status, err, len(times))
 		}
-		if wait := times[1].Sub(times[0]); wait != time.Second/2 {
-			t.Errorf("the next attempt came after %v", wait)
+		if wait := times[1].Sub(times[0]); wait < 900*time.Millisecond {
+			t.Errorf("the next attempt came after %v, before the read had ended", wait)
 		}
 		time.Sleep(time.Second) // until the last read has ended
 	})
@@ -263,7 +260,7 @@ func TestRetryBodySlow_B9(t *testing.T) {
 type sleepy struct{}
 
 func (sleepy) Read([]byte) (int, error) {
-	time.Sleep(time.Second / 2)
+	time.Sleep(900 * time.Millisecond)
 	return 0, io.EOF
 }
 

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -118,40 +119,44 @@ type failure struct{ error }
 
 func (f failure) Read([]byte) (int, error) { return 0, f.error }
 
-// Whatever a server asks for, the wait is from nothing to 30 s.
+// A wait that is asked for is obeyed, or the answer is returned at once: it is never cut.
 func TestRetryAfter_F14(t *testing.T) {
-	const longest = 30 * time.Second
+	const (
+		longest = 30 * time.Second
+		usual   = -1 // as without the field
+		never   = -2 // the answer is returned
+	)
 	for _, tt := range []struct {
 		name, value string
 		date        time.Duration // of the answer, off by this; for values that are dates
-		want        time.Duration // -1: as if there were none
+		want        time.Duration
 	}{
 		{"seconds", "7", 0, 7 * time.Second},
-		{"none", "0", 0, 0},
+		{"zero", "0", 0, usual},
 		{"zeros", "0007", 0, 7 * time.Second},
 		{"most", "30", 0, longest},
-		{"more", "31", 0, longest},
-		{"a year", "31536000", 0, longest},
-		{"overflow of a Duration", "9223372037", 0, longest},
-		{"overflow of an int64", "99999999999999999999", 0, longest},
-		{"negative", "-1", 0, -1},
-		{"plus", "+5", 0, -1},
-		{"not a number", "NaN", 0, -1},
-		{"infinite", "Inf", 0, -1},
-		{"exponent", "1e1", 0, -1},
-		{"fraction", "1.5", 0, -1},
-		{"hexadecimal", "0x10", 0, -1},
-		{"other digits", "\u0667", 0, -1},
-		{"list", "5, 6", 0, -1},
+		{"more", "31", 0, never},
+		{"a year", "31536000", 0, never},
+		{"overflow of a Duration", "9223372037", 0, never},
+		{"overflow of an int64", "99999999999999999999", 0, never},
+		{"negative", "-1", 0, usual},
+		{"plus", "+5", 0, usual},
+		{"not a number", "NaN", 0, usual},
+		{"infinite", "Inf", 0, usual},
+		{"exponent", "1e1", 0, usual},
+		{"fraction", "1.5", 0, usual},
+		{"hexadecimal", "0x10", 0, usual},
+		{"other digits", "\u0667", 0, usual},
+		{"list", "5, 6", 0, usual},
 		{"date", "+9s", 0, 9 * time.Second},
-		{"date past", "-9s", 0, 0},
-		{"date far", "+900h", 0, longest},
+		{"date past", "-9s", 0, usual},
+		{"date far", "+900h", 0, never},
 		{"date by a clock that is off", "+9s", 5 * time.Hour, 9 * time.Second},
 		{"date by a clock that is late", "+9s", -5 * time.Hour, 9 * time.Second},
-		{"date too old to subtract", "Mon, 01 Jan 0001 00:00:00 GMT", 0, 0},
-		{"date too far to subtract", "Fri, 31 Dec 9999 23:59:59 GMT", 0, longest},
+		{"date too old to subtract", "Mon, 01 Jan 0001 00:00:00 GMT", 0, usual},
+		{"date too far to subtract", "Fri, 31 Dec 9999 23:59:59 GMT", 0, never},
 		{"date as in RFC 850", "Saturday, 01-Jan-00 00:00:08 GMT", 0, 8 * time.Second},
-		{"no date", "Fri, 99 Dec 9999 23:59:59 GMT", 0, -1},
+		{"no date", "Fri, 99 Dec 9999 23:59:59 GMT", 0, usual},
 	} {
 		for _, status := range []int{429, 503} {
 			t.Run(fmt.Sprint(tt.name, " ", status), func(t *testing.T) {
@@ -179,12 +184,18 @@ func TestRetryAfter_F14(t *testing.T) {
 					if _, _, err := do(t, client, request(t, "GET", nil)); err != nil {
 						t.Fatal(err)
 					}
+					if tt.want == never {
+						if len(s.sent) != 1 || time.Since(s.times[0]) != 0 {
+							t.Errorf("%d attempts in %v", len(s.sent), time.Since(s.times[0]))
+						}
+						return
+					}
 					wait := s.waits()[0]
-					if tt.want >= 0 && wait != tt.want || wait < 0 || wait > longest {
+					if tt.want >= 0 && wait != tt.want {
 						t.Errorf("waited %v, want %v", wait, tt.want)
 					}
-					if tt.want < 0 && wait > time.Second/2 {
-						t.Errorf("waited %v, want what is usual", wait)
+					if tt.want == usual && (wait < least || wait > 2*least) {
+						t.Errorf("waited %v, want the usual", wait)
 					}
 				})
 			})
@@ -196,26 +207,120 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
 
-// Without Retry-After the waits are random, and the most that they can be doubles up to 30 s.
+const least = 400 * time.Millisecond // that the first wait takes
+
+// Without Retry-After the waits grow, and each is random within bounds.
 func TestBackoff(t *testing.T) {
-	longest := make([]time.Duration, 12)
-	for range 200 {
+	waits := make([][]time.Duration, 80)
+	for i := range 50 {
 		synctest.Test(t, func(t *testing.T) {
+			time.Sleep(time.Duration(i) * 19 * time.Millisecond) // the seed of the waits
 			s := &stage{plan: statuses(503)}
-			if _, _, err := do(t, s.client(len(longest)), request(t, "GET", nil)); err != nil {
+			if _, _, err := do(t, s.client(len(waits)), request(t, "GET", nil)); err != nil {
 				t.Fatal(err)
 			}
 			for i, wait := range s.waits() {
-				longest[i] = max(longest[i], wait)
+				waits[i] = append(waits[i], wait)
 			}
 		})
 	}
-	limit := time.Second / 2
-	for i, got := range longest {
-		if got > limit || got < limit/2 {
-			t.Errorf("wait %d: at most %v, want a little less than %v", i+1, got, limit)
+	for i, all := range waits {
+		low := least * time.Duration(i+1)
+		high := min(2*low, 30*time.Second)
+		low = min(low, high)
+		slices.Sort(all)
+		if first, last := all[0], all[len(all)-1]; first < low || last > high ||
+			i < 30 && last-first < (high-low)/2 {
+			t.Errorf("wait %d: from %v to %v, want %v to %v", i+1, first, last, low, high)
 		}
-		limit = min(2*limit, 30*time.Second)
+	}
+}
+
+// The comment of Config.Retries says how long an outage each number bridges at least.
+func TestRetriesBridgeOutage(t *testing.T) {
+	source, err := os.ReadFile("client.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	comment := strings.Join(strings.Fields(strings.ReplaceAll(string(source), "//", "")), " ")
+	refused := &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
+	for retries, outage := range map[int]string{0: "1.2s", 1: "400ms", 3: "2.4s", 5: "6s",
+		10: "22s", 20: "1m24s"} {
+		want, err := time.ParseDuration(outage)
+		if err != nil {
+			t.Fatal(err)
+		}
+		longest := time.Duration(1<<63 - 1)
+		for i := range 50 {
+			synctest.Test(t, func(t *testing.T) {
+				time.Sleep(time.Duration(i) * 19 * time.Millisecond)
+				begun := time.Now()
+				s := &stage{plan: []reply{{err: refused}}}
+				req := request(t, "POST", strings.NewReader("body"))
+				if _, _, err := do(t, s.client(retries), req); err == nil {
+					t.Fatal("no error")
+				}
+				longest = min(longest, time.Since(begun))
+			})
+		}
+		if longest < want || longest > want*3/2 {
+			t.Errorf("Retries %d: an outage of %v is bridged, the comment says %v", retries,
+				longest, want)
+		}
+		said := fmt.Sprintf("%d: %v", retries, outage)
+		if retries == 0 {
+			said = "0: 2, which bridges an outage of " + outage
+		}
+		if !strings.Contains(comment, said) {
+			t.Errorf("the comment does not say %q", said)
+		}
+	}
+}
+
+// A restart of one second is bridged by default, for each method whose body can be had again.
+func TestRetryUnsent(t *testing.T) {
+	refused := &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
+	for name, body := range map[string]io.Reader{
+		"none": nil, "in memory": strings.NewReader("body"),
+		"untouched": struct{ io.Reader }{strings.NewReader("body")},
+	} {
+		for _, method := range []string{"GET", "PUT", "DELETE", "POST", "PATCH", "LOCK"} {
+			synctest.Test(t, func(t *testing.T) {
+				begun := time.Now()
+				var arrived string
+				client := countersign.NewClient(countersign.Config{
+					Signer: &refuser{},
+					Base: roundTripper(func(req *http.Request) (*http.Response, error) {
+						if time.Since(begun) < time.Second {
+							if req.Body != nil {
+								_ = req.Body.Close() // as net/http does
+							}
+							return nil, refused
+						}
+						if req.Body != nil {
+							data, err := io.ReadAll(req.Body)
+							arrived = string(data)
+							if err != nil {
+								t.Error(err)
+							}
+							_ = req.Body.Close()
+						}
+						return &http.Response{StatusCode: 200}, nil
+					}),
+				})
+				if r, ok := body.(io.Seeker); ok {
+					_, _ = r.Seek(0, io.SeekStart)
+				}
+				if name == "untouched" {
+					body = struct{ io.Reader }{strings.NewReader("body")}
+				}
+				status, _, err := do(t, client, request(t, method, body))
+				if status != 200 || err != nil || (arrived == "body") != (body != nil) {
+					t.Errorf("%s, body %s: status %d, %v, %q arrived", method, name, status, err,
+						arrived)
+				}
+			})
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package countersign_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -112,7 +113,7 @@ func TestRetryAnyRequest(t *testing.T) {
 				t.Errorf("attempt %d has lost something: %+v", i, sent)
 			}
 		}
-		if resp.Request != s.sent[1] {
+		if resp.Request.Header.Get("Authorization") != s.sent[1].Header.Get("Authorization") {
 			t.Error("the answer does not name the request that was sent")
 		}
 		req.URL = &url.URL{Scheme: "https", Host: "api.example.com", User: url.User("canary-1a2b")}
@@ -219,20 +220,27 @@ func TestRetryPoorBase(t *testing.T) {
 	}
 }
 
-// History is that of the last attempt.
+// History holds the attempts that were repeated, and those by which the last one was mended.
 func TestRetryHistory(t *testing.T) {
 	for _, tt := range []struct {
 		plan []int
 		want []int
 	}{
-		{[]int{503, 200}, nil},
-		{[]int{401, 503, 200}, nil},
-		{[]int{503, 401, 200}, []int{401, 200}},
-		{[]int{401, 503, 401, 401}, []int{401, 401}},
-		{[]int{401, 503, 503, 401, 503}, []int{401, 503}},
+		{[]int{200}, nil},
+		{[]int{503, 200}, []int{503, 200}},
+		{[]int{503, 429, 200}, []int{503, 429, 200}},
+		{[]int{503, 503, 503}, []int{503, 503, 503}},
+		{[]int{401, 503, 200}, []int{401, 503, 200}},
+		{[]int{503, 401, 200}, []int{503, 401, 200}},
+		{[]int{401, 503, 401, 401}, []int{401, 503, 401, 401}},
+		{[]int{401, 503, 503, 401, 503}, []int{401, 503, 503, 401, 503}},
+		{[]int{0, 503, 200}, []int{0, 503, 200}},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			s := &stage{plan: statuses(tt.plan...)}
+			if tt.plan[0] == 0 {
+				s.plan[0].err = &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
+			}
 			client := countersign.NewClient(countersign.Config{
 				Signer: &refuser{cause: transport.Credential}, Base: s,
 			})
@@ -283,9 +291,71 @@ func TestRetryLog_K7(t *testing.T) {
 	})
 }
 
+// When the repetitions are used up, one record says so, with the context of the request.
+func TestRetryLogFailed(t *testing.T) {
+	type key struct{}
+	for name, plan := range map[string][]reply{
+		"status":    statuses(503),
+		"error":     {{err: &net.OpError{Op: "dial", Err: text("refused")}}},
+		"recovered": statuses(503, 200),
+		"not found": statuses(503, 404),
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var log bytes.Buffer
+			s := &stage{plan: plan}
+			client := countersign.NewClient(countersign.Config{
+				Signer: &refuser{}, Base: s,
+				Logger: slog.New(contextHandler{slog.NewTextHandler(&log, nil), key{}}),
+			})
+			req := request(t, "GET", nil)
+			_, _, _ = do(t, client, req.WithContext(context.WithValue(t.Context(), key{}, "t-1")))
+			failed := strings.Contains(log.String(), `level=WARN msg="request failed, and so did `+
+				`its repetitions" origin=`+origin+` path=/path method=GET attempt=3`)
+			if want := len(plan) == 1; failed != want || want != (strings.Contains(log.String(),
+				"trace=t-1") && strings.Count(log.String(), "\n") == 1) {
+				t.Errorf("%s: logged %q", name, log.String())
+			}
+		})
+	}
+}
+
+// A contextHandler adds the value that the context has for a key.
+type contextHandler struct {
+	slog.Handler
+	key any
+}
+
+func (h contextHandler) Handle(ctx context.Context, r slog.Record) error {
+	r.AddAttrs(slog.Any("trace", ctx.Value(h.key)))
+	return h.Handler.Handle(ctx, r)
+}
+
+// Repetitions are counted once also where a client is wrapped twice, and where nothing is signed.
+func TestRetryHistoryElsewhere(t *testing.T) {
+	sign := transport.SignerFunc(func(*http.Request, time.Time) error { return nil })
+	for name, wrap := range map[string]func(http.RoundTripper) *http.Client{
+		"wrapped twice": func(base http.RoundTripper) *http.Client {
+			inner := countersign.NewClient(countersign.Config{Signer: sign, Base: base})
+			return countersign.Wrap(inner, countersign.Config{Signer: sign})
+		},
+		"unsigned": func(base http.RoundTripper) *http.Client {
+			return countersign.NewClient(countersign.Config{Signer: sign, Base: base,
+				Origins: []string{"https://other.example.com"}})
+		},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			client := wrap(&stage{plan: statuses(503, 502, 200)})
+			_, history := fetch(t, client, origin)
+			if got := fmt.Sprint(history); got != "[503 502 200]" {
+				t.Errorf("%s: history %s", name, got)
+			}
+		})
+	}
+}
+
 // Few functions of ours stand between the client and the wire.
 func TestFrames(t *testing.T) {
-	for retries, want := range map[int][]int{-1: {2}, 1: {4, 5}} {
+	for retries, want := range map[int][]int{-1: {2}, 1: {5, 7}} {
 		synctest.Test(t, func(t *testing.T) {
 			var frames []int
 			client := countersign.NewClient(countersign.Config{

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"sync/atomic"
 	"syscall"
@@ -15,6 +16,7 @@ import (
 	"testing/synctest"
 
 	"github.com/countersign-go/countersign"
+	"github.com/countersign-go/countersign/internal/testkit"
 )
 
 // TestRetryOverNetHTTP has the errors of a connection pass through a real http.Transport, which
@@ -61,6 +63,80 @@ func TestRetryOverNetHTTP(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// What ends before there is a connection was never sent, so it is repeated whatever the method. All
+// else is repeated only if that is safe.
+func TestRetryUnsentLive(t *testing.T) {
+	cert, pool := testkit.Certificate()
+	answers := func(text string) func(net.Conn, *bufio.Reader) {
+		return func(conn net.Conn, r *bufio.Reader) {
+			if req, err := http.ReadRequest(r); err == nil {
+				_, _ = io.Copy(io.Discard, req.Body)
+				_, _ = io.WriteString(conn, text)
+			}
+		}
+	}
+	closes := func(net.Conn, *bufio.Reader) {}
+	const ok = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+	for _, tt := range []struct {
+		name, proto string
+		raw         func(net.Conn, *bufio.Reader) // of the first connection
+		proxy       bool
+		post, get   int // connections
+	}{
+		{"handshake", testkit.HTTP11TLS, closes, false, 2, 2},
+		{"handshake, HTTP/2", testkit.HTTP2, closes, false, 2, 2},
+		{"proxy 503", testkit.HTTP11, answers("HTTP/1.1 503 Service Unavailable\r\n\r\n"), true,
+			2, 2},
+		{"proxy 429", testkit.HTTP11, answers("HTTP/1.1 429 Too Many Requests\r\n\r\n"), true,
+			2, 2},
+		{"proxy closed", testkit.HTTP11, answers(""), true, 2, 2},
+		{"proxy 407", testkit.HTTP11,
+			answers("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n"), true, 1, 1},
+		{"proxy 403", testkit.HTTP11, answers("HTTP/1.1 403 Forbidden\r\n\r\n"), true, 1, 1},
+		{"after the request", testkit.HTTP11, answers(""), false, 1, 2},
+		{"after the request, TLS", testkit.HTTP11TLS, answers(""), false, 1, 2},
+	} {
+		for _, method := range []string{"POST", "GET"} {
+			t.Run(tt.name+" "+method, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					var connections atomic.Int32
+					base := testkit.Server{Proto: tt.proto, Raw: func(conn net.Conn,
+						r *bufio.Reader) {
+						if connections.Add(1) == 1 {
+							tt.raw(conn, r)
+							return
+						}
+						answers(ok)(conn, r)
+					}}.Start(t, cert, pool)
+					client := countersign.NewClient(countersign.Config{
+						Signer: &refuser{}, Base: base})
+					req := request(t, method, nil)
+					if req.URL.Scheme = "https"; tt.proxy {
+						base.Proxy = http.ProxyURL(&url.URL{Scheme: "http", Host: "localhost:1"})
+					} else if tt.proto == testkit.HTTP11 {
+						req.URL.Scheme = "http"
+					}
+					req.URL.Host = "127.0.0.1"
+					resp, err := client.Do(req)
+					if err == nil {
+						_ = resp.Body.Close()
+					}
+					want := tt.get
+					if method == "POST" {
+						want = tt.post
+					}
+					// The proxy knows no TLS behind CONNECT, and nor does the server HTTP/2.
+					known := !tt.proxy && tt.proto != testkit.HTTP2
+					if known && (err == nil) != (want == 2) ||
+						int(connections.Load()) < want || want == 1 && connections.Load() != 1 {
+						t.Errorf("%d connections, want %d, %v", connections.Load(), want, err)
+					}
+				})
+			})
+		}
 	}
 }
 

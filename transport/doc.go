@@ -37,8 +37,8 @@
 // the refused attempt. To make the second likely, the server is asked first, by an
 // "Expect: 100-continue" field, if the body has no GetBody and is longer than 1 MiB, or is of
 // unknown length and its first byte was there within 50 ms. A GET, HEAD, DELETE or OPTIONS with a
-// body of unknown length is not asked for. A request that has an Expect field already, even an empty
-// list, is left to the caller.
+// body of unknown length is not asked for. A request that has an Expect field already, even an
+// empty list, is left to the caller.
 //
 // To be asked costs a server that answers a round trip, and one that never sends status 100 a
 // second: it is not asked again for 10 minutes. Once any final answer has come, the body is sent as

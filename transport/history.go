@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"sync/atomic"
 	"time"
+
+	"github.com/countersign-go/countersign/internal/repeat"
 )
 
 // maxSends is how many requests one RoundTrip may send: the first, and one for each rung.
@@ -14,13 +16,13 @@ const maxSends = 4
 
 // An Attempt is one request that was sent, as told by [History].
 type Attempt struct {
-	Status int           // of the answer
+	Status int           // of the answer; 0: none came
 	Offset time.Duration // of the server's clock from this machine's, as signed with
 	Cause  Cause         // why it was refused; "": not refused, or not by a service of the Signer's
 	// Stop, on the last attempt, says why a refusal was not mended. It is "" if it was, or if this
 	// client may not act on it.
 	Stop Stop
-	Err  error // why there is no body or no credential; nil if there is no error that says so
+	Err  error // why there is no body, credential or answer; nil if there is no error that says so
 }
 
 // A Stop is a reason not to send a request again after a refusal.
@@ -42,6 +44,9 @@ const (
 // String describes the attempt in a few words.
 func (a Attempt) String() string {
 	s := strconv.Itoa(a.Status)
+	if a.Status == 0 {
+		s = "no answer"
+	}
 	if a.Cause != "" {
 		s += " " + a.Cause
 	}
@@ -57,14 +62,17 @@ func (a Attempt) String() string {
 	return s
 }
 
-// History tells what was tried for resp, oldest first, the attempt that resp answers included. It
-// is nil when the first attempt was not refused. It belongs to one hop: a redirect starts anew.
+// History returns the attempts that were made for resp, oldest first, and last the attempt that
+// resp answers. An attempt that the retries of package countersign have repeated is among them,
+// with the status of its answer, or status 0 and the error of its connection. If the first attempt
+// was neither refused nor repeated, History returns nil. It belongs to one hop: a redirect starts
+// again.
 func History(resp *http.Response) []Attempt {
 	if resp == nil || resp.Request == nil {
 		return nil
 	}
 	if t := traceOf(resp.Request.Context()); t != nil {
-		return slices.Clone(t.attempts)
+		return slices.Concat(t.before, t.attempts)
 	}
 	return nil
 }
@@ -73,6 +81,7 @@ func History(resp *http.Response) []Attempt {
 // whatever other RoundTrippers make of the response.
 type trace struct {
 	began    time.Time
+	before   []Attempt // the attempts before the call, which it repeats
 	attempts []Attempt
 	sent     atomic.Int32 // for the call and for the one that it is a part of
 	sending  atomic.Bool  // what is sent with this context now is for the call; later it is another
@@ -84,6 +93,9 @@ func traceOf(ctx context.Context) *trace {
 	t, _ := ctx.Value(traceKey{}).(*trace)
 	return t
 }
+
+// tells reports whether the call had more to do than to send a request.
+func (t *trace) tells() bool { return t.before == nil || len(t.attempts) > 1 }
 
 func (t *trace) last() *Attempt { return &t.attempts[len(t.attempts)-1] }
 
@@ -120,4 +132,16 @@ func (c *call) record(resp *http.Response, cause Cause) {
 	c.below = nil
 	last := c.trace.last()
 	last.Status, last.Cause, last.Stop = resp.StatusCode, cause, ""
+}
+
+// repeats adds the attempts that the call repeats.
+func (c *call) repeats(resp *http.Response) {
+	before, _ := repeat.Before(c.req.Context()).([]Attempt)
+	if len(before) == 0 || c.elsewhere {
+		return
+	}
+	if c.trace == nil || len(c.trace.attempts) == 0 {
+		c.record(resp, "")
+	}
+	c.trace.before = before
 }

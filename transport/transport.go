@@ -284,8 +284,12 @@ func (c *call) admit() (sign bool, err error) {
 func (c *call) pass() (*http.Response, error) {
 	c.unsigned()
 	resp, err := c.base.RoundTrip(c.req)
-	if resp != nil && !linked(resp.Request, c.req) {
-		resp.Request = c.req
+	if resp != nil {
+		if !linked(resp.Request, c.req) {
+			resp.Request = c.req
+		}
+		c.signed = resp.Request
+		c.repeats(resp)
 	}
 	c.refusedUnsigned(resp)
 	return resp, err
@@ -387,7 +391,8 @@ func (c *call) send() (*http.Response, error) {
 		}
 		c.replaced = !followed && c.hasReplaced(r)
 		// A Base may also give an old answer again, with the trace of that.
-		if t := traceOf(r.Context()); t != nil && t != c.trace && !t.began.Before(c.sent) {
+		t := traceOf(r.Context())
+		if t != nil && t != c.trace && !t.began.Before(c.sent) && t.tells() {
 			c.below = t.attempts
 		}
 	}
@@ -406,6 +411,7 @@ func (c *call) observe(resp *http.Response, o Outcome) {
 // result returns the last answer, or the error of the Observer in its place.
 func (c *call) result(resp *http.Response) (*http.Response, error) {
 	if c.forged == nil {
+		c.repeats(resp)
 		return resp, nil
 	}
 	_ = resp.Body.Close()

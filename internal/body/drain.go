@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	// DrainBytes and DrainTime are how much of an answer is read, and how long at most, before it is
-	// given up, so that its connection can be used again.
+	// DrainBytes and DrainTime are how much of an answer is read, and how long at most, before it
+	// is given up, so that its connection can be used again.
 	DrainBytes = 64 << 10
 	DrainTime  = time.Second
 )

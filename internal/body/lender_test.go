@@ -273,7 +273,8 @@ func TestDrain(t *testing.T) {
 		}{
 			{"short", strings.NewReader("short"), 5, nil, 0},
 			{"long", io.LimitReader(zeros{}, 1<<20), 64 << 10, io.ErrUnexpectedEOF, 0},
-			{"cut off", io.MultiReader(strings.NewReader("x"), failing{}), 1, io.ErrUnexpectedEOF, 0},
+			{"cut off", io.MultiReader(strings.NewReader("x"), failing{}), 1,
+				io.ErrUnexpectedEOF, 0},
 			{"silent", silent, 0, io.ErrClosedPipe, time.Second},
 		} {
 			begun := time.Now()

@@ -70,8 +70,8 @@ func (l *Lender) awaitPeek(over <-chan struct{}) {
 	}
 }
 
-// isEmpty reports whether the body is known to have no content, so that it can be read any number of
-// times. It is called with l.mu held.
+// isEmpty reports whether the body is known to have no content, so that it can be read any number
+// of times. It is called with l.mu held.
 func (l *Lender) isEmpty() bool {
 	if l.peeked == nil {
 		return false

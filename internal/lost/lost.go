@@ -17,8 +17,8 @@ type closing string
 func (c closing) Error() string { return string(c) }
 
 // Connection returns the part of err that says that a connection could not be made, or that it
-// ended before an answer began. If no part says so, it returns nil. A dial that took too long counts,
-// though it looks like a deadline of the request.
+// ended before an answer began. If no part says so, it returns nil. A dial that took too long
+// counts, though it looks like a deadline of the request.
 func Connection(err error) error {
 	if err == nil || err == io.ErrUnexpectedEOF { //nolint:errorlint // wrapped, it is another
 		// HTTP/2 and the CONNECT of a proxy end like this. For an answer in HTTP/1.1 that was cut

@@ -82,8 +82,8 @@ func http2(act func(conn net.Conn, stream uint32) bool) raw {
 func drain(conn net.Conn) { _, _ = io.Copy(io.Discard, conn) }
 
 // Each row provokes an error of net/http. A connection that could not be made, or that ended before
-// the answer began, is told from other errors. A GOAWAY that leaves the request out is not an error:
-// net/http sends the request again on another connection.
+// the answer began, is told from other errors. A GOAWAY that leaves the request out is not an
+// error: net/http sends the request again on another connection.
 func TestConnectionLive(t *testing.T) {
 	cert, pool := testkit.Certificate()
 	reset := func(code uint32) raw {
@@ -142,8 +142,8 @@ func TestConnectionLive(t *testing.T) {
 			through, false},
 		{"proxy closed", testkit.HTTP11, writes(""), through, true},
 
-		{"closed after the request", testkit.HTTP2, http2(func(net.Conn, uint32) bool { return false }), direct,
-			true},
+		{"closed after the request", testkit.HTTP2,
+			http2(func(net.Conn, uint32) bool { return false }), direct, true},
 		{"closed before the settings", testkit.HTTP2, func(net.Conn, *bufio.Reader) {}, direct,
 			true},
 		{"refused, always", testkit.HTTP2, reset(codeRefused), direct, true},
@@ -241,7 +241,8 @@ func TestConnectionEndedOnThisSide(t *testing.T) {
 				base := testkit.Server{Proto: proto, Raw: silent}.Start(t, cert, pool)
 				conn := &brokenConn{}
 				dial := base.DialContext
-				base.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+				base.DialContext = func(ctx context.Context, network, addr string) (net.Conn,
+					error) {
 					c, err := dial(ctx, network, addr)
 					conn.Conn = c
 					return conn, err
