@@ -39,7 +39,7 @@ var scheme = []string{"auth", "creds", "portal", "transport"}
 // import them. A package that is listed here imports only those leaves: auth and transport, which
 // know no scheme, and the leaves that are built on others.
 var leaves = map[string][]string{
-	"auth": {"internal/authparam"},
+	"auth": {"internal/authparam", "internal/clock"},
 	"transport": {
 		"internal/authparam", "internal/body", "internal/httptime", "internal/logs",
 		"internal/lost", "internal/origin", "internal/repeat",

@@ -2,11 +2,13 @@ package auth_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/countersign-go/countersign/auth"
 	"github.com/countersign-go/countersign/basic"
@@ -186,4 +188,18 @@ func (s sessions) Authenticate(req *http.Request) (*auth.Identity, error) {
 		return nil, auth.ErrNone
 	}
 	return &auth.Identity{Subject: s[cookie.Value], Scheme: "session"}, nil
+}
+
+// A memory that is full cannot tell a new nonce from a replay, so it refuses to answer.
+func ExampleNonceMemory_Claim() {
+	memory := &auth.NonceMemory{Max: 1}
+	until := time.Now().Add(time.Minute)
+	for _, nonce := range []string{"n1", "n1", "n2"} {
+		fresh, err := memory.Claim(context.Background(), "h480djs93hd8", nonce, until)
+		fmt.Println(fresh, err, errors.Is(err, auth.ErrUnavailable))
+	}
+	// Output:
+	// true <nil> false
+	// false <nil> false
+	// false auth: the nonce memory is full true
 }

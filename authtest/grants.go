@@ -99,7 +99,7 @@ func (c *core) find(id string) *grant {
 	return c.grants[id]
 }
 
-// Claim makes the core the mac.Nonces of its service. It forgets nothing: a test is short.
+// Claim makes the core the auth.Nonces of its service. It forgets nothing: a test is short.
 func (c *core) Claim(_ context.Context, id, nonce string, _ time.Time) (bool, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

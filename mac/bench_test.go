@@ -5,7 +5,6 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"net/http"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -108,20 +107,6 @@ func BenchmarkVerify(b *testing.B) {
 			})
 		})
 	}
-}
-
-func BenchmarkClaim(b *testing.B) {
-	m := &mac.NonceMemory{Max: 1 << 30, MaxPerID: 1 << 30}
-	until := time.Now().Add(time.Hour)
-	nonce := make([]byte, 0, 16)
-	n := uint64(0)
-	inR(b, func() {
-		n++
-		nonce = strconv.AppendUint(nonce[:0], n|1<<50, 16)
-		if fresh, err := m.Claim(b.Context(), "h480djs93hd8", string(nonce), until); !fresh {
-			b.Fatal(err)
-		}
-	})
 }
 
 // BenchmarkLinear_S7 reports what the double of an input costs, as a multiple: at most 2.2.

@@ -90,7 +90,7 @@
 // A timestamp passes if it lies within the Window around the server's clock, edges included. The
 // window is absolute: a server learns nothing from the timestamps it sees, so no captured request
 // becomes valid again. A client whose clock is wrong is told the time and signs again; package
-// transport does so by itself. Within the window, [Nonces] tells a replay.
+// transport does so by itself. Within the window, [auth.Nonces] tells a replay.
 //
 // # Challenges
 //

@@ -126,3 +126,13 @@ func unavailable(what string, cause error) error {
 	}
 	return fmt.Errorf("mac: %s: %w: %w", what, auth.ErrUnavailable, cause)
 }
+
+// An early is the 503 for a timestamp that is not after NotBefore.
+type early struct{ wait time.Duration }
+
+func (e *early) Error() string { return "mac: the timestamp is not after NotBefore" }
+
+func (e *early) Unwrap() error { return auth.ErrUnavailable }
+
+// RetryAfter returns how long it takes until a request that is signed again can be accepted.
+func (e *early) RetryAfter() time.Duration { return e.wait }

@@ -194,20 +194,6 @@ func ExampleVerifier_Challenge() {
 	// MAC error="invalid" - mac: body does not match its digest
 }
 
-// A memory that is full cannot tell a new nonce from a replay, so it refuses to answer.
-func ExampleNonceMemory_Claim() {
-	memory := &mac.NonceMemory{Max: 1}
-	until := time.Now().Add(time.Minute)
-	for _, nonce := range []string{"n1", "n1", "n2"} {
-		fresh, err := memory.Claim(context.Background(), "h480djs93hd8", nonce, until)
-		fmt.Println(fresh, err, errors.Is(err, auth.ErrUnavailable))
-	}
-	// Output:
-	// true <nil> false
-	// false <nil> false
-	// false mac: the nonce memory is full true
-}
-
 // A program fails at its start, and not at its first request.
 func ExampleSigner_Check() {
 	key := []byte("489dks293j39\n") // as a file has it

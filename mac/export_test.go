@@ -5,38 +5,16 @@ import (
 	"time"
 
 	"github.com/countersign-go/countersign/auth"
+	"github.com/countersign-go/countersign/internal/clock"
 )
 
 // AuthenticateAt is Authenticate with another clock: some vectors are dated in the year 44317, and
 // package testing/synctest cannot set a clock back.
 func (v *Verifier) AuthenticateAt(req *http.Request, now time.Time) (*auth.Identity, error) {
-	return v.authenticate(req, now)
-}
-
-// ClaimAt is Claim with another clock. If now has no monotonic reading, the monotonic clock follows
-// the wall clock, but never goes back.
-func (m *NonceMemory) ClaimAt(now time.Time, id, nonce string, until time.Time) (bool, error) {
-	return m.claim(m.read(now), id, nonce, until)
-}
-
-// ClaimBy is Claim with other clocks: the wall clock, and the time that has passed.
-func (m *NonceMemory) ClaimBy(wall time.Time, elapsed time.Duration, id, nonce string,
-	until time.Time) (bool, error) {
-	return m.claim(reading{wall.Unix(), elapsed}, id, nonce, until)
-}
-
-// Forgotten is how many spans of time m knows of that were forgotten.
-func (m *NonceMemory) Forgotten() int {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return len(m.forgotten)
-}
-
-// Held is how many nonces and slots m holds.
-func (m *NonceMemory) Held() (nonces, slots, ids int) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.total, len(m.slots), len(m.perID)
+	at := req.WithContext(clock.At(req.Context(), now))
+	id, err := v.Authenticate(at)
+	req.Body = at.Body
+	return id, err
 }
 
 // Reprint parses an Authorization field and writes it again.

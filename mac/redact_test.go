@@ -22,7 +22,7 @@ func TestRedaction_K6_S6(t *testing.T) {
 	c := &mac.Credentials{ID: "canary-id", Key: []byte(planted)}
 	key := &mac.Key{Secret: []byte(planted), Identity: auth.Identity{Subject: "ann"}}
 	keys := func(context.Context, string) (*mac.Key, error) { return key, nil }
-	memory := new(mac.NonceMemory)
+	memory := new(auth.NonceMemory)
 	verifier := &mac.Verifier{Keys: keys}
 	shared := &mac.Verifier{Keys: keys, Nonces: memory}
 	signers := []*mac.Signer{{Source: c}, {Source: creds.Static[*mac.Credentials]{Value: c}}}

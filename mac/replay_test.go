@@ -13,17 +13,18 @@ import (
 	"time"
 
 	"github.com/countersign-go/countersign/auth"
+	"github.com/countersign-go/countersign/internal/clock"
 	"github.com/countersign-go/countersign/mac"
 )
 
 // memoryAt is a NonceMemory whose clock stands still.
 type memoryAt struct {
-	*mac.NonceMemory
+	*auth.NonceMemory
 	now time.Time
 }
 
-func (m memoryAt) Claim(_ context.Context, id, nonce string, until time.Time) (bool, error) {
-	return m.ClaimAt(m.now, id, nonce, until)
+func (m memoryAt) Claim(ctx context.Context, id, nonce string, until time.Time) (bool, error) {
+	return m.NonceMemory.Claim(clock.At(ctx, m.now), id, nonce, until)
 }
 
 // replay sends one request 1000 times from 64 goroutines, and returns how often each error came.
@@ -79,7 +80,7 @@ func TestReplay_R1_R3(t *testing.T) {
 // TestReplayRealClock is TestReplay with Authenticate itself and the clock of synctest.
 func TestReplayRealClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		v := &mac.Verifier{Keys: oneKey(testCreds), Nonces: new(mac.NonceMemory)}
+		v := &mac.Verifier{Keys: oneKey(testCreds), Nonces: new(auth.NonceMemory)}
 		req := newRequest(t, "GET", "http://example.com/")
 		s := &mac.Signer{Source: testCreds}
 		if err := s.Sign(req, time.Now().Add(time.Minute)); err != nil {
@@ -101,7 +102,7 @@ func TestReplayRealClock(t *testing.T) {
 // TestReplayFull_R6 fills the memory: the answer is 503, for new requests only, until there is
 // room.
 func TestReplayFull_R6(t *testing.T) {
-	for name, m := range map[string]*mac.NonceMemory{
+	for name, m := range map[string]*auth.NonceMemory{
 		"in total": {Max: 50}, "of one id": {MaxPerID: 50},
 	} {
 		v := &mac.Verifier{Keys: oneKey(testCreds), Nonces: memoryAt{m, testTime}}
@@ -294,85 +295,6 @@ func TestNotBeforeTeachesNoClock(t *testing.T) {
 			t.Errorf("after the wait: %d", w.Code)
 		}
 	})
-}
-
-// TestNonceKeys_R9 has ids and nonces that would be the same text if they were joined.
-func TestNonceKeys_R9(t *testing.T) {
-	m := new(mac.NonceMemory)
-	until := testTime.Add(time.Minute)
-	claims := []struct {
-		id, nonce string
-		until     time.Time
-	}{
-		{"ab", "c", until}, {"a", "bc", until}, {"", "abc", until}, {"abc", "", until},
-		{"a", "b\x00c", until}, {"a\x00b", "c", until}, {"a", "n", until}, {"b", "n", until},
-		{"a", "n", until.Add(time.Second)}, {"a", "N", until},
-	}
-	for round := range 2 {
-		for _, c := range claims {
-			fresh, err := m.ClaimAt(testTime, c.id, c.nonce, c.until)
-			if err != nil || fresh != (round == 0) {
-				t.Errorf("round %d, %+v: %t, %v", round, c, fresh, err)
-			}
-		}
-	}
-	// Within one second, the end of a request is one end.
-	for i, fraction := range []time.Duration{1, time.Second / 2, time.Second} {
-		fresh, err := m.ClaimAt(testTime, "x", "n", until.Add(fraction))
-		if err != nil || fresh != (i == 0) {
-			t.Errorf("until+%v: %t, %v", fraction, fresh, err)
-		}
-	}
-}
-
-// TestNonceMemoryForgets has a long run: what ended is dropped, and the counts with it.
-func TestNonceMemoryForgets(t *testing.T) {
-	m := new(mac.NonceMemory)
-	for second := range 1000 {
-		now := testTime.Add(time.Duration(second) * time.Second)
-		for i := range 10 {
-			id, nonce := strconv.Itoa(i%3), strconv.Itoa(i)
-			fresh, err := m.ClaimAt(now, id, nonce, now.Add(time.Minute))
-			if !fresh || err != nil {
-				t.Fatalf("second %d: %t, %v", second, fresh, err)
-			}
-		}
-		if nonces, slots, ids := m.Held(); nonces > 10*66 || slots > 14 || ids != 3 {
-			t.Fatalf("second %d: %d nonces, %d slots, %d ids", second, nonces, slots, ids)
-		}
-	}
-	hour := testTime.Add(time.Hour)
-	if _, err := m.ClaimAt(hour, "id", "n", hour.Add(time.Hour)); err != nil {
-		t.Fatal(err)
-	}
-	if nonces, slots, ids := m.Held(); nonces != 1 || slots != 1 || ids != 1 {
-		t.Errorf("%d nonces, %d slots, %d ids", nonces, slots, ids)
-	}
-}
-
-// TestRetryAfterPerID has an id whose nonces end later than those of another.
-func TestRetryAfterPerID(t *testing.T) {
-	m := &mac.NonceMemory{MaxPerID: 1}
-	for id, life := range map[string]time.Duration{"other": 10 * time.Second, "id": time.Minute} {
-		if _, err := m.ClaimAt(testTime, id, "n", testTime.Add(life)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	_, err := m.ClaimAt(testTime, "id", "m", testTime.Add(time.Minute))
-	var retry interface{ RetryAfter() time.Duration }
-	if !errors.As(err, &retry) || retry.RetryAfter() < time.Minute {
-		t.Errorf("%v, want a RetryAfter of a minute", err)
-	}
-}
-
-// TestClaimTooLate has an end that has come: never fresh, the clock being right.
-func TestClaimTooLate(t *testing.T) {
-	m := new(mac.NonceMemory)
-	for _, until := range []time.Time{testTime, testTime.Add(-1), testTime.Add(-time.Hour), {}} {
-		if fresh, err := m.ClaimAt(testTime, "i", "n", until); fresh || err != nil {
-			t.Errorf("until %v: %t, %v", until, fresh, err)
-		}
-	}
 }
 
 // TestUntil checks that a store keeps a nonce as long as its timestamp can pass.

@@ -53,7 +53,7 @@ func TestLogNamesClient(t *testing.T) {
 		key    *mac.Key
 		ts     int64
 		secret string
-		nonces mac.Nonces
+		nonces auth.Nonces
 		want   []string
 	}{
 		{"a clock that is behind", key, now - 3600, string(c.Key), anyNonce{},
@@ -133,7 +133,7 @@ func TestLongTarget_S3(t *testing.T) {
 // TestQuotaOfSubject_R6 has one user with many ids, who must not fill the memory for all.
 func TestQuotaOfSubject_R6(t *testing.T) {
 	v := &mac.Verifier{
-		Nonces: &mac.NonceMemory{MaxPerID: 5},
+		Nonces: &auth.NonceMemory{MaxPerID: 5},
 		Keys: func(_ context.Context, id string) (*mac.Key, error) {
 			user, _, _ := strings.Cut(id, "-")
 			return &mac.Key{Secret: testCreds.Key, Identity: auth.Identity{Subject: user}}, nil
@@ -168,20 +168,6 @@ func TestQuotaOfSubject_R6(t *testing.T) {
 	req.Header.Set("Authorization", field)
 	if err := ask(req); !errors.Is(err, mac.ErrReplayed) {
 		t.Errorf("the same request under another id: %v", err)
-	}
-}
-
-// TestDefaultQuota_R6 counts what one user may use up.
-func TestDefaultQuota_R6(t *testing.T) {
-	m := new(mac.NonceMemory)
-	until := testTime.Add(time.Minute)
-	for i := range 1 << 16 {
-		if fresh, err := m.ClaimAt(testTime, "id", strconv.Itoa(i), until); err != nil || !fresh {
-			t.Fatalf("claim %d: %v, %v", i, fresh, err)
-		}
-	}
-	if _, err := m.ClaimAt(testTime, "id", "more", until); !errors.Is(err, auth.ErrUnavailable) {
-		t.Errorf("claim %d: %v", 1<<16+1, err)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/countersign-go/countersign/auth"
 	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/internal/clock"
 )
 
 const defaultWindow = 60 // seconds
@@ -79,8 +80,8 @@ type Verifier struct {
 	// and costs the first minute.
 	NotBefore time.Time
 
-	// Nonces remembers the nonces that were used. Nil: a [NonceMemory] of this Verifier's own.
-	Nonces Nonces
+	// Nonces remembers the nonces that were used. If nil, the Verifier has an [auth.NonceMemory].
+	Nonces auth.Nonces
 
 	// Dialect is how requests are read: Draft01, or WebOb for clients in Python.
 	Dialect Dialect
@@ -103,8 +104,8 @@ type Verifier struct {
 	// [http.MaxBytesHandler] in front. It is off by default, and then a digest is not looked at.
 	BodyDigest bool
 
-	own   NonceMemory // used if Nonces is nil
-	texts sync.Pool   // of *[]byte, for base strings
+	own   auth.NonceMemory // used if Nonces is nil
+	texts sync.Pool        // of *[]byte, for base strings
 
 	longest atomic.Int64 // the blocks of the longest key that has to be hashed first; 0: none
 }
@@ -115,10 +116,7 @@ type Verifier struct {
 // [auth.ErrUnavailable] if Keys or Nonces failed or the Verifier is set up wrongly. Else it wraps
 // one of the reasons of this package, from [ErrMalformed] to [ErrDigest].
 func (v *Verifier) Authenticate(req *http.Request) (*auth.Identity, error) {
-	return v.authenticate(req, time.Now())
-}
-
-func (v *Verifier) authenticate(req *http.Request, now time.Time) (*auth.Identity, error) {
+	now := clock.Now(req.Context())
 	line, err := findHeader(req.Header)
 	if err != nil {
 		return nil, err
@@ -147,7 +145,7 @@ func (v *Verifier) authenticate(req *http.Request, now time.Time) (*auth.Identit
 	if !id.Expires.IsZero() && !now.Before(id.Expires) {
 		return nil, &refusal{reason: ErrExpired, id: h.id, subject: id.Subject}
 	}
-	if err := v.claim(req.Context(), id.Subject, &h, now); err != nil {
+	if err := v.claim(req.Context(), id.Subject, &h); err != nil {
 		return nil, err
 	}
 	if v.BodyDigest {
@@ -208,8 +206,8 @@ func (v *Verifier) timely(h *header, now time.Time) error {
 	if h.seconds < n-w || h.seconds > n+w {
 		return &staleRefusal{refusal{reason: ErrStale, id: h.id}, offset(h.seconds, now)}
 	}
-	if early := v.early(h.seconds); early > 0 {
-		return &outage{"the timestamp is not after NotBefore", early}
+	if wait := v.early(h.seconds); wait > 0 {
+		return &early{wait}
 	}
 	return nil
 }
@@ -323,16 +321,15 @@ func (v *Verifier) read(req *http.Request, text *[]byte, ext string) error {
 }
 
 // claim notes the nonce of a request whose MAC is right.
-func (v *Verifier) claim(ctx context.Context, who string, h *header, now time.Time) (err error) {
+func (v *Verifier) claim(ctx context.Context, who string, h *header) error {
 	// The timestamp passes during the whole of the last second of the window. One more is for a
 	// request that is late between the two looks at the clock, here and in Nonces.
 	until := time.Unix(h.seconds+v.window()+2, 0)
-	var fresh bool
-	if v.Nonces == nil {
-		fresh, err = v.own.claim(v.own.read(now), who, h.nonce, until)
-	} else {
-		fresh, err = v.Nonces.Claim(ctx, who, h.nonce, until)
+	nonces := v.Nonces
+	if nonces == nil {
+		nonces = &v.own
 	}
+	fresh, err := nonces.Claim(ctx, who, h.nonce, until)
 	switch {
 	case err != nil:
 		return unavailable("claiming the nonce", err)

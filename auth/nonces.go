@@ -1,4 +1,4 @@
-package mac
+package auth
 
 import (
 	"context"
@@ -15,11 +15,11 @@ import (
 	"sync"
 	"time"
 
-	"github.com/countersign-go/countersign/auth"
+	"github.com/countersign-go/countersign/internal/clock"
 )
 
 // Nonces remembers which nonces were used. Implementations are safe for concurrent use. Verifiers
-// that share one need the same Window.
+// that share one must accept a request for equally long.
 type Nonces interface {
 	// Claim notes that id made a request with nonce, and reports whether it was the first. It must
 	// check and note in one step: of concurrent copies, exactly one is fresh. id is the Subject of
@@ -37,8 +37,10 @@ const (
 	maxSpans     = 32
 )
 
+var _ Nonces = (*NonceMemory)(nil)
+
 // A NonceMemory is [Nonces] in the memory of one process. It accepts no copy, whatever the clock
-// does. If it cannot tell, Claim returns an error that wraps [auth.ErrUnavailable] and has a method
+// does. If it cannot tell, Claim returns an error that wraps [ErrUnavailable] and has a method
 // RetryAfter() time.Duration. A new nonce is taken for a used one with a chance below 2^-64.
 //
 // It remembers a nonce until both the wall clock and the monotonic clock have passed its end. A
@@ -46,8 +48,8 @@ const (
 // whose nonces are forgotten, requests of that time are refused with 503: for at most as long as
 // the clock was set back by.
 //
-// It forgets everything with the process: see [Verifier.NotBefore]. Processes that serve the same
-// identifiers need one store in common, not a NonceMemory each.
+// It forgets everything with the process: see NotBefore of mac.Verifier. Processes that serve the
+// same identifiers need one store in common, not a NonceMemory each.
 //
 // The zero value is ready for use. A NonceMemory must not be copied, nor its fields changed, after
 // its first use.
@@ -99,9 +101,9 @@ type marker struct {
 	sum   [sha256.Size]byte
 }
 
-// Claim implements [Nonces]. It never blocks, and does not look at ctx.
-func (m *NonceMemory) Claim(_ context.Context, id, nonce string, until time.Time) (bool, error) {
-	return m.claim(m.read(time.Now()), id, nonce, until)
+// Claim implements [Nonces]. It never blocks, and works also after the end of ctx.
+func (m *NonceMemory) Claim(ctx context.Context, id, nonce string, until time.Time) (bool, error) {
+	return m.claim(m.read(clock.Now(ctx)), id, nonce, until)
 }
 
 // read returns what both clocks say at now.
@@ -283,15 +285,15 @@ func orDefault(n, def int) int {
 	return n
 }
 
-// An outage is why it is not known now whether a request is good, and until when.
+// An outage is why a NonceMemory cannot tell now, and for how long.
 type outage struct {
 	what string
 	wait time.Duration
 }
 
-func (o *outage) Error() string { return "mac: " + o.what }
+func (o *outage) Error() string { return "auth: " + o.what }
 
-func (o *outage) Unwrap() error { return auth.ErrUnavailable }
+func (o *outage) Unwrap() error { return ErrUnavailable }
 
 // RetryAfter returns how long it takes until a request that is signed again can be accepted.
 func (o *outage) RetryAfter() time.Duration { return o.wait }

@@ -1,4 +1,4 @@
-package mac_test
+package auth_test
 
 import (
 	"errors"
@@ -8,14 +8,13 @@ import (
 	"time"
 
 	"github.com/countersign-go/countersign/auth"
-	"github.com/countersign-go/countersign/mac"
 )
 
 // A machine has a wall clock that can be set, and a monotonic clock that stops while it sleeps.
 type machine struct {
 	wall    time.Time
 	elapsed time.Duration
-	memory  mac.NonceMemory
+	memory  auth.NonceMemory
 }
 
 func (m *machine) pass(d time.Duration)  { m.wall, m.elapsed = m.wall.Add(d), m.elapsed+d }

@@ -1,4 +1,4 @@
-package mac_test
+package auth_test
 
 import (
 	"runtime"
@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/countersign-go/countersign/mac"
+	"github.com/countersign-go/countersign/auth"
 )
 
 // TestNonceMemorySize fills a memory: it takes what its comment says, and gives it back once the
@@ -21,7 +21,7 @@ func TestNonceMemorySize(t *testing.T) {
 	}
 	for _, tt := range []struct{ ids, most int }{{3, 35 << 20}, {n, 100 << 20}} {
 		before := heap()
-		m := &mac.NonceMemory{MaxPerID: n}
+		m := &auth.NonceMemory{MaxPerID: n}
 		now := testTime
 		for i := range n {
 			at := now.Add(time.Duration(i%60) * time.Second)
