@@ -61,8 +61,8 @@ func (j *journal) logger() *slog.Logger {
 	})})
 }
 
-// Each fetch that fails is one record, also where nobody waits for it, and so is the first success
-// after that.
+// Each fetch that fails is one record, also in the background, and so is the first success after
+// it.
 func TestFailedFetchIsLogged(t *testing.T) {
 	for _, own := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
@@ -118,7 +118,7 @@ func TestFailedFetchIsLogged(t *testing.T) {
 	}
 }
 
-// What has to wait is no failure, and what hangs is one.
+// A fetch that is postponed has not failed. One that hangs or panics has.
 func TestOtherEndsOfAFetch(t *testing.T) {
 	for _, test := range []struct {
 		name  string

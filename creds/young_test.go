@@ -141,7 +141,7 @@ func TestWaitsOfASource(t *testing.T) {
 	})
 }
 
-// What replaced a key that was never accepted is kept for a minute, unless it mends a call.
+// The replacement of a key that was never accepted is kept for a minute, unless it mends a call.
 func TestReplacementOfUnaccepted(t *testing.T) {
 	for _, mended := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
@@ -164,7 +164,7 @@ func TestReplacementOfUnaccepted(t *testing.T) {
 	}
 }
 
-// Nobody waits longer than their own context lasts, and where that is too short, not at all.
+// A caller waits as long as its own context lasts, and not at all if that is too short.
 func TestWaitContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := new(endpoint).cache()

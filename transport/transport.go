@@ -66,8 +66,9 @@ type Transport struct {
 
 	// Logger gets a record of each refusal that was not mended, and of each origin that refuses
 	// requests because they are not signed, at level Warn; of each correction of a clock, at level
-	// Info; and of requests that recovered or are not signed, at level Debug. The records carry the
-	// context of the request. If nil, there are none.
+	// Info; and of requests that recovered or are not signed, at level Debug. Of the fetches of
+	// credentials that its requests start, it gets the records too, unless their source has a
+	// Logger of its own. The records carry the context of the request. If nil, there are none.
 	Logger *slog.Logger
 
 	once     sync.Once

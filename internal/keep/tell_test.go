@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// Of what goes wrong again and again, the first is told, until another fetch begins or it works.
+// The same error is told once, until another fetch begins or the Store works again.
 func TestToldOnce(t *testing.T) {
 	r, told := record(&slow{})
 	disk, room := errors.New("bad disk"), errors.New("no room")
