@@ -65,6 +65,10 @@ func (c *core) arrive(s *Service, req *http.Request) *visit {
 	}
 	*count++
 	*seen++
+	if !v.calls && c.glitches > 0 {
+		c.glitches--
+		v.faults.Offset += c.faults.Glitch
+	}
 	if n := v.trouble.Times; n != 0 && *count > n {
 		v.trouble = Trouble{}
 	}

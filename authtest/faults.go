@@ -26,6 +26,11 @@ type Faults struct {
 	// timestamps and tokens by, and tells in Date.
 	Offset time.Duration
 
+	// Glitch is how much further ahead the clock is for the next GlitchRequests requests. Then it is
+	// back. If GlitchRequests is 0, there is no glitch.
+	Glitch         time.Duration
+	GlitchRequests int
+
 	// LearnSkew makes a service like macauthlib's. The first timestamp that it accepts of an id
 	// says how far that client's clock is off, and from then on all of them have to be off by as
 	// much, within 30 s. The challenge does not tell.

@@ -26,6 +26,7 @@ type core struct {
 	mu            sync.Mutex // guards all below; not held while a handler runs or somebody waits
 	faults        Faults
 	inFlight      int // credentials that are yet to be revoked on their way
+	glitches      int // requests for which the clock is yet to be further ahead
 	requests      int // since Set, and so the next
 	provisionings int
 	grants        map[string]*grant // by the id of a key, or the jti of a token

@@ -69,14 +69,14 @@ func (s *Service) core() *core {
 	return s.rest
 }
 
-// Set has s misbehave like f from now on, and in no other way. The Times of f and its
-// RevokeInFlight count from now on; ExpireAfter and LagRequests count what each set of credentials
+// Set has s misbehave like f from now on, and in no other way. The Times of f, its RevokeInFlight
+// and its GlitchRequests count from now on; ExpireAfter and LagRequests count what each set of credentials
 // has been used for since it was handed out, before this call too.
 func (s *Service) Set(f Faults) {
 	c := s.core()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.faults, c.inFlight = f, f.RevokeInFlight
+	c.faults, c.inFlight, c.glitches = f, f.RevokeInFlight, f.GlitchRequests
 	c.requests, c.provisionings = 0, 0
 }
 

@@ -85,10 +85,11 @@ func calls(client *http.Client, n int) string {
 // What becomes of five calls, 10 s apart, of each of the clients. They have made one before the
 // fault is there, unless it is there from the start.
 //
-// What no client can mend: a clock that is off behind a cache, since then nothing tells the time;
-// a Date that is old without saying so, which looks like a clock that is off; what a proxy changes
-// of what was signed; and an endpoint that does not give credentials. A replica that lags costs the
-// first call where the client makes its tokens itself.
+// No client can mend these: a clock that is off behind a cache that holds answers for long, since
+// then nothing tells the time; a Date that is old without saying so, which looks like a clock that
+// is off; a clock that is back before the request was sent again; a proxy that changes a signed
+// part; and an endpoint that gives no credentials. A replica that lags costs the first call where
+// the client makes its tokens itself.
 var faults = []struct {
 	name                   string
 	fault                  fault
@@ -113,6 +114,10 @@ var faults = []struct {
 		ok, ok, ok, ok},
 	{"clock moves", fault{Offset: 30 * time.Minute}, false,
 		ok, ok, ok, ok},
+	{"clock glitch, one request", fault{Glitch: 6 * time.Hour, GlitchRequests: 1}, false,
+		later, ok, later, later},
+	{"clock glitch, two requests", fault{Glitch: 6 * time.Hour, GlitchRequests: 2}, false,
+		ok, ok, ok, "401 401 200 200 200"},
 	{"clock, no reason", fault{Offset: time.Hour, Challenges: authtest.WithoutReason}, true,
 		ok, ok, ok, ok},
 	{"learns skew", fault{LearnSkew: true}, true,
@@ -121,6 +126,9 @@ var faults = []struct {
 		ok, ok, ok, first},
 	{"cached Date, clock off", fault{CachedFor: time.Hour, Offset: time.Hour}, true,
 		never, ok, never, ok},
+	{"cached for a moment, clock off", fault{
+		CachedFor: 3 * time.Second, Offset: time.Hour}, true,
+		ok, ok, ok, ok},
 	{"no Age either", fault{CachedFor: time.Hour, NoAge: true, ExpireAfter: 2}, false,
 		ok, ok, "200 401 200 200 401", first},
 	{"in one line", fault{Challenges: authtest.AllInOneLine, ExpireAfter: 2}, false,
@@ -149,6 +157,8 @@ var faults = []struct {
 	{"slow", fault{Requests: trouble{Delay: time.Minute}}, false,
 		ok, ok, ok, ok},
 	{"dripping", fault{Requests: trouble{Drip: time.Second}}, false,
+		ok, ok, ok, ok},
+	{"early answer", fault{Requests: trouble{EarlyAnswer: true}}, false,
 		ok, ok, ok, ok},
 	{"provisioning fails", fault{ExpireAfter: 2,
 		Provisioning: trouble{Times: 1, Status: 500}}, false,
