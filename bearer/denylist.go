@@ -22,7 +22,8 @@ const (
 )
 
 // A DenyList remembers in memory which tokens were withdrawn, each until it would have ended
-// anyway. It goes by jti and iss, and not by how a token is written, since an attacker can give a
+// anyway, by the wall clock and by the monotonic clock. So a wall clock that is ahead for a moment
+// makes no withdrawn token good again. It goes by jti and iss, and not by how a token is written, since an attacker can give a
 // signature of ECDSA a second form. A token without jti cannot be on the list, and passes. One
 // without exp stays on the list as long as the process runs.
 //
@@ -33,23 +34,45 @@ const (
 // It knows only the tokens that it was given since this process began. The zero value is empty, and
 // ready for use. It must not be copied after first use, and is safe for concurrent use.
 type DenyList struct {
-	mu    sync.Mutex // guards what follows
+	mu    sync.Mutex // guards the fields below
+	began time.Time  // when the monotonic clock was read first
 	until map[tokenID]denied
 	of    map[subjectID]deniedSubject
-	next  time.Time // no entry ends before that
-	sweep int       // how many entries are worth a look for ended ones
+	next  time.Duration // by the monotonic clock; no entry ends before that
+	sweep int           // how many entries are worth a look for ended ones
+}
+
+// A moment is the present time by both clocks.
+type moment struct {
+	wall    time.Time
+	elapsed time.Duration // by the monotonic clock, since the list began
+}
+
+// now is called with d.mu held.
+func (d *DenyList) now() moment {
+	now := time.Now()
+	if d.began.IsZero() {
+		d.began = now
+	}
+	return moment{now.Round(0), now.Sub(d.began)}
 }
 
 // A denied token is on the list.
 type denied struct {
 	end     time.Time
+	kept    time.Duration // the end by the monotonic clock
 	subject subjectID
+}
+
+// left returns for how long a token is still needed, which is not positive if it has ended.
+func (t denied) left(now moment) time.Duration {
+	return max(t.end.Sub(now.wall), t.kept-now.elapsed)
 }
 
 // A deniedSubject has tokens on the list.
 type deniedSubject struct {
 	tokens int
-	next   time.Time // none of them ends before that
+	next   time.Duration // by the monotonic clock; none of them ends before that
 }
 
 // A tokenID is a hash of iss and jti, and a subjectID one of iss and sub, so that long ones need no
@@ -84,7 +107,9 @@ func (d *DenyList) Revoke(claims jwt.MapClaims) error {
 	} else {
 		end = end.Add(maxLeeway) // by which a Verifier may still accept it
 	}
-	return d.add(id, denied{end, subjectIDOf(claims)}, time.Now())
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.add(id, denied{end: end, subject: subjectIDOf(claims)}, d.now())
 }
 
 // Revoked reports whether a token is on the list. It fits the field Revoked of a [Verifier].
@@ -116,21 +141,22 @@ func hashOf(claims jwt.MapClaims, name string) [sha256.Size]byte {
 	return sha256.Sum256(append(issuer[:], name...))
 }
 
-func (d *DenyList) add(id tokenID, token denied, now time.Time) error {
-	if !now.Before(token.end) {
+// add is called with d.mu held.
+func (d *DenyList) add(id tokenID, token denied, now moment) error {
+	life := token.end.Sub(now.wall)
+	if life <= 0 {
 		return nil
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
+	token.kept = now.elapsed + min(life, never)
 	if old, found := d.until[id]; found {
-		if token.end.After(old.end) {
-			d.until[id] = token
-		}
+		old.end = later(old.end, token.end)
+		old.kept = max(old.kept, token.kept)
+		d.until[id] = old
 		return nil
 	}
 	of := d.of[token.subject]
-	if len(d.until) >= d.sweep && !now.Before(d.next) ||
-		of.tokens >= maxDeniedOf && !now.Before(of.next) {
+	if len(d.until) >= d.sweep && now.elapsed >= d.next ||
+		of.tokens >= maxDeniedOf && now.elapsed >= of.next {
 		d.drop(now)
 		of = d.of[token.subject]
 	}
@@ -144,40 +170,46 @@ func (d *DenyList) add(id tokenID, token denied, now time.Time) error {
 	case d.until == nil:
 		d.until = make(map[tokenID]denied)
 		d.of = make(map[subjectID]deniedSubject)
+		d.next = never
 	}
-	d.next = earlier(d.next, token.end)
-	d.put(id, token)
+	d.next = min(d.next, d.put(id, token, now))
 	return nil
 }
 
-// put is called with d.mu held.
-func (d *DenyList) put(id tokenID, token denied) {
-	d.until[id] = token
-	of := d.of[token.subject]
-	d.of[token.subject] = deniedSubject{of.tokens + 1, earlier(of.next, token.end)}
-}
+// never is a time that does not come, small enough to be added to another one.
+const never = time.Duration(1 << 62)
 
-// earlier returns the earlier one of two times, of which a may be zero, for none.
-func earlier(a, b time.Time) time.Time {
-	if a.IsZero() || b.Before(a) {
+func later(a, b time.Time) time.Time {
+	if a.Before(b) {
 		return b
 	}
 	return a
 }
 
-// drop forgets the tokens that have ended. Since the list has doubled in between, or is full, each
-// entry is looked at a few times in its life. For a subject that is at its bound, the list is
-// looked through once for each second in which one of their tokens ends.
-func (d *DenyList) drop(now time.Time) {
-	d.next = forever
+// put adds a token, and returns when it ends by the monotonic clock. It is called with d.mu held.
+func (d *DenyList) put(id tokenID, token denied, now moment) time.Duration {
+	d.until[id] = token
+	end := now.elapsed + min(token.left(now), never)
+	of, found := d.of[token.subject]
+	if !found {
+		of.next = never
+	}
+	d.of[token.subject] = deniedSubject{of.tokens + 1, min(of.next, end)}
+	return end
+}
+
+// drop forgets the tokens that have ended by both clocks. Since the list has doubled in between, or
+// is full, each entry is looked at a few times in its life. For a subject that is at its bound, the
+// list is looked through once for each second in which one of their tokens ends.
+func (d *DenyList) drop(now moment) {
+	d.next = never
 	clear(d.of)
 	for id, token := range d.until {
-		if !now.Before(token.end) {
+		if token.left(now) <= 0 {
 			delete(d.until, id)
 			continue
 		}
-		d.next = earlier(d.next, token.end)
-		d.put(id, token)
+		d.next = min(d.next, d.put(id, token, now))
 	}
 	d.sweep = min(max(2*len(d.until), 1024), maxDenied)
 }

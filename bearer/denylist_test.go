@@ -112,6 +112,30 @@ func TestDenyListOutlivesLeeway(t *testing.T) {
 	})
 }
 
+// TestDenyListOutlivesGlitch has the wall clock ahead of every end for a moment. No withdrawn token
+// is good again when it is back.
+func TestDenyListOutlivesGlitch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := new(bearer.DenyList)
+		claims := claimsOf("1", time.Hour)
+		if err := d.Revoke(claims); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		if d.SweepAhead(6 * time.Hour); !isRevoked(t, d, claims) {
+			t.Error("the token is off the list while the clock is ahead")
+		}
+		time.Sleep(59*time.Minute - time.Second)
+		if d.Sweep(); !isRevoked(t, d, claims) {
+			t.Error("the token is off the list before its end")
+		}
+		time.Sleep(6 * time.Minute)
+		if d.Sweep(); d.Held() != 0 {
+			t.Error("the token stays on the list after its end")
+		}
+	})
+}
+
 // TestDenyListKeepsTheLaterEnd_J12 revokes two tokens of one session, in either order.
 func TestDenyListKeepsTheLaterEnd_J12(t *testing.T) {
 	for name, lives := range map[string][]time.Duration{
