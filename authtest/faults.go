@@ -26,8 +26,8 @@ type Faults struct {
 	// timestamps and tokens by, and tells in Date.
 	Offset time.Duration
 
-	// Glitch is how much further ahead the clock is for the next GlitchRequests requests. Then it is
-	// back. If GlitchRequests is 0, there is no glitch.
+	// Glitch is how much further ahead the clock is for the next GlitchRequests requests. Then it
+	// is back. If GlitchRequests is 0, there is no glitch.
 	Glitch         time.Duration
 	GlitchRequests int
 

@@ -70,8 +70,8 @@ func (s *Service) core() *core {
 }
 
 // Set has s misbehave like f from now on, and in no other way. The Times of f, its RevokeInFlight
-// and its GlitchRequests count from now on; ExpireAfter and LagRequests count what each set of credentials
-// has been used for since it was handed out, before this call too.
+// and its GlitchRequests count from now on. ExpireAfter and LagRequests count the uses of each set
+// of credentials since it was handed out, before this call too.
 func (s *Service) Set(f Faults) {
 	c := s.core()
 	c.mu.Lock()

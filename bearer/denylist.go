@@ -23,9 +23,11 @@ const (
 
 // A DenyList remembers in memory which tokens were withdrawn, each until it would have ended
 // anyway, by the wall clock and by the monotonic clock. So a wall clock that is ahead for a moment
-// makes no withdrawn token good again. It goes by jti and iss, and not by how a token is written, since an attacker can give a
-// signature of ECDSA a second form. A token without jti cannot be on the list, and passes. One
-// without exp stays on the list as long as the process runs.
+// makes no withdrawn token good again.
+//
+// It goes by jti and iss, and not by how a token is written, since an attacker can give a signature
+// of ECDSA a second form. A token without jti cannot be on the list, and passes. One without exp
+// stays on the list as long as the process runs.
 //
 // It holds 100,000 tokens, of which 1,000 are about the same iss and sub, and then takes no more.
 // So a user who logs in and out all the time only keeps themselves from logging out. All tokens
