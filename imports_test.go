@@ -44,7 +44,9 @@ var leaves = map[string][]string{
 		"internal/authparam", "internal/body", "internal/httptime", "internal/logs",
 		"internal/lost", "internal/origin", "internal/repeat",
 	},
-	"internal/fetch": {"internal/httptime", "internal/origin", "internal/strictjson"},
+	"internal/fetch": {
+		"internal/httptime", "internal/lost", "internal/origin", "internal/strictjson",
+	},
 }
 
 // foreign names the only packages of other modules that standalone packages may import. Locks of

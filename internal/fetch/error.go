@@ -10,6 +10,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/countersign-go/countersign/internal/lost"
 )
 
 // MaxWait is the longest that a Retry-After may ask for.
@@ -73,16 +75,13 @@ func (e *Error) Transient() bool {
 // Lost reports whether err is that of a connection that could not be made, or that ended before the
 // answer did.
 func Lost(err error) bool {
-	_, ok := errors.AsType[net.Error](err)
-	return ok || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+	_, ok := errors.AsType[net.Error](err) // also one that took too long
+	return ok || lost.Connection(err) != nil || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
 // Unsent reports whether err is that of a connection that could not be made, so that the service
 // has not seen the request.
-func Unsent(err error) bool {
-	op, ok := errors.AsType[*net.OpError](err)
-	return ok && op.Op == "dial"
-}
+func Unsent(err error) bool { return lost.Dial(err) != nil }
 
 // Useless returns the error for an answer that is of no use because of err. Nil: because of its
 // status.
