@@ -73,6 +73,14 @@ func (c Config) Format(f fmt.State, _ rune) {
 		c.Signer, c.Base, c.Origins, c.Retries)
 }
 
+// Check returns the error with which each request would fail, so that a program can end at its
+// start: a [*ConfigError], or the error of a Signer or Base that has a Check method too. It sends
+// nothing.
+func (c Config) Check() error {
+	t := &transport.Transport{Signer: c.Signer, Base: c.Base, Origins: c.Origins}
+	return t.Check()
+}
+
 // NewClient returns a client whose requests are signed.
 func NewClient(c Config) *http.Client { return Wrap(nil, c) }
 

@@ -3,8 +3,11 @@ package countersign_test
 import (
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
+	"os"
 	"strings"
+	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 
@@ -26,7 +29,7 @@ func (carried) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	fmt.Println()
 	return &http.Response{
-		StatusCode: http.StatusNoContent, Header: make(http.Header),
+		Status: "204 No Content", StatusCode: http.StatusNoContent, Header: make(http.Header),
 		Body: io.NopCloser(strings.NewReader("")), Request: req,
 	}, nil
 }
@@ -40,6 +43,103 @@ func get(client *http.Client, urls ...string) {
 		}
 		_ = resp.Body.Close()
 	}
+}
+
+// A client for one service. It is an ordinary http.Client.
+func ExampleNewClient() {
+	client := countersign.NewClient(countersign.Config{
+		Signer: &mac.Signer{
+			Source: &mac.Credentials{ID: "id", Key: creds.Secret("a key for this example")},
+		},
+		Base: carried{}, // leave this out: it stands in for the network
+	})
+	resp, err := client.Get("https://lucky.example.com/")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer resp.Body.Close()
+	fmt.Println(resp.Status)
+	// Output:
+	// lucky.example.com: Authorization "MAC"
+	// 204 No Content
+}
+
+// A program's own client keeps its settings. A copy of it signs.
+func ExampleWrap() {
+	client := &http.Client{Timeout: 10 * time.Second, Transport: carried{}}
+	signed := countersign.Wrap(client, countersign.Config{
+		Signer: &bearer.Signer{
+			Source: bearer.StaticToken(creds.Secret("a-token-for-this-example")),
+		},
+	})
+	get(signed, "https://api.example.org/")
+	get(client, "https://api.example.org/")
+	fmt.Println(signed.Timeout)
+	// Output:
+	// api.example.org: Authorization "Bearer"
+	// api.example.org: Authorization ""
+	// 10s
+}
+
+// down stands in for a service that restarts.
+type down struct{}
+
+func (down) RoundTrip(*http.Request) (*http.Response, error) {
+	return &http.Response{
+		StatusCode: http.StatusServiceUnavailable, Header: make(http.Header), Body: http.NoBody,
+	}, nil
+}
+
+// A client that repeats a request once, and tells a logger of it. transport.History has all
+// attempts.
+func ExampleConfig_retries() {
+	short := func(_ []string, a slog.Attr) slog.Attr {
+		switch a.Key {
+		case slog.TimeKey, "wait", "origin", "method": // for this example, and the first two vary
+			return slog.Attr{}
+		}
+		return a
+	}
+	client := countersign.NewClient(countersign.Config{
+		Signer: &bearer.Signer{
+			Source: bearer.StaticToken(creds.Secret("a-token-for-this-example")),
+		},
+		Base: down{}, // leave this out: it stands in for the network
+		Logger: slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{
+			Level: slog.LevelDebug, ReplaceAttr: short,
+		})),
+		Retries: 1,
+	})
+	resp, err := client.Get("https://api.example.org/a")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer resp.Body.Close()
+	fmt.Println(transport.History(resp))
+	// Output:
+	// level=DEBUG msg="request repeated" path=/a attempt=1 status=503
+	// level=WARN msg="request failed, and so did its repetitions" path=/a attempt=2 status=503
+	// [503 503]
+}
+
+// A program that ends at its start, and not with its first request, if it is misconfigured.
+func ExampleConfig_Check() {
+	config := countersign.Config{
+		Signer: &bearer.Signer{
+			Source: bearer.StaticToken(creds.Secret("a-token-for-this-example")),
+		},
+		Origins: []string{"a"},
+	}
+	if err := config.Check(); err != nil {
+		fmt.Println(err)
+		return
+	}
+	client := countersign.NewClient(config)
+	get(client, "https://api.example.org/")
+	// Output:
+	// transport: Origins has "a", which is no origin: write it like "https://api.example.com:8443"
 }
 
 // One client for several services, each with a scheme of its own. Whatever is not listed gets no

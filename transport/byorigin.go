@@ -44,6 +44,22 @@ func (m ByOrigin) check() error {
 	return nil
 }
 
+// Check returns the first error of the Signers that have a Check method, in the order of their
+// origins.
+func (m ByOrigin) Check() error {
+	if err := m.check(); err != nil {
+		return err
+	}
+	for _, text := range slices.Sorted(maps.Keys(m)) {
+		if c, ok := m[text].(interface{ Check() error }); ok {
+			if err := c.Check(); err != nil {
+				return fmt.Errorf("%s: %w", text, err)
+			}
+		}
+	}
+	return nil
+}
+
 func (m ByOrigin) signer(req *http.Request) Signer { return m[origin.Of(req.URL).String()] }
 
 // Sign signs with the Signer of req's origin.

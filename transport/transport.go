@@ -134,6 +134,24 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 // finds out whether requests leave by a proxy.
 func (t *Transport) Unwrap() http.RoundTripper { return t.Base }
 
+// Check returns the error with which each request would fail, so that a program can end at its
+// start: a [*ConfigError], or the error of a Signer or Base that has a Check method too. It sends
+// nothing. Like a request, it must not be followed by a change of the fields.
+func (t *Transport) Check() error {
+	t.once.Do(t.configure)
+	if err := t.settings.err; err != nil {
+		return err
+	}
+	for _, part := range [...]any{t.Signer, t.Base} {
+		if c, ok := part.(interface{ Check() error }); ok {
+			if err := c.Check(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // CloseIdleConnections does so on the Base, if that can.
 func (t *Transport) CloseIdleConnections() {
 	base := t.Base
