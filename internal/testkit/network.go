@@ -81,19 +81,18 @@ func newMemConn(pipe net.Conn) *memConn {
 	return c
 }
 
+// pump sends the written data. If the other side has closed, the data is lost.
 func (c *memConn) pump() {
-	defer c.Conn.Close()
 	for range c.more {
 		c.mu.Lock()
 		data, closed := c.queue, c.closed
 		c.queue = nil
 		c.mu.Unlock()
 		if len(data) > 0 {
-			if _, err := c.Conn.Write(data); err != nil {
-				return
-			}
+			_, _ = c.Conn.Write(data)
 		}
 		if closed {
+			_ = c.Conn.Close()
 			return
 		}
 	}
