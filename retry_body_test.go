@@ -156,7 +156,7 @@ func TestRetryBodyReread_B2(t *testing.T) {
 		plan   []int
 	}{
 		"digest":  {&mac.Signer{Source: key, BodyDigest: true}, []int{503, 200}},
-		"refused": {&refuser{cause: transport.Credential}, []int{401, 503, 401, 200}},
+		"refused": {&refuser{cause: transport.CauseCredential}, []int{401, 503, 401, 200}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -273,7 +273,7 @@ func TestRetryBodyShared_B9(t *testing.T) {
 				file := strings.NewReader(strings.Repeat("0123456789", 10))
 				base := &lingerer{early: early}
 				client := countersign.NewClient(countersign.Config{
-					Signer: &refuser{cause: transport.Credential}, Base: base,
+					Signer: &refuser{cause: transport.CauseCredential}, Base: base,
 				})
 				req := request(t, "PUT", nil)
 				req.GetBody = func() (io.ReadCloser, error) {

@@ -128,7 +128,7 @@ func TestRetryAnyRequest(t *testing.T) {
 
 // A refuser has a Signer that understands refusals and can have others.
 type refuser struct {
-	cause  string
+	cause  transport.Cause
 	fetchs int
 	nonce  atomic.Int32
 }
@@ -149,10 +149,11 @@ func (r *refuser) Refresh(*http.Response) (bool, error) {
 
 // A server that always refuses gets one more request for each cause and hop, and no repetitions.
 func TestAlwaysRefused_F1(t *testing.T) {
-	for _, cause := range []string{
-		transport.Unknown, transport.Stale, transport.Nonce, transport.Credential,
+	for _, cause := range []transport.Cause{
+		transport.CauseUnknown, transport.CauseStale, transport.CauseNonce,
+		transport.CauseCredential,
 	} {
-		t.Run(cause, func(t *testing.T) {
+		t.Run(string(cause), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				signer := &refuser{cause: cause}
 				sends := map[string]int{}
@@ -188,7 +189,7 @@ func TestRetryRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &stage{plan: statuses(503)}
 		client := countersign.NewClient(countersign.Config{
-			Signer: &refuser{cause: transport.Credential}, Base: s,
+			Signer: &refuser{cause: transport.CauseCredential}, Base: s,
 			Refused: func(resp *http.Response) bool { return resp.StatusCode == 503 },
 		})
 		status, _, err := do(t, client, request(t, "GET", nil))
@@ -242,7 +243,7 @@ func TestRetryHistory(t *testing.T) {
 				s.plan[0].err = &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
 			}
 			client := countersign.NewClient(countersign.Config{
-				Signer: &refuser{cause: transport.Credential}, Base: s,
+				Signer: &refuser{cause: transport.CauseCredential}, Base: s,
 			})
 			_, history := fetch(t, client, origin)
 			var got []int

@@ -43,6 +43,7 @@ var exported = map[string]reflect.Type{
 	"transport.ByOrigin":    reflect.TypeFor[transport.ByOrigin](),
 	"transport.Clock":       reflect.TypeFor[transport.Clock](),
 	"transport.ConfigError": reflect.TypeFor[transport.ConfigError](),
+	"transport.Refusal":     reflect.TypeFor[transport.Refusal](),
 	"transport.Transport":   reflect.TypeFor[transport.Transport](),
 	"creds.Cache":           reflect.TypeFor[creds.Cache[*mac.Credentials]](),
 	"creds.Secret":          reflect.TypeFor[creds.Secret](),

@@ -315,7 +315,7 @@ func TestServer(t *testing.T) {
 		t.Fatal(resp, err)
 	}
 	history := transport.History(resp)
-	if len(history) != 3 || history[0].Err == nil || history[1].Cause != transport.Stale {
+	if len(history) != 3 || history[0].Err == nil || history[1].Cause != transport.CauseStale {
 		t.Error(history)
 	}
 	_ = resp.Body.Close()

@@ -10,6 +10,7 @@ import (
 
 	"github.com/countersign-go/countersign/creds"
 	"github.com/countersign-go/countersign/internal/slip"
+	"github.com/countersign-go/countersign/transport"
 )
 
 // A Signer sends a user name and a password in the Authorization field. It has no way to get better
@@ -23,6 +24,11 @@ type Signer struct {
 	User     string
 	Password creds.Secret
 }
+
+var (
+	_ transport.Signer = Signer{}
+	_ transport.Reader = Signer{}
+)
 
 // Format writes the fields with the password redacted, whatever the verb: package fmt prints what a
 // pointer points to by its bytes, where the verb is not one for pointers.
@@ -91,9 +97,4 @@ func (s Signer) Account() string { return s.User }
 
 // Read returns no cause for any refusal: none is mended by sending the same password once more,
 // which would only count as one more failed login.
-func (Signer) Read(*http.Response) (none struct {
-	Cause      string
-	ServerTime time.Time
-}) {
-	return none
-}
+func (Signer) Read(*http.Response) transport.Refusal { return transport.Refusal{} }

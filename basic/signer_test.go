@@ -13,11 +13,6 @@ import (
 	"github.com/countersign-go/countersign/transport"
 )
 
-var (
-	_ transport.Signer = basic.Signer{}
-	_ transport.Reader = basic.Signer{}
-)
-
 func newRequest(t *testing.T) *http.Request {
 	t.Helper()
 	req, err := http.NewRequest("GET", "https://api.example.com/", nil)

@@ -114,6 +114,13 @@ type JWT struct {
 	minted minted
 }
 
+var (
+	_ transport.Signer    = (*JWT)(nil)
+	_ transport.Reader    = (*JWT)(nil)
+	_ transport.Refresher = (*JWT)(nil)
+	_ transport.Observer  = (*JWT)(nil)
+)
+
 // A press makes tokens.
 type press struct {
 	key   *signingKey
@@ -305,10 +312,7 @@ func (j *JWT) withID(claims jwt.MapClaims) jwt.MapClaims {
 // Read says what a refusal means, as [Signer.Read] does: the Cause is "credential" where the token
 // is not accepted. A server that says no more by that than that its clock differs is understood by
 // package transport, which looks at the time of the answer first.
-func (j *JWT) Read(resp *http.Response) (refusal struct {
-	Cause      string
-	ServerTime time.Time
-}) {
+func (j *JWT) Read(resp *http.Response) (refusal transport.Refusal) {
 	if p, err := j.ready(); err == nil && p.err == nil {
 		refusal.Cause = readRefusal(p.place, resp)
 	}

@@ -141,7 +141,7 @@ func TestVerifierClockOff(t *testing.T) {
 			rt := &transport.Transport{Signer: j, Base: s, Clock: clock}
 			clock.Set(requestTo(t, apiOrigin).URL, off)
 			status, history := fetched(t, rt, apiOrigin)
-			if status != 404 || len(history) != 2 || history[0].Cause != transport.Credential {
+			if status != 404 || len(history) != 2 || history[0].Cause != transport.CauseCredential {
 				t.Errorf("off by %v: status %d, %+v", off, status, history)
 			}
 			first := s.sent[1]
@@ -248,7 +248,7 @@ func TestRevokedTokenIsReplaced(t *testing.T) {
 		}
 		time.Sleep(10 * time.Second)
 		status, history := fetched(t, rt, apiOrigin)
-		if status != 200 || len(history) != 2 || history[0].Cause != transport.Credential {
+		if status != 200 || len(history) != 2 || history[0].Cause != transport.CauseCredential {
 			t.Errorf("status %d, %+v", status, history)
 		}
 	})

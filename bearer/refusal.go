@@ -3,15 +3,9 @@ package bearer
 import (
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/countersign-go/countersign/internal/authparam"
 	"github.com/countersign-go/countersign/transport"
-)
-
-const (
-	causeUnknown    = transport.Unknown
-	causeCredential = transport.Credential
 )
 
 // cookieScheme is the scheme of a challenge that asks for a cookie.
@@ -25,10 +19,7 @@ const cookieScheme = "Cookie"
 // scheme is Bearer, or the one that the Signer sends, or Cookie if it sends a cookie; but not where
 // they name another header or cookie. If there are only others, the Cause is "". It is "unknown"
 // too if such a challenge is malformed, alone or beside others.
-func (s *Signer) Read(resp *http.Response) (refusal struct {
-	Cause      string
-	ServerTime time.Time
-}) {
+func (s *Signer) Read(resp *http.Response) (refusal transport.Refusal) {
 	if p, err := s.place(); err == nil {
 		refusal.Cause = readRefusal(p, resp)
 	}
@@ -37,26 +28,26 @@ func (s *Signer) Read(resp *http.Response) (refusal struct {
 
 // readRefusal returns the cause of a refusal of what was sent in p. It looks at no status, since
 // some services say 403 for an expired token.
-func readRefusal(p place, resp *http.Response) (cause string) {
+func readRefusal(p place, resp *http.Response) (cause transport.Cause) {
 	lines := resp.Header["Www-Authenticate"]
 	challenges, err := authparam.Parse(lines)
 	if err == nil && len(challenges) == 0 {
-		return causeUnknown
+		return transport.CauseUnknown
 	}
 	for _, c := range challenges {
 		if !p.challengedBy(c) {
 			continue
 		}
-		cause = causeUnknown
+		cause = transport.CauseUnknown
 		switch c.Param("error") {
 		case "invalid_token":
-			return causeCredential
+			return transport.CauseCredential
 		case "insufficient_scope", "invalid_request", "insufficient_user_authentication":
 			return ""
 		}
 	}
 	if err != nil && p.named(lines) {
-		return causeUnknown
+		return transport.CauseUnknown
 	}
 	return cause
 }

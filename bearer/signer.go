@@ -13,6 +13,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/transport"
 )
 
 // A Signer puts a token on each request (RFC 6750, section 2.1). It is a transport.Signer, and
@@ -59,6 +60,13 @@ type Signer struct {
 
 	given atomic.Pointer[givenToken] // nil: Source does not want to know
 }
+
+var (
+	_ transport.Signer    = (*Signer)(nil)
+	_ transport.Reader    = (*Signer)(nil)
+	_ transport.Refresher = (*Signer)(nil)
+	_ transport.Observer  = (*Signer)(nil)
+)
 
 // place returns where the token goes. The fields are read once.
 func (s *Signer) place() (place, error) {

@@ -18,19 +18,6 @@ import (
 	"github.com/countersign-go/countersign/transport"
 )
 
-// A Signer is all that package transport asks for.
-var (
-	_ transport.Signer    = (*bearer.Signer)(nil)
-	_ transport.Refresher = (*bearer.Signer)(nil)
-	_ transport.Reader    = (*bearer.Signer)(nil)
-	_ transport.Observer  = (*bearer.Signer)(nil)
-
-	_ transport.Signer    = (*bearer.JWT)(nil)
-	_ transport.Refresher = (*bearer.JWT)(nil)
-	_ transport.Reader    = (*bearer.JWT)(nil)
-	_ transport.Observer  = (*bearer.JWT)(nil)
-)
-
 // observe has o observe an answer, which it must believe.
 func observe(t *testing.T, o transport.Observer, resp *http.Response, outcome transport.Outcome) {
 	t.Helper()
@@ -220,68 +207,70 @@ func TestRead(t *testing.T) {
 		name      string
 		signer    *bearer.Signer
 		challenge string
-		want      string
+		want      transport.Cause
 	}{
-		{"none at all", header, "", transport.Unknown},
-		{"no reason", header, "Bearer", transport.Unknown},
-		{"a realm", header, `Bearer realm="a"`, transport.Unknown},
-		{"expired, say", header, `Bearer error="invalid_token"`, transport.Credential},
-		{"in any case", header, `bEARER Error=invalid_token`, transport.Credential},
+		{"none at all", header, "", transport.CauseUnknown},
+		{"no reason", header, "Bearer", transport.CauseUnknown},
+		{"a realm", header, `Bearer realm="a"`, transport.CauseUnknown},
+		{"expired, say", header, `Bearer error="invalid_token"`, transport.CauseCredential},
+		{"in any case", header, `bEARER Error=invalid_token`, transport.CauseCredential},
 		{"with an explanation", header,
 			`Bearer realm="a", error="invalid_token", error_description="it, expired"`,
-			transport.Credential},
+			transport.CauseCredential},
 		{"not worth a fetch", header, `Bearer error="insufficient_scope", scope="a"`, ""},
 		{"nor this", header, `Bearer error="invalid_request"`, ""},
 		{"the user must come", header, `Bearer error="insufficient_user_authentication"`, ""},
-		{"of its own", header, `Bearer error="unheard_of"`, transport.Unknown},
-		{"the case counts", header, `Bearer error="Invalid_Token"`, transport.Unknown},
+		{"of its own", header, `Bearer error="unheard_of"`, transport.CauseUnknown},
+		{"the case counts", header, `Bearer error="Invalid_Token"`, transport.CauseUnknown},
 		{"foreign", header, `Negotiate`, ""},
 		{"a proxy's", header, `Basic realm="proxy"`, ""},
 		{"among others", header, `Basic realm="a", Bearer error="invalid_token"`,
-			transport.Credential},
+			transport.CauseCredential},
 		{"behind one with a list", header, `DPoP algs="ES256", Bearer error="invalid_token"`,
-			transport.Credential},
+			transport.CauseCredential},
 		{"behind one with a comma in quotes", header,
-			`Digest param=",f ", Bearer error="invalid_token"`, transport.Credential},
+			`Digest param=",f ", Bearer error="invalid_token"`, transport.CauseCredential},
 		{"the first that says why", header,
 			`Bearer, Bearer error="insufficient_scope", Bearer error="invalid_token"`, ""},
 		{"another word is foreign", header, `JWT error="invalid_token"`, ""},
-		{"but for who sends it", jwt, `JWT error="invalid_token"`, transport.Credential},
-		{"who is told of Bearer too", jwt, `Bearer error="invalid_token"`, transport.Credential},
+		{"but for who sends it", jwt, `JWT error="invalid_token"`, transport.CauseCredential},
+		{"who is told of Bearer too", jwt, `Bearer error="invalid_token"`,
+			transport.CauseCredential},
 		{"in another field", other, `Bearer header="x-token", error="invalid_token"`,
-			transport.Credential},
-		{"which need not be named", other, `Bearer error="invalid_token"`, transport.Credential},
+			transport.CauseCredential},
+		{"which need not be named", other, `Bearer error="invalid_token"`,
+			transport.CauseCredential},
 		{"a token elsewhere", header, `Bearer header="X-Token", error="invalid_token"`, ""},
 		{"and the other way round", other, `Bearer header="X-Other", error="invalid_token"`, ""},
 		{"a cookie", cookie, `Cookie cookie-name="session", error="invalid_token"`,
-			transport.Credential},
-		{"of no name", cookie, `Cookie realm="a"`, transport.Unknown},
+			transport.CauseCredential},
+		{"of no name", cookie, `Cookie realm="a"`, transport.CauseUnknown},
 		{"another cookie", cookie, `Cookie cookie-name="other", error="invalid_token"`, ""},
 		{"a cookie asked of others", header, `Cookie error="invalid_token"`, ""},
-		{"Bearer for a cookie", cookie, `Bearer error="invalid_token"`, transport.Credential},
-		{"malformed", header, `Bearer error="invalid_token`, transport.Unknown},
+		{"Bearer for a cookie", cookie, `Bearer error="invalid_token"`, transport.CauseCredential},
+		{"malformed", header, `Bearer error="invalid_token`, transport.CauseUnknown},
 		{"a comma forgotten", header, `Bearer realm="a" error="invalid_token"`,
-			transport.Unknown},
-		{"and in another word", jwt, `jwt realm="a" error="invalid_token"`, transport.Unknown},
-		{"and for a cookie", cookie, `Cookie realm="a" error="b"`, transport.Unknown},
+			transport.CauseUnknown},
+		{"and in another word", jwt, `jwt realm="a" error="invalid_token"`, transport.CauseUnknown},
+		{"and for a cookie", cookie, `Cookie realm="a" error="b"`, transport.CauseUnknown},
 		{"and for a cookie of others", header, `Cookie realm="a" error="b"`, ""},
 		{"and in a foreign one", header, `Bearers realm="a" error="invalid_token"`, ""},
 		{"malformed later", header, `Bearer error="invalid_token", Basic realm="`,
-			transport.Credential},
+			transport.CauseCredential},
 		{"malformed and foreign", header, `=`, ""},
 		{"malformed behind a foreign one", header,
 			`Basic realm="x", Bearer error="invalid_token" error_description="no comma"`,
-			transport.Unknown},
+			transport.CauseUnknown},
 		{"quotes within quotes", header,
 			`Bearer error="invalid_token", error_description="The token "abc" is over"`,
-			transport.Unknown},
+			transport.CauseUnknown},
 		{"a semicolon for a comma", header, `Bearer realm="x"; error="invalid_token"`,
-			transport.Unknown},
+			transport.CauseUnknown},
 		{"a parameter twice", header, `Bearer realm="a", realm="b", error="invalid_token"`,
-			transport.Unknown},
-		{"too many parameters", header, "Bearer a=1" + many(18), transport.Unknown},
-		{"a colon", header, `Bearer: error="invalid_token"`, transport.Unknown},
-		{"no space", header, `Bearererror="invalid_token"`, transport.Unknown},
+			transport.CauseUnknown},
+		{"too many parameters", header, "Bearer a=1" + many(18), transport.CauseUnknown},
+		{"a colon", header, `Bearer: error="invalid_token"`, transport.CauseUnknown},
+		{"no space", header, `Bearererror="invalid_token"`, transport.CauseUnknown},
 	}
 	for _, test := range tests {
 		for _, status := range []int{401, 403} {

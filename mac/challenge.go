@@ -11,13 +11,6 @@ import (
 	"github.com/countersign-go/countersign/transport"
 )
 
-const (
-	causeUnknown    = transport.Unknown
-	causeStale      = transport.Stale
-	causeNonce      = transport.Nonce
-	causeCredential = transport.Credential
-)
-
 // Challenge returns the challenge (section 4.1 of the draft) that answers err, an error of
 // [Verifier.Authenticate]:
 //
@@ -48,37 +41,34 @@ func (v *Verifier) Challenge(_ *http.Request, err error) string {
 // for a used nonce and for expired credentials. Of several MAC challenges, the first that gives a
 // known reason counts. The Cause is "" if the answer challenges for other schemes only, and
 // "unknown" without any challenge, without a known reason, or if a challenge for MAC is malformed.
-func (s *Signer) Read(resp *http.Response) (refusal struct {
-	Cause      string
-	ServerTime time.Time
-}) {
+func (s *Signer) Read(resp *http.Response) (refusal transport.Refusal) {
 	challenges, err := authparam.Parse(resp.Header["Www-Authenticate"])
 	if len(challenges) == 0 && err == nil {
-		refusal.Cause = causeUnknown
+		refusal.Cause = transport.CauseUnknown
 		return refusal
 	}
 	for _, c := range challenges {
 		if !c.Is(scheme) {
 			continue
 		}
-		refusal.Cause = causeUnknown
+		refusal.Cause = transport.CauseUnknown
 		switch c.Param("error") {
 		case "stale":
-			refusal.Cause = causeStale
+			refusal.Cause = transport.CauseStale
 			if seconds, ok := parseSeconds(c.Param("ts")); ok {
 				refusal.ServerTime = time.Unix(seconds, 0)
 			}
 			return refusal
 		case "nonce", "Duplicate nonce":
-			refusal.Cause = causeNonce
+			refusal.Cause = transport.CauseNonce
 			return refusal
 		case "expired", "invalid", "MAC credentials expired":
-			refusal.Cause = causeCredential
+			refusal.Cause = transport.CauseCredential
 			return refusal
 		}
 	}
 	if err != nil && authparam.Names(resp.Header["Www-Authenticate"], scheme) {
-		refusal.Cause = causeUnknown
+		refusal.Cause = transport.CauseUnknown
 	}
 	return refusal
 }

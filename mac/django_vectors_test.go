@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/countersign-go/countersign/mac"
+	"github.com/countersign-go/countersign/transport"
 )
 
 // TestDjangoVectors is the client's side of auth_mac: a Signer that is told the server's port must
@@ -97,12 +98,12 @@ func (v *djangoVector) sign(t *testing.T) error {
 }
 
 func (v *djangoVector) read(t *testing.T) {
-	want := "unknown"
+	want := transport.CauseUnknown
 	switch *v.Challenge {
 	case `MAC error="Duplicate nonce"`:
-		want = "nonce"
+		want = transport.CauseNonce
 	case `MAC error="MAC credentials expired"`:
-		want = "credential"
+		want = transport.CauseCredential
 	}
 	resp := &http.Response{Header: http.Header{"Www-Authenticate": {*v.Challenge}}}
 	if got := new(mac.Signer).Read(resp); got.Cause != want || !got.ServerTime.IsZero() {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/countersign-go/countersign/creds"
 	"github.com/countersign-go/countersign/internal/slip"
+	"github.com/countersign-go/countersign/transport"
 )
 
 const (
@@ -58,6 +59,13 @@ type Signer struct {
 	pens   atomic.Pointer[pencase] // for the credentials that Source gave last
 	chunks sync.Pool               // of *[chunkSize]byte, to read bodies with
 }
+
+var (
+	_ transport.Signer    = (*Signer)(nil)
+	_ transport.Reader    = (*Signer)(nil)
+	_ transport.Refresher = (*Signer)(nil)
+	_ transport.Observer  = (*Signer)(nil)
+)
 
 // A pencase has what signs with one set of credentials. Keying a hash costs more than a MAC does.
 type pencase struct {

@@ -86,7 +86,7 @@ func (m ByOrigin) Read(resp *http.Response) Refusal {
 	case Reader:
 		return s.Read(resp)
 	default:
-		return Refusal{Cause: Unknown}
+		return Refusal{Cause: CauseUnknown}
 	}
 }
 

@@ -48,7 +48,7 @@ func (a Attempt) String() string {
 		s = "no answer"
 	}
 	if a.Cause != "" {
-		s += " " + a.Cause
+		s += " " + string(a.Cause)
 	}
 	if a.Offset != 0 {
 		s += ", signed with the clock off by " + a.Offset.Round(time.Second).String()

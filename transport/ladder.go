@@ -51,7 +51,7 @@ func (c *call) mend(resp *http.Response) bool {
 	whole := c.body.TakeBack()
 	received := time.Now()
 
-	refusal := Refusal{Cause: Unknown}
+	refusal := Refusal{Cause: CauseUnknown}
 	if c.reader != nil {
 		refusal = c.reader.Read(resp)
 	}
@@ -61,7 +61,7 @@ func (c *call) mend(resp *http.Response) bool {
 		return c.stop(StopReplaced, errReplaced)
 	}
 	c.observe(resp, OutcomeRefused)
-	if refusal.Cause == "" || refusal.Cause == Unknown && !c.private {
+	if refusal.Cause == "" || refusal.Cause == CauseUnknown && !c.private {
 		return c.stop("", nil)
 	}
 	hint := c.serverTime(resp, refusal.ServerTime, received)
@@ -70,12 +70,12 @@ func (c *call) mend(resp *http.Response) bool {
 
 // climb chooses a rung and does what it takes, if that is possible.
 func (c *call) climb(resp *http.Response, cause Cause, hint timeHint, whole bool) bool {
-	if c.reading != nil && c.reading.own && cause == Unknown {
+	if c.reading != nil && c.reading.own && cause == CauseUnknown {
 		c.clock.undo(c.origin, c.reading) // nothing says that the time was the reason
 		c.learned, c.misled = nil, ""
 	}
 	rung := c.rung(cause, hint)
-	if cause == Stale && c.misled != "" {
+	if cause == CauseStale && c.misled != "" {
 		rung = c.goBack(hint)
 	}
 	if c.spent(rung) {
@@ -127,7 +127,7 @@ func (c *call) setClock(cause Cause, hint timeHint) {
 	case c.clock.doubts(c.origin, c.reading):
 		c.learned = c.clock.yield(c.origin, c.reading)
 	}
-	if cause != Stale && !hint.stated {
+	if cause != CauseStale && !hint.stated {
 		c.misled = cause
 	}
 }
@@ -214,7 +214,7 @@ func (c *call) accept(resp *http.Response) {
 	}
 	if recovered {
 		c.log(slog.LevelDebug, "request recovered", slog.Int("status", resp.StatusCode),
-			slog.String("cause", c.trace.attempts[0].Cause),
+			slog.String("cause", string(c.trace.attempts[0].Cause)),
 			slog.Int("attempts", len(c.trace.attempts)))
 	}
 }
@@ -223,9 +223,9 @@ func (c *call) accept(resp *http.Response) {
 // given: it would spoil the other attempts too.
 func (c *call) rung(cause Cause, hint timeHint) int {
 	switch {
-	case cause == Stale, hint.off && c.climbed[clockRung] == 0:
+	case cause == CauseStale, hint.off && c.climbed[clockRung] == 0:
 		return clockRung
-	case cause == Nonce:
+	case cause == CauseNonce:
 		return nonceRung
 	case !hint.known && c.climbed[clockRung] == 0 && c.clock.doubts(c.origin, c.reading):
 		return clockRung // an offset of an earlier process, which may not hold any more
@@ -245,7 +245,7 @@ func (c *call) stop(why Stop, err error) bool {
 		c.clock.undo(c.origin, c.reading)
 	}
 	c.log(slog.LevelWarn, "request refused", slog.Int("status", last.Status),
-		slog.String("cause", last.Cause), slog.Int("attempts", len(c.trace.attempts)),
+		slog.String("cause", string(last.Cause)), slog.Int("attempts", len(c.trace.attempts)),
 		slog.String("stop", string(why)), slog.Any("err", err))
 	return false
 }

@@ -53,13 +53,13 @@ func (s *token) Read(resp *http.Response) transport.Refusal {
 	if !ok && resp.Header.Get("WWW-Authenticate") != "" {
 		return transport.Refusal{}
 	}
-	r := transport.Refusal{Cause: transport.Unknown}
+	r := transport.Refusal{Cause: transport.CauseUnknown}
 	for field := range strings.FieldsSeq(challenge) {
 		if ts, ok := strings.CutPrefix(field, "ts="); ok {
 			seconds, _ := strconv.ParseInt(ts, 10, 64)
 			r.ServerTime = time.Unix(seconds, 0)
 		} else {
-			r.Cause = field
+			r.Cause = transport.Cause(field)
 		}
 	}
 	return r

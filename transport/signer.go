@@ -74,27 +74,26 @@ const (
 	OutcomeMended
 )
 
-// A Refusal is what a [Reader] made of an answer: why the request was refused and, where the answer
-// tells, what time it is there. A zero ServerTime means that it does not.
-//
-// Refusal is made of standard types only, and an alias, so that a scheme can be a [Reader] without
-// importing this package.
-type Refusal = struct {
-	Cause      Cause
+// A Refusal is the meaning of an answer, as a [Reader] understands it.
+type Refusal struct {
+	Cause Cause // why the request was refused; "": not by a service of this scheme
+
+	// ServerTime is the time at the server, if the answer states it in the scheme's own way. If
+	// zero, the fields X-Timestamp and Date of the answer are looked at.
 	ServerTime time.Time
 }
 
 // A Cause says why a request was refused.
-type Cause = string
+type Cause string
 
 const (
-	// Unknown is a refusal without a reason. It is acted upon only over TLS or to a loopback host,
-	// since anything on the way could have made it up.
-	Unknown Cause = "unknown"
-	// Stale is a timestamp outside the server's window.
-	Stale Cause = "stale"
-	// Nonce is a nonce that was seen before.
-	Nonce Cause = "nonce"
-	// Credential is a credential that has expired, was revoked, or is not known to the server.
-	Credential Cause = "credential"
+	// CauseUnknown is a refusal without a reason. It is acted upon only over TLS or to a loopback
+	// host, since any machine on the way could have made it up.
+	CauseUnknown Cause = "unknown"
+	// CauseStale is a timestamp outside the server's window.
+	CauseStale Cause = "stale"
+	// CauseNonce is a nonce that was seen before.
+	CauseNonce Cause = "nonce"
+	// CauseCredential is a credential that has expired, was revoked, or is not known to the server.
+	CauseCredential Cause = "credential"
 )

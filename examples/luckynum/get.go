@@ -176,7 +176,7 @@ func advise(err error, g *getFlags) error {
 		switch last := e.last(); {
 		case last.Stop == transport.StopNoCredential && g.credentialsFile != "":
 			return fmt.Errorf("%w: delete the --credentials file to get a new key", e)
-		case last.Stop == transport.StopBudget && last.Cause == transport.Credential:
+		case last.Stop == transport.StopBudget && last.Cause == transport.CauseCredential:
 			return fmt.Errorf("%w: compare the URL with the --public-url of the service", e)
 		}
 		return e
