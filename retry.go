@@ -13,12 +13,17 @@ import (
 	"github.com/hashicorp/go-retryablehttp"
 
 	"github.com/countersign-go/countersign/internal/body"
+	"github.com/countersign-go/countersign/internal/httptime"
 	"github.com/countersign-go/countersign/internal/lost"
 	"github.com/countersign-go/countersign/internal/repeat"
 	"github.com/countersign-go/countersign/transport"
 )
 
-const defaultRetries = 2
+const (
+	defaultRetries = 2
+	firstWait      = 400 * time.Millisecond // at least, and at most twice that
+	longestWait    = 30 * time.Second
+)
 
 // A retrier repeats requests. It stands around the Transport, so that each attempt has its own
 // signature.
@@ -84,7 +89,7 @@ type call struct {
 
 func (c *call) send(req *http.Request) {
 	c.sends++
-	c.resp, c.err = c.r.signed.RoundTrip(req)
+	c.resp, c.err = c.r.signed.RoundTrip(req) //nolint:bodyclose // it is returned, or drained
 }
 
 // repeat sends the request again, after the first attempt has failed.
@@ -96,11 +101,11 @@ func (c *call) repeat() {
 		Backoff:    c.pause,
 	}
 	ctx := c.req.Context()
-	_, err := loop.Do(&retryablehttp.Request{Request: token(ctx)})
+	_, err := loop.Do(&retryablehttp.Request{Request: token(ctx)}) //nolint:bodyclose // it has none
 	if err != nil {
 		c.abandon(ctx, err)
 	} else if c.sends > 1 && c.mayPass() {
-		c.log(slog.LevelWarn, "request failed, and so did its repetitions")
+		c.log(ctx, slog.LevelWarn, "request failed, and so did its repetitions")
 	}
 }
 
@@ -130,7 +135,7 @@ func (c *call) check(ctx context.Context, _ *http.Response, _ error) (bool, erro
 	if c.since, c.wait = time.Now(), wait; !ok || !hasTime(ctx, wait) || !c.prepare(ctx) {
 		return false, nil
 	}
-	c.log(slog.LevelDebug, "request repeated", slog.Duration("wait", c.wait))
+	c.log(ctx, slog.LevelDebug, "request repeated", slog.Duration("wait", c.wait))
 	if c.resp != nil && c.resp.Body != nil {
 		body.Drain(ctx, c.drainTime(ctx), c.resp.Body)
 	}
@@ -145,7 +150,7 @@ func hasTime(ctx context.Context, wait time.Duration) bool {
 
 // prepare makes the request to send next. It reports false if the body cannot be had again.
 func (c *call) prepare(ctx context.Context) bool {
-	past := c.attempts()
+	past := c.attempts() //nolint:contextcheck // the context is that of the last answer
 	next := c.req.WithContext(repeat.With(ctx, past))
 	if !c.body.TakeBack() || c.body.Lend(next, nil) != nil {
 		return false
@@ -193,7 +198,7 @@ func (c *call) abandon(ctx context.Context, err error) {
 
 // log tells the outcome of the last attempt. It leaves out what a URL may hold besides its path,
 // and of an error all but the reason to repeat.
-func (c *call) log(level slog.Level, text string, more ...slog.Attr) {
+func (c *call) log(ctx context.Context, level slog.Level, text string, more ...slog.Attr) {
 	outcome := slog.Any("err", lost.Connection(unmarked(c.err)))
 	if c.resp != nil {
 		outcome = slog.Int("status", c.resp.StatusCode)
@@ -203,7 +208,22 @@ func (c *call) log(level slog.Level, text string, more ...slog.Attr) {
 		slog.String("path", c.req.URL.Path), slog.String("method", c.req.Method),
 		slog.Int("attempt", c.sends),
 	}, more...)
-	c.r.logger.LogAttrs(c.req.Context(), level, text, append(attrs, outcome)...)
+	c.r.logger.LogAttrs(ctx, level, text, append(attrs, outcome)...)
+}
+
+// pause returns how long to wait after an attempt, counted from 1. resp is nil after an error. It
+// reports false if the answer asks for a longer wait than there is, since a wait is never cut. Zero
+// seconds and a date in the past ask for nothing: a fleet of clients that obeyed them would come
+// back at once. The usual wait is random, so that clients that failed together do not come back
+// together.
+func pause(attempt int, resp *http.Response) (wait time.Duration, ok bool) {
+	if resp != nil {
+		if wait = httptime.RetryAfter(resp.Header, time.Now()); wait > 0 {
+			return wait, wait <= longestWait
+		}
+	}
+	wait = retryablehttp.LinearJitterBackoff(firstWait, 2*firstWait, attempt-1, nil)
+	return min(wait, longestWait), true
 }
 
 // A wire is the Base of a Transport whose requests are repeated. It marks the errors of the Base:

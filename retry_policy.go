@@ -4,17 +4,8 @@ import (
 	"errors"
 	"net/http"
 	"strings"
-	"time"
 
-	"github.com/hashicorp/go-retryablehttp"
-
-	"github.com/countersign-go/countersign/internal/httptime"
 	"github.com/countersign-go/countersign/internal/lost"
-)
-
-const (
-	firstWait   = 400 * time.Millisecond // at least, and at most twice that
-	longestWait = 30 * time.Second
 )
 
 // safe reports whether req may be executed twice (RFC 9110, section 9.2.2). A key that is not sent
@@ -51,19 +42,4 @@ func (c *call) mayPass() bool {
 		return refused == nil || !refused(c.resp)
 	}
 	return false
-}
-
-// pause returns how long to wait after an attempt, counted from 1. resp is nil after an error. It
-// reports false if the answer asks for a longer wait than there is, since a wait is never cut. Zero
-// seconds and a date in the past ask for nothing: a fleet of clients that obeyed them would come
-// back at once. The usual wait is random, so that clients that failed together do not come back
-// together.
-func pause(attempt int, resp *http.Response) (wait time.Duration, ok bool) {
-	if resp != nil {
-		if wait = httptime.RetryAfter(resp.Header, time.Now()); wait > 0 {
-			return wait, wait <= longestWait
-		}
-	}
-	wait = retryablehttp.LinearJitterBackoff(firstWait, 2*firstWait, attempt-1, nil)
-	return min(wait, longestWait), true
 }

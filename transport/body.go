@@ -42,8 +42,8 @@ var errUnasked = fmt.Errorf(
 type asking struct {
 	origin  origin.Origin
 	manners *manners
-	ctx     context.Context
-	yes     chan struct{} // closed by status 100
+	ctx     context.Context //nolint:containedctx // of one attempt, for a read that has none
+	yes     chan struct{}   // closed by status 100
 	once    sync.Once
 	wrote   atomic.Bool // the header was written
 	final   atomic.Bool // the final answer has come, or an error
@@ -102,6 +102,13 @@ func (a *asking) informed(code int, header textproto.MIMEHeader) error {
 		return fmt.Errorf("transport: informational answers of over %d bytes", informBytes)
 	}
 	return nil
+}
+
+// end notes that the final answer has come, or an error.
+func (a *asking) end() {
+	if a != nil {
+		a.final.Store(true)
+	}
 }
 
 // wait returns when the body can be read: the server has asked for it, it has given another answer

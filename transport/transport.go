@@ -389,9 +389,7 @@ func (c *call) send() (*http.Response, error) {
 	}
 	c.sent, c.forged = time.Now(), nil
 	resp, err := c.base.RoundTrip(c.signed)
-	if c.asks != nil {
-		c.asks.final.Store(true)
-	}
+	c.asks.end()
 	if err != nil {
 		return nil, err
 	}
@@ -403,20 +401,27 @@ func (c *call) send() (*http.Response, error) {
 	}
 	c.replaced = false
 	if r := resp.Request; r != nil && r != c.signed {
-		// A Base may send to another address than the URL's; only a redirect is another origin.
-		followed := r.Response != nil && r.Response != c.req.Response && r.URL != nil
-		if c.elsewhere = followed && origin.Of(r.URL) != c.origin; c.elsewhere {
+		if c.follow(r); c.elsewhere {
 			return resp, nil
-		}
-		c.replaced = !followed && c.hasReplaced(r)
-		// A Base may also give an old answer again, with the trace of that.
-		t := traceOf(r.Context())
-		if t != nil && t != c.trace && !t.began.Before(c.sent) && t.tells() {
-			c.below = t.attempts
 		}
 	}
 	resp.Request = c.signed
 	return resp, nil
+}
+
+// follow looks at the request that the Base has sent in place of the one it was given.
+func (c *call) follow(r *http.Request) {
+	// A Base may send to another address than the URL's; only a redirect is another origin.
+	followed := r.Response != nil && r.Response != c.req.Response && r.URL != nil
+	if c.elsewhere = followed && origin.Of(r.URL) != c.origin; c.elsewhere {
+		return
+	}
+	c.replaced = !followed && c.hasReplaced(r)
+	// A Base may also give an old answer again, with the trace of that.
+	t := traceOf(r.Context())
+	if t != nil && t != c.trace && !t.began.Before(c.sent) && t.tells() {
+		c.below = t.attempts
+	}
 }
 
 // observe tells the Observer of an answer. An error is kept for the case that the caller would get

@@ -10,10 +10,11 @@ import (
 )
 
 const (
-	// DrainBytes and DrainTime are how much of an answer is read, and how long at most, before it
-	// is given up, so that its connection can be used again.
+	// DrainBytes is how much of an answer is read before it is given up, so that its connection
+	// can be used again.
 	DrainBytes = 64 << 10
-	DrainTime  = time.Second
+	// DrainTime is how long that may take.
+	DrainTime = time.Second
 )
 
 var errSlow = errors.New("body: the body of the answer came too slowly")

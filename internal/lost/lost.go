@@ -36,8 +36,7 @@ func Connection(err error) error {
 			return c
 		}
 	}
-	var stream streamError
-	if errors.As(err, &stream) {
+	if stream, ok := errors.AsType[streamError](err); ok {
 		if stream.Code == refusedStream {
 			return stream
 		}

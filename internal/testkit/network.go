@@ -210,7 +210,7 @@ func (s Server) Start(t *testing.T, cert tls.Certificate, pool *x509.CertPool) *
 					return
 				}
 				all.Go(func() {
-					defer conn.Close()
+					defer func() { _ = conn.Close() }()
 					s.Raw(conn, bufio.NewReader(conn))
 				})
 			}
@@ -219,7 +219,7 @@ func (s Server) Start(t *testing.T, cert tls.Certificate, pool *x509.CertPool) *
 			base.CloseIdleConnections()
 			_ = listener.Close()
 			all.Wait()
-			time.Sleep(time.Minute) // the sender of a body may not be through
+			<-time.After(time.Minute) // the sender of a body may not be through
 		})
 		return base
 	}
@@ -238,7 +238,7 @@ func (s Server) Start(t *testing.T, cert tls.Certificate, pool *x509.CertPool) *
 		base.CloseIdleConnections()
 		_ = server.Close()
 		<-ended
-		time.Sleep(time.Minute) // a server's connection lingers
+		<-time.After(time.Minute) // a server's connection lingers
 	})
 	return base
 }
