@@ -1,6 +1,7 @@
 package transport_test
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -153,6 +154,42 @@ func TestUntriedOffset_R14(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A nearby signs only by a time that is at most a day ahead, like a *bearer.JWT.
+type nearby struct{ token }
+
+func (s *nearby) Sign(req *http.Request, now time.Time) error {
+	if time.Until(now) > 24*time.Hour {
+		return errors.New("too far ahead")
+	}
+	return s.token.Sign(req, now)
+}
+
+// A time by which the Signer does not sign is forgotten. The next call is sent by the time before.
+func TestUnsignableOffset(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		off := 48 * time.Hour
+		clock := &transport.Clock{Moved: func(*url.URL, time.Duration) { t.Error("moved") }}
+		rt := &transport.Transport{Signer: new(nearby), Clock: clock,
+			Base: base(func(req *http.Request) (*http.Response, error) {
+				now := time.Now().Add(off)
+				_, ts, _ := credentials(req)
+				if now.Sub(time.Unix(ts, 0)).Abs() > time.Minute {
+					return answer(401, "WWW-Authenticate", "Token stale ts="+unix(now))
+				}
+				return answer(200)
+			})}
+		for i, want := range []int{401, 401, 200} {
+			if i == 2 {
+				off = 0
+			}
+			resp, err := get(rt, "https://a.example/")
+			if err != nil || resp.StatusCode != want {
+				t.Fatalf("call %d: %v, %v", i+1, transport.History(resp), err)
+			}
+		}
+	})
 }
 
 // Two machines behind one name, whose clocks differ: each call follows what it was told itself.

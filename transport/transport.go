@@ -378,7 +378,13 @@ func (c *call) sign(ctx context.Context) (signing, error) {
 	}
 	a.began = time.Now()
 	a.now = a.reading.at(a.began)
-	return a, c.signer.Sign(a.req, a.now)
+	err := c.signer.Sign(a.req, a.now)
+	if err != nil {
+		// The time may be the reason. Without this, a time that no server has confirmed would stop
+		// all requests before they are sent, and with them the answer that corrects it.
+		c.clock.undo(c.origin, a.reading)
+	}
+	return a, err
 }
 
 func (c *call) send() (*http.Response, error) {
