@@ -22,7 +22,14 @@ const finishTime = 10 * time.Second
 // of which the answer may be a part, nobody waits.
 func (f *fetcher) moved(u *url.URL, offset time.Duration) {
 	f.mu.Lock()
-	f.offsets[origin.Of(u).Long()] = offset
+	at := origin.Of(u).Long()
+	if _, known := f.offsets[at]; !known && len(f.offsets) >= maxOffsets {
+		for other := range f.offsets { // the origins may be chosen by others
+			delete(f.offsets, other)
+			break
+		}
+	}
+	f.offsets[at] = offset
 	f.unsaved = true
 	noted := f.noted
 	if f.writers == 0 {

@@ -102,6 +102,35 @@ func TestOffsetIsStored(t *testing.T) {
 	}
 }
 
+// Only some origins are remembered, as others may choose them. The latest is among those.
+func TestOffsetsOfManyOrigins(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, store := &skewed{offset: time.Hour}, newMemory()
+		net, clock := direct{s}, new(transport.Clock)
+		source := &provision.Client{URL: endpoint, HTTP: &http.Client{Transport: net},
+			Name: "script", Store: store, Clock: clock}
+		client := &http.Client{Transport: &transport.Transport{
+			Signer: &mac.Signer{Source: source}, Base: net, Clock: clock,
+		}}
+		for i := range 100 {
+			host := fmt.Sprintf("https://host%d.example", i)
+			resp, err := client.Get(host)
+			if err != nil || resp.StatusCode != 200 {
+				t.Fatal(resp, err)
+			}
+			resp.Body.Close()
+			synctest.Wait()
+			_, record := store.only(t)
+			if !strings.Contains(record, `"`+host+`:443":3600500`) {
+				t.Fatalf("%s is not in the record\n%s", host, record)
+			}
+			if n := strings.Count(record, "https://host"); n > 16 {
+				t.Fatalf("%d origins are in the record", n)
+			}
+		}
+	})
+}
+
 // The hook of the user goes on to hear what it did.
 func TestUsersMovedIsKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

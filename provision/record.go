@@ -223,12 +223,14 @@ func (r *clientRecord) current(now time.Time) *grant {
 	return g
 }
 
-// with returns a copy of r that has offsets too.
+// with returns a copy of r that has offsets, of which there are maxOffsets at most, and those of r
+// for which there is room.
 func (r *clientRecord) with(offsets map[string]time.Duration) *clientRecord {
 	next := *r
-	next.offsets = maps.Clone(r.offsets)
-	for at, offset := range offsets {
-		if _, known := next.offsets[at]; known || len(next.offsets) < maxOffsets {
+	next.offsets = make(map[string]time.Duration, len(offsets))
+	maps.Copy(next.offsets, offsets)
+	for at, offset := range r.offsets {
+		if _, known := offsets[at]; !known && len(next.offsets) < maxOffsets {
 			next.offsets[at] = offset
 		}
 	}
