@@ -46,8 +46,9 @@ type Command struct {
 	// Wait is how long a login waits until its helper can be started. Beyond that it fails with
 	// [ErrBusy]. If 0, 750 ms. If negative, it does not wait.
 	Wait time.Duration
-	// Timeout is how long the helper may take. Beyond that it is killed, and the login fails with
-	// an error that wraps [context.DeadlineExceeded]. If 0, 10 s.
+	// Timeout is how long the helper may take. Beyond that it is killed, on Unix together with the
+	// programs that it has started, and the login fails with an error that wraps
+	// [context.DeadlineExceeded]. If 0, 10 s.
 	Timeout time.Duration
 	// Delay is how long after the start of the helper a login is refused at the soonest. Helpers do
 	// not take care to answer in the same time for a name that does not exist: pwauth does so at
@@ -134,6 +135,7 @@ func (c *Command) run(ctx context.Context, given Password, release func()) error
 	}
 	helper.Stdin = bytes.NewReader(
 		slices.Concat([]byte(given.User), []byte("\n"), given.Password, []byte("\n")))
+	killGroup(helper)
 	ended := make(chan error, 1)
 	go func() {
 		defer release()
