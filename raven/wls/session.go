@@ -17,6 +17,10 @@ const (
 	// maxPerUser is how many browsers remember one user. One more takes the place of the user's
 	// oldest session.
 	maxPerUser = 20
+
+	// leastLife is the least time that a session can still last. Issue and Life are whole seconds,
+	// so less would leave a site no time, and it would refuse the answer.
+	leastLife = 2 * time.Second
 )
 
 // A session is one browser in which a user has logged in.
@@ -35,7 +39,7 @@ func (s *sessions) find(req *http.Request) (session, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	known, ok := s.byID[cookie(req)]
-	if !ok || !time.Now().Before(known.until) {
+	if !ok || time.Until(known.until) < leastLife {
 		return session{}, false
 	}
 	return known, true

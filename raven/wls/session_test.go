@@ -73,3 +73,25 @@ func TestOwnOldestEnds(t *testing.T) {
 		t.Errorf("after a logout: %q", s.byUser)
 	}
 }
+
+// A site refuses an answer whose Life has ended, so a user whose session is about to end has to log
+// in again.
+func TestSessionAboutToEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(900 * time.Millisecond) // which Issue drops
+		var s Server
+		req := s.sessions.logIn("abc12", time.Minute)
+		for left := time.Minute; left > 0; left -= 100 * time.Millisecond {
+			if known, ok := s.sessions.find(req); ok {
+				r := s.again(known)
+				issue, life := time.Now().Truncate(time.Second), r.Life.Truncate(time.Second)
+				if wait := time.Until(issue.Add(life)); wait < time.Second {
+					t.Fatalf("%v before its end, the answer is good for %v", left, wait)
+				}
+			} else if left > 3*time.Second {
+				t.Fatalf("the session has ended %v too early", left)
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+	})
+}
