@@ -8,8 +8,9 @@ import (
 	"time"
 )
 
-// maxCopies is how many cookies of the name Clear looks at, since each may need a look at a key.
-const maxCopies = 100
+// maxCopies is how many cookies of the name Clear looks at. A client without a session can have a
+// signature checked for each, and some methods take a millisecond for one.
+const maxCopies = 10
 
 var errCopies = fmt.Errorf("bearer: there are over %d cookies of the name, and not all have ended",
 	maxCopies)
@@ -22,7 +23,7 @@ var errCopies = fmt.Errorf("bearer: there are over %d cookies of the name, and n
 // browser send through [Session.Handler].
 //
 // An error means that a token may still be good: it has no id, the list is full or has 1,000 tokens
-// of this user, the token cannot be checked now, or there are over 100 cookies of the name. The
+// of this user, the token cannot be checked now, or there are over 10 cookies of the name. The
 // cookie is cleared all the same, unless the Session is set up wrongly: then nothing is.
 func (s *Session) Clear(w http.ResponseWriter, req *http.Request) error {
 	set, err := s.ready()
