@@ -11,7 +11,6 @@ import (
 	"reflect"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/countersign-go/countersign/auth"
@@ -100,7 +99,7 @@ func (s *server) serve(ctx context.Context, listener net.Listener) error {
 func (s *server) accept(ctx context.Context, listener net.Listener) (net.Conn, error) {
 	for {
 		conn, err := listener.Accept()
-		if !errors.Is(err, syscall.EMFILE) && !errors.Is(err, syscall.ENFILE) {
+		if !tooManyFiles(err) {
 			return conn, err
 		}
 		s.log.Error("no more connections for now", "error", err)

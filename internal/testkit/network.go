@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -44,6 +45,8 @@ func (l *Network) Close() error { l.once.Do(func() { close(l.done) }); return ni
 // Addr returns an address that is not in use.
 func (l *Network) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1} }
 
+var errRefused = errors.New("connection refused") // a syscall.Errno in most systems
+
 // Dial is for the DialContext field of an http.Transport.
 func (l *Network) Dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	ours, theirs := memPipe()
@@ -51,7 +54,7 @@ func (l *Network) Dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	case l.conns <- theirs:
 		return ours, nil
 	case <-l.done:
-		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: errRefused}
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
@@ -158,8 +161,8 @@ func (r memRaw) Control(func(uintptr)) error {
 	return nil
 }
 
-func (memRaw) Read(func(uintptr) bool) error  { return syscall.ENOTSUP }
-func (memRaw) Write(func(uintptr) bool) error { return syscall.ENOTSUP }
+func (memRaw) Read(func(uintptr) bool) error  { return errors.ErrUnsupported }
+func (memRaw) Write(func(uintptr) bool) error { return errors.ErrUnsupported }
 
 // Certificate returns the one of httptest, and the pool to trust it.
 func Certificate() (tls.Certificate, *x509.CertPool) {

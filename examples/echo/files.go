@@ -1,0 +1,13 @@
+//go:build !plan9
+
+package main
+
+import (
+	"errors"
+	"syscall"
+)
+
+// tooManyFiles reports whether err says that no more files can be opened for now.
+func tooManyFiles(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
+}

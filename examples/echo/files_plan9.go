@@ -1,0 +1,9 @@
+package main
+
+import (
+	"errors"
+	"syscall"
+)
+
+// tooManyFiles reports whether err says that no more files can be opened for now.
+func tooManyFiles(err error) bool { return errors.Is(err, syscall.EMFILE) }
