@@ -182,7 +182,8 @@ func slipped(name, value string, other problem) error {
 }
 
 // Check returns an error if the Signer cannot work as it is set up, for a program to fail at its
-// start. It looks at credentials only if Source is a *[Credentials]: it fetches none.
+// start. It looks at credentials only if Source is a *[Credentials]. It fetches none, and calls the
+// method Check of a Source that has one, as a provision.Client does.
 func (s *Signer) Check() error {
 	if s.Source == nil {
 		return because(ErrCredentials, errNoSource)
@@ -196,10 +197,13 @@ func (s *Signer) Check() error {
 	if s.Dialect == Django && (s.Ext != nil || s.BodyDigest) {
 		return because(ErrUnsignable, errDjangoExt)
 	}
-	if c, ok := s.Source.(*Credentials); ok {
-		if err := s.check(c); err != nil {
+	switch source := s.Source.(type) {
+	case *Credentials:
+		if err := s.check(source); err != nil {
 			return because(ErrCredentials, err)
 		}
+	case interface{ Check() error }:
+		return source.Check()
 	}
 	return nil
 }

@@ -101,7 +101,7 @@ func (c *Client) Format(f fmt.State, _ rune) {
 // Credentials returns the current credentials. It waits where others must be fetched first, but not
 // beyond the end of ctx. Their Expires is by the clock of this machine.
 func (c *Client) Credentials(ctx context.Context) (*mac.Credentials, error) {
-	if err := c.Check(); err != nil {
+	if err := c.ready(); err != nil {
 		return nil, err
 	}
 	g, err := c.private.cache.Credentials(ctx)
@@ -116,7 +116,7 @@ func (c *Client) Credentials(ctx context.Context) (*mac.Credentials, error) {
 // Credentials does. Nothing is sent there, or signed for it, unless the caller does so: compare it
 // with what you expect, or list the origins that you sign for.
 func (c *Client) Endpoint(ctx context.Context) (string, error) {
-	if err := c.Check(); err != nil {
+	if err := c.ready(); err != nil {
 		return "", err
 	}
 	g, err := c.private.cache.Credentials(ctx)
@@ -126,9 +126,21 @@ func (c *Client) Endpoint(ctx context.Context) (string, error) {
 	return g.endpoint, nil
 }
 
-// Check returns why each call would fail, because of the fields of c, or nil. It sends nothing.
-// Call it when a program starts.
+// Check returns why each call would fail, because of the fields of c, or nil. It calls Signer's own
+// Check, if there is such a method that returns an error. It sends nothing. Call it when a program
+// starts.
 func (c *Client) Check() error {
+	if err := c.ready(); err != nil {
+		return err
+	}
+	if signer, ok := c.Signer.(interface{ Check() error }); ok {
+		return signer.Check()
+	}
+	return nil
+}
+
+// ready returns why no call can be made, or nil.
+func (c *Client) ready() error {
 	c.configured()
 	return c.private.setup()
 }
