@@ -217,8 +217,9 @@ func (r *Record) edit(ctx context.Context) *edit {
 			})
 		})
 		switch {
-		case err == nil, errors.Is(err, ErrStays):
+		case err == nil:
 			r.Worked(ctx, "update")
+		case errors.Is(err, ErrStays): // nothing was written, so a full disk can still be full
 		case !errors.Is(context.Cause(ctx), errHeld): // which was told already
 			r.Failed(ctx, "update", err)
 		}
