@@ -5,6 +5,7 @@ package origin
 import (
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 )
 
@@ -45,15 +46,20 @@ func lower(s string) string {
 }
 
 // Parse reads an origin as a person writes it: a URL of http or https with a host, an optional
-// port, and nothing else.
+// port, and nothing else. It refuses a host with an asterisk, which would stand for that character
+// alone and not for any host, and a port that does not exist.
 func Parse(s string) (Origin, bool) {
 	u, err := url.Parse(s)
 	if err != nil || u.Hostname() == "" || u.User != nil || u.Opaque != "" ||
 		u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
 		return Origin{}, false
 	}
+	if strings.Contains(u.Host, "*") {
+		return Origin{}, false
+	}
 	o := Of(u)
-	return o, DefaultPort(o.Scheme) != ""
+	port, err := strconv.ParseUint(o.Port, 10, 16)
+	return o, err == nil && port > 0 && DefaultPort(o.Scheme) != ""
 }
 
 // DefaultPort returns the port of http and https, and "" for other schemes.

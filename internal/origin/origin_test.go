@@ -132,7 +132,9 @@ func TestText(t *testing.T) {
 	}
 	for _, in := range []string{"", "user.example", "ftp://user.example", "https://", "https:user",
 		"https://user.example/v1", "https://u@user.example", "https://user.example?",
-		"https://user.example?x", "https://user.example#x", "https://user.example:x"} {
+		"https://user.example?x", "https://user.example#x", "https://user.example:x",
+		"https://*.user.example", "https://*", "https://user.example:0",
+		"https://user.example:65536"} {
 		if o, ok := origin.Parse(in); ok {
 			t.Errorf("%q is read as %s", in, o)
 		}
