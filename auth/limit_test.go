@@ -61,10 +61,10 @@ func TestLimiter(t *testing.T) {
 		{"negative is zero", &auth.Limiter{Every: -1, Burst: -1}, []step{
 			{0, ann, 200, ""}, {0, ann, 200, ""},
 		}},
-		{"as long as can be", &auth.Limiter{Every: math.MaxInt64, Burst: math.MaxInt64}, []step{
+		{"as long as can be", &auth.Limiter{Every: math.MaxInt64, Burst: math.MaxInt}, []step{
 			{0, ann, 200, ""}, {0, ann, 429, "2305843010"}, {time.Hour, ann, 429, "2305839410"},
 		}},
-		{"as many as can be", &auth.Limiter{Every: time.Hour, Burst: math.MaxInt64}, []step{
+		{"as many as can be", &auth.Limiter{Every: time.Hour, Burst: math.MaxInt}, []step{
 			{0, ann, 200, ""}, {0, ann, 200, ""},
 		}},
 		{"a Key of its own, also \"\"", &auth.Limiter{

@@ -196,7 +196,7 @@ func TestExplainSecrets_K6(t *testing.T) {
 }
 
 func FuzzExplain(f *testing.F) {
-	good := mint(f, hmacKey, nil, map[string]any{"sub": "ann", "exp": 1 << 40})
+	good := mint(f, hmacKey, nil, map[string]any{"sub": "ann", "exp": int64(1) << 40})
 	for _, line := range []string{
 		"Bearer " + good, "JWT " + good, good, `Bearer "` + good + `"`, "Bearer a%2e", "Bearer",
 		"Bearer " + good[:40], "Bearer " + good + "=", "Bearer b'" + good + "'",

@@ -58,7 +58,7 @@ func TestSessionLogoutRevokes(t *testing.T) {
 func TestSessionClearErrors(t *testing.T) {
 	s := newSession()
 	s.DenyList = new(bearer.DenyList)
-	token := mint(t, hmacKeyOf(mintSecret), nil, jwt.MapClaims{"sub": "bob", "exp": 1 << 40})
+	token := mint(t, hmacKeyOf(mintSecret), nil, jwt.MapClaims{"sub": "bob", "exp": int64(1) << 40})
 	never := func(claims jwt.MapClaims) string {
 		return mint(t, hmacKeyOf(mintSecret), nil, claims)
 	}
@@ -77,7 +77,7 @@ func TestSessionClearErrors(t *testing.T) {
 		"without end":        {"__Host-session=" + never(jwt.MapClaims{"sub": "bob"}), false},
 		"end is no number":   {"__Host-session=" + never(jwt.MapClaims{"exp": "x"}), false},
 		"of another key": {"__Host-session=" + mint(t, hmacKey, nil,
-			jwt.MapClaims{"sub": "bob", "exp": 1 << 40}), false},
+			jwt.MapClaims{"sub": "bob", "exp": int64(1) << 40}), false},
 	} {
 		req := requestTo(t, siteURL)
 		req.Header.Set("Cookie", tt.cookie)

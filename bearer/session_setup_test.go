@@ -71,7 +71,7 @@ func TestSessionSetErrors(t *testing.T) {
 	endless.JWT = &bearer.JWT{Key: mintSecret, Method: "HS256", NoExpiry: true}
 	for name, claims := range map[string]jwt.MapClaims{
 		"ended": {"exp": 1}, "no number": {"exp": "x"},
-		"login too long ago": {"exp": 1 << 40, "auth_time": 1},
+		"login too long ago": {"exp": int64(1) << 40, "auth_time": 1},
 		"and without end":    {"auth_time": 1},
 	} {
 		if err := endless.Set(w, "bob", claims); err == nil || len(w.Header()) > 0 {
