@@ -174,7 +174,8 @@ func (c *call) unwelcome(resp *http.Response, err error) bool {
 	}
 	switch {
 	case err != nil:
-		if lost.Connection(err) == nil || c.asks.ctx.Err() != nil {
+		// Before the header was written, the server had not seen the field.
+		if !c.asks.wrote.Load() || lost.Connection(err) == nil || c.asks.ctx.Err() != nil {
 			return false
 		}
 	case resp.StatusCode == http.StatusExpectationFailed:

@@ -2,6 +2,7 @@ package transport_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -209,6 +211,50 @@ func TestExpect_B4(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// A server that could not be reached has not shown how it takes an Expect field. It is asked the
+// next time.
+func TestExpectAfterFailedDial(t *testing.T) {
+	var asked atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if asks(req) {
+			asked.Add(1)
+		}
+		if id, _, _ := credentials(req); id == "id0" {
+			w.Header().Set("WWW-Authenticate", "Token credential")
+			w.WriteHeader(401)
+			return
+		}
+		_, _ = io.Copy(w, req.Body)
+	}))
+	defer server.Close()
+	dials := 0
+	base := &http.Transport{DialContext: func(ctx context.Context, network, addr string) (
+		net.Conn, error) {
+		if dials++; dials == 1 {
+			return nil, &net.OpError{Op: "dial", Net: network, Err: syscall.ECONNREFUSED}
+		}
+		return new(net.Dialer).DialContext(ctx, network, addr)
+	}}
+	defer base.CloseIdleConnections()
+	client := &http.Client{Transport: &transport.Transport{Signer: new(token), Base: base}}
+	post := func() (*http.Response, error) {
+		body := struct{ io.Reader }{strings.NewReader("whole")}
+		return client.Post(server.URL, "text/plain", body)
+	}
+	if resp, err := post(); err == nil || dials != 1 {
+		t.Fatalf("%v, %v after %d dials", resp, err, dials)
+	}
+	resp, err := post()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	data, err := io.ReadAll(resp.Body)
+	if string(data) != "whole" || err != nil || asked.Load() != 2 {
+		t.Errorf("%q, %v, asked %d times: %v", data, err, asked.Load(), transport.History(resp))
 	}
 }
 
