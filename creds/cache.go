@@ -32,9 +32,9 @@ import (
 //     0.5 to 1 s and 1 to 2 s, within those 30 s.
 //   - A failed fetch is one failure for all callers that wait, and one record of the Logger. It is
 //     remembered for a back-off; a caller that needs credentials in that time gets the same error
-//     at once. The back-off is what the service asked for, and a random time of up to 1 s more, up
-//     to twice as long each time in a row; it is 5 min at most. If it is longer than the service
-//     asked for, it also ends when good credentials end.
+//     at once. The back-off is the wait that the service asked for and a random time on top: of up
+//     to 1 s, then of up to twice as long each time in a row, and of up to 5 min at most. If it is
+//     longer than the service asked for, it also ends when good credentials end.
 //   - A replacement of rejected credentials cannot be rejected itself for 1 s, and for twice as
 //     long each time, up to 5 min, so that a page that is always refused does not cost a fetch
 //     each time. For a replacement of credentials that no server had accepted ([Cache.Accept]), it
@@ -60,8 +60,9 @@ type Cache[C any] struct {
 	// and would have to wait for itself, that is [ErrRecursive].
 	//
 	// Optional methods of its error, found by [errors.As], say more. RetryAfter() time.Duration is
-	// the least back-off, within 0 and 5 min. Final() bool makes it 5 min if true, for an answer
-	// that more tries cannot change, like a wrong password. Transient() bool reports whether the
+	// the least back-off. It is obeyed for up to a day; a longer one is taken for a mistake of the
+	// service. Final() bool makes it 5 min at least if true, for an answer that more tries cannot
+	// change, like a wrong password. Transient() bool reports whether the
 	// next try may well succeed, and does no harm, as after a lost connection. Postponed() bool
 	// reports whether nothing has failed, and the fetch just has to wait.
 	Fetch func(ctx context.Context) (C, error)

@@ -19,7 +19,8 @@ const (
 	graceTime = time.Second      // what it has to return afterwards
 	patience  = 5 * time.Second  // how long a fetch keeps those waiting who have something else
 	firstStep = time.Second      // the shortest back-off
-	finalStep = 5 * time.Minute  // the longest
+	finalStep = 5 * time.Minute  // the longest, unless the service asks for more
+	maxPause  = 24 * time.Hour   // the longest that a service may ask for
 
 	maxRepeats  = 2                      // how often a fetch is repeated
 	firstRepeat = 500 * time.Millisecond // the shortest wait before that; then twice as long
@@ -266,7 +267,7 @@ func (c *Cache[C]) backOff(now time.Time, old *entry[C], failed *failure) {
 	c.backoff = longer(c.backoff)
 	// Chance comes on top of what the service asked for, since it asked the whole fleet for it.
 	failed.least = now.Add(failed.pause)
-	failed.until = now.Add(min(failed.pause+c.draw(c.backoff), finalStep))
+	failed.until = failed.least.Add(c.draw(c.backoff))
 	if !old.valid() || old.expires.IsZero() {
 		return
 	}
@@ -305,11 +306,11 @@ func failureOf(err error) *failure {
 	var postponed interface{ Postponed() bool }
 	f.postponed = errors.As(err, &postponed) && postponed.Postponed()
 	var after interface{ RetryAfter() time.Duration }
-	switch {
-	case f.final:
-		f.pause = finalStep
-	case errors.As(err, &after):
-		f.pause = min(max(after.RetryAfter(), 0), finalStep)
+	if errors.As(err, &after) {
+		f.pause = min(max(after.RetryAfter(), 0), maxPause)
+	}
+	if f.final {
+		f.pause = max(f.pause, finalStep)
 	}
 	return f
 }

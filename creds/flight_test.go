@@ -227,14 +227,17 @@ func TestBackOff_F14(t *testing.T) {
 	}{
 		{"doubles up to 5 min", plain, none, most},
 		{"a wish makes it longer", pauseError{after: 10 * time.Second}, []int{10, 10, 10, 10},
-			[]int{11, 12, 14, 18, 26, 42, 74, 138, 266, 300, 300}},
+			[]int{11, 12, 14, 18, 26, 42, 74, 138, 266, 310, 310}},
 		{"a wish is found under a wrapper", fmt.Errorf("x: %w", pauseError{after: 5 * time.Second}),
 			[]int{5, 5, 5}, []int{6, 7, 9, 13}},
 		{"a negative wish is none", pauseError{after: -time.Hour}, none, most},
-		{"a wish of 5 min leaves nothing to chance", pauseError{after: 5 * time.Minute},
-			[]int{300, 300}, []int{300, 300}},
-		{"a wish ends at 5 min", pauseError{after: 1<<63 - 1}, []int{300, 300}, []int{300, 300}},
-		{"final is 5 min", pauseError{final: true}, []int{300, 300}, []int{300, 300}},
+		{"a wish of an hour is obeyed", pauseError{after: time.Hour},
+			[]int{3600, 3600}, []int{3601, 3602}},
+		{"a wish ends at a day", pauseError{after: 1<<63 - 1},
+			[]int{86400, 86400}, []int{86401, 86402}},
+		{"final is 5 min at least", pauseError{final: true}, []int{300, 300}, []int{301, 302}},
+		{"final, and a wish", pauseError{final: true, after: time.Hour},
+			[]int{3600, 3600}, []int{3601, 3602}},
 	} {
 		t.Run(row.reason+", least", func(t *testing.T) {
 			wantPauses(t, row.err, shortest, row.least)

@@ -28,8 +28,8 @@ import (
 // count as good for 5 s at least and a day at most; ones that end sooner are replaced when they are
 // refused. Other members are ignored; the names are exact, and so are the types.
 //
-// Retry-After, X-Backoff and Backoff, with any status, keep the Client from asking again for up to
-// 5 min, unless credentials are needed that very moment.
+// Retry-After, X-Backoff and Backoff, with any status, keep the Client from asking again, for up to
+// a day. With a good answer, they hold only as long as its credentials do.
 //
 // With a Store, credentials and what the Clock has learned outlive the process, and all processes
 // that share the Store share one call: it is made within an update of the record, by the one who

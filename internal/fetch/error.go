@@ -14,8 +14,9 @@ import (
 	"github.com/countersign-go/countersign/internal/lost"
 )
 
-// MaxWait is the longest that a Retry-After may ask for.
-const MaxWait = 5 * time.Minute
+// MaxWait is the longest wait that a server may ask for. A longer one is taken for a mistake: it
+// would stop a program permanently.
+const MaxWait = 24 * time.Hour
 
 // An Error says why a call brought nothing to use. Its text holds neither the body nor the query of
 // request or response. Below HTTP it may hold names that the other side chose, such as those in a
