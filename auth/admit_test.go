@@ -44,9 +44,6 @@ func TestTwoPeople_S5(t *testing.T) {
 			Stack:    auth.Stack{first, second},
 			Optional: optional,
 			Logger:   slog.New(slog.NewTextHandler(&log, nil)),
-			Denied: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
-				t.Error("Denied was called")
-			}),
 			Admit: func(*http.Request, *auth.Identity) (*auth.Identity, error) {
 				t.Error("Admit was asked")
 				return nil, errWrong

@@ -5,6 +5,7 @@ package auth
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"time"
 )
@@ -37,12 +38,32 @@ type Authenticator interface {
 	Authenticate(req *http.Request) (*Identity, error)
 }
 
-// A Challenger is an [Authenticator] that can say how it wants to be asked. Challenge returns one
-// challenge for the WWW-Authenticate field (RFC 9110, section 11.6.1), or "" for none. The error is
-// what this very Authenticator answered to req, [ErrNone] where something else decided: another
-// one, or Admit of a [Guard].
+// A Challenger is an [Authenticator] that can tell a client how to authenticate.
 type Challenger interface {
-	Challenge(req *http.Request, err error) string
+	// Challenge adds to h the fields that ask for credentials: a WWW-Authenticate field in most
+	// schemes (RFC 9110, section 11.6.1), or others, such as Accept-Signature. h is empty, and a
+	// [Guard] adds its fields to the answer.
+	//
+	// err is the error that this very Authenticator returned for req. It is a [*ScopeError] if the
+	// credentials are right and lack a scope: a scheme that knows no scopes must treat that like
+	// [ErrNone]. It is ErrNone if the request is refused for any other reason.
+	Challenge(h http.Header, req *http.Request, err error)
+}
+
+// A Responder is an [Authenticator] that adds fields to the answers of requests that it accepted,
+// such as a nonce for the next request.
+type Responder interface {
+	// Respond adds fields to h. id is the identity that this Authenticator returned for req. h is
+	// empty, and a [Guard] adds its fields to the answer before it calls the handler.
+	Respond(h http.Header, req *http.Request, id *Identity)
+}
+
+// An Explainer is an [Authenticator] that can tell a developer why it refuses a request.
+type Explainer interface {
+	// Explain returns a text of several lines about req, which must hold no secret. It is not for
+	// the client: the text may say which part of the credentials is wrong. The error is not nil if
+	// there is nothing to explain, or no way to find out.
+	Explain(req *http.Request) (string, error)
 }
 
 var (
@@ -65,6 +86,18 @@ var (
 	// can tell which of them sent it. A [Guard] answers it with 400.
 	ErrConflict = errors.New("auth: credentials of several people")
 )
+
+// A ScopeError means that the credentials are right, and that they do not allow this request. It is
+// for Admit of a [Guard], which answers 403 and names the scope to the client: other credentials of
+// the same user would help. The challenge of bearer tokens says so as in RFC 6750, section 3.1.
+type ScopeError struct {
+	Scope string // the scopes that the request needs, separated by blanks
+}
+
+// Error names the scope.
+func (e *ScopeError) Error() string {
+	return fmt.Sprintf("auth: the credentials lack the scope %q", e.Scope)
+}
 
 type contextKey struct{}
 

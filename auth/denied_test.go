@@ -1,6 +1,8 @@
 package auth_test
 
 import (
+	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -9,6 +11,7 @@ import (
 	"slices"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/countersign-go/countersign/auth"
 )
@@ -25,7 +28,13 @@ func TestDenied(t *testing.T) {
 		{"forgets the status", func(w http.ResponseWriter, _ *http.Request) {
 			io.WriteString(w, "a page")
 		}, 401, "a page"},
-		{"writes nothing at all", func(http.ResponseWriter, *http.Request) {}, 401, ""},
+		{"writes nothing at all", func(http.ResponseWriter, *http.Request) {}, 401, body401},
+		{"writes nothing but fields", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", "3")
+		}, 401, body401},
+		{"writes an empty page", func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(200)
+		}, 401, ""},
 		{"means success, as file servers do", func(w http.ResponseWriter, req *http.Request) {
 			http.ServeFileFS(w, req, files, "page")
 		}, 401, "a page"},
@@ -84,15 +93,70 @@ func TestDenied(t *testing.T) {
 	}
 }
 
-// An outage is no reason to show a login page.
-func TestDeniedIsForRefusals(t *testing.T) {
-	g := auth.Guard{
-		Stack:  auth.Stack{refuses(auth.ErrUnavailable)},
-		Denied: http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("called") }),
+// TestDeniedWritesEachStatus has one page for all refusals, which learns the reason from Denial.
+func TestDeniedWritesEachStatus(t *testing.T) {
+	tooLarge := &http.MaxBytesError{Limit: 1}
+	for _, tt := range []struct {
+		reason string
+		stack  auth.Stack
+		admit  error
+		status int
+		text   string // of the Guard itself
+		why    error
+	}{
+		{"no credentials", auth.Stack{refuses(auth.ErrNone)}, nil, 401, body401, auth.ErrNone},
+		{"wrong ones", auth.Stack{refuses(errWrong)}, nil, 401, body401, errWrong},
+		{"of two people", auth.Stack{accepts("ann"), accepts("bob")}, nil,
+			400, "credentials of several people\n", auth.ErrConflict},
+		{"too weak", auth.Stack{accepts("ann")}, &auth.ScopeError{Scope: "write"},
+			403, "insufficient scope\n", nil},
+		{"with too large a body", auth.Stack{refuses(fmt.Errorf("test: %w", tooLarge))}, nil,
+			413, "request too large\n", tooLarge},
+		{"too many", auth.Stack{refuses(auth.ErrLimited)}, nil, 429, body429, auth.ErrLimited},
+		{"not checked", auth.Stack{refuses(retryError{time.Minute})}, nil, 503, body503,
+			auth.ErrUnavailable},
+	} {
+		var why error
+		g := auth.Guard{Stack: tt.stack}
+		if tt.admit != nil {
+			g.Admit = func(*http.Request, *auth.Identity) (*auth.Identity, error) {
+				return nil, tt.admit
+			}
+		}
+		plain := get(g.Handler(whoami))
+		g.Denied = http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			why = auth.Denial(req.Context())
+			io.WriteString(w, "a page")
+		})
+		page := get(g.Handler(whoami))
+		if plain.Code != tt.status || plain.Body.String() != tt.text {
+			t.Errorf("%s: without a page %d %q, want %d %q",
+				tt.reason, plain.Code, plain.Body, tt.status, tt.text)
+		}
+		if page.Code != tt.status || page.Body.String() != "a page" {
+			t.Errorf("%s: %d %q, want %d", tt.reason, page.Code, page.Body, tt.status)
+		}
+		if tt.why == nil {
+			tt.why = tt.admit
+		}
+		if !errors.Is(why, tt.why) || auth.Status(why) != tt.status {
+			t.Errorf("%s: Denial is %v, with the status %d", tt.reason, why, auth.Status(why))
+		}
+		for _, name := range []string{"Retry-After", "Cache-Control", "WWW-Authenticate"} {
+			if a, b := plain.Header().Get(name), page.Header().Get(name); a != b {
+				t.Errorf("%s: %s is %q, and %q with a page", tt.reason, name, a, b)
+			}
+		}
 	}
-	if w := get(g.Handler(whoami)); w.Code != 503 {
-		t.Errorf("%d, want 503", w.Code)
-	}
+}
+
+// TestDenialElsewhere asks for the reason where nothing was refused.
+func TestDenialElsewhere(t *testing.T) {
+	get(auth.Optional(http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) {
+		if err := auth.Denial(req.Context()); err != nil || auth.Status(err) != 200 {
+			t.Errorf("%v, with the status %d", err, auth.Status(err))
+		}
+	}), refuses(auth.ErrNone)))
 }
 
 // A hint is no answer yet, so it goes out as it is.

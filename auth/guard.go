@@ -1,36 +1,24 @@
 package auth
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
-	"strconv"
-	"strings"
-	"time"
 )
 
 // A Guard lets only those requests through to a handler whose sender is known. The handler finds
 // the identity with [FromContext]; whether that identity may do what it asks for is its own
 // decision.
 //
-// The others are answered as follows; unless Denied says otherwise, none of these answers is kept
-// by a cache, and none holds anything of the request.
+// The others are answered as [Status] says; unless Denied says otherwise, none of these answers is
+// kept by a cache, and none holds anything of the request.
 //
-//   - no credentials, or wrong ones: 401, with the challenges of all members of the Stack in its
-//     order, each in a line of its own (RFC 9110, section 11.6.1);
-//   - right ones of several people, [ErrConflict]: 400, as RFC 6750, section 3.1, has it for a
-//     request with more than one token. No other credentials would help, so none are asked for;
-//   - an error that wraps [ErrLimited]: 429, whether the credentials are right or not (RFC 6585,
-//     section 4);
-//   - an error that wraps [ErrUnavailable] or that of a context: 503.
+// A 401 has the challenges of all members of the Stack in its order, each in a line of its own (RFC
+// 9110, section 11.6.1). A 403 has those of the members that accepted the credentials. 429 and 503
+// have Retry-After, in seconds: as many as a [DelayError] says, else one.
 //
-// The last two have Retry-After, in seconds: as many as an error with a method RetryAfter()
-// time.Duration says, else one.
-//
-// A 401 needs a challenge. If no member has one (most of all, if the Stack is empty and so refuses
-// everybody), it is sent without, and logged as an error.
+// If no member has a challenge for a 401 (most of all, if the Stack is empty and so refuses all
+// requests), it is sent without, and logged as an error.
 //
 // The fields are read by [Guard.Handler] only, so a change after that has no effect.
 type Guard struct {
@@ -41,7 +29,8 @@ type Guard struct {
 	// agrees on, and returns the one that the handler finds: the same, or a changed copy, for
 	// instance with the groups that an application keeps itself, or that follow from the address.
 	// An error refuses, as that of a member would; then neither other credentials nor Optional
-	// help. The challenges do not tell of it, since the credentials are right. Nil: all are let in.
+	// help. The challenges do not tell of it, since the credentials are right, unless it is a
+	// [*ScopeError]. If nil, all are let in.
 	Admit func(req *http.Request, id *Identity) (*Identity, error)
 
 	// Optional also lets requests through that carry no credentials that a member knows, as
@@ -51,20 +40,20 @@ type Guard struct {
 
 	// Logger is told why a request was not let through. It is information if there were no
 	// credentials or the client gave up, a warning if they were wrong, contradictory or too many,
-	// and an error if they could not be checked, or a warning if the reason has a method
-	// RetryAfter() time.Duration.
+	// and an error if they could not be checked, or a warning if the reason is a [DelayError].
 	//
 	// A record has the method, the path without query, the remote address, the scheme and the
-	// reason. If the reason has a method Subject() string, it has that subject, which is verified
-	// only if the credentials were right. If the reason has a method ClockOffset() time.Duration,
-	// it has the offset of the client's clock, positive if that is ahead. If nil, Handler is
-	// silent.
+	// reason. It has the subject of a [SubjectError], which is verified only if the credentials
+	// were right, and the offset of a [ClockError]. If nil, Handler is silent.
 	Logger *slog.Logger
 
-	// Denied writes the 401, for instance a page with a way to log in. The challenges are already
-	// among the header fields; that of Basic has browsers open a dialog of their own, so a site
-	// with a page to log in on is better off without that scheme. Success as a status, written or
-	// implied, becomes 401; it may redirect instead. nil: one constant line of text.
+	// Denied writes all answers that are not the handler's, for instance a page with a way to log
+	// in. [Denial] tells it why the request was refused, and [Status] of that, with which status.
+	// The challenges and Retry-After are already among the header fields; the challenge of Basic
+	// has browsers open a dialog of their own, so a site with a page to log in on is better off
+	// without that scheme. Success as a status, written or implied, becomes the status of the
+	// refusal; it may write another, or redirect. If it writes nothing, or if nil, the answer is
+	// one constant line of text.
 	Denied http.Handler
 
 	// Decided is told of each decision before it is acted upon: which member of the Stack took it,
@@ -103,24 +92,29 @@ func (g *Guard) Handler(next http.Handler) http.Handler {
 	if set.Logger == nil {
 		set.Logger = slog.New(slog.DiscardHandler)
 	}
-	if set.Denied == nil {
-		set.Denied = http.HandlerFunc(unauthorized)
-	}
-	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		set.serve(w, req, next)
-	})
+	d := &door{Guard: set, next: next, leaves: leaves(nil, set.Stack)}
+	return http.HandlerFunc(d.serve)
 }
 
-func (g *Guard) serve(w http.ResponseWriter, req *http.Request, next http.Handler) {
+// A door is a Guard in front of a handler.
+type door struct {
+	Guard
+
+	next   http.Handler
+	leaves []Authenticator // of the Stack, in the order in which they are asked
+}
+
+func (g *door) serve(w http.ResponseWriter, req *http.Request) {
 	// A copy, as an Authenticator may replace the body of its request, but a handler may not. What
 	// net/http cleans up after a request, it looks for in the original.
 	original := req
 	req = req.WithContext(req.Context())
 	pass := func(inner *http.Request) {
 		defer func() { original.MultipartForm = inner.MultipartForm }()
-		next.ServeHTTP(w, inner)
+		g.next.ServeHTTP(w, inner)
 	}
-	d := g.decide(req)
+	t := make(trail, 0, len(g.leaves))
+	d := g.decide(req, &t)
 	if g.Decided != nil {
 		var member Authenticator
 		if d.by >= 0 {
@@ -130,163 +124,54 @@ func (g *Guard) serve(w http.ResponseWriter, req *http.Request, next http.Handle
 	}
 	switch {
 	case d.err == nil:
+		g.respond(w.Header(), req, t)
 		pass(req.WithContext(NewContext(req.Context(), d.id)))
 	case d.by < 0 && g.Optional:
 		pass(req)
-	case errors.Is(d.err, ErrConflict):
-		g.log(req, slog.LevelWarn, "auth: credentials refused", g.name(req, d), d)
-		w.Header().Set("Cache-Control", "no-store")
-		http.Error(w, "credentials of several people", http.StatusBadRequest)
-	case errors.Is(d.err, ErrLimited):
-		g.log(req, slog.LevelWarn, "auth: credentials not checked", g.name(req, d), d)
-		postpone(w, http.StatusTooManyRequests, "too many requests", after(d.err))
-	case isUndecided(d.err):
-		level := slog.LevelError
-		if after(d.err) > 0 {
-			level = slog.LevelWarn
-		}
-		if req.Context().Err() != nil { // the client has gone, so nothing need be wrong here
-			level = slog.LevelInfo
-		}
-		g.log(req, level, "auth: credentials not checked", g.name(req, d), d)
-		const text = "credentials cannot be checked now"
-		postpone(w, http.StatusServiceUnavailable, text, after(d.err))
 	default:
-		g.deny(w, req, d)
+		g.refuse(w, req, d, t)
 	}
 }
 
-// A decision is what a Guard makes of one request.
+// A decision is the result of a Stack, or of a Guard.
 type decision struct {
-	by  int       // the member that took it, or -1
-	id  *Identity // beside an err: the credentials are right, and it is not by that objects
-	err error
+	by   int       // the member of the Stack that took it, or -1
+	leaf int       // the Authenticator within that member; undefined if by is -1
+	id   *Identity // beside an err: the credentials are right, and it is not by that objects
+	err  error
 }
 
-func (g *Guard) decide(req *http.Request) decision {
-	by, id, err := g.Stack.ask(req)
-	if err != nil || g.Admit == nil {
-		return decision{by, id, err}
+func (g *door) decide(req *http.Request, t *trail) decision {
+	d := g.Stack.ask(req, t)
+	if d.err != nil || g.Admit == nil {
+		return d
 	}
-	changed, err := g.Admit(req, id)
+	changed, err := g.Admit(req, d.id)
 	if err == nil && (changed == nil || changed.Subject == "") {
 		err = fmt.Errorf("auth: Admit named no subject: %w", ErrUnavailable)
 	}
 	if err != nil {
-		return decision{by, id, err}
+		d.err = err
+		return d
 	}
-	return decision{by, changed, nil}
+	d.id = changed
+	return d
 }
 
-// isUndecided reports whether err says that nobody could tell whether the credentials are right.
-func isUndecided(err error) bool {
-	return errors.Is(err, ErrUnavailable) || errors.Is(err, ErrLimited) ||
-		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
-}
-
-// A later is an error that knows when it is worth to ask again.
-type later interface {
-	error
-	RetryAfter() time.Duration
-}
-
-func after(err error) time.Duration {
-	if e, ok := errors.AsType[later](err); ok {
-		return e.RetryAfter()
-	}
-	return 0
-}
-
-// postpone answers that the request is worth to be sent again after wait, and a second at least.
-func postpone(w http.ResponseWriter, status int, text string, wait time.Duration) {
-	wait = max(wait, time.Second)
-	seconds := int64(wait / time.Second)
-	if wait%time.Second > 0 {
-		seconds++
-	}
-	w.Header().Set("Retry-After", strconv.FormatInt(seconds, 10))
-	w.Header().Set("Cache-Control", "no-store")
-	http.Error(w, text, status)
-}
-
-func (g *Guard) deny(w http.ResponseWriter, req *http.Request, d decision) {
-	level, message, scheme := slog.LevelInfo, "auth: no credentials", "none"
-	challenged := false
-	for i := range g.Stack {
-		c := g.challenge(req, i, d)
-		if c != "" {
-			w.Header().Add("WWW-Authenticate", c)
-			challenged = true
-		}
-		if i == d.by {
-			level, message, scheme = slog.LevelWarn, "auth: credentials refused", g.named(i, c)
+// respond adds the fields of all Authenticators that accepted req.
+func (g *door) respond(header http.Header, req *http.Request, t trail) {
+	for i, a := range t {
+		if r, ok := g.leaves[i].(Responder); ok && a.err == nil {
+			own := http.Header{}
+			r.Respond(own, req, a.id)
+			merge(header, own)
 		}
 	}
-	if !challenged {
-		level, message = slog.LevelError, message+", and no member of the Stack has a challenge"
-	}
-	g.log(req, level, message, scheme, d)
-	w.Header().Set("Cache-Control", "no-store")
-	page := &deniedWriter{ResponseWriter: w}
-	g.Denied.ServeHTTP(page, req)
-	page.finish()
 }
 
-// challenge returns what member i asks for. An error that is not its own would tell the client that
-// its credentials are wrong.
-func (g *Guard) challenge(req *http.Request, i int, d decision) string {
-	c, ok := g.Stack[i].(Challenger)
-	if !ok {
-		return ""
+// merge adds the fields of more to header.
+func merge(header, more http.Header) {
+	for name, values := range more {
+		header[name] = append(header[name], values...)
 	}
-	if i != d.by || d.id != nil {
-		return c.Challenge(req, ErrNone)
-	}
-	return c.Challenge(req, d.err)
-}
-
-// name tells for the log which member decided.
-func (g *Guard) name(req *http.Request, d decision) string {
-	return g.named(d.by, g.challenge(req, d.by, d))
-}
-
-// named is the scheme of a member's challenge, else its Go type. What the request calls its scheme
-// may be a password that a careless client put there.
-func (g *Guard) named(by int, challenge string) string {
-	if scheme, _, _ := strings.Cut(challenge, " "); scheme != "" {
-		return scheme
-	}
-	return fmt.Sprintf("%T", g.Stack[by])
-}
-
-// maxSubject is how many bytes of a subject are logged. A client may have made it up.
-const maxSubject = 128
-
-func (g *Guard) log(req *http.Request, level slog.Level, message, scheme string, d decision) {
-	attrs := []slog.Attr{
-		slog.String("method", req.Method),
-		slog.String("path", req.URL.Path),
-		slog.String("remote", req.RemoteAddr),
-		slog.String("scheme", scheme),
-	}
-	subject := ""
-	if e, ok := errors.AsType[interface {
-		error
-		Subject() string
-	}](d.err); ok {
-		subject = e.Subject()
-	} else if d.id != nil {
-		subject = d.id.Subject
-	}
-	if subject != "" {
-		attrs = append(attrs, slog.String("subject", subject[:min(len(subject), maxSubject)]))
-	}
-	if e, ok := errors.AsType[interface {
-		error
-		ClockOffset() time.Duration
-	}](d.err); ok {
-		attrs = append(attrs, slog.Duration("offset", e.ClockOffset()))
-	}
-	attrs = append(attrs, slog.Any("reason", d.err))
-	g.Logger.LogAttrs(req.Context(), level, message, attrs...)
 }

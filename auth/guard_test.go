@@ -135,8 +135,8 @@ func TestChallenges(t *testing.T) {
 type list []string
 
 func (list) Authenticate(*http.Request) (*auth.Identity, error) { return nil, errWrong }
-func (list) Challenge(_ *http.Request, err error) string {
-	return fmt.Sprintf("List none=%t", err == auth.ErrNone)
+func (list) Challenge(h http.Header, _ *http.Request, err error) {
+	h.Add("WWW-Authenticate", fmt.Sprintf("List none=%t", err == auth.ErrNone))
 }
 
 func TestMembersAreToldApart(t *testing.T) {

@@ -89,15 +89,16 @@ func (l *Limiter) refuse(w http.ResponseWriter, req *http.Request, wait time.Dur
 	if l.Limited != nil {
 		l.Limited(req)
 	}
-	postpone(w, http.StatusTooManyRequests, "too many requests", wait)
+	setRetryAfter(w.Header(), wait)
+	w.Header().Set("Cache-Control", "no-store")
+	http.Error(w, "too many requests", http.StatusTooManyRequests)
 }
 
 // Decided gives back what req cost at [Limiter.Handler], unless its credentials were wrong: it does
-// nothing where id is nil and err is anything but nil, [ErrNone], [ErrLimited], [ErrUnavailable] or
-// that of a context, nor where err has a method Spent() bool that returns true, by which a
-// portal.Checkers says that one of several found the credentials wrong before another could not
-// decide. It is made for Decided of a [Guard] behind the Handler. While the decision is pending, a
-// request counts, so that guesses made at the same time are bounded too.
+// nothing where id is nil and err is anything but nil, [ErrNone], [ErrLimited], [ErrUnavailable], a
+// [*ScopeError] or that of a context, nor where err is a [SpentError] that says so. It is made for
+// Decided of a [Guard] behind the Handler. While the decision is pending, a request counts, so that
+// guesses made at the same time are bounded too.
 func (l *Limiter) Decided(req *http.Request, _ Authenticator, id *Identity, err error) {
 	if l == nil {
 		return
@@ -110,18 +111,12 @@ func (l *Limiter) Decided(req *http.Request, _ Authenticator, id *Identity, err 
 	}
 }
 
-// A guess is an error that tells whether credentials were looked at and found wrong.
-type guess interface {
-	error
-	Spent() bool
-}
-
 // settle gives back what was not spent on wrong credentials.
 func (l *Limiter) settle(one *charge, err error) {
-	if err != nil && !isNone(err) && !isUndecided(err) {
+	if err != nil && !isNone(err) && !isUndecided(err) && !isScope(err) {
 		return
 	}
-	if g, ok := errors.AsType[guess](err); ok && g.Spent() {
+	if g, ok := errors.AsType[SpentError](err); ok && g.Spent() {
 		return
 	}
 	if one.returned.CompareAndSwap(false, true) {
@@ -130,8 +125,8 @@ func (l *Limiter) settle(one *charge, err error) {
 }
 
 // Attempt counts one attempt to log in by the given name, before it is known whether that is right.
-// Where there were too many, it is not counted, and the error wraps [ErrLimited] and says in a
-// method RetryAfter() time.Duration when there is room. Else done is to be called with the outcome:
+// Where there were too many, it is not counted, and the error wraps [ErrLimited] and is a
+// [DelayError] that says when there is room. Else done is to be called with the outcome:
 // it gives back what the attempt cost, as [Limiter.Decided] does, unless the credentials were
 // wrong. Names are those of Key, which is not called; nor is Limited. It fits Attempt of a
 // basic.Verifier:

@@ -53,7 +53,9 @@ type shy struct {
 
 func (shy) Authenticate(*http.Request) (*auth.Identity, error) { return nil, auth.ErrNone }
 
-func (s shy) Challenge(*http.Request, error) string { return s.field[0] + " " + s.field[1] }
+func (s shy) Challenge(h http.Header, _ *http.Request, _ error) {
+	h.Add("WWW-Authenticate", s.field[0]+" "+s.field[1])
+}
 
 type multiauthCase struct {
 	Name     string

@@ -17,6 +17,8 @@ func (keyed) Authenticate(*http.Request) (*auth.Identity, error) { return nil, a
 func TestPrintsRedacted_K6(t *testing.T) {
 	stack := auth.Stack{keyed{creds.Secret("canary-5t4ck")}}
 	canary.Print(t, ".", map[string]any{
+		"All":         auth.All(stack),
+		"ScopeError":  nil,
 		"Guard":       &auth.Guard{Stack: stack},
 		"Stack":       stack,
 		"Identity":    nil,

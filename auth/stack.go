@@ -44,24 +44,29 @@ import (
 type Stack []Authenticator
 
 // Format writes the types of the members, which may hold secrets, whatever the verb.
-func (s Stack) Format(f fmt.State, _ rune) {
-	types := make([]string, len(s))
-	for i, a := range s {
+func (s Stack) Format(f fmt.State, _ rune) { format(f, s) }
+
+func format(f fmt.State, members []Authenticator) {
+	types := make([]string, len(members))
+	for i, a := range members {
 		types[i] = fmt.Sprintf("%T", a)
 	}
 	fmt.Fprintf(f, "[%s]", strings.Join(types, " "))
 }
 
-// Check returns an error if the Stack is empty or a member is nil, and the errors of the members
-// that have a method Check() error. A program calls it when it starts.
-func (s Stack) Check() error {
-	if len(s) == 0 {
-		return errors.New("auth: the Stack is empty, so no request is let in")
+// Check returns what is wrong with the members: that there are none or that one is nil, and the
+// errors of those that have a method Check() error. A program calls it when it starts.
+func (s Stack) Check() error { return check("Stack", s) }
+
+func check(name string, members []Authenticator) error {
+	if len(members) == 0 {
+		return fmt.Errorf("auth: the %s is empty, so no request is let in", name)
 	}
 	var faults []error
-	for i, a := range s {
+	for i, a := range members {
 		if a == nil {
-			faults = append(faults, fmt.Errorf("auth: member %d of %d is nil", i+1, len(s)))
+			faults = append(faults,
+				fmt.Errorf("auth: member %d of %d is nil", i+1, len(members)))
 		} else if checks, ok := a.(interface{ Check() error }); ok {
 			faults = append(faults, checks.Check())
 		}
@@ -72,47 +77,34 @@ func (s Stack) Check() error {
 // Authenticate returns what the members agree on, or why they do not. A member that accepts a
 // request and names nobody has a bug, which is reported as [ErrUnavailable].
 func (s Stack) Authenticate(req *http.Request) (*Identity, error) {
-	_, id, err := s.ask(req)
-	if err != nil {
-		return nil, err
+	d := s.ask(req, new(trail))
+	if d.err != nil {
+		return nil, d.err
 	}
-	return id, nil
+	return d.id, nil
 }
 
-// ask returns the index of the member that decided too, and -1 if none did. If that contradicts one
-// in front of it, id is the identity that it named.
-func (s Stack) ask(req *http.Request) (by int, id *Identity, err error) {
-	by = -1
+// ask returns which member decided too. If that contradicts one in front of it, the decision has
+// the identity that it named.
+func (s Stack) ask(req *http.Request, t *trail) decision {
+	d := decision{by: -1, err: ErrNone}
 	for i, a := range s {
-		next, err := ask(a, req)
+		next, err := ask(a, req, t)
+		leaf := len(*t) - 1
 		switch {
 		case isNone(err):
 		case err != nil:
-			return i, nil, err
-		case id == nil:
-			by, id = i, next
-		case next.Subject == id.Subject:
-			id = join(id, next)
+			return decision{i, leaf, nil, err}
+		case d.id == nil:
+			d = decision{i, leaf, next, nil}
+		case next.Subject == d.id.Subject:
+			d.id = join(d.id, next)
 		default:
-			return i, next, fmt.Errorf("%w: %q by %s and %q by %s", ErrConflict,
-				id.Subject, nameOf(id, s[by]), next.Subject, nameOf(next, a))
+			return decision{i, leaf, next, fmt.Errorf("%w: %q by %s and %q by %s", ErrConflict,
+				d.id.Subject, nameOf(d.id, s[d.by]), next.Subject, nameOf(next, a))}
 		}
 	}
-	if id == nil {
-		return -1, nil, ErrNone
-	}
-	return by, id, nil
-}
-
-func ask(a Authenticator, req *http.Request) (*Identity, error) {
-	if a == nil {
-		return nil, fmt.Errorf("auth: a Stack with a nil member: %w", ErrUnavailable)
-	}
-	id, err := a.Authenticate(req)
-	if err == nil && (id == nil || id.Subject == "") {
-		return nil, fmt.Errorf("auth: %T named no subject: %w", a, ErrUnavailable)
-	}
-	return id, err
+	return d
 }
 
 // join returns id with the groups of next, and with its end if that is earlier. It changes neither
@@ -153,17 +145,10 @@ func isNone(err error) bool {
 func (s Stack) flat() Stack {
 	var all Stack
 	for _, a := range s {
-		switch inner := a.(type) {
-		case Stack:
+		if inner, ok := open(a).(Stack); ok {
 			all = append(all, inner.flat()...)
-		case *Stack:
-			if inner == nil {
-				all = append(all, nil)
-			} else {
-				all = append(all, inner.flat()...)
-			}
-		default:
-			all = append(all, a)
+		} else {
+			all = append(all, open(a))
 		}
 	}
 	return all

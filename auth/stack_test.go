@@ -31,9 +31,11 @@ func (m *member) Authenticate(*http.Request) (*auth.Identity, error) {
 	return m.id, m.err
 }
 
-func (m *member) Challenge(_ *http.Request, err error) string {
+func (m *member) Challenge(h http.Header, _ *http.Request, err error) {
 	m.heard = append(m.heard, err)
-	return m.challenge
+	if m.challenge != "" {
+		h.Add("WWW-Authenticate", m.challenge)
+	}
 }
 
 func accepts(subject string) *member { return &member{id: &auth.Identity{Subject: subject}} }

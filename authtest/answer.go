@@ -217,6 +217,6 @@ func (l login) Authenticate(req *http.Request) (*auth.Identity, error) {
 	return l.verifier().Authenticate(req)
 }
 
-func (l login) Challenge(req *http.Request, err error) string {
-	return l.verifier().Challenge(req, err)
+func (l login) Challenge(h http.Header, req *http.Request, err error) {
+	l.verifier().Challenge(h, req, err)
 }

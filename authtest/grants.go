@@ -239,16 +239,17 @@ func (v *visit) timely(g *grant, skew int64) error {
 	return nil
 }
 
-// Challenge is that of the Verifier, by the clock of the service.
-func (d *macDoor) Challenge(req *http.Request, err error) string {
+// Challenge adds the challenge of the Verifier, by the clock of the service.
+func (d *macDoor) Challenge(h http.Header, req *http.Request, err error) {
 	switch {
 	case errors.Is(err, errSkew):
-		return "MAC"
+		h.Add("WWW-Authenticate", "MAC")
 	case errors.Is(err, mac.ErrStale):
 		seconds := strconv.FormatInt(d.visit.now().Unix(), 10)
-		return `MAC error="stale", ts="` + seconds + `"`
+		h.Add("WWW-Authenticate", `MAC error="stale", ts="`+seconds+`"`)
+	default:
+		d.Verifier.Challenge(h, req, err)
 	}
-	return d.Verifier.Challenge(req, err)
 }
 
 // stamped reads the id and the timestamp of a MAC header, well enough to judge the time. Whatever

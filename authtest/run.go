@@ -334,7 +334,9 @@ func (p Pair) keepsSecrets(t *testing.T) {
 	_, refusal := receive(t, authenticator, changed(sent, place+20))
 	texts := []string{fmt.Sprint(refusal)}
 	if c, ok := authenticator.(auth.Challenger); ok {
-		texts = append(texts, c.Challenge(request(t, "GET", "http://localhost/", ""), refusal))
+		fields := http.Header{}
+		c.Challenge(fields, request(t, "GET", "http://localhost/", ""), refusal)
+		texts = append(texts, fmt.Sprint(fields))
 	}
 	for _, v := range []any{signer, authenticator} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%q", "%x", "%s"} {

@@ -17,6 +17,8 @@ import (
 // malformed or, where the error is [portal.ErrUnauthorized] as well, wrong.
 var ErrRefused = errors.New("basic: credentials refused")
 
+var _ auth.Challenger = Verifier{}
+
 // A Verifier is an [auth.Authenticator] and an [auth.Challenger] that has user names and passwords
 // checked. It keeps nothing, and is safe for concurrent use if its Checker is.
 //
@@ -147,15 +149,15 @@ type refusal struct{ text string }
 func (r *refusal) Error() string   { return ErrRefused.Error() + ": " + r.text }
 func (r *refusal) Unwrap() []error { return []error{ErrRefused, portal.ErrUnauthorized} }
 
-// Challenge returns what the WWW-Authenticate field says of this scheme (RFC 7617, section 2),
-// which is the same for every request. A control character in the Realm becomes a blank.
-func (v Verifier) Challenge(*http.Request, error) string {
+// Challenge adds the challenge of this scheme (RFC 7617, section 2), which is the same for every
+// request. A control character in the Realm becomes a blank.
+func (v Verifier) Challenge(h http.Header, _ *http.Request, _ error) {
 	realm := v.Realm
 	if realm == "" {
 		realm = "restricted"
 	}
-	return authparam.Challenge{Scheme: scheme, Params: []authparam.Param{
+	h.Add("WWW-Authenticate", authparam.Challenge{Scheme: scheme, Params: []authparam.Param{
 		{Name: "realm", Value: realm},
 		{Name: "charset", Value: "UTF-8"},
-	}}.String()
+	}}.String())
 }

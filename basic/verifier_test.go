@@ -212,7 +212,9 @@ func TestChallenge(t *testing.T) {
 		{"quoted", `a "b" \ c`, `Basic realm="a \"b\" \\ c", charset="UTF-8"`},
 		{"nothing gets out of the quotes", "a\r\nX: y", `Basic realm="a  X: y", charset="UTF-8"`},
 	} {
-		got := basic.Verifier{Realm: tt.realm}.Challenge(request(), auth.ErrNone)
+		h := http.Header{}
+		basic.Verifier{Realm: tt.realm}.Challenge(h, request(), auth.ErrNone)
+		got := h.Get("WWW-Authenticate")
 		if got != tt.want {
 			t.Errorf("%s: %s, want %s", tt.reason, got, tt.want)
 		}

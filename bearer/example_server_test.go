@@ -185,17 +185,18 @@ func ExampleVerifier_Challenge() {
 		Realm: "example",
 	}
 	req := httptest.NewRequest("GET", "/", nil)
-	_, err := v.Authenticate(req)
-	fmt.Println(v.Challenge(req, err))
-
+	answer := func() {
+		h := http.Header{}
+		_, err := v.Authenticate(req)
+		v.Challenge(h, req, err)
+		fmt.Println(h.Get("WWW-Authenticate"), "-", err)
+	}
+	answer()
 	req.Header.Set("Authorization", "Bearer x")
-	_, err = v.Authenticate(req)
-	fmt.Println(v.Challenge(req, err))
-	fmt.Println(err)
+	answer()
 	// Output:
-	// Bearer realm="example"
-	// Bearer realm="example", error="invalid_token"
-	// bearer: token refused: it has not three parts
+	// Bearer realm="example" - auth: no credentials for this scheme
+	// Bearer realm="example", error="invalid_token" - bearer: token refused: it has not three parts
 }
 
 // A token can be withdrawn before it ends, for instance when its user logs out.

@@ -40,7 +40,7 @@ func TestRedaction_K6(t *testing.T) {
 			mint(t, secret, `{"alg":"HS256","typ":"`+planted+`"}`, `{}`),
 		} {
 			_, err := v.Verify(context.Background(), token)
-			fmt.Fprintln(&out, err, v.Challenge(nil, err))
+			fmt.Fprintln(&out, err, challenge(v, err))
 			_, err = v.Authenticate(&http.Request{
 				Header: http.Header{"Authorization": {"Bearer " + token, token}}})
 			fmt.Fprintln(&out, err)

@@ -26,6 +26,8 @@ const loginClaim = "auth_time"
 // defaultMaxAge ends a session that has no MaxAge of its own a day after the login.
 const defaultMaxAge = 24 * time.Hour
 
+var _ auth.Challenger = (*Session)(nil)
+
 // A Session keeps the users of browsers logged in by a token in a cookie. [Session.Set] begins it
 // and [Session.Clear] ends it, for a handler that logs in and out. The Session itself is the
 // [auth.Authenticator] that tells who is logged in. [Session.Handler] belongs in front of
@@ -183,18 +185,19 @@ func (s *Session) Authenticate(req *http.Request) (*auth.Identity, error) {
 	return v.id, v.err
 }
 
-// Challenge returns Cookie, with the name of the cookie, which browsers take no notice of.
-func (s *Session) Challenge(*http.Request, error) string {
+// Challenge adds the challenge Cookie, with the name of the cookie. Browsers ignore it.
+func (s *Session) Challenge(h http.Header, _ *http.Request, _ error) {
 	set, err := s.ready()
 	if err != nil {
-		return cookieScheme
+		h.Add("WWW-Authenticate", cookieScheme)
+		return
 	}
 	c := authparam.Challenge{Scheme: cookieScheme}
 	if set.verifier.Realm != "" {
 		c.Params = append(c.Params, authparam.Param{Name: "realm", Value: set.verifier.Realm})
 	}
 	c.Params = append(c.Params, authparam.Param{Name: "cookie-name", Value: set.place.cookie})
-	return c.String()
+	h.Add("WWW-Authenticate", c.String())
 }
 
 // A visit is what the cookie of a request says.

@@ -44,7 +44,7 @@ func TestSessionAcceptsItsOwn(t *testing.T) {
 	if err != nil || id.Scheme != "Cookie" || id.Groups[0] != "g" || id.Expires.IsZero() {
 		t.Errorf("%+v, %v", id, err)
 	}
-	if got := s.Challenge(req, nil); got != `Cookie realm="staff", cookie-name="__Host-session"` {
+	if got := challenge(s, nil); got != `Cookie realm="staff", cookie-name="__Host-session"` {
 		t.Errorf("challenge %s", got)
 	}
 }
@@ -239,7 +239,7 @@ func TestSessionSetup(t *testing.T) {
 			if _, err := s.Authenticate(req); !errors.Is(err, auth.ErrUnavailable) {
 				t.Errorf("Authenticate: %v", err)
 			}
-			if s.Challenge(req, nil) != "Cookie" {
+			if challenge(s, nil) != "Cookie" {
 				t.Error("no challenge")
 			}
 		})

@@ -26,6 +26,8 @@ var (
 // maxLeeway is the largest Leeway.
 const maxLeeway = 5 * time.Minute
 
+var _ auth.Challenger = (*Verifier)(nil)
+
 // A Verifier checks JSON Web Tokens (RFC 7519) that are signed (RFC 7515). It is an
 // [auth.Authenticator] and an [auth.Challenger].
 //
@@ -298,18 +300,20 @@ func (p place) challenge() string {
 	return p.scheme
 }
 
-// Challenge returns the challenge (RFC 6750, section 3) that answers err, an error of
+// Challenge adds to h the challenge (RFC 6750, section 3) that answers err, an error of
 // [Verifier.Authenticate]:
 //
-//	Bearer                         there was no token
-//	Bearer error="invalid_token"   anything else, whatever the reason is
+//	Bearer                                            there was no token
+//	Bearer error="insufficient_scope", scope="write"  an [*auth.ScopeError]
+//	Bearer error="invalid_token"                      anything else, whatever the reason is
 //
 // The scheme is that of the Verifier. If the token is looked for in another field or in a cookie, a
 // parameter names that: Bearer header="X-Token", Cookie cookie-name="session".
-func (v *Verifier) Challenge(_ *http.Request, err error) string {
+func (v *Verifier) Challenge(h http.Header, _ *http.Request, err error) {
 	p, faulty := v.place()
 	if faulty != nil {
-		return bearerScheme
+		h.Add("WWW-Authenticate", bearerScheme)
+		return
 	}
 	c := authparam.Challenge{Scheme: p.challenge()}
 	add := func(name, value string) {
@@ -322,8 +326,11 @@ func (v *Verifier) Challenge(_ *http.Request, err error) string {
 		add("header", p.header)
 	}
 	add("cookie-name", p.cookie)
-	if err != nil && !errors.Is(err, auth.ErrNone) {
+	if lacking, ok := errors.AsType[*auth.ScopeError](err); ok {
+		add("error", "insufficient_scope")
+		add("scope", lacking.Scope)
+	} else if err != nil && !errors.Is(err, auth.ErrNone) {
 		add("error", "invalid_token")
 	}
-	return c.String()
+	h.Add("WWW-Authenticate", c.String())
 }

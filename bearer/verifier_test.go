@@ -335,7 +335,7 @@ func TestChallenge_J15(t *testing.T) {
 		"for another": annToken(t, jwt.MapClaims{"aud": "x"}),
 	} {
 		_, err := v.Authenticate(withToken(token))
-		if c := v.Challenge(nil, err); c != `Bearer error="invalid_token"` {
+		if c := challenge(v, err); c != `Bearer error="invalid_token"` {
 			t.Errorf("%s: %s for %v", name, c, err)
 		}
 	}
@@ -345,6 +345,13 @@ func TestChallenge_J15(t *testing.T) {
 	if err == nil || errors.Is(err, bearer.ErrExpired) {
 		t.Errorf("forged and expired: %v", err)
 	}
+}
+
+// challenge returns the WWW-Authenticate field with which c answers err.
+func challenge(c auth.Challenger, err error) string {
+	h := http.Header{}
+	c.Challenge(h, httptest.NewRequest("GET", "/", nil), err)
+	return h.Get("WWW-Authenticate")
 }
 
 func TestChallenge(t *testing.T) {
@@ -368,9 +375,12 @@ func TestChallenge(t *testing.T) {
 		{bearer.Verifier{Cookie: "s", Realm: "api"}, auth.ErrNone,
 			`Cookie realm="api", cookie-name="s"`},
 		{bearer.Verifier{Cookie: "s p"}, refused, `Bearer`},
+		{bearer.Verifier{Realm: "r"}, fmt.Errorf("wrapped: %w", &auth.ScopeError{Scope: "a b"}),
+			`Bearer realm="r", error="insufficient_scope", scope="a b"`},
+		{bearer.Verifier{}, &auth.ScopeError{}, `Bearer error="insufficient_scope"`},
 	} {
 		c.v.Keys = hmacKey
-		if got := c.v.Challenge(nil, c.err); got != c.want {
+		if got := challenge(&c.v, c.err); got != c.want {
 			t.Errorf("%+v, %v: %s, want %s", c.v, c.err, got, c.want)
 		}
 	}

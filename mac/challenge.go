@@ -8,13 +8,14 @@ import (
 
 	"github.com/countersign-go/countersign/auth"
 	"github.com/countersign-go/countersign/internal/authparam"
+	"github.com/countersign-go/countersign/internal/clock"
 	"github.com/countersign-go/countersign/transport"
 )
 
-// Challenge returns the challenge (section 4.1 of the draft) that answers err, an error of
+// Challenge adds to h the challenge (section 4.1 of the draft) that answers err, an error of
 // [Verifier.Authenticate]:
 //
-//	MAC                            there were no credentials of this scheme
+//	MAC                            there were no credentials of this scheme, or they lack a scope
 //	MAC error="stale", ts="..."    ErrStale; ts is the time of this machine
 //	MAC error="nonce"              ErrReplayed
 //	MAC error="expired"            ErrExpired
@@ -22,19 +23,21 @@ import (
 //
 // A stale timestamp is found out before the key is looked up, and the next two only after the MAC
 // was found right, so that the answer tells a stranger nothing about an identifier.
-func (v *Verifier) Challenge(_ *http.Request, err error) string {
-	switch {
-	case err == nil || errors.Is(err, auth.ErrNone):
-		return scheme
+func (v *Verifier) Challenge(h http.Header, req *http.Request, err error) {
+	challenge := scheme
+	switch _, lacking := errors.AsType[*auth.ScopeError](err); {
+	case err == nil || errors.Is(err, auth.ErrNone) || lacking:
 	case errors.Is(err, ErrStale):
-		now := strconv.FormatInt(time.Now().Unix(), 10)
-		return scheme + ` error="stale", ts="` + now + `"`
+		now := strconv.FormatInt(clock.Now(req.Context()).Unix(), 10)
+		challenge += ` error="stale", ts="` + now + `"`
 	case errors.Is(err, ErrReplayed):
-		return scheme + ` error="nonce"`
+		challenge += ` error="nonce"`
 	case errors.Is(err, ErrExpired):
-		return scheme + ` error="expired"`
+		challenge += ` error="expired"`
+	default:
+		challenge += ` error="invalid"`
 	}
-	return scheme + ` error="invalid"`
+	h.Add("WWW-Authenticate", challenge)
 }
 
 // Read says what a refusal means: the challenges of [Verifier.Challenge], and the texts of auth_mac

@@ -136,3 +136,9 @@ func (e *early) Unwrap() error { return auth.ErrUnavailable }
 
 // RetryAfter returns how long it takes until a request that is signed again can be accepted.
 func (e *early) RetryAfter() time.Duration { return e.wait }
+
+var (
+	_ auth.SubjectError = (*refusal)(nil)
+	_ auth.ClockError   = (*staleRefusal)(nil)
+	_ auth.DelayError   = (*early)(nil)
+)

@@ -184,7 +184,9 @@ func ExampleVerifier_Challenge() {
 	for _, err := range []error{
 		auth.ErrNone, mac.ErrReplayed, mac.ErrExpired, mac.ErrInvalid, mac.ErrDigest,
 	} {
-		fmt.Println(verifier.Challenge(nil, err), "-", err)
+		h := http.Header{}
+		verifier.Challenge(h, httptest.NewRequest("GET", "/", nil), err)
+		fmt.Println(h.Get("WWW-Authenticate"), "-", err)
 	}
 	// Output:
 	// MAC - auth: no credentials for this scheme

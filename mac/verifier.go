@@ -54,6 +54,8 @@ func (k Key) Format(f fmt.State, _ rune) {
 // can be sent again under another, unless all of them have one Subject.
 type KeyFunc func(ctx context.Context, id string) (*Key, error)
 
+var _ auth.Challenger = (*Verifier)(nil)
+
 // A Verifier checks the MAC of requests. It is an [auth.Authenticator] and an [auth.Challenger].
 //
 // It looks, in this order, at the size and the grammar of the header, the timestamp, the key, the

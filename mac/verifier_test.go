@@ -3,8 +3,10 @@ package mac_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -173,7 +175,7 @@ func TestUnknownID_S2(t *testing.T) {
 			if !errors.Is(err, mac.ErrInvalid) || errors.Is(err, mac.ErrUnknownID) {
 				t.Errorf("%v, want ErrInvalid and no more", err)
 			}
-			if got := v.Challenge(nil, err); got != `MAC error="invalid"` {
+			if got := challenge(v, err); got != `MAC error="invalid"` {
 				t.Errorf("challenge %s", got)
 			}
 		}
@@ -267,6 +269,13 @@ func TestKeysGetTheContext(t *testing.T) {
 	}
 }
 
+// challenge returns the WWW-Authenticate field with which c answers err.
+func challenge(c auth.Challenger, err error) string {
+	h := http.Header{}
+	c.Challenge(h, httptest.NewRequest("GET", "/", nil), err)
+	return h.Get("WWW-Authenticate")
+}
+
 func TestChallenge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tests := []struct { // the time is 2000-01-01
@@ -283,9 +292,10 @@ func TestChallenge(t *testing.T) {
 			{mac.ErrDigest, `MAC error="invalid"`},
 			{errors.New("anything"), `MAC error="invalid"`},
 			{errors.Join(errors.New("wrapped"), mac.ErrStale), `MAC error="stale", ts="946684800"`},
+			{fmt.Errorf("wrapped: %w", &auth.ScopeError{Scope: "write"}), "MAC"},
 		}
 		for _, test := range tests {
-			if got := new(mac.Verifier).Challenge(nil, test.err); got != test.want {
+			if got := challenge(new(mac.Verifier), test.err); got != test.want {
 				t.Errorf("%v: %s, want %s", test.err, got, test.want)
 			}
 		}
@@ -310,7 +320,7 @@ func TestStaleIsMended(t *testing.T) {
 					t.Fatalf("%v, want ErrStale", err)
 				}
 				refusal := s.Read(&http.Response{
-					Header: http.Header{"Www-Authenticate": {v.Challenge(nil, err)}}})
+					Header: http.Header{"Www-Authenticate": {challenge(v, err)}}})
 				if refusal.Cause != "stale" {
 					t.Fatalf("read as %+v", refusal)
 				}

@@ -62,7 +62,7 @@ func service(i *provision.Issuer, fetched *atomic.Int32) direct {
 		}
 		id, err := v.Authenticate(req)
 		if err != nil {
-			w.Header().Set("WWW-Authenticate", v.Challenge(req, err))
+			v.Challenge(w.Header(), req, err)
 			w.WriteHeader(http.StatusUnauthorized)
 			return
 		}

@@ -133,26 +133,23 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 }
 
 func (h *Handler) authenticate(w http.ResponseWriter, req *http.Request) {
-	var reason error
 	guard := auth.Guard{
 		Stack:  auth.Stack{h.Auth},
 		Admit:  h.admit,
 		Logger: h.Logger,
 		Decided: func(req *http.Request, by auth.Authenticator, id *auth.Identity, err error) {
-			reason = err
 			h.PerAddress.Decided(req, by, id, err)
 			if err != nil {
 				h.audit(req, id, "", err)
 			}
 		},
-		Denied: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			switch {
+		Denied: http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			switch reason := auth.Denial(req.Context()); {
+			case auth.Status(reason) != http.StatusUnauthorized: // the Guard answers
 			case errors.Is(reason, ErrScheme):
 				http.Error(w, "log in another way", http.StatusForbidden)
 			case errors.Is(reason, ErrLogin):
 				http.Error(w, loginAdvice(reason), http.StatusUnauthorized)
-			default:
-				http.Error(w, "authentication required", http.StatusUnauthorized)
 			}
 		}),
 	}

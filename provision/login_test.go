@@ -29,11 +29,12 @@ type session struct{ id auth.Identity }
 
 func (s session) Authenticate(*http.Request) (*auth.Identity, error) { return &s.id, nil }
 
-func (s session) Challenge(_ *http.Request, err error) string {
+func (s session) Challenge(h http.Header, _ *http.Request, err error) {
+	challenge := "Session"
 	if !errors.Is(err, auth.ErrNone) {
-		return "Session of=" + err.Error() // only what it has said itself
+		challenge += " of=" + err.Error() // only its own error
 	}
-	return "Session"
+	h.Add("WWW-Authenticate", challenge)
 }
 
 func logged(scheme string, at any) session {

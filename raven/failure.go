@@ -85,7 +85,7 @@ func (l *Login) fail(w http.ResponseWriter, req *http.Request, err error) {
 		return
 	case isStatus:
 		code, text, level = http.StatusUnauthorized, status.Status.Description(), slog.LevelInfo
-		header.Set("WWW-Authenticate", l.Challenge(req, err))
+		l.Challenge(header, req, err)
 	case errors.Is(err, ErrNoSession):
 		text, level = "you cannot log in without cookies, or it took too long", slog.LevelInfo
 	case errors.Is(err, errMethod):
@@ -116,7 +116,7 @@ func (l *Login) broken(w http.ResponseWriter, req *http.Request, err error) {
 func (l *Login) refuse(w http.ResponseWriter) {
 	header := w.Header()
 	if header.Get("WWW-Authenticate") == "" {
-		header.Set("WWW-Authenticate", l.Challenge(nil, nil))
+		l.Challenge(header, nil, nil)
 	}
 	header.Set("Cache-Control", "no-store")
 	http.Error(w, "authentication required", http.StatusUnauthorized)

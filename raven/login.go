@@ -18,6 +18,8 @@ import (
 // scheme is the scheme of a Login's identities and of its challenge.
 const scheme = "Ucam-WebAuth"
 
+var _ auth.Challenger = (*Login)(nil)
+
 // A Login lets users log in by a login service, and keeps them logged in by a session. It is an
 // [auth.Authenticator] for users who are logged in, and an [http.Handler] that sends all others to
 // log in and takes the service's answer. [Login.Require] puts both in front of a page.
@@ -230,18 +232,23 @@ func (l *Login) Authenticate(req *http.Request) (*auth.Identity, error) {
 	}, nil
 }
 
-// Challenge returns Ucam-WebAuth, with the BaseURL as the realm. Browsers ignore it.
-func (l *Login) Challenge(*http.Request, error) string {
-	return authparam.Challenge{Scheme: scheme, Params: []authparam.Param{
+// Challenge adds the challenge Ucam-WebAuth, with the BaseURL as the realm. Browsers ignore it.
+func (l *Login) Challenge(h http.Header, _ *http.Request, _ error) {
+	h.Add("WWW-Authenticate", authparam.Challenge{Scheme: scheme, Params: []authparam.Param{
 		{Name: "realm", Value: l.BaseURL},
-	}}.String()
+	}}.String())
 }
 
 // ServeHTTP answers requests that are not let in: it sends browsers to log in, and programs a 401.
 // It takes the answer of the service, sets the session, and redirects to the URL without the
 // answer. It is the Denied of an [auth.Guard] that has the Login in its Stack, and stands behind
-// Answers. A page that only logs users in is Require in front of a redirect.
+// Answers; it leaves to the Guard all answers but a 401. A page that only logs users in is Require
+// in front of a redirect.
 func (l *Login) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	err := auth.Denial(req.Context())
+	if err != nil && auth.Status(err) != http.StatusUnauthorized {
+		return
+	}
 	set, err := l.ready()
 	if err != nil {
 		l.broken(w, req, err)

@@ -131,7 +131,9 @@ func (signed) Authenticate(req *http.Request) (*auth.Identity, error) {
 	}
 }
 
-func (signed) Challenge(*http.Request, error) string { return "Signed" }
+func (signed) Challenge(h http.Header, _ *http.Request, _ error) {
+	h.Add("WWW-Authenticate", "Signed")
+}
 
 // TestStack is the service for people and programs.
 func TestStack(t *testing.T) {
@@ -219,3 +221,22 @@ func TestGuard(t *testing.T) {
 	b.get(secret)
 	b.is(401, "")
 }
+
+// TestGuardAnswersOutages has a Login as the Denied of a Guard that cannot decide. No browser is
+// sent to log in.
+func TestGuardAnswersOutages(t *testing.T) {
+	for err, want := range map[error]int{
+		auth.ErrUnavailable: 503, auth.ErrLimited: 429, &auth.ScopeError{Scope: "staff"}: 403,
+	} {
+		b := newBrowser(t, newLogin(t))
+		guard := &auth.Guard{Stack: auth.Stack{failing{err}, b.login}, Denied: b.login}
+		b.handler = guard.Handler(http.HandlerFunc(b.page))
+		b.get(secret)
+		b.is(want, "")
+	}
+}
+
+// failing is an Authenticator that always returns an error.
+type failing struct{ err error }
+
+func (f failing) Authenticate(*http.Request) (*auth.Identity, error) { return nil, f.err }

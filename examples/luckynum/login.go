@@ -75,4 +75,6 @@ func (f form) Authenticate(req *http.Request) (*auth.Identity, error) {
 }
 
 // Challenge has to name a scheme, although no program can do more with this one than tell a person.
-func (form) Challenge(*http.Request, error) string { return `Form realm="luckynum"` }
+func (form) Challenge(h http.Header, _ *http.Request, _ error) {
+	h.Add("WWW-Authenticate", `Form realm="luckynum"`)
+}

@@ -64,8 +64,11 @@ func (s *website) goHome(w http.ResponseWriter, req *http.Request) {
 	http.Redirect(w, req, s.address().Path, http.StatusSeeOther)
 }
 
-// welcome is for those who are not logged in.
+// welcome is for people who are not logged in.
 func (s *website) welcome(w http.ResponseWriter, req *http.Request) {
+	if auth.Status(auth.Denial(req.Context())) != http.StatusUnauthorized {
+		return // the Guard answers in one line
+	}
 	if !wantsPage(req) {
 		http.Error(w, "authentication required", http.StatusUnauthorized)
 		return

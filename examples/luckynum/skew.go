@@ -47,11 +47,13 @@ func (s *skewed) Authenticate(req *http.Request) (*auth.Identity, error) {
 }
 
 // Challenge tells the time by the other clock.
-func (s *skewed) Challenge(req *http.Request, err error) string {
+func (s *skewed) Challenge(h http.Header, req *http.Request, err error) {
 	if errors.Is(err, mac.ErrStale) {
-		return `MAC error="stale", ts="` + strconv.FormatInt(s.now().Unix(), 10) + `"`
+		seconds := strconv.FormatInt(s.now().Unix(), 10)
+		h.Add("WWW-Authenticate", `MAC error="stale", ts="`+seconds+`"`)
+		return
 	}
-	return s.Verifier.Challenge(req, err)
+	s.Verifier.Challenge(h, req, err)
 }
 
 // dated has the answers of next say what time it is by the clock of the service. A client that was
