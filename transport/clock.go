@@ -49,6 +49,9 @@ func (r *clockReading) at(local time.Time) time.Time {
 	return r.server.Add(local.Sub(r.local))
 }
 
+// isOwn reports whether r is the time of this machine, in place of a reading that was refused.
+func (r *clockReading) isOwn() bool { return r != nil && r.own }
+
 // offset returns how far the server is ahead of this machine.
 func (r *clockReading) offset() time.Duration {
 	now := time.Now()

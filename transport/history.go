@@ -125,7 +125,7 @@ func (c *call) record(resp *http.Response, cause Cause) {
 		c.startTrace(resp)
 	}
 	if c.below == nil {
-		c.below = []Attempt{{Offset: c.offset}}
+		c.below = []Attempt{{Offset: c.offset()}}
 	}
 	c.trace.sent.Add(int32(len(c.below) - 1))
 	c.trace.attempts = append(c.trace.attempts, c.below...)

@@ -70,52 +70,78 @@ func (c *call) mend(resp *http.Response) bool {
 
 // climb chooses a rung and does what it takes, if that is possible.
 func (c *call) climb(resp *http.Response, cause Cause, hint timeHint, whole bool) bool {
-	if c.reading != nil && c.reading.own && cause == CauseUnknown {
-		c.clock.undo(c.origin, c.reading) // nothing says that the time was the reason
-		c.learned, c.misled = nil, ""
+	for {
+		rung, ok := c.choose(cause, hint, whole)
+		if !ok {
+			return false
+		}
+		c.climbed[rung]++
+		c.drain(resp)
+		if rung == credentialRung && !c.refresh(resp) {
+			return false
+		}
+		a, err := c.sign(c.ctx)
+		if err != nil {
+			return c.stop(StopNoCredential, err)
+		}
+		if rung == clockRung && c.sameAs(a.signed) {
+			// These credentials do not depend on the time, so the server would refuse them again.
+			c.forgetClock(c.learned)
+			continue
+		}
+		if err := c.attach(a); err != nil {
+			return c.stop(StopBody, err)
+		}
+		return true
 	}
-	rung := c.rung(cause, hint)
-	if cause == CauseStale && c.misled != "" {
-		rung = c.goBack(hint)
+}
+
+// choose chooses the next rung and sets the clock for it. If there is none, the call ends.
+func (c *call) choose(cause Cause, hint timeHint, whole bool) (rung int, ok bool) {
+	if cause == CauseUnknown && c.reading.isOwn() {
+		c.forgetClock(c.reading) // nothing says that the time was the reason
 	}
+	rung = c.rung(cause, hint)
 	if c.spent(rung) {
-		return c.stop(StopBudget, nil)
+		return rung, c.stop(StopBudget, nil)
 	}
 	if rung == clockRung {
 		c.setClock(cause, hint)
 	}
 	if !whole {
-		return c.stop(StopBody, nil)
+		return rung, c.stop(StopBody, nil)
 	}
-	c.climbed[rung]++
-	rest := body.Drain(c.ctx, body.DrainTime, resp.Body)
-	resp.Body = rest.Reader()
-	c.drained = true
-	if rung == credentialRung {
-		if c.refresher == nil {
-			return c.stop(StopNoCredential, nil)
-		}
-		again, err := c.refresher.Refresh(resp)
-		resp.Body = rest.Reader() // the Refresher may have read it
-		if !again {
-			return c.stop(StopNoCredential, err)
-		}
-		c.young = errors.Is(err, ErrYoung)
+	return rung, true
+}
+
+// drain lets the connection of a refusal go, which the next request may need. The body can still be
+// read.
+func (c *call) drain(resp *http.Response) {
+	if c.rest == nil {
+		rest := body.Drain(c.ctx, body.DrainTime, resp.Body)
+		c.rest = &rest
 	}
-	a, err := c.signAnew(c.ctx)
-	if err != nil {
+	resp.Body = c.rest.Reader()
+}
+
+// refresh has the Signer replace its credentials. If it has no others, the call ends.
+func (c *call) refresh(resp *http.Response) bool {
+	if c.refresher == nil {
+		return c.stop(StopNoCredential, nil)
+	}
+	again, err := c.refresher.Refresh(resp)
+	c.drain(resp) // the Refresher may have read the body
+	if !again {
 		return c.stop(StopNoCredential, err)
 	}
-	if rung == clockRung && c.sameAs(a.req) {
-		// The time is nothing to these credentials: to send them again would be of no use.
-		c.clock.undo(c.origin, c.learned)
-		c.learned, c.misled = nil, ""
-		return c.climb(resp, cause, hint, whole)
-	}
-	if err := c.load(a); err != nil {
-		return c.stop(StopBody, err)
-	}
+	c.young = errors.Is(err, ErrYoung)
 	return true
+}
+
+// forgetClock goes back to the time before r, which has not helped.
+func (c *call) forgetClock(r *clockReading) {
+	c.clock.undo(c.origin, r)
+	c.learned, c.misled = nil, ""
 }
 
 // setClock chooses the clock for the next attempt. It notes the cause of a refusal that did not ask
@@ -183,21 +209,14 @@ func (c *call) stopAsking(resp *http.Response) error {
 	}
 	c.unasked = true
 	c.t.manners.silent(c.origin)
-	return c.prepare(ctx)
+	return c.next(ctx)
 }
 
 // accept ends a call whose last attempt was not refused.
 func (c *call) accept(resp *http.Response) {
-	// An answer that tells of an error may come from something in front of the service, and proves
-	// neither the time nor the credentials.
-	outcome := OutcomeNone
+	outcome := c.outcome(resp)
 	if c.replaced {
 		c.warnReplaced(c.req.Context())
-	} else if resp.StatusCode < http.StatusBadRequest {
-		outcome = OutcomeAccepted
-		if c.climbed[credentialRung] > 0 {
-			outcome = OutcomeMended
-		}
 	}
 	recovered := c.trace != nil || c.below != nil
 	switch {
@@ -219,10 +238,24 @@ func (c *call) accept(resp *http.Response) {
 	}
 }
 
+// outcome returns what an answer other than a refusal tells. One that tells of an error may come
+// from something in front of the service, and proves neither the time nor the credentials.
+func (c *call) outcome(resp *http.Response) Outcome {
+	switch {
+	case c.replaced || resp.StatusCode >= http.StatusBadRequest:
+		return OutcomeNone
+	case c.climbed[credentialRung] > 0:
+		return OutcomeMended
+	}
+	return OutcomeAccepted
+}
+
 // rung chooses the cheapest thing that may help. A time that is off comes first whatever the reason
 // given: it would spoil the other attempts too.
 func (c *call) rung(cause Cause, hint timeHint) int {
 	switch {
+	case cause == CauseStale && c.misled != "":
+		return c.goBack(hint)
 	case cause == CauseStale, hint.off && c.climbed[clockRung] == 0:
 		return clockRung
 	case cause == CauseNonce:
@@ -238,7 +271,7 @@ func (c *call) rung(cause Cause, hint timeHint) int {
 func (c *call) stop(why Stop, err error) bool {
 	last := c.trace.last()
 	last.Stop, last.Err = why, err
-	if !c.drained {
+	if c.rest == nil {
 		c.body.GiveBack() // since net/http closes the connection when a body fails
 	}
 	if last.Cause != "" {

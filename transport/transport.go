@@ -117,7 +117,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	defer c.body.Finish()
 	if err == nil {
-		err = c.prepare(logs.With(req.Context(), t.Logger))
+		err = c.next(logs.With(req.Context(), t.Logger))
 	}
 	for err == nil {
 		var resp *http.Response
@@ -243,17 +243,10 @@ type call struct {
 
 	private bool // no machine on the way can read the request or make up the answer
 
-	signed  *http.Request // the attempt under way
-	reading *clockReading // what it is signed by
-	offset  time.Duration
-	began   time.Time // when signing began
-	now     time.Time // what it was there, then
-	sent    time.Time
-	asks    *asking // not nil: it has an Expect field of ours
+	attempt // the one under way, or the last one
 
 	reason    string // not to sign the request
 	replaced  bool   // the Base sent other credentials
-	drained   bool   // the refusal's body was read, and its connection let go
 	elsewhere bool   // the answer comes from another origin: the Base has followed a redirect
 
 	trace   *trace          // nil until an attempt was refused
@@ -267,6 +260,25 @@ type call struct {
 	unasked bool          // the server does not know Expect
 }
 
+// An attempt is the request, signed and sent once.
+type attempt struct {
+	signed  *http.Request
+	reading *clockReading // the time that it was signed by
+	began   time.Time     // when signing began, by this machine
+	now     time.Time     // the same moment at the server
+	sent    time.Time
+	asks    *asking    // if not nil, it has an Expect field of ours
+	rest    *body.Rest // of the answer, which was read and its connection let go; nil: it was not
+}
+
+// offset is how far the clock that signed the attempt was ahead of this machine's.
+func (a *attempt) offset() time.Duration {
+	if a.reading == nil {
+		return 0
+	}
+	return a.now.Sub(a.began.Round(0))
+}
+
 // admit reports whether req is to be signed, or why it can't be sent.
 func (c *call) admit() (sign bool, err error) {
 	if c.err != nil {
@@ -276,12 +288,7 @@ func (c *call) admit() (sign bool, err error) {
 		return false, errors.New("transport: the request has no URL")
 	}
 	c.origin = origin.Of(c.req.URL)
-	if c.origins != nil && !c.origins[c.origin] {
-		c.reason = notListed
-	} else if !chainHolds(c.req, c.origin) {
-		c.reason = redirected
-	}
-	if c.reason != "" {
+	if c.reason = c.elsewhereReason(); c.reason != "" {
 		return false, nil
 	}
 	c.private = c.isPrivate()
@@ -299,6 +306,18 @@ func (c *call) admit() (sign bool, err error) {
 	return false, fmt.Errorf("%w (it goes to %s)", ErrPlainHTTP, c.origin)
 }
 
+// elsewhereReason returns why the credentials have no business at the origin of the request, "" if
+// they do.
+func (c *call) elsewhereReason() string {
+	switch {
+	case c.origins != nil && !c.origins[c.origin]:
+		return notListed
+	case !chainHolds(c.req, c.origin):
+		return redirected
+	}
+	return ""
+}
+
 // pass sends req as it is, to a place where our credentials have no business.
 func (c *call) pass() (*http.Response, error) {
 	c.unsigned()
@@ -314,77 +333,68 @@ func (c *call) pass() (*http.Response, error) {
 	return resp, err
 }
 
-// prepare makes the request of the next attempt. After an error the previous one stands.
-func (c *call) prepare(ctx context.Context) error {
-	a, err := c.signAnew(ctx)
-	if err != nil {
-		return err
-	}
-	return c.load(a)
-}
-
-// signAnew signs the next attempt.
-func (c *call) signAnew(ctx context.Context) (signing, error) {
+// next makes the next attempt. After an error the previous one stands.
+func (c *call) next(ctx context.Context) error {
 	a, err := c.sign(ctx)
-	if err == nil && c.learned == nil && c.clock.reading(c.origin) != a.reading {
-		a, err = c.sign(ctx) // the Clock was moved meanwhile, for instance by what a fetch brought
-	}
-	if err == nil && hasAuthorization(c.req.Header) &&
-		!slices.Equal(a.req.Header["Authorization"], c.req.Header["Authorization"]) {
-		err = ErrAuthorization
-	}
-	return a, err
-}
-
-// load gives the body to the next attempt. An error is one of the body.
-func (c *call) load(a signing) error {
-	r := a.req
-	var asks *asking
-	var wait func(<-chan struct{}) error
-	if c.expects(r) {
-		r, asks = c.ask(r)
-		wait = asks.wait
-	}
-	if err := c.body.Lend(r, wait); err != nil {
+	if err != nil {
 		return err
 	}
-	c.signed, c.asks, c.reading, c.began, c.now = r, asks, a.reading, a.began, a.now
-	c.noteScheme()
-	c.offset, c.drained = 0, false
-	if a.reading != nil {
-		c.offset = a.now.Sub(a.began.Round(0))
+	return c.attach(a)
+}
+
+// sign signs the next attempt. It does so twice if the Clock was moved while it signed, for
+// instance by an endpoint that Sign asked for credentials.
+func (c *call) sign(ctx context.Context) (attempt, error) {
+	var a attempt
+	for range 2 {
+		reading := c.learned
+		if reading == nil {
+			reading = c.clock.reading(c.origin)
+		}
+		if a.signed != nil && reading == a.reading {
+			break
+		}
+		a = attempt{signed: c.copy(ctx), reading: reading, began: time.Now()}
+		a.now = reading.at(a.began)
+		if err := c.signer.Sign(a.signed, a.now); err != nil {
+			// The time may be the reason. Without this, a time that no server has confirmed would
+			// stop all requests before they are sent, and with them the answer that corrects it.
+			c.clock.undo(c.origin, a.reading)
+			return a, err
+		}
 	}
-	return nil
+	if hasAuthorization(c.req.Header) &&
+		!slices.Equal(a.signed.Header["Authorization"], c.req.Header["Authorization"]) {
+		return a, ErrAuthorization
+	}
+	return a, nil
 }
 
-// A signing is a request signed, and the time by which it is.
-type signing struct {
-	req     *http.Request
-	reading *clockReading
-	began   time.Time // by this machine
-	now     time.Time // the same moment there
-}
-
-func (c *call) sign(ctx context.Context) (signing, error) {
-	a := signing{req: new(http.Request), reading: c.learned}
+// copy returns a copy of the caller's request for a Signer to write to.
+func (c *call) copy(ctx context.Context) *http.Request {
+	r := new(http.Request)
 	if ctx == c.req.Context() {
-		*a.req = *c.req
+		*r = *c.req
 	} else {
-		a.req = c.req.WithContext(ctx)
+		r = c.req.WithContext(ctx)
 	}
-	a.req.Header = cloneHeader(c.req.Header)
-	if a.reading == nil {
-		a.reading = c.clock.reading(c.origin)
+	r.Header = cloneHeader(c.req.Header)
+	return r
+}
+
+// attach gives the body to a, which becomes the attempt under way. An error is one of the body.
+func (c *call) attach(a attempt) error {
+	var wait func(<-chan struct{}) error
+	if c.expects(a.signed) {
+		a.signed, a.asks = c.ask(a.signed)
+		wait = a.asks.wait
 	}
-	a.began = time.Now()
-	a.now = a.reading.at(a.began)
-	err := c.signer.Sign(a.req, a.now)
-	if err != nil {
-		// The time may be the reason. Without this, a time that no server has confirmed would stop
-		// all requests before they are sent, and with them the answer that corrects it.
-		c.clock.undo(c.origin, a.reading)
+	if err := c.body.Lend(a.signed, wait); err != nil {
+		return err
 	}
-	return a, err
+	c.attempt = a
+	c.noteScheme()
+	return nil
 }
 
 func (c *call) send() (*http.Response, error) {
@@ -405,29 +415,35 @@ func (c *call) send() (*http.Response, error) {
 	if resp.Body == nil {
 		resp.Body = http.NoBody
 	}
-	c.replaced = false
-	if r := resp.Request; r != nil && r != c.signed {
-		if c.follow(r); c.elsewhere {
-			return resp, nil
-		}
+	if c.lookBelow(resp.Request); !c.elsewhere {
+		resp.Request = c.signed
 	}
-	resp.Request = c.signed
 	return resp, nil
 }
 
-// follow looks at the request that the Base has sent in place of the one it was given.
-func (c *call) follow(r *http.Request) {
+// lookBelow finds out what the Base did, from r, the request that it says it sent.
+func (c *call) lookBelow(r *http.Request) {
+	c.replaced = false
+	if r == nil || r == c.signed {
+		return
+	}
 	// A Base may send to another address than the URL's; only a redirect is another origin.
 	followed := r.Response != nil && r.Response != c.req.Response && r.URL != nil
 	if c.elsewhere = followed && origin.Of(r.URL) != c.origin; c.elsewhere {
 		return
 	}
 	c.replaced = !followed && c.hasReplaced(r)
-	// A Base may also give an old answer again, with the trace of that.
+	c.below = c.traceBelow(r)
+}
+
+// traceBelow returns the attempts of a Transport that is the Base. A Base may also give an old
+// answer again, with the trace of that, which does not count.
+func (c *call) traceBelow(r *http.Request) []Attempt {
 	t := traceOf(r.Context())
-	if t != nil && t != c.trace && !t.began.Before(c.sent) && t.tells() {
-		c.below = t.attempts
+	if t == nil || t == c.trace || t.began.Before(c.sent) || !t.tells() {
+		return nil
 	}
+	return t.attempts
 }
 
 // observe tells the Observer of an answer. An error is kept for the case that the caller would get
