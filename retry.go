@@ -226,28 +226,20 @@ func pause(attempt int, resp *http.Response) (wait time.Duration, ok bool) {
 	return min(wait, longestWait), true
 }
 
-// A wire is the Base of a Transport whose requests are repeated. It marks the errors of the Base:
-// those of its Signer, which may have called some other service, are no reason to repeat a request.
-// Those of a Signer further down, in a Base that is a Transport itself, are like any of the Base.
+// A wire is the Base of a Transport whose requests are repeated. It marks the errors of requests
+// that were not sent, since those may be repeated whatever the method is.
 type wire struct {
 	base http.RoundTripper // nil: http.DefaultTransport, as it is at each request
 }
 
-type wireError struct {
-	error
+// An unsentError is the error of a request of which no byte has left.
+type unsentError struct{ error }
 
-	unsent bool // no byte of the request has left
-}
-
-func (e *wireError) Unwrap() error { return e.error }
+func (e *unsentError) Unwrap() error { return e.error }
 
 func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 	if safe(req) {
-		resp, err := w.current().RoundTrip(req)
-		if err != nil {
-			err = &wireError{error: err}
-		}
-		return resp, err
+		return w.current().RoundTrip(req)
 	}
 	// An error of the TLS handshake looks like one that came after the request was sent. But it
 	// comes before there is a connection.
@@ -257,9 +249,8 @@ func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 		GotConn: func(httptrace.GotConnInfo) { got.Store(true) },
 	}))
 	resp, err := w.current().RoundTrip(traced)
-	if err != nil {
-		unsent := lost.Dial(err) != nil || wanted.Load() && !got.Load()
-		err = &wireError{err, unsent}
+	if err != nil && (lost.Dial(err) != nil || wanted.Load() && !got.Load()) {
+		err = &unsentError{err}
 	}
 	if resp != nil && resp.Request == traced {
 		resp.Request = req
@@ -284,8 +275,8 @@ func (w *wire) current() http.RoundTripper {
 }
 
 func unmarked(err error) error {
-	if w, ok := errors.AsType[*wireError](err); ok {
-		return w.error
+	if u, ok := errors.AsType[*unsentError](err); ok {
+		return u.error
 	}
 	return err
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/countersign-go/countersign/internal/lost"
+	"github.com/countersign-go/countersign/transport"
 )
 
 // safe reports whether req may be executed twice (RFC 9110, section 9.2.2). A key that is not sent
@@ -29,8 +30,11 @@ func hasKey(req *http.Request, name string) bool {
 // about it.
 func (c *call) mayPass() bool {
 	if c.err != nil {
-		w, ok := errors.AsType[*wireError](c.err)
-		return ok && (w.unsent || safe(c.req)) && lost.Connection(w.error) != nil
+		if _, ok := errors.AsType[*transport.SignError](c.err); ok {
+			return false // the Signer may have called some other service
+		}
+		_, unsent := errors.AsType[*unsentError](c.err)
+		return (unsent || safe(c.req)) && lost.Connection(unmarked(c.err)) != nil
 	}
 	if c.resp == nil || !safe(c.req) { // no answer, from a Base that was sent a request unsigned
 		return false

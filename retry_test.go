@@ -56,13 +56,45 @@ func TestRetrySignerError(t *testing.T) {
 			req := request(t, "PUT", strings.NewReader("body"))
 			req.Body = body
 			_, got := client.Transport.RoundTrip(req)
-			if got != err || calls != 1 || body.closed != 1 {
+			var signErr *transport.SignError
+			if !errors.As(got, &signErr) || signErr.Err != err || calls != 1 || body.closed != 1 {
 				t.Errorf("%s: %v after %d calls, body closed %d times", name, got, calls,
 					body.closed)
 			}
 		})
 	}
 }
+
+// An answer that the Signer does not believe was given all the same, and a Signer further down is one
+// too, so neither is a reason to repeat.
+func TestRetrySignErrorOfAnyKind(t *testing.T) {
+	dial := &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
+	fails := transport.SignerFunc(func(*http.Request, time.Time) error { return dial })
+	for name, tt := range map[string]struct {
+		signer transport.Signer
+		base   http.RoundTripper
+	}{
+		"forged":  {distrustful{dial}, &stage{plan: statuses(200)}},
+		"further": {&refuser{}, &transport.Transport{Signer: fails}},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			began := time.Now()
+			client := countersign.NewClient(countersign.Config{Signer: tt.signer, Base: tt.base})
+			_, err := client.Get("https://api.example.com/")
+			var signErr *transport.SignError
+			if !errors.As(err, &signErr) || signErr.Err != error(dial) || time.Since(began) > 0 {
+				t.Errorf("%s: %v after %v", name, err, time.Since(began))
+			}
+		})
+	}
+}
+
+// A distrustful signer believes no answer.
+type distrustful struct{ err error }
+
+func (distrustful) Sign(*http.Request, time.Time) error { return nil }
+
+func (d distrustful) Observe(*http.Response, transport.Outcome) error { return d.err }
 
 // counted is a body that counts how often it is closed.
 type counted struct {

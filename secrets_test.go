@@ -44,6 +44,7 @@ var exported = map[string]reflect.Type{
 	"transport.Clock":       reflect.TypeFor[transport.Clock](),
 	"transport.ConfigError": reflect.TypeFor[transport.ConfigError](),
 	"transport.Refusal":     reflect.TypeFor[transport.Refusal](),
+	"transport.SignError":   reflect.TypeFor[transport.SignError](),
 	"transport.Transport":   reflect.TypeFor[transport.Transport](),
 	"creds.Cache":           reflect.TypeFor[creds.Cache[*mac.Credentials]](),
 	"creds.Secret":          reflect.TypeFor[creds.Secret](),

@@ -2,6 +2,7 @@ package transport_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -706,12 +707,24 @@ func TestSignerFails(t *testing.T) {
 	if err != nil || resp.StatusCode != 401 {
 		t.Fatal(resp, err)
 	}
-	if h := transport.History(resp); h[0].Stop != noOthers || h[0].Err != errBroken {
+	if h := transport.History(resp); h[0].Stop != noOthers || !isSignError(h[0].Err) {
 		t.Errorf("history %v", h)
 	}
-	if _, err := get(rt, "https://api.example/"); err != errBroken {
+	if _, err := get(rt, "https://api.example/"); !isSignError(err) {
 		t.Errorf("got %v, want the Signer's error", err)
 	}
+	broken := base(func(*http.Request) (*http.Response, error) { return nil, errBroken })
+	_, err = get(&transport.Transport{Signer: &token{}, Base: broken}, "https://api.example/")
+	if err == nil || isSignError(err) {
+		t.Errorf("got %v, want the Base's error", err)
+	}
+}
+
+// isSignError reports whether err says that a Signer returned errBroken.
+func isSignError(err error) bool {
+	var s *transport.SignError
+	return errors.As(err, &s) && s.Err == errBroken && errors.Is(err, errBroken) &&
+		s.Error() == errBroken.Error()
 }
 
 type refreshing func(*http.Request, time.Time) error

@@ -37,6 +37,20 @@ type ConfigError struct {
 
 func (e *ConfigError) Error() string { return "transport: " + e.Field + " " + e.Reason }
 
+// A SignError wraps an error that a [Signer] returned: by Sign, before anything was sent, or as an
+// [Observer], in place of an answer. Errors of a [Transport.RoundTrip] that wrap none are those of
+// the Base, or say why the Transport did not ask the Signer. If the Base is a Transport too, an
+// error of its Signer is a SignError as well.
+type SignError struct {
+	Err error
+}
+
+// Error returns the text of Err.
+func (e *SignError) Error() string { return e.Err.Error() }
+
+// Unwrap returns Err.
+func (e *SignError) Unwrap() error { return e.Err }
+
 // A Transport is an [http.RoundTripper] that signs. It sends the caller's request signed, and when
 // the server refuses it for its timestamp, its nonce or its credentials, it mends that and sends
 // again: once for each of the three, and twice more while new credentials are not known to the
@@ -98,9 +112,8 @@ func (t *Transport) Format(f fmt.State, _ rune) {
 }
 
 // RoundTrip signs req and sends it. The answer of the server is never turned into an error,
-// whatever its status; [History] tells what was tried for it. Errors are those of the Base, of the
-// Signer when it has no credentials at all, of an [Observer] that does not believe the answer, and
-// of requests that must not be signed.
+// whatever its status; [History] tells what was tried for it. Errors are those of the Base, those of
+// the Signer ([SignError]), and those of requests that must not be signed.
 //
 // The Request of the response is the one that was sent, with its credentials: look at it, but do
 // not log it or send it again. The body of a refusal that could not be mended ends after 64 KiB
@@ -360,7 +373,7 @@ func (c *call) sign(ctx context.Context) (attempt, error) {
 			// The time may be the reason. Without this, a time that no server has confirmed would
 			// stop all requests before they are sent, and with them the answer that corrects it.
 			c.clock.undo(c.origin, a.reading)
-			return a, err
+			return a, &SignError{err}
 		}
 	}
 	if hasAuthorization(c.req.Header) &&
@@ -450,7 +463,10 @@ func (c *call) traceBelow(r *http.Request) []Attempt {
 // this answer.
 func (c *call) observe(resp *http.Response, o Outcome) {
 	if c.observer != nil {
-		c.forged = c.observer.Observe(resp, o)
+		c.forged = nil
+		if err := c.observer.Observe(resp, o); err != nil {
+			c.forged = &SignError{err}
+		}
 	}
 }
 
