@@ -105,13 +105,15 @@ func (c *Clock) store(o origin.Origin, r *clockReading) {
 }
 
 // learn publishes that it was server at o when it was local here, for a call that signed with
-// used. Where another call was faster and says the same, its reading stands, so that calls refused
-// at the same moment share one correction.
-func (c *Clock) learn(o origin.Origin, used *clockReading, server, local time.Time) *clockReading {
+// used. If another call was faster and says the same, within a few seconds, its reading stands, so
+// that calls refused at the same moment share one correction.
+func (c *Clock) learn(
+	o origin.Origin, used *clockReading, server, local time.Time, within time.Duration,
+) *clockReading {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	current := c.reading(o)
-	if current != used && current.at(local).Sub(server).Abs() <= tolerance {
+	if current != used && current.at(local).Sub(server).Abs() <= min(within, tolerance) {
 		return current
 	}
 	r := &clockReading{server: server, local: local, previous: current}

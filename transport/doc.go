@@ -20,11 +20,12 @@
 // once, so it sends at most four requests, or six while it waits for new credentials to be known:
 //
 //  1. Clock: the server says that the timestamp is stale, or its time is more than 5 s from the one
-//     signed with. The request is signed again by the server's clock, with the same credentials.
-//     If that changes nothing, since they do not depend on the time, it is not sent, and the
-//     reason given is looked at instead.
-//  2. Nonce: the server says that the nonce was seen before, as happens when net/http repeats a
-//     request on a new connection. The request is signed again, with the same credentials.
+//     signed with, unless the scheme has another tolerance. The request is signed again by the
+//     server's clock, with the same credentials. If that changes nothing, since they do not depend
+//     on the time, it is not sent, and the reason given is looked at instead.
+//  2. Again: the server says that the nonce was seen before, as happens when net/http repeats a
+//     request on a new connection, or it asks for something that the scheme can add, such as a
+//     nonce of its own. The request is signed again, with the same credentials.
 //  3. Credentials: the Signer replaces those that were refused ([Refresher]), and the request is
 //     signed again, still by the server's clock. If they are so new that the server may not know
 //     them yet, the Signer waits instead, and this rung may be climbed twice more.
@@ -55,10 +56,10 @@
 //
 // # The clock
 //
-// A server's time is believed only when it comes with a refusal, over TLS or from a loopback host,
-// within a round trip of 5 s, and within 366 days of this machine's clock. It is taken from the
-// challenge, else from X-Timestamp, else from Date. An Age is added; one above 5 s makes the time
-// unknown. If the server did not ask for another time, and then says that the new one is stale, the
+// A server's time is believed only when it comes with a refusal, over TLS or from a loopback host
+// unless the scheme has proven it, within a round trip of 5 s, and within 366 days of this machine's clock. It is taken from the
+// challenge, else from X-Timestamp, else from Date. An Age is added; one above the tolerance makes
+// the time unknown. If the server did not ask for another time, and then says that the new one is stale, the
 // clock goes back and the reason of the first refusal counts. An offset of [Clock.Set] that no
 // server has confirmed is left for this machine's time, once, if it is refused and the answer tells
 // no time. See [Clock].

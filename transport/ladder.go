@@ -17,7 +17,7 @@ import (
 // may be sent again.
 const (
 	clockRung      = iota // sign again by the server's clock
-	nonceRung             // sign again with another nonce
+	againRung             // sign again as the answer asks, or with another nonce
 	credentialRung        // sign again with other credentials
 	rungs
 )
@@ -27,7 +27,8 @@ const (
 const maxYoung = 2
 
 const (
-	// tolerance is how far clocks may differ before that is taken for the reason of a refusal.
+	// tolerance is how far clocks may differ before that is taken for the reason of a refusal,
+	// unless the Reader knows better.
 	tolerance = 5 * time.Second
 	// slowest is the round trip from which on a server's time is too old to be learned from.
 	slowest = 5 * time.Second
@@ -61,10 +62,10 @@ func (c *call) mend(resp *http.Response) bool {
 		return c.stop(StopReplaced, errReplaced)
 	}
 	c.observe(resp, OutcomeRefused)
-	if refusal.Cause == "" || refusal.Cause == CauseUnknown && !c.private {
+	if refusal.Cause == "" || refusal.Cause == CauseUnknown && !c.private && !refusal.Proven {
 		return c.stop("", nil)
 	}
-	hint := c.serverTime(resp, refusal.ServerTime, received)
+	hint := c.serverTime(resp, refusal, received)
 	return c.climb(resp, refusal.Cause, hint, whole)
 }
 
@@ -149,7 +150,7 @@ func (c *call) forgetClock(r *clockReading) {
 func (c *call) setClock(cause Cause, hint timeHint) {
 	switch {
 	case hint.known:
-		c.learned = c.clock.learn(c.origin, c.reading, hint.server, hint.local)
+		c.learned = c.clock.learn(c.origin, c.reading, hint.server, hint.local, hint.within)
 	case c.clock.doubts(c.origin, c.reading):
 		c.learned = c.clock.yield(c.origin, c.reading)
 	}
@@ -167,12 +168,12 @@ func (c *call) goBack(hint timeHint) int {
 	c.clock.undo(c.origin, c.learned)
 	c.learned = nil
 	if hint.known && hint.stated {
-		c.learned = c.clock.learn(c.origin, c.reading, hint.server, hint.local)
+		c.learned = c.clock.learn(c.origin, c.reading, hint.server, hint.local, hint.within)
 	}
 	if rung := c.rung(cause, hint); !c.spent(rung) {
 		return rung
 	}
-	return nonceRung // the credentials have been replaced already: sign again with them
+	return againRung // the credentials have been replaced already: sign again with them
 }
 
 // spent reports whether a rung may not be climbed again in this call.
@@ -258,8 +259,8 @@ func (c *call) rung(cause Cause, hint timeHint) int {
 		return c.goBack(hint)
 	case cause == CauseStale, hint.off && c.climbed[clockRung] == 0:
 		return clockRung
-	case cause == CauseNonce:
-		return nonceRung
+	case cause == CauseNonce, cause == CauseAsked:
+		return againRung
 	case !hint.known && c.climbed[clockRung] == 0 && c.clock.doubts(c.origin, c.reading):
 		return clockRung // an offset of an earlier process, which may not hold any more
 	}
@@ -289,25 +290,35 @@ type timeHint struct {
 	stated        bool // by the challenge, and not by a field that a proxy may have set
 	off           bool // too far from the time that the request was signed with
 	server, local time.Time
+	within        time.Duration // how far the clocks may differ
 }
 
-// serverTime finds out what time it was at the server. A time that may come from another server, or
-// from another moment, is no hint.
-func (c *call) serverTime(resp *http.Response, stated, received time.Time) timeHint {
+// serverTime finds out the time at the server when it answered. A time that may come from another
+// server, or from another moment, is not a hint.
+func (c *call) serverTime(resp *http.Response, refusal Refusal, received time.Time) timeHint {
+	within := refusal.Tolerance
+	if within <= 0 {
+		within = tolerance
+	}
 	trip := received.Sub(c.sent)
+	hint := timeHint{
+		stated: !refusal.ServerTime.IsZero(), local: c.sent.Add(trip / 2), within: within,
+	}
 	age, ok := httptime.Age(resp.Header)
-	if !c.private || !ok || age > tolerance || trip > slowest {
+	if !c.private { // nothing but a proven time counts, least of all an Age field
+		age, ok = 0, hint.stated && refusal.Proven
+	}
+	if !ok || age > within || trip > slowest {
 		return timeHint{}
 	}
-	hint := timeHint{stated: !stated.IsZero(), local: c.sent.Add(trip / 2)}
 	if hint.stated {
 		// The server wrote the challenge when it made the answer, which a cache has kept since.
-		hint.server = httptime.MidSecond(stated).Add(age)
+		hint.server = httptime.MidSecond(refusal.ServerTime).Add(age)
 	} else if hint.server, ok = httptime.Now(resp.Header); !ok {
 		return timeHint{}
 	}
 	signed := c.now.Add(hint.local.Sub(c.began))
 	hint.known = hint.server.Sub(hint.local).Abs() <= farthest
-	hint.off = hint.known && hint.server.Sub(signed).Abs() > tolerance+age
+	hint.off = hint.known && hint.server.Sub(signed).Abs() > within+age
 	return hint
 }

@@ -81,6 +81,15 @@ type Refusal struct {
 	// ServerTime is the time at the server, if the answer states it in the scheme's own way. If
 	// zero, the fields X-Timestamp and Date of the answer are looked at.
 	ServerTime time.Time
+
+	// Proven means that the Cause and the ServerTime are authenticated with the credentials of the
+	// request, so that no machine on the way can have made them up. They are believed over plain
+	// http too.
+	Proven bool
+
+	// Tolerance is how far the clocks may differ before that is taken for the reason of the
+	// refusal, whatever the Cause. If zero, 5 s.
+	Tolerance time.Duration
 }
 
 // A Cause says why a request was refused.
@@ -94,6 +103,11 @@ const (
 	CauseStale Cause = "stale"
 	// CauseNonce is a nonce that was seen before.
 	CauseNonce Cause = "nonce"
+	// CauseAsked is an answer that asks for something that the request did not carry and the Signer
+	// can add with the same credentials: a nonce of the server, another region, more covered
+	// components. The Signer learns it as an [Observer]. A Reader must compare the answer with
+	// resp.Request, and must not return CauseAsked if the request carried that already.
+	CauseAsked Cause = "asked"
 	// CauseCredential is a credential that has expired, was revoked, or is not known to the server.
 	CauseCredential Cause = "credential"
 )
