@@ -54,8 +54,9 @@ type Config struct {
 	// is then the number that it has, and another one counts in place of that.
 	Retries int
 
-	// Refused reports whether an answer refuses the credentials. nil: status 401. Some services say
-	// 403 for a credential that has expired.
+	// Refused reports whether an answer refuses the credentials. If nil, the Signer says so if it
+	// is a [transport.Refuser], or else status 401 does. Some services say 403 for a credential
+	// that has expired.
 	Refused func(*http.Response) bool
 
 	// Logger gets the records of [transport.Transport].Logger and, at level Debug, one of each

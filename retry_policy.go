@@ -42,8 +42,13 @@ func (c *call) mayPass() bool {
 	switch c.resp.StatusCode {
 	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable,
 		http.StatusGatewayTimeout:
-		refused := c.r.signed.Refused
-		return refused == nil || !refused(c.resp)
+		return !refused(c.resp)
 	}
 	return false
+}
+
+// refused reports whether the Transport took resp for a refusal.
+func refused(resp *http.Response) bool {
+	h := transport.History(resp)
+	return len(h) > 0 && h[len(h)-1].Cause != ""
 }

@@ -65,8 +65,8 @@ func TestRetrySignerError(t *testing.T) {
 	}
 }
 
-// An answer that the Signer does not believe was given all the same, and a Signer further down is one
-// too, so neither is a reason to repeat.
+// An answer that the Signer does not believe was given all the same, and a Signer further down is
+// one too, so neither is a reason to repeat.
 func TestRetrySignErrorOfAnyKind(t *testing.T) {
 	dial := &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
 	fails := transport.SignerFunc(func(*http.Request, time.Time) error { return dial })
@@ -216,20 +216,30 @@ func TestAlwaysRefused_F1(t *testing.T) {
 	}
 }
 
-// What Refused calls a refusal is not repeated either.
+// An answer that Refused or the Signer calls a refusal is not repeated either.
 func TestRetryRefused(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := &stage{plan: statuses(503)}
-		client := countersign.NewClient(countersign.Config{
-			Signer: &refuser{cause: transport.CauseCredential}, Base: s,
-			Refused: func(resp *http.Response) bool { return resp.StatusCode == 503 },
+	signer := &refuser{cause: transport.CauseCredential}
+	is503 := func(resp *http.Response) bool { return resp.StatusCode == 503 }
+	for name, config := range map[string]countersign.Config{
+		"Refused": {Signer: signer, Refused: is503},
+		"Refuser": {Signer: busy{signer}},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			s := &stage{plan: statuses(503)}
+			config.Base = s
+			status, _, err := do(t, countersign.NewClient(config), request(t, "GET", nil))
+			if status != 503 || err != nil || len(s.sent) != 2 {
+				t.Errorf("%s: status %d, %v after %d requests, want 2", name, status, err,
+					len(s.sent))
+			}
 		})
-		status, _, err := do(t, client, request(t, "GET", nil))
-		if status != 503 || err != nil || len(s.sent) != 2 {
-			t.Errorf("status %d, %v after %d requests, want 2", status, err, len(s.sent))
-		}
-	})
+	}
 }
+
+// A busy scheme refuses with status 503.
+type busy struct{ *refuser }
+
+func (busy) Refused(resp *http.Response) bool { return resp.StatusCode == 503 }
 
 // A Base may leave out the body, and where nothing is signed even the answer.
 func TestRetryPoorBase(t *testing.T) {

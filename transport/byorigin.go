@@ -15,6 +15,14 @@ import (
 // unsigned. It must not be changed once it is in use.
 type ByOrigin map[string]Signer
 
+var (
+	_ Signer    = ByOrigin(nil)
+	_ Refuser   = ByOrigin(nil)
+	_ Reader    = ByOrigin(nil)
+	_ Refresher = ByOrigin(nil)
+	_ Observer  = ByOrigin(nil)
+)
+
 // Format writes the origins and the types of their Signers, under every verb. The Signers may hold
 // secrets.
 func (m ByOrigin) Format(f fmt.State, _ rune) {
@@ -51,10 +59,8 @@ func (m ByOrigin) Check() error {
 		return err
 	}
 	for _, text := range slices.Sorted(maps.Keys(m)) {
-		if c, ok := m[text].(interface{ Check() error }); ok {
-			if err := c.Check(); err != nil {
-				return fmt.Errorf("%s: %w", text, err)
-			}
+		if err := checkAll(m[text]); err != nil {
+			return fmt.Errorf("%s: %w", text, err)
 		}
 	}
 	return nil
@@ -70,30 +76,23 @@ func (m ByOrigin) Sign(req *http.Request, now time.Time) error {
 	return nil
 }
 
-// Refresh asks the [Refresher] of the origin of resp.Request.
-func (m ByOrigin) Refresh(resp *http.Response) (again bool, err error) {
-	if r, ok := m.signer(resp.Request).(Refresher); ok {
-		return r.Refresh(resp)
-	}
-	return false, nil
-}
+// Refused asks the [Refuser] of the origin of resp.Request.
+func (m ByOrigin) Refused(resp *http.Response) bool { return m.faces(resp).refused(resp) }
 
 // Read asks the [Reader] of the origin of resp.Request.
-func (m ByOrigin) Read(resp *http.Response) Refusal {
-	switch s := m.signer(resp.Request).(type) {
-	case nil:
-		return Refusal{}
-	case Reader:
-		return s.Read(resp)
-	default:
-		return Refusal{Cause: CauseUnknown}
-	}
+func (m ByOrigin) Read(resp *http.Response) Refusal { return m.faces(resp).read(resp) }
+
+// Refresh asks the [Refresher] of the origin of resp.Request.
+func (m ByOrigin) Refresh(resp *http.Response) (again bool, err error) {
+	return m.faces(resp).refresh(resp)
 }
 
 // Observe tells the [Observer] of the origin of resp.Request.
 func (m ByOrigin) Observe(resp *http.Response, o Outcome) error {
-	if s, ok := m.signer(resp.Request).(Observer); ok {
-		return s.Observe(resp, o)
-	}
-	return nil
+	return m.faces(resp).observe(resp, o)
+}
+
+func (m ByOrigin) faces(resp *http.Response) *faces {
+	found := facesOf(m, resp.Request, nil)
+	return &found
 }

@@ -57,14 +57,21 @@
 // # The clock
 //
 // A server's time is believed only when it comes with a refusal, over TLS or from a loopback host
-// unless the scheme has proven it, within a round trip of 5 s, and within 366 days of this machine's clock. It is taken from the
-// challenge, else from X-Timestamp, else from Date. An Age is added; one above the tolerance makes
-// the time unknown. If the server did not ask for another time, and then says that the new one is stale, the
-// clock goes back and the reason of the first refusal counts. An offset of [Clock.Set] that no
-// server has confirmed is left for this machine's time, once, if it is refused and the answer tells
-// no time. See [Clock].
+// unless the scheme has proven it, within a round trip of 5 s, and within 366 days of this
+// machine's clock. It is taken from the challenge, else from X-Timestamp, else from Date. An Age is
+// added; one above the tolerance makes the time unknown. If the server did not ask for another
+// time, and then says that the new one is stale, the clock goes back and the reason of the first
+// refusal counts. An offset of [Clock.Set] that no server has confirmed is left for this machine's
+// time, once, if it is refused and the answer tells no time. See [Clock].
 //
 // # Writing a Signer
 //
-// A scheme implements [Signer], and what it can of [Refresher], [Reader] and [Observer].
+// A scheme implements [Signer], and what it can of [Refuser], [Reader], [Refresher] and [Observer].
+// These faces are found by assertion, also behind a [Choose], a [ByOrigin] and every Signer that
+// has a method
+//
+//	Unwrap() Signer
+//
+// which returns the Signer that it wraps. The outermost Signer that has a face serves it; one that
+// adds to a face of the Signer in it calls that itself.
 package transport

@@ -52,10 +52,7 @@ func (c *call) mend(resp *http.Response) bool {
 	whole := c.body.TakeBack()
 	received := time.Now()
 
-	refusal := Refusal{Cause: CauseUnknown}
-	if c.reader != nil {
-		refusal = c.reader.Read(resp)
-	}
+	refusal := read(c.faces, resp)
 	c.record(resp, refusal.Cause)
 	if c.replaced {
 		c.observe(resp, OutcomeNone)
@@ -67,6 +64,25 @@ func (c *call) mend(resp *http.Response) bool {
 	}
 	hint := c.serverTime(resp, refusal, received)
 	return c.climb(resp, refusal.Cause, hint, whole)
+}
+
+// refused reports whether an answer refuses the credentials.
+func (c *call) refused(resp *http.Response) bool {
+	if c.t.Refused != nil {
+		return c.t.Refused(resp)
+	}
+	return c.faces.refused(resp)
+}
+
+// read asks what a refusal means. The Reader gets the head of the body, and the caller all of it.
+func read(f *faces, resp *http.Response) Refusal {
+	if f.reader == nil {
+		return f.read(resp)
+	}
+	head := body.NewHead(resp.Request.Context(), resp.Body)
+	defer func() { resp.Body = head.Whole() }()
+	resp.Body = head.Reader()
+	return f.read(resp)
 }
 
 // climb chooses a rung and does what it takes, if that is possible.
@@ -127,10 +143,7 @@ func (c *call) drain(resp *http.Response) {
 
 // refresh has the Signer replace its credentials. If it has no others, the call ends.
 func (c *call) refresh(resp *http.Response) bool {
-	if c.refresher == nil {
-		return c.stop(StopNoCredential, nil)
-	}
-	again, err := c.refresher.Refresh(resp)
+	again, err := c.faces.refresh(resp)
 	c.drain(resp) // the Refresher may have read the body
 	if !again {
 		return c.stop(StopNoCredential, err)

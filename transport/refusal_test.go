@@ -94,8 +94,8 @@ func TestAskedAfterNonce(t *testing.T) {
 	}
 }
 
-// Over plain http, a time is believed only if it is proven. The fields that a machine on the way can
-// set change nothing then.
+// Over plain http, a time is believed only if it is proven. The fields that a machine on the way
+// can set change nothing then.
 func TestProvenTime(t *testing.T) {
 	for _, test := range []struct {
 		name   string

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -47,7 +48,7 @@ func (c *call) unsigned() {
 // for the credentials of the Signer: that is how a mistake in the configuration looks.
 func (c *call) refusedUnsigned(resp *http.Response) {
 	if resp == nil || !c.logger.Enabled(c.req.Context(), slog.LevelWarn) ||
-		!c.refused(resp) || !c.asksForSigner(resp) || c.t.warned.Get(c.origin) {
+		!c.asksForSigner(resp) || c.t.warned.Get(c.origin) {
 		return
 	}
 	c.t.warned.Put(c.origin, true, false)
@@ -55,24 +56,31 @@ func (c *call) refusedUnsigned(resp *http.Response) {
 		slog.Int("status", resp.StatusCode), slog.String("reason", c.reason))
 }
 
-// asksForSigner reports whether a challenge in resp is for the Signer, or for one of several. A
-// scheme that no Reader recognizes is known by the requests that were signed before.
+// asksForSigner reports whether resp refuses a request for lack of the Signer's credentials, or of
+// those of one of several Signers. A scheme that no Reader recognizes is known by the requests that
+// were signed before.
 func (c *call) asksForSigner(resp *http.Response) bool {
 	lines := resp.Header["Www-Authenticate"]
 	if len(lines) == 0 {
 		return false
 	}
-	signers := []Signer{c.signer}
-	if m, several := c.signer.(ByOrigin); several {
-		signers = signers[:0]
-		for _, s := range m {
-			signers = append(signers, s)
-		}
+	signers := slices.Collect(maps.Values(c.several))
+	if signers == nil {
+		signers = []Signer{c.signer}
 	}
+	refused := false
 	for _, s := range signers {
-		if r, ok := s.(Reader); ok && r.Read(resp).Cause != "" {
+		f := facesOf(s, resp.Request, nil)
+		c.faces = &f
+		if !c.refused(resp) {
+			continue
+		}
+		if refused = true; f.reader != nil && read(&f, resp).Cause != "" {
 			return true
 		}
+	}
+	if !refused {
+		return false
 	}
 	scheme := c.t.scheme.Load()
 	challenges, err := authparam.Parse(lines)

@@ -40,10 +40,18 @@ type Refresher interface {
 // next are so new that the server may not know them yet.
 var ErrYoung = errors.New("transport: the credentials are so new that the server may not know them")
 
+// A Refuser is a [Signer] whose scheme refuses credentials with other answers than status 401.
+// Refused is asked about every answer and must not read its body. The Refused field of a
+// [Transport] has precedence.
+type Refuser interface {
+	Refused(resp *http.Response) bool
+}
+
 // A Reader is a [Signer] that understands the refusals of its scheme. Read looks at a refusal,
-// mostly at its WWW-Authenticate field (RFC 9110, section 11.6.1), and changes nothing, not even by
-// reading the body. It is also called for a refusal of a request that was not signed, to find out
-// whether that was the reason.
+// mostly at its WWW-Authenticate field (RFC 9110, section 11.6.1), and must change nothing.
+// resp.Body holds the first 4 KiB, or what came of them within 1 s, and may be read; the caller
+// still gets all of it. Read is also called for a refusal of a request that was not signed, to find
+// out whether that was the reason.
 type Reader interface {
 	Read(resp *http.Response) Refusal
 }

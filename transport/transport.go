@@ -74,8 +74,8 @@ type Transport struct {
 	// Clock knows the time of each server. nil: a private one.
 	Clock *Clock
 
-	// Refused reports whether an answer refuses the credentials. It must not read the body. nil:
-	// status 401.
+	// Refused reports whether an answer refuses the credentials. It must not read the body. If nil,
+	// the Signer says so as a [Refuser], or else every status 401 does.
 	Refused func(*http.Response) bool
 
 	// Logger gets a record of each refusal that was not mended, and of each origin that refuses
@@ -94,15 +94,14 @@ type Transport struct {
 
 // settings are the fields of a Transport in the form that requests need, copied at the first one.
 type settings struct {
-	signer    Signer
-	refresher Refresher // these three nil where the Signer is none
-	reader    Reader
-	observer  Observer
-	origins   map[origin.Origin]bool // nil: any
-	clock     *Clock
-	refused   func(*http.Response) bool
-	logger    *slog.Logger
-	err       error
+	signer  Signer
+	several ByOrigin               // in the Signer; nil: there is none
+	chooses bool                   // a Choose is in the Signer
+	static  *faces                 // nil: they depend on the request
+	origins map[origin.Origin]bool // nil: any
+	clock   *Clock
+	logger  *slog.Logger
+	err     error
 }
 
 // Format writes the settings and the types of the parts, under every verb. The parts may hold
@@ -112,8 +111,8 @@ func (t *Transport) Format(f fmt.State, _ rune) {
 }
 
 // RoundTrip signs req and sends it. The answer of the server is never turned into an error,
-// whatever its status; [History] tells what was tried for it. Errors are those of the Base, those of
-// the Signer ([SignError]), and those of requests that must not be signed.
+// whatever its status; [History] tells what was tried for it. Errors are those of the Base, those
+// of the Signer ([SignError]), and those of requests that must not be signed.
 //
 // The Request of the response is the one that was sent, with its credentials: look at it, but do
 // not log it or send it again. The body of a refusal that could not be mended ends after 64 KiB
@@ -155,12 +154,11 @@ func (t *Transport) Check() error {
 	if err := t.settings.err; err != nil {
 		return err
 	}
-	for _, part := range [...]any{t.Signer, t.Base} {
-		if c, ok := part.(interface{ Check() error }); ok {
-			if err := c.Check(); err != nil {
-				return err
-			}
-		}
+	if err := checkAll(t.Signer); err != nil {
+		return err
+	}
+	if c, ok := t.Base.(interface{ Check() error }); ok {
+		return c.Check()
 	}
 	return nil
 }
@@ -177,15 +175,9 @@ func (t *Transport) CloseIdleConnections() {
 }
 
 func (t *Transport) configure() {
-	s := settings{signer: t.Signer, clock: t.Clock, refused: t.Refused, logger: t.Logger}
-	s.refresher, _ = s.signer.(Refresher)
-	s.reader, _ = s.signer.(Reader)
-	s.observer, _ = s.signer.(Observer)
+	s := settings{signer: t.Signer, clock: t.Clock, logger: t.Logger}
 	if s.clock == nil {
 		s.clock = new(Clock)
-	}
-	if s.refused == nil {
-		s.refused = unauthorized
 	}
 	if s.logger == nil {
 		s.logger = slog.New(slog.DiscardHandler)
@@ -193,12 +185,15 @@ func (t *Transport) configure() {
 	if isNil(t.Signer) {
 		s.err = &ConfigError{"Signer", "is nil: say how to sign, for instance with a *mac.Signer"}
 	} else {
-		s.origins, s.err = t.parseOrigins()
+		s.several, s.chooses = lookInto(s.signer)
+		s.origins, s.err = t.parseOrigins(s.several)
+	}
+	if s.err == nil && s.several == nil && !s.chooses {
+		f := facesOf(s.signer, nil, nil)
+		s.static = &f
 	}
 	t.settings = s
 }
-
-func unauthorized(resp *http.Response) bool { return resp.StatusCode == http.StatusUnauthorized }
 
 // isNil also finds a nil of a type of its own, which would only fail once it is used.
 func isNil(s Signer) bool {
@@ -212,9 +207,8 @@ func isNil(s Signer) bool {
 }
 
 // parseOrigins returns where to sign, nil for anywhere.
-func (t *Transport) parseOrigins() (map[origin.Origin]bool, error) {
-	m, several := t.Signer.(ByOrigin)
-	list := t.Origins
+func (t *Transport) parseOrigins(m ByOrigin) (map[origin.Origin]bool, error) {
+	list, several := t.Origins, m != nil
 	if several {
 		if err := m.check(); err != nil {
 			return nil, err
@@ -276,6 +270,7 @@ type call struct {
 // An attempt is the request, signed and sent once.
 type attempt struct {
 	signed  *http.Request
+	faces   *faces        // of the Signer that signed it
 	reading *clockReading // the time that it was signed by
 	began   time.Time     // when signing began, by this machine
 	now     time.Time     // the same moment at the server
@@ -367,13 +362,22 @@ func (c *call) sign(ctx context.Context) (attempt, error) {
 		if a.signed != nil && reading == a.reading {
 			break
 		}
-		a = attempt{signed: c.copy(ctx), reading: reading, began: time.Now()}
+		a = attempt{faces: c.static, reading: reading, began: time.Now()}
 		a.now = reading.at(a.began)
+		var picked picks
+		if c.chooses {
+			ctx = context.WithValue(ctx, picksKey{}, &picked)
+		}
+		a.signed = c.copy(ctx)
 		if err := c.signer.Sign(a.signed, a.now); err != nil {
 			// The time may be the reason. Without this, a time that no server has confirmed would
 			// stop all requests before they are sent, and with them the answer that corrects it.
 			c.clock.undo(c.origin, a.reading)
 			return a, &SignError{err}
+		}
+		if a.faces == nil {
+			f := facesOf(c.signer, a.signed, picked.signers)
+			a.faces = &f
 		}
 	}
 	if hasAuthorization(c.req.Header) &&
@@ -462,11 +466,9 @@ func (c *call) traceBelow(r *http.Request) []Attempt {
 // observe tells the Observer of an answer. An error is kept for the case that the caller would get
 // this answer.
 func (c *call) observe(resp *http.Response, o Outcome) {
-	if c.observer != nil {
-		c.forged = nil
-		if err := c.observer.Observe(resp, o); err != nil {
-			c.forged = &SignError{err}
-		}
+	c.forged = nil
+	if err := c.faces.observe(resp, o); err != nil {
+		c.forged = &SignError{err}
 	}
 }
 
