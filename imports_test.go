@@ -19,18 +19,19 @@ const module = "github.com/countersign-go/countersign"
 // directions says what each package may import of this module, besides internal packages. The root
 // is ".". A folder that is not listed is a scheme, so that a new scheme edits nothing here.
 var directions = map[string][]string{
-	".":         {"transport"},
-	"transport": {},
-	"auth":      {},
-	"creds":     {},
-	"mac":       {"auth", "creds", "transport"},
-	"portal":    {"creds"},
-	"basic":     {"auth", "creds", "portal", "transport"},
-	"bearer":    {"auth", "creds", "transport"},
-	"raven":     {"auth"},
-	"provision": {"auth", "creds", "mac", "transport"},
-	"raven/wls": {"creds", "portal", "raven"},
-	"authtest":  {"auth", "basic", "bearer", "creds", "mac", "portal", "provision", "transport"},
+	".":          {"transport"},
+	"transport":  {},
+	"auth":       {},
+	"creds":      {},
+	"creds/file": {"creds"},
+	"mac":        {"auth", "creds", "transport"},
+	"portal":     {"creds"},
+	"basic":      {"auth", "creds", "portal", "transport"},
+	"bearer":     {"auth", "creds", "transport"},
+	"raven":      {"auth"},
+	"provision":  {"auth", "creds", "mac", "transport"},
+	"raven/wls":  {"creds", "portal", "raven"},
+	"authtest":   {"auth", "basic", "bearer", "creds", "mac", "portal", "provision", "transport"},
 }
 
 var scheme = []string{"auth", "creds", "portal", "transport"}
@@ -55,8 +56,8 @@ var leaves = map[string][]string{
 // sets with a third. Package portal computes the hashes of passwords, of which the standard library
 // has PBKDF2 alone. Package raven keeps its sessions where its users keep theirs.
 var foreign = map[string][]string{
-	".":     {"github.com/hashicorp/go-retryablehttp"},
-	"creds": {"github.com/gofrs/flock"},
+	".":          {"github.com/hashicorp/go-retryablehttp"},
+	"creds/file": {"github.com/gofrs/flock"},
 	"bearer": {
 		"github.com/golang-jwt/jwt/v5", "golang.org/x/oauth2", "github.com/go-jose/go-jose/v4",
 	},
@@ -70,7 +71,7 @@ var foreign = map[string][]string{
 // standalone packages import nothing from outside this module and the standard library, but for
 // what foreign names.
 var standalone = []string{
-	".", "transport", "mac", "auth", "creds", "provision", "basic", "portal", "authtest", "bearer",
+	".", "transport", "mac", "auth", "creds", "creds/file", "provision", "basic", "portal", "authtest", "bearer",
 	"raven", "raven/wls",
 }
 
@@ -104,10 +105,11 @@ func TestImportFindings(t *testing.T) {
 		{"an example", "examples/x/main.go", module, ""},
 		{"another module in the tree", "internal/peers/x.go", "example.org/peer", ""},
 		{"foreign package", "mac/x.go", "example.org/hash", "mac must not import example.org"},
-		{"locks of creds", "creds/x.go", "github.com/gofrs/flock", ""},
+		{"locks of files", "creds/file/x.go", "github.com/gofrs/flock", ""},
+		{"locks of creds", "creds/x.go", "github.com/gofrs/flock", "creds must not import github"},
 		{"locks elsewhere", "mac/x.go", "github.com/gofrs/flock", "mac must not import github"},
-		{"its neighbour", "creds/x.go", "github.com/gofrs/flock2", "creds must not import github"},
-		{"a part of it", "creds/x.go", "github.com/gofrs/flock/x", "creds must not import github"},
+		{"its neighbour", "creds/file/x.go", "github.com/gofrs/flock2", "must not import github"},
+		{"a part of it", "creds/file/x.go", "github.com/gofrs/flock/x", "must not import github"},
 		{"tokens of bearer", "bearer/x.go", "golang.org/x/oauth2", ""},
 		{"tokens elsewhere", "mac/x.go", "golang.org/x/oauth2", "mac must not import golang"},
 		{"retries of the root", "x.go", "github.com/hashicorp/go-retryablehttp", ""},

@@ -38,6 +38,7 @@ var known = map[string]string{
 	"strings": "strings", "testing": "testing", "time": "time", "url": "net/url",
 	"synctest":    "testing/synctest",
 	"countersign": module, "transport": module + "/transport", "creds": module + "/creds",
+	"file": module + "/creds/file",
 	"mac": module + "/mac", "auth": module + "/auth", "basic": module + "/basic",
 	"portal": module + "/portal", "provision": module + "/provision",
 	"authtest": module + "/authtest", "httpmock": "github.com/jarcoal/httpmock",

@@ -15,6 +15,7 @@ import (
 	"github.com/countersign-go/countersign/authtest"
 	"github.com/countersign-go/countersign/bearer"
 	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/creds/file"
 	"github.com/countersign-go/countersign/mac"
 	"github.com/countersign-go/countersign/transport"
 )
@@ -191,7 +192,7 @@ func TestAgeOfStored(t *testing.T) {
 			t.Run(fmt.Sprint(name, " ", age), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					service := authtest.NewService(t)
-					store := creds.Dir(filepath.Join(t.TempDir(), "store"))
+					store := file.Dir(filepath.Join(t.TempDir(), "store"))
 					for process := range 2 {
 						client := countersign.NewClient(countersign.Config{
 							Signer: signer(service, store), Base: service,

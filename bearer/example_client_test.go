@@ -16,6 +16,7 @@ import (
 
 	"github.com/countersign-go/countersign/bearer"
 	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/creds/file"
 	"github.com/countersign-go/countersign/transport"
 )
 
@@ -130,7 +131,7 @@ func ExampleTokens_refreshToken() {
 				refresh := &oauth2.Token{RefreshToken: old.RefreshToken}
 				return conf.TokenSource(ctx, refresh).Token()
 			},
-			Store: creds.Dir(dir),
+			Store: file.Dir(dir),
 			Name:  "ann",
 		}
 	}

@@ -2,9 +2,6 @@ package creds_test
 
 import (
 	"context"
-	"os"
-	"path/filepath"
-	"strconv"
 	"testing"
 	"time"
 
@@ -68,41 +65,5 @@ func TestCachedAllocatesNothing(t *testing.T) {
 	ctx := t.Context()
 	if n := testing.AllocsPerRun(100, func() { _, _ = c.Credentials(ctx) }); n != 0 {
 		t.Errorf("%v allocations for cached credentials, want none", n)
-	}
-}
-
-// BenchmarkDirUpdate must not depend on the number of records. The folder is swept before, as it is
-// once a minute.
-func BenchmarkDirUpdate(b *testing.B) {
-	for _, records := range []int{0, 2000, 30000} {
-		b.Run(strconv.Itoa(records), func(b *testing.B) {
-			dir := creds.Dir(filepath.Join(b.TempDir(), "store"))
-			n := 0
-			update := func() {
-				err := dir.Update(context.Background(), "a", func([]byte) ([]byte, error) {
-					n++
-					return strconv.AppendInt(nil, int64(n), 10), nil
-				})
-				if err != nil {
-					b.Fatal(err)
-				}
-			}
-			update()
-			for i := range records {
-				base, err := dir.Base(strconv.Itoa(i))
-				if err != nil {
-					b.Fatal(err)
-				}
-				for _, ext := range []string{".record", ".lock"} {
-					path := filepath.Join(string(dir), base+ext)
-					if err := os.WriteFile(path, nil, 0o600); err != nil {
-						b.Fatal(err)
-					}
-				}
-			}
-			for b.Loop() {
-				update()
-			}
-		})
 	}
 }

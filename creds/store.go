@@ -24,7 +24,8 @@ type Store interface {
 	Update(ctx context.Context, name string, f func(old []byte) ([]byte, error)) error
 }
 
-// A Lister is a [Store] that can enumerate its records, as a [Dir] can. It is found by assertion.
+// A Lister is a [Store] that can enumerate its records, as file.Dir of package creds/file
+// can. It is found by assertion.
 type Lister interface {
 	Store
 
@@ -36,5 +37,13 @@ type Lister interface {
 	Records(ctx context.Context, prefix string) iter.Seq2[[]byte, error]
 }
 
-// ErrNotFound means that a [Store] has no record under a name.
-var ErrNotFound = errors.New("creds: no record under this name")
+// Errors of a [Store].
+var (
+	// ErrNotFound means that a Store has no record under a name.
+	ErrNotFound = errors.New("creds: no record under this name")
+
+	// ErrCorrupt means that a record is truncated or damaged. The Store has set it aside, so that the
+	// next Update starts without a record. If it could not set the record aside, for instance because
+	// it is read-only, the error wraps the reason too.
+	ErrCorrupt = errors.New("creds: corrupt record")
+)

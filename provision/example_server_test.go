@@ -95,7 +95,7 @@ func ExampleIssuer_sha1() {
 // An administrator revokes the credentials of all users that were made before a given day.
 func ExampleRegistry_All() {
 	ctx := context.Background()
-	registry := &provision.Registry{} // or with a Store that is a creds.Lister, such as a creds.Dir
+	registry := &provision.Registry{} // or with a Store that is a creds.Lister, such as a file.Dir
 	for _, subject := range []string{"ann", "bob"} {
 		if _, err := registry.Issue(ctx, &auth.Identity{Subject: subject}); err != nil {
 			fmt.Println(err)
@@ -117,7 +117,7 @@ func ExampleRegistry_All() {
 	// Output: revoked 2
 }
 
-// Credentials that can be listed and revoked. With a Store, such as a creds.Dir, they outlive the
+// Credentials that can be listed and revoked. With a Store, such as a file.Dir, they outlive the
 // process, and several processes share them.
 func ExampleRegistry() {
 	ctx := context.Background()

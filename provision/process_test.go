@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/creds/file"
 	"github.com/countersign-go/countersign/mac"
 	"github.com/countersign-go/countersign/provision"
 	"github.com/countersign-go/countersign/transport"
@@ -37,7 +38,7 @@ func TestMain(m *testing.M) {
 		m.Run()
 		return
 	}
-	if err := script(*address, creds.Dir(*folder)); err != nil {
+	if err := script(*address, file.Dir(*folder)); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -144,7 +145,7 @@ func testProcesses(t *testing.T, s *scripted) {
 		{"expired", true, 1}, {"second start after that", false, 0},
 	} {
 		if round.expired {
-			expire(t, creds.Dir(folder))
+			expire(t, file.Dir(folder))
 		}
 		provided, statuses := s.start(t, server.URL, folder)
 		if round.name == "no record" && s.offset != 0 {
@@ -159,7 +160,7 @@ func testProcesses(t *testing.T, s *scripted) {
 	if t.Failed() {
 		return
 	}
-	data, err := creds.Dir(folder).Load(t.Context(), "script")
+	data, err := file.Dir(folder).Load(t.Context(), "script")
 	if err != nil || !bytes.Contains(data, []byte(`"id":"id1"`)) {
 		t.Errorf("%s, %v", data, err)
 	}

@@ -62,7 +62,8 @@ type Registry struct {
 	Algorithm mac.Algorithm // of the credentials; "": mac.SHA256
 
 	// Quota is how many credentials one subject may have at a time. 0: 100. Negative: as many as
-	// can be listed in one record of the Store; the 64 KiB of a [creds.Dir] hold some 800.
+	// can be listed in one record of the Store; the 64 KiB of a Dir of package creds/file hold some
+	// 800.
 	Quota int
 
 	// Terms decides for each credential how long it lasts and what else is known of its subject.
@@ -249,9 +250,9 @@ func (r *Registry) quota() int { return cmp.Or(r.Quota, registryQuota) }
 // have ended are returned as long as they are remembered.
 //
 // An unknown id takes as long as a known one, as far as it is up to the Registry. That holds in
-// memory and on a [creds.Dir], up to some hundred nanoseconds; longer claims than those of the
-// first known id take longer, by some nanoseconds for each byte. Other Stores have times of their
-// own.
+// memory and on a Dir of package creds/file, up to some hundred nanoseconds; longer claims than
+// those of the first known id take longer, by some nanoseconds for each byte. Other Stores have
+// times of their own.
 func (r *Registry) Key(ctx context.Context, id string) (*mac.Key, error) {
 	found, err := r.load(ctx, id)
 	if errors.Is(err, mac.ErrUnknownID) {
@@ -303,7 +304,7 @@ func (r *Registry) List(ctx context.Context, subject string) ([]Entry, error) {
 // stands for one record that cannot be used, whose credentials may be good all the same, and the
 // loop goes on; an error of the Store itself ends it.
 //
-// The Store must be a [creds.Lister], as a [creds.Dir] is; All yields an error otherwise.
+// The Store must be a [creds.Lister], as Dir of package creds/file is; All yields an error otherwise.
 func (r *Registry) All(ctx context.Context) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		store, ok := r.store().(creds.Lister)

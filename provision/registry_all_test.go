@@ -15,6 +15,7 @@ import (
 
 	"github.com/countersign-go/countersign/auth"
 	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/creds/file"
 	"github.com/countersign-go/countersign/provision"
 )
 
@@ -79,7 +80,7 @@ func TestAll(t *testing.T) {
 
 // A damaged record is told, and the others are listed all the same.
 func TestAllOfADamagedStore(t *testing.T) {
-	dir := creds.Dir(filepath.Join(t.TempDir(), "registry"))
+	dir := file.Dir(filepath.Join(t.TempDir(), "registry"))
 	r := &provision.Registry{Store: dir}
 	for range 3 {
 		issued(t, r, "ann")
@@ -124,7 +125,7 @@ func TestAllOfAStoreThatCannotList(t *testing.T) {
 
 // However many credentials there are, All holds one at a time.
 func TestAllTakesLittleMemory(t *testing.T) {
-	dir := creds.Dir(filepath.Join(t.TempDir(), "registry"))
+	dir := file.Dir(filepath.Join(t.TempDir(), "registry"))
 	claims := map[string]any{"note": strings.Repeat("x", 2000)}
 	r := &provision.Registry{
 		Store: dir,

@@ -14,6 +14,7 @@ import (
 
 	"github.com/countersign-go/countersign/auth"
 	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/creds/file"
 	"github.com/countersign-go/countersign/mac"
 	"github.com/countersign-go/countersign/provision"
 )
@@ -37,7 +38,7 @@ func TestDamagedList_S3(t *testing.T) {
 			return r.Revoke(ctx, other)
 		},
 	} {
-		dir := creds.Dir(filepath.Join(t.TempDir(), "registry"))
+		dir := file.Dir(filepath.Join(t.TempDir(), "registry"))
 		r := &provision.Registry{Store: dir, Quota: 2}
 		c, other := issued(t, r, "ann"), issued(t, r, "ann")
 		damage(t, dir)
@@ -71,7 +72,7 @@ func TestDamagedList_S3(t *testing.T) {
 // A process that is killed after the Dir set the list aside, and before it was marked, does not
 // make the subject one without credentials.
 func TestDamagedListOfAKilledProcess(t *testing.T) {
-	dir := creds.Dir(filepath.Join(t.TempDir(), "registry"))
+	dir := file.Dir(filepath.Join(t.TempDir(), "registry"))
 	r := &provision.Registry{Store: dir}
 	c, other := issued(t, r, "ann"), issued(t, r, "ann")
 	damage(t, dir)
@@ -94,7 +95,7 @@ func TestDamagedListOfAKilledProcess(t *testing.T) {
 
 // Nor does an Issue succeed that had looked at the list before that was lost.
 func TestDamagedListWhileIssuing(t *testing.T) {
-	dir := creds.Dir(filepath.Join(t.TempDir(), "registry"))
+	dir := file.Dir(filepath.Join(t.TempDir(), "registry"))
 	r := &provision.Registry{Store: dir}
 	issued(t, r, "ann")
 	busy := &provision.Registry{Store: &followed{Store: dir, then: func() {
@@ -115,7 +116,7 @@ func TestDamagedListWhileIssuing(t *testing.T) {
 
 // So it is if the one who met it could not set it aside, as another process had its lock.
 func TestDamagedListInUse(t *testing.T) {
-	dir := creds.Dir(filepath.Join(t.TempDir(), "registry"))
+	dir := file.Dir(filepath.Join(t.TempDir(), "registry"))
 	issued(t, &provision.Registry{Store: dir}, "ann")
 	damage(t, dir)
 	busy := &provision.Registry{Store: onlyTold{dir}}
@@ -131,7 +132,7 @@ type onlyTold struct{ creds.Store }
 func (onlyTold) Load(context.Context, string) ([]byte, error) { return nil, creds.ErrCorrupt }
 
 // damage spoils the one list in a folder.
-func damage(t *testing.T, dir creds.Dir) {
+func damage(t *testing.T, dir file.Dir) {
 	t.Helper()
 	lists, err := filepath.Glob(filepath.Join(string(dir), "registry-subject-*.record"))
 	if err != nil || len(lists) != 1 {

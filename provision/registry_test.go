@@ -16,6 +16,7 @@ import (
 
 	"github.com/countersign-go/countersign/auth"
 	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/creds/file"
 	"github.com/countersign-go/countersign/mac"
 	"github.com/countersign-go/countersign/provision"
 )
@@ -27,7 +28,7 @@ func registries(t testing.TB) map[string]*provision.Registry {
 	return map[string]*provision.Registry{
 		"memory": {},
 		"store":  {Store: new(mapStore)},
-		"files":  {Store: creds.Dir(filepath.Join(t.TempDir(), "registry"))},
+		"files":  {Store: file.Dir(filepath.Join(t.TempDir(), "registry"))},
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/creds/file"
 	"github.com/countersign-go/countersign/provision"
 )
 
@@ -19,7 +20,7 @@ import (
 func TestDamagedRecordIsToldOnce(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "store")
 	m := &mint{lifetime: time.Hour}
-	wantID(t, m.client(creds.Dir(folder)), "id1")
+	wantID(t, m.client(file.Dir(folder)), "id1")
 	files, err := filepath.Glob(filepath.Join(folder, "*.record"))
 	if err != nil || len(files) != 1 {
 		t.Fatal(files, err)
@@ -29,7 +30,7 @@ func TestDamagedRecordIsToldOnce(t *testing.T) {
 	}
 	for process, warnings := range []int{1, 0} {
 		log := new(journal)
-		c := m.client(creds.Dir(folder))
+		c := m.client(file.Dir(folder))
 		c.Logger = log.logger()
 		wantID(t, c, "id2")
 		if got := strings.Count(log.String(), "\n"); got != warnings {
@@ -43,12 +44,12 @@ func TestDamagedRecordIsToldOnce(t *testing.T) {
 
 // A folder that cannot be used is one warning.
 func TestUselessFolderIsToldOnce(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "file")
-	if err := os.WriteFile(file, nil, 0o600); err != nil {
+	folder := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(folder, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	log := new(journal)
-	c := (&mint{lifetime: time.Hour}).client(creds.Dir(file))
+	c := (&mint{lifetime: time.Hour}).client(file.Dir(folder))
 	c.Logger = log.logger()
 	wantID(t, c, "id1")
 	if got := strings.Count(log.String(), "\n"); got != 1 {

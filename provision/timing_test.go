@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/countersign-go/countersign/auth"
-	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/creds/file"
 	"github.com/countersign-go/countersign/mac"
 	"github.com/countersign-go/countersign/provision"
 )
@@ -33,7 +33,7 @@ func TestUnknownIDTiming_S2(t *testing.T) {
 	}{
 		{"memory", &provision.Registry{}, 0.05},
 		{"memory, claims", &provision.Registry{Terms: claims}, 0.05},
-		{"dir", &provision.Registry{Store: creds.Dir(filepath.Join(t.TempDir(), "r"))},
+		{"dir", &provision.Registry{Store: file.Dir(filepath.Join(t.TempDir(), "r"))},
 			0.1},
 	} {
 		// A busy machine can spoil a try. A real difference is there in each.

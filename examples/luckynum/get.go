@@ -16,6 +16,7 @@ import (
 
 	"github.com/countersign-go/countersign/bearer"
 	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/creds/file"
 	"github.com/countersign-go/countersign/mac"
 	"github.com/countersign-go/countersign/provision"
 	"github.com/countersign-go/countersign/transport"
@@ -88,7 +89,7 @@ func (p *program) get(ctx context.Context, args []string) error {
 	switch {
 	case g.credentialsFile != "": // there is no need for a second copy
 	case g.store != "":
-		c.store = creds.Dir(g.store)
+		c.store = file.Dir(g.store)
 	case !isSet(flags, "store"):
 		fmt.Fprintf(p.stderr, "luckynum: the key is kept in memory only: %v: "+
 			"choose a folder with --store\n", noFolder)

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/countersign-go/countersign/auth"
-	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/creds/file"
 	"github.com/countersign-go/countersign/mac"
 	"github.com/countersign-go/countersign/provision"
 )
@@ -21,7 +21,7 @@ func openRegistry(folder string, lifetime time.Duration) (*provision.Registry, e
 	if folder == "" {
 		return r, nil
 	}
-	r.Store = creds.Dir(folder)
+	r.Store = file.Dir(folder)
 	// Nobody has this name. If looking for it fails, so would each request.
 	_, err := r.List(context.Background(), "")
 	return r, err

@@ -12,7 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/creds/file"
 	"github.com/countersign-go/countersign/provision"
 )
 
@@ -152,9 +152,9 @@ func TestListAndRevokeFail(t *testing.T) {
 		{"a parent for an ID", new(provision.Registry), []string{"revoke", "..", at}, "405"},
 		{"nobody is there", nil, []string{"list", "http://127.0.0.1:2"}, "check the address"},
 		{"plain http", nil, []string{"revoke", "x", "http://lucky.example.com"}, "use https"},
-		{"a store that fails", &provision.Registry{Store: creds.Dir("")}, []string{"list", at},
+		{"a store that fails", &provision.Registry{Store: file.Dir("")}, []string{"list", at},
 			"503 Service Unavailable: try again later"},
-		{"revoke with it", &provision.Registry{Store: creds.Dir("")}, []string{"revoke", "x", at},
+		{"revoke with it", &provision.Registry{Store: file.Dir("")}, []string{"revoke", "x", at},
 			"503 Service Unavailable: try again later"},
 	} {
 		synctest.Test(t, func(t *testing.T) {
@@ -279,7 +279,7 @@ func TestServeFlagsOfRegistry(t *testing.T) {
 		t.Errorf("in memory: %v", r)
 	}
 	r := registryOf(t, "--registry", "--store", folder, "--lifetime", "3h")
-	if r == nil || r.Store != creds.Dir(folder) || r.Lifetime != 3*time.Hour {
+	if r == nil || r.Store != file.Dir(folder) || r.Lifetime != 3*time.Hour {
 		t.Errorf("in a folder: %v", r)
 	}
 	file := writeFile(t, t.TempDir(), "")

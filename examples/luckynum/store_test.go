@@ -9,7 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/creds/file"
 )
 
 // The second start finds the key, and the time at the service, where the first one has put them:
@@ -118,8 +118,8 @@ func TestStoreFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, tt := range []struct{ reason, folder, text string }{
-		{"a file", writeFile(t, t.TempDir(), ""), creds.ErrFileType.Error()},
-		{"a folder for all to see", loose, creds.ErrFileMode.Error()},
+		{"a file", writeFile(t, t.TempDir(), ""), file.ErrType.Error()},
+		{"a folder for all to see", loose, file.ErrMode.Error()},
 	} {
 		if runtime.GOOS == "windows" && tt.folder == loose {
 			continue // others are kept out in another way there

@@ -1,4 +1,4 @@
-package creds
+package file
 
 import (
 	"bytes"
@@ -11,50 +11,47 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/countersign-go/countersign/creds"
 )
 
-// Why a [Dir] does not serve a record, besides [ErrNotFound]. The text of an error that wraps one
-// of these names the file and says what to do about it; what the operating system said, if it is
-// at fault, is wrapped too.
+// The errors of a [Dir], beside [creds.ErrNotFound] and [creds.ErrCorrupt]. The text of an error
+// that wraps one of these names the file and says how to repair it. If the operating system
+// reported an error, that is wrapped too.
 var (
-	// ErrFileType means that there is a symbolic link, or something else that is no regular file,
-	// where a file of the Dir has to be, or that the Dir itself is no folder or a link to one.
-	ErrFileType = errors.New("creds: wrong type of file")
+	// ErrType means that a symbolic link, or another file that is not a regular one, has the name
+	// of a file of the Dir, or that the Dir itself is not a folder.
+	ErrType = errors.New("file: wrong type of file")
 
-	// ErrFileOwner means that a file of the Dir, or the Dir, belongs to another user.
-	ErrFileOwner = errors.New("creds: foreign owner of a file")
+	// ErrOwner means that a file of the Dir, or the Dir, belongs to another user.
+	ErrOwner = errors.New("file: foreign owner of a file")
 
-	// ErrFileMode means that other users may read or write a file of the Dir, or enter the Dir.
-	// They may have read the record, so consider to revoke what it holds.
-	ErrFileMode = errors.New("creds: loose permissions of a file")
+	// ErrMode means that other users may read or write a file of the Dir, or enter the Dir. They
+	// may have read the record, so consider revoking the credentials in it.
+	ErrMode = errors.New("file: loose permissions of a file")
 
-	// ErrCorrupt means that a record is truncated or damaged. It has been set aside, so that the
-	// next Update starts afresh; if it could not be, because the Dir is not writable, the error
-	// wraps the reason as well, and an Update that is under way sees to it otherwise.
-	ErrCorrupt = errors.New("creds: corrupt record")
-
-	// ErrNewer means that a record was written by a newer version of this package. It is left as it
-	// is.
-	ErrNewer = errors.New("creds: record of a newer format")
+	// ErrNewer means that a newer version of this package wrote the record. The record is left
+	// unchanged.
+	ErrNewer = errors.New("file: record of a newer format")
 
 	// ErrReadOnly means that this process must not write to the Dir.
-	ErrReadOnly = errors.New("creds: folder is not writable")
+	ErrReadOnly = errors.New("file: folder is not writable")
 
-	// ErrFull means that there was no room to write a record: the disk, the quota, or the size that
-	// files of this process may have.
-	ErrFull = errors.New("creds: no room for a record")
+	// ErrFull means that a record could not be written because the disk, the quota or the largest
+	// file size of this process was exhausted.
+	ErrFull = errors.New("file: no room for a record")
 )
 
-var errNoName = errors.New("creds: a Dir needs the name of a folder: this one is empty")
+var errNoName = errors.New("file: a Dir needs the name of a folder: this one is empty")
 
 // maxRecord is the size of the largest record that a Dir takes, in bytes. A set of credentials has
 // a few hundred, one with a certificate chain a few thousand.
 const maxRecord = 64 << 10
 
-// A Dir is a [Store] of files in the folder of that name. The folder is made by the first Update,
-// with its parents, and should hold nothing else; a relative name is below the current folder.
-// Different values with the same name are the same Store, in whatever process. The empty Dir is an
-// error.
+// A Dir is a [creds.Store] of files in the folder of that name. The first Update makes the folder,
+// with its parents. It should hold nothing else. A relative name is below the current folder.
+// Different values with the same name are the same Store, in this process and in others. The empty
+// Dir is an error.
 //
 // The folder and the files are for their owner alone, from the moment of their creation. A Dir
 // refuses symbolic links (the last element of its name counts, not its parents), files of others,
@@ -83,11 +80,12 @@ const (
 	asideExt  = ".corrupt-" // and a number, 1 for the latest
 )
 
-// Load returns the record under name. Its error wraps [ErrNotFound], [ErrFileType], [ErrFileOwner],
-// [ErrFileMode], [ErrCorrupt], [ErrNewer], or that of the operating system. Where a record was set
-// aside and none was stored since, it wraps ErrNotFound and ErrCorrupt both. Load does not block,
-// and fails if ctx has ended. A name without a record costs as much work as one with a small
-// record, so that the time of a server's answer does not tell which names have one.
+// Load returns the record under name. Its error wraps [creds.ErrNotFound], [ErrType], [ErrOwner],
+// [ErrMode], [creds.ErrCorrupt], [ErrNewer], or an error of the operating system. If a record was
+// set aside and none has been stored since, the error wraps creds.ErrNotFound and creds.ErrCorrupt
+// both. Load does not block, and fails if ctx has ended. A name without a record costs as much work
+// as one with a small record, so that the time of a server's answer does not tell which names have
+// one.
 func (d Dir) Load(ctx context.Context, name string) ([]byte, error) {
 	if ctx.Err() != nil {
 		return nil, ended(ctx)
@@ -98,7 +96,7 @@ func (d Dir) Load(ctx context.Context, name string) ([]byte, error) {
 	}
 	p, err := d.open(base)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%w: there is no folder %s", ErrNotFound, string(d))
+		return nil, fmt.Errorf("%w: there is no folder %s", creds.ErrNotFound, string(d))
 	}
 	if err != nil {
 		return nil, err
@@ -115,7 +113,7 @@ func (d Dir) Load(ctx context.Context, name string) ([]byte, error) {
 // read returns the record in a place, nil if there is none, and sets a corrupt one aside.
 func (d Dir) read(p place) ([]byte, error) {
 	record, err := p.read()
-	if errors.Is(err, ErrCorrupt) {
+	if errors.Is(err, creds.ErrCorrupt) {
 		return d.recheck(p.base, err)
 	}
 	return record, err
@@ -136,11 +134,12 @@ func (d Dir) recheck(base string, found error) ([]byte, error) {
 	return h.readOrSetAside()
 }
 
-// Update replaces the record under name; see [Store]. The bytes that f is given are its own. Once
-// it has returned, the record is written even if ctx has ended. Update's error is that of f, or one
-// that wraps what Load wraps except for ErrNotFound, or [ErrReadOnly] or [ErrFull], or, if ctx
-// ended while it waited, both its error and its cause. If it is not nil, the record is still the
-// old one, unless only the last step failed, which makes the new one outlive a power failure.
+// Update replaces the record under name; see [creds.Store]. f may change the bytes that it is given.
+// Once f has returned, the record is written even if ctx has ended. The error of Update is the
+// error of f, or it wraps an error that Load returns except for creds.ErrNotFound, or [ErrReadOnly]
+// or [ErrFull], or, if ctx ended while Update waited, both its error and its cause. After an error
+// the record is still the old one, unless only the last step failed, which makes the new one
+// outlive a power failure.
 func (d Dir) Update(
 	ctx context.Context, name string, f func(old []byte) ([]byte, error),
 ) error {
@@ -169,7 +168,7 @@ func (d Dir) Update(
 	case record == nil:
 		return h.remove()
 	case len(record) > maxRecord:
-		return fmt.Errorf("creds: a record of %d bytes is too large: the most is %d",
+		return fmt.Errorf("file: a record of %d bytes is too large: the most is %d",
 			len(record), maxRecord)
 	}
 	return h.write(record)
@@ -181,7 +180,7 @@ func (d Dir) base(name string) (string, error) {
 	case d == "":
 		return "", errNoName
 	case name == "":
-		return "", errors.New("creds: a record needs a name: this one is empty")
+		return "", errors.New("file: a record needs a name: this one is empty")
 	}
 	sum := sha256.Sum256([]byte(name))
 	return strings.TrimLeft(readable(name)+"-"+hex.EncodeToString(sum[:]), "-"), nil
@@ -209,7 +208,7 @@ const maxReadable = 40
 func ended(ctx context.Context) error {
 	err, cause := ctx.Err(), context.Cause(ctx)
 	if errors.Is(cause, err) {
-		return fmt.Errorf("creds: no longer waiting for a record: %w", cause)
+		return fmt.Errorf("file: no longer waiting for a record: %w", cause)
 	}
-	return fmt.Errorf("creds: no longer waiting for a record: %w: %w", err, cause)
+	return fmt.Errorf("file: no longer waiting for a record: %w: %w", err, cause)
 }

@@ -1,4 +1,4 @@
-package creds
+package file
 
 import (
 	"errors"
@@ -33,11 +33,11 @@ func (p place) list() []string {
 func (p place) stat(ext string) (fs.FileInfo, error) {
 	info, err := p.root.Lstat(p.base + ext)
 	if err != nil {
-		return nil, fmt.Errorf("creds: cannot read %s: %w", p.path(ext), err)
+		return nil, fmt.Errorf("file: cannot read %s: %w", p.path(ext), err)
 	}
 	if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%w: %s is a %s: remove it, or name another folder",
-			ErrFileType, p.path(ext), kind(info))
+			ErrType, p.path(ext), kind(info))
 	}
 	return info, private(p.path(ext), info)
 }
@@ -62,22 +62,22 @@ func (d Dir) open(base string) (place, error) {
 	path := d.folder()
 	info, err := os.Lstat(path)
 	if err != nil {
-		return place{}, fmt.Errorf("creds: cannot open the folder: %w", err)
+		return place{}, fmt.Errorf("file: cannot open the folder: %w", err)
 	}
 	if !info.IsDir() {
 		return place{}, fmt.Errorf("%w: %s is a %s: name a folder, and no link to one",
-			ErrFileType, path, kind(info))
+			ErrType, path, kind(info))
 	}
 	if err := private(path, info); err != nil {
 		return place{}, err
 	}
 	root, err := os.OpenRoot(path)
 	if err != nil {
-		return place{}, fmt.Errorf("creds: cannot open the folder: %w", err)
+		return place{}, fmt.Errorf("file: cannot open the folder: %w", err)
 	}
 	if opened, err := root.Stat("."); err != nil || !os.SameFile(info, opened) {
 		_ = root.Close()
-		return place{}, fmt.Errorf("creds: %s was replaced while it was opened: try again", path)
+		return place{}, fmt.Errorf("file: %s was replaced while it was opened: try again", path)
 	}
 	return place{root, base}, nil
 }

@@ -1,4 +1,4 @@
-package creds_test
+package file_test
 
 import (
 	"bytes"
@@ -13,21 +13,20 @@ import (
 	"testing"
 
 	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/creds/file"
 )
-
-var _ creds.Lister = creds.Dir("")
 
 // hidden is in records whose errors are looked at; no error may show it.
 const hidden = "canary-0d1r"
 
 // newDir returns a Dir that is not there yet, and neither is its parent.
-func newDir(t *testing.T) creds.Dir {
+func newDir(t *testing.T) file.Dir {
 	t.Helper()
-	return creds.Dir(filepath.Join(t.TempDir(), "parent", "store"))
+	return file.Dir(filepath.Join(t.TempDir(), "parent", "store"))
 }
 
-// file returns the path of a file of the record under name.
-func file(t *testing.T, dir creds.Dir, name, ext string) string {
+// pathOf returns the path of a file of the record under name.
+func pathOf(t *testing.T, dir file.Dir, name, ext string) string {
 	t.Helper()
 	base, err := dir.Base(name)
 	if err != nil {
@@ -37,7 +36,7 @@ func file(t *testing.T, dir creds.Dir, name, ext string) string {
 }
 
 // put stores a record, whatever was there.
-func put(t *testing.T, dir creds.Dir, name, record string) {
+func put(t *testing.T, dir file.Dir, name, record string) {
 	t.Helper()
 	err := dir.Update(t.Context(), name, func([]byte) ([]byte, error) {
 		return []byte(record), nil
@@ -48,7 +47,7 @@ func put(t *testing.T, dir creds.Dir, name, record string) {
 }
 
 // wantRecord checks what is stored under "a".
-func wantRecord(t *testing.T, dir creds.Dir, want string) {
+func wantRecord(t *testing.T, dir file.Dir, want string) {
 	t.Helper()
 	got, err := dir.Load(t.Context(), "a")
 	if err != nil || string(got) != want {
@@ -62,7 +61,9 @@ func wantDirErr(t *testing.T, err, want error, mentions ...string) {
 	if !errors.Is(err, want) {
 		t.Fatalf("error %v, want %v", err, want)
 	}
-	if !strings.HasPrefix(err.Error(), "creds: ") || strings.Contains(err.Error(), hidden) {
+	prefixed := strings.HasPrefix(err.Error(), "file: ") ||
+		strings.HasPrefix(err.Error(), "creds: ") // one of the errors of every Store
+	if !prefixed || strings.Contains(err.Error(), hidden) {
 		t.Errorf("the text has no prefix, or holds the record")
 	}
 	for _, part := range mentions {
@@ -74,7 +75,7 @@ func wantDirErr(t *testing.T, err, want error, mentions ...string) {
 
 // wantRefused checks that neither Load nor Update serves the record under "a", and that Update asks
 // nobody.
-func wantRefused(t *testing.T, dir creds.Dir, want error, mentions ...string) {
+func wantRefused(t *testing.T, dir file.Dir, want error, mentions ...string) {
 	t.Helper()
 	record, err := dir.Load(t.Context(), "a")
 	if record != nil {
@@ -84,7 +85,7 @@ func wantRefused(t *testing.T, dir creds.Dir, want error, mentions ...string) {
 	wantNoUpdate(t, dir, want, mentions...)
 }
 
-func wantNoUpdate(t *testing.T, dir creds.Dir, want error, mentions ...string) {
+func wantNoUpdate(t *testing.T, dir file.Dir, want error, mentions ...string) {
 	t.Helper()
 	err := dir.Update(t.Context(), "a", func([]byte) ([]byte, error) {
 		t.Error("Update called its function")
@@ -94,7 +95,7 @@ func wantNoUpdate(t *testing.T, dir creds.Dir, want error, mentions ...string) {
 }
 
 // files returns the names of all files in a folder, without the common part of one record.
-func files(t *testing.T, dir creds.Dir, name string) []string {
+func files(t *testing.T, dir file.Dir, name string) []string {
 	t.Helper()
 	base, err := dir.Base(name)
 	if err != nil {
@@ -161,7 +162,7 @@ func TestDir(t *testing.T) {
 func TestUpdateThatKeepsTheRecord(t *testing.T) {
 	dir, broken := newDir(t), errors.New("broken")
 	put(t, dir, "a", hidden)
-	before, err := os.Stat(file(t, dir, "a", ".record"))
+	before, err := os.Stat(pathOf(t, dir, "a", ".record"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -181,7 +182,7 @@ func TestUpdateThatKeepsTheRecord(t *testing.T) {
 			t.Errorf("%s: %v", tt.why, err)
 		}
 		wantRecord(t, dir, hidden)
-		after, err := os.Stat(file(t, dir, "a", ".record"))
+		after, err := os.Stat(pathOf(t, dir, "a", ".record"))
 		if err != nil || !os.SameFile(before, after) {
 			t.Errorf("%s: the file was written again: %v", tt.why, err)
 		}
@@ -222,7 +223,7 @@ func TestPanicInUpdate(t *testing.T) {
 func TestDirRelative(t *testing.T) {
 	t.Chdir(t.TempDir())
 	put(t, "a/../b/", "a", "one")
-	wantRecord(t, creds.Dir("b"), "one")
+	wantRecord(t, file.Dir("b"), "one")
 }
 
 func TestDirMisuse(t *testing.T) {
@@ -231,7 +232,7 @@ func TestDirMisuse(t *testing.T) {
 	for _, tt := range []struct {
 		why   string
 		ctx   context.Context
-		dir   creds.Dir
+		dir   file.Dir
 		name  string
 		wants string
 	}{
@@ -267,7 +268,7 @@ func TestFileNames(t *testing.T) {
 	safe := regexp.MustCompile(`^([a-z0-9]+-)*[0-9a-f]{64}$`)
 	seen := make(map[string]string)
 	for _, name := range names {
-		base, err := creds.Dir("d").Base(name)
+		base, err := file.Dir("d").Base(name)
 		if err != nil || !safe.MatchString(base) || len(base) > 105 {
 			t.Errorf("%.20q is in file %q: %v", name, base, err)
 		}
@@ -279,7 +280,7 @@ func TestFileNames(t *testing.T) {
 
 	const want = "https-api-example-com-new-ada-mac-" +
 		"c9d39508eac38742f601fd9df78933c5a2819071886df61c2a6b94088c5285aa"
-	if got, _ := creds.Dir("d").Base("https://api.example.com/new ada mac"); got != want {
+	if got, _ := file.Dir("d").Base("https://api.example.com/new ada mac"); got != want {
 		t.Errorf("the name of a file has changed, so records would be lost: %q, want %q", got, want)
 	}
 }

@@ -1,4 +1,4 @@
-package creds_test
+package file_test
 
 import (
 	"context"
@@ -9,10 +9,11 @@ import (
 	"testing"
 
 	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/creds/file"
 )
 
 // listed collects what Records yields, sorted.
-func listed(ctx context.Context, dir creds.Dir, prefix string) (all []string, err error) {
+func listed(ctx context.Context, dir file.Dir, prefix string) (all []string, err error) {
 	for record, failed := range dir.Records(ctx, prefix) {
 		if err = errors.Join(err, failed); failed == nil {
 			all = append(all, string(record))
@@ -65,8 +66,8 @@ func TestRecordsOfALargeFolder(t *testing.T) {
 	want := []string{"0"}
 	for i := range 1000 {
 		text := strconv.Itoa(i + 1)
-		path := file(t, dir, text, ".record")
-		if err := os.WriteFile(path, creds.EncodeRecord([]byte(text)), 0o600); err != nil {
+		path := pathOf(t, dir, text, ".record")
+		if err := os.WriteFile(path, file.EncodeRecord([]byte(text)), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		want = append(want, text)
@@ -83,7 +84,7 @@ func TestRecordsRefused(t *testing.T) {
 	dir := newDir(t)
 	put(t, dir, "a", "one")
 	put(t, dir, "b", "two")
-	if err := os.WriteFile(file(t, dir, "a", ".record"), []byte(hidden), 0o600); err != nil {
+	if err := os.WriteFile(pathOf(t, dir, "a", ".record"), []byte(hidden), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	all, err := listed(t.Context(), dir, "")

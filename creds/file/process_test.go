@@ -1,4 +1,4 @@
-package creds_test
+package file_test
 
 import (
 	"bufio"
@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/creds/file"
 )
 
 // Some of these tests need other processes. They are this very program with a role.
@@ -31,13 +32,13 @@ var (
 func TestMain(m *testing.M) {
 	flag.Parse()
 	if *role != "" {
-		play(*role, creds.Dir(*folder))
+		play(*role, file.Dir(*folder))
 		return
 	}
 	m.Run()
 }
 
-func play(role string, dir creds.Dir) {
+func play(role string, dir file.Dir) {
 	switch role {
 	case "count":
 		for range increments {
@@ -64,7 +65,7 @@ func play(role string, dir creds.Dir) {
 }
 
 // start starts another process.
-func start(t *testing.T, role string, dir creds.Dir) (*exec.Cmd, *bufio.Scanner) {
+func start(t *testing.T, role string, dir file.Dir) (*exec.Cmd, *bufio.Scanner) {
 	t.Helper()
 	program, err := os.Executable()
 	if err != nil {
@@ -107,7 +108,7 @@ func count(record []byte) int {
 	return n
 }
 
-func increment(dir creds.Dir) {
+func increment(dir file.Dir) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	err := dir.Update(ctx, "counter", func(old []byte) ([]byte, error) {
@@ -118,7 +119,7 @@ func increment(dir creds.Dir) {
 	}
 }
 
-func wantCount(t *testing.T, dir creds.Dir, least, most int) int {
+func wantCount(t *testing.T, dir file.Dir, least, most int) int {
 	t.Helper()
 	record, err := dir.Load(t.Context(), "counter")
 	if err != nil && !errors.Is(err, creds.ErrNotFound) {
@@ -132,7 +133,7 @@ func wantCount(t *testing.T, dir creds.Dir, least, most int) int {
 }
 
 // wantClean checks that there is nothing but the record and its lock.
-func wantClean(t *testing.T, dir creds.Dir) {
+func wantClean(t *testing.T, dir file.Dir) {
 	t.Helper()
 	want := []string{".lock", ".record"}
 	if got := files(t, dir, "counter"); !slices.Equal(got, want) {

@@ -1,4 +1,4 @@
-package creds_test
+package file_test
 
 import (
 	"context"
@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/creds/file"
 )
 
 func TestLockWaitObeysContext(t *testing.T) {
@@ -130,7 +131,7 @@ func TestLockOfAFileWithoutName_K13(t *testing.T) {
 		t.Fatalf("no lock: %v", err)
 	}
 	defer lock.Release()
-	path := file(t, dir, "a", ".lock")
+	path := pathOf(t, dir, "a", ".lock")
 	if err := os.Rename(path, path+"-moved"); err != nil {
 		t.Fatal(err)
 	}
@@ -157,22 +158,22 @@ func TestLeftovers_K14(t *testing.T) {
 	if err := os.MkdirAll(string(dir), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	write(file(t, dir, "a", ".tmp-1"))
-	write(file(t, dir, "a", ".tmp-2"))
-	write(file(t, dir, "gone", ".tmp-1")) // of a record that may never be stored again
-	write(file(t, dir, "first", ".lock")) // of a writer killed before there was a record
+	write(pathOf(t, dir, "a", ".tmp-1"))
+	write(pathOf(t, dir, "a", ".tmp-2"))
+	write(pathOf(t, dir, "gone", ".tmp-1")) // of a record that may never be stored again
+	write(pathOf(t, dir, "first", ".lock")) // of a writer killed before there was a record
 	busy, err := dir.TryLock("b")
 	if err != nil || busy == nil {
 		t.Fatal(busy, err)
 	}
 	kept := []string{
-		filepath.Base(file(t, dir, "a", ".lock")), filepath.Base(file(t, dir, "a", ".record")),
+		filepath.Base(pathOf(t, dir, "a", ".lock")), filepath.Base(pathOf(t, dir, "a", ".record")),
 		write(filepath.Join(string(dir), "notes.tmp-1")), // not ours
 		write(filepath.Join(string(dir), "a-ca978112.tmp-1")),
 		write(filepath.Join(string(dir), "notes.lock")),
 	}
 	inUse := []string{
-		filepath.Base(file(t, dir, "b", ".lock")), write(file(t, dir, "b", ".tmp-1")),
+		filepath.Base(pathOf(t, dir, "b", ".lock")), write(pathOf(t, dir, "b", ".tmp-1")),
 	}
 	put(t, dir, "a", "one")
 	wantFiles(t, dir, slices.Concat(kept, inUse))
@@ -196,7 +197,7 @@ func TestSweepsAreRare(t *testing.T) {
 			{0, false}, {59 * time.Second, false}, {time.Second, true}, {30 * time.Second, false},
 			{time.Hour, true},
 		} {
-			left := file(t, dir, "gone", ".tmp-1")
+			left := pathOf(t, dir, "gone", ".tmp-1")
 			if err := os.WriteFile(left, nil, 0o600); err != nil {
 				t.Fatal(err)
 			}
@@ -206,13 +207,13 @@ func TestSweepsAreRare(t *testing.T) {
 				t.Errorf("%v later: %v, want swept %v", tt.wait, err, tt.want)
 			}
 		}
-		if n := creds.Swept(); n != 1 {
+		if n := file.Swept(); n != 1 {
 			t.Errorf("%d folders are remembered", n)
 		}
 	})
 }
 
-func wantFiles(t *testing.T, dir creds.Dir, want []string) {
+func wantFiles(t *testing.T, dir file.Dir, want []string) {
 	t.Helper()
 	entries, err := os.ReadDir(string(dir))
 	if err != nil {

@@ -1,4 +1,4 @@
-package creds
+package file
 
 import (
 	"bytes"
@@ -12,6 +12,8 @@ import (
 	"os"
 	"strconv"
 	"sync"
+
+	"github.com/countersign-go/countersign/creds"
 )
 
 // The file of a record is two lines of text and the bytes of the record:
@@ -37,19 +39,19 @@ func encodeRecord(record []byte) []byte {
 	return append(file, record...)
 }
 
-// parseRecord returns the record in a file, [ErrCorrupt] or [ErrNewer]. There is one file for each
-// record, so to encode it again checks everything at once.
+// parseRecord returns the record in a file, [creds.ErrCorrupt] or [ErrNewer]. There is exactly one
+// file for each record, so encoding it again checks everything at once.
 func parseRecord(file []byte) ([]byte, error) {
 	if newer(file) {
 		return nil, ErrNewer
 	}
 	const before = maxFile - maxRecord
 	if len(file) < before || len(file) > maxFile {
-		return nil, ErrCorrupt
+		return nil, creds.ErrCorrupt
 	}
 	record := file[before:]
 	if !bytes.Equal(file, encodeRecord(record)) {
-		return nil, ErrCorrupt
+		return nil, creds.ErrCorrupt
 	}
 	return record, nil
 }
@@ -78,14 +80,14 @@ func (p place) read() ([]byte, error) {
 		}
 		file, err := p.contents(info)
 		if err != nil {
-			return nil, fmt.Errorf("creds: cannot read %s: %w", p.path(recordExt), err)
+			return nil, fmt.Errorf("file: cannot read %s: %w", p.path(recordExt), err)
 		}
 		if file != nil {
 			record, err := parseRecord(file)
 			return record, p.explain(err)
 		}
 	}
-	return nil, fmt.Errorf("creds: %s is replaced all the time: try again", p.path(recordExt))
+	return nil, fmt.Errorf("file: %s is replaced all the time: try again", p.path(recordExt))
 }
 
 // contents returns what is in the file of the record if it is still the one of info, else nil. An
@@ -127,9 +129,9 @@ var decoyFile = sync.OnceValue(func() []byte { return encodeRecord(make([]byte, 
 func (p place) missing() error {
 	if _, err := p.root.Lstat(p.base + asideExt + "1"); err == nil {
 		return fmt.Errorf("%w: it was set aside as %s: %w",
-			ErrNotFound, p.path(asideExt+"1"), ErrCorrupt)
+			creds.ErrNotFound, p.path(asideExt+"1"), creds.ErrCorrupt)
 	}
-	return fmt.Errorf("%w: there is no file %s", ErrNotFound, p.path(recordExt))
+	return fmt.Errorf("%w: there is no file %s", creds.ErrNotFound, p.path(recordExt))
 }
 
 // explain adds the file and the next action to what parseRecord said.
@@ -138,7 +140,7 @@ func (p place) explain(err error) error {
 	case errors.Is(err, ErrNewer):
 		return fmt.Errorf("%w: %s: upgrade this program, or name another folder",
 			err, p.path(recordExt))
-	case errors.Is(err, ErrCorrupt):
+	case errors.Is(err, creds.ErrCorrupt):
 		return fmt.Errorf("%w: %s", err, p.path(recordExt))
 	default:
 		return err
@@ -148,7 +150,7 @@ func (p place) explain(err error) error {
 // readOrSetAside is read, except that it sets a corrupt record aside.
 func (h *held) readOrSetAside() ([]byte, error) {
 	record, err := h.read()
-	if !errors.Is(err, ErrCorrupt) {
+	if !errors.Is(err, creds.ErrCorrupt) {
 		return record, err
 	}
 	if failed := h.setAside(); failed != nil {
@@ -232,6 +234,6 @@ func writing(folder string, err error) error {
 	case noWrite(err):
 		return fmt.Errorf("%w: %s: make it so, or name another one: %w", ErrReadOnly, folder, err)
 	default:
-		return fmt.Errorf("creds: cannot write to %s: %w", folder, err)
+		return fmt.Errorf("file: cannot write to %s: %w", folder, err)
 	}
 }

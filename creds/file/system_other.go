@@ -1,6 +1,6 @@
 //go:build !unix && !windows
 
-package creds
+package file
 
 import (
 	"errors"

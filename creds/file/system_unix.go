@@ -1,6 +1,6 @@
 //go:build unix
 
-package creds
+package file
 
 import (
 	"errors"
@@ -17,15 +17,15 @@ const noFollow = syscall.O_NOFOLLOW
 func private(path string, info fs.FileInfo) error {
 	if stat, ok := info.Sys().(*syscall.Stat_t); !ok || int64(stat.Uid) != int64(os.Geteuid()) {
 		return fmt.Errorf("%w: %s: chown it to user %d, or name another folder",
-			ErrFileOwner, path, os.Geteuid())
+			ErrOwner, path, os.Geteuid())
 	}
 	if perm := info.Mode().Perm(); perm&0o077 != 0 {
 		if info.IsDir() {
 			return fmt.Errorf("%w: the folder %s has %04o: chmod 700 it; "+
 				"if it is a StateDirectory of systemd, set StateDirectoryMode=0700",
-				ErrFileMode, path, perm)
+				ErrMode, path, perm)
 		}
-		return fmt.Errorf("%w: %s has %04o: chmod 600 it", ErrFileMode, path, perm)
+		return fmt.Errorf("%w: %s has %04o: chmod 600 it", ErrMode, path, perm)
 	}
 	return nil
 }

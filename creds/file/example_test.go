@@ -1,4 +1,4 @@
-package creds_test
+package file_test
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/creds/file"
 )
 
 // A script that is started every minute keeps its token in a folder of its own. Whoever finds that
@@ -20,7 +21,7 @@ func ExampleDir() {
 	}
 	defer os.RemoveAll(parent)
 	// A program would use os.UserConfigDir, or a setting.
-	store := creds.Dir(filepath.Join(parent, "myscript"))
+	store := file.Dir(filepath.Join(parent, "myscript"))
 
 	ctx, name := context.Background(), "https://api.example.com/token ada"
 	_, err = store.Load(ctx, name)
@@ -51,10 +52,10 @@ func ExampleDir() {
 // The folder is always named by the program. A record in a file of another user is refused, for
 // instance, and the error says what to do.
 func ExampleDir_Load() {
-	var store creds.Dir
+	var store file.Dir
 	_, err := store.Load(context.Background(), "token")
 	fmt.Println(err)
-	// Output: creds: a Dir needs the name of a folder: this one is empty
+	// Output: file: a Dir needs the name of a folder: this one is empty
 }
 
 // Nil deletes a record.
@@ -65,7 +66,7 @@ func ExampleDir_Update() {
 		return
 	}
 	defer os.RemoveAll(parent)
-	store, ctx := creds.Dir(filepath.Join(parent, "myscript")), context.Background()
+	store, ctx := file.Dir(filepath.Join(parent, "myscript")), context.Background()
 
 	for _, record := range [][]byte{[]byte("token 1"), nil} {
 		err := store.Update(ctx, "token", func([]byte) ([]byte, error) { return record, nil })

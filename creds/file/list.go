@@ -1,4 +1,4 @@
-package creds
+package file
 
 import (
 	"context"
@@ -14,9 +14,10 @@ import (
 // namesAtOnce is how many names of files a Dir reads at a time.
 const namesAtOnce = 256
 
-// Records yields the records whose names begin with prefix; see [Lister]. It compares the letters
-// and digits that are in the names of files, so at most the first 40, and yields more records where
-// these are the same. A Dir without a folder has no records. Each error is one that Load returns.
+// Records yields the records whose names begin with prefix; see [creds.Lister]. It compares the
+// letters and digits that are in the names of files, so at most the first 40, and yields more
+// records where these are the same. A Dir without a folder has no records. Each error is one that
+// Load returns.
 func (d Dir) Records(ctx context.Context, prefix string) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		if d == "" {
@@ -34,7 +35,7 @@ func (d Dir) Records(ctx context.Context, prefix string) iter.Seq2[[]byte, error
 		defer p.close()
 		folder, err := p.root.Open(".")
 		if err != nil {
-			yield(nil, fmt.Errorf("creds: cannot list the folder: %w", err))
+			yield(nil, fmt.Errorf("file: cannot list the folder: %w", err))
 			return
 		}
 		defer func() { _ = folder.Close() }()
@@ -77,7 +78,7 @@ func bases(ctx context.Context, folder *os.File, prefix string) iter.Seq2[string
 			case errors.Is(err, io.EOF):
 				return
 			case err != nil:
-				yield("", fmt.Errorf("creds: cannot list the folder: %w", err))
+				yield("", fmt.Errorf("file: cannot list the folder: %w", err))
 				return
 			}
 		}

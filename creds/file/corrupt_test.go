@@ -1,4 +1,4 @@
-package creds_test
+package file_test
 
 import (
 	"bytes"
@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/creds/file"
 )
 
 // sample is a file of format 1. Its sum is what sha256sum says of its record.
@@ -17,9 +18,9 @@ const sample = "countersign record, format 1: secret, do not edit\n" +
 	"hello"
 
 // place writes the file of the record under "a" by hand.
-func place(t *testing.T, dir creds.Dir, contents string) {
+func place(t *testing.T, dir file.Dir, contents string) {
 	t.Helper()
-	if err := os.WriteFile(file(t, dir, "a", ".record"), []byte(contents), 0o600); err != nil {
+	if err := os.WriteFile(pathOf(t, dir, "a", ".record"), []byte(contents), 0o600); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -27,7 +28,7 @@ func place(t *testing.T, dir creds.Dir, contents string) {
 func TestFileFormat(t *testing.T) {
 	dir := newDir(t)
 	put(t, dir, "a", "hello")
-	got, err := os.ReadFile(file(t, dir, "a", ".record"))
+	got, err := os.ReadFile(pathOf(t, dir, "a", ".record"))
 	if err != nil || string(got) != sample {
 		t.Errorf("the file is %q, %v", got, err)
 	}
@@ -38,7 +39,7 @@ func TestFileFormat(t *testing.T) {
 // TestCorruptRecord_K12 damages a file in every place and cuts it at every length.
 func TestCorruptRecord_K12(t *testing.T) {
 	for n := range len(sample) {
-		if _, err := creds.ParseRecord([]byte(sample[:n])); err != creds.ErrCorrupt {
+		if _, err := file.ParseRecord([]byte(sample[:n])); err != creds.ErrCorrupt {
 			t.Errorf("cut to %d bytes: %v", n, err)
 		}
 	}
@@ -48,24 +49,24 @@ func TestCorruptRecord_K12(t *testing.T) {
 		damaged[i/8] ^= 1 << (i % 8)
 		want := creds.ErrCorrupt
 		if i/8 == version && damaged[version] > '1' && damaged[version] <= '9' {
-			want = creds.ErrNewer
+			want = file.ErrNewer
 		}
-		if _, err := creds.ParseRecord(damaged); err != want {
+		if _, err := file.ParseRecord(damaged); err != want {
 			t.Errorf("bit %d of byte %d: %v, want %v", i%8, i/8, err, want)
 		}
 	}
-	if _, err := creds.ParseRecord([]byte(sample)); err != nil {
+	if _, err := file.ParseRecord([]byte(sample)); err != nil {
 		t.Errorf("undamaged: %v", err)
 	}
 }
 
 func TestCorruptFile_K12(t *testing.T) {
-	large := string(creds.EncodeRecord(bytes.Repeat([]byte("x"), 64<<10+1)))
+	large := string(file.EncodeRecord(bytes.Repeat([]byte("x"), 64<<10+1)))
 	for _, tt := range []struct{ name, contents string }{
 		{"empty, as after a power failure", ""},
 		{"zeroes, as after a power failure", strings.Repeat("\x00", 4096)},
-		{"truncated", string(creds.EncodeRecord([]byte(hidden + " and more")))[:140]},
-		{"longer", string(creds.EncodeRecord([]byte(hidden))) + "\n"},
+		{"truncated", string(file.EncodeRecord([]byte(hidden + " and more")))[:140]},
+		{"longer", string(file.EncodeRecord([]byte(hidden))) + "\n"},
 		{"line ends changed", strings.ReplaceAll(sample, "\n", "\r\n")},
 		{"upper-case sum", strings.Replace(sample, "2cf24dba", "2CF24DBA", 1)},
 		{"a record without a header", `{"id":"x","key":"` + hidden + `"}`},
@@ -79,12 +80,12 @@ func TestCorruptFile_K12(t *testing.T) {
 		{"no format", strings.Replace(sample, "format 1", "format ", 1)},
 		{"format cut off", sample[:strings.IndexByte(sample, '1')]},
 	} {
-		for verb, attempt := range map[string]func(creds.Dir) error{
-			"Load": func(dir creds.Dir) error {
+		for verb, attempt := range map[string]func(file.Dir) error{
+			"Load": func(dir file.Dir) error {
 				_, err := dir.Load(t.Context(), "a")
 				return err
 			},
-			"Update": func(dir creds.Dir) error {
+			"Update": func(dir file.Dir) error {
 				return dir.Update(t.Context(), "a", func([]byte) ([]byte, error) {
 					t.Error("Update called its function")
 					return nil, nil
@@ -95,8 +96,8 @@ func TestCorruptFile_K12(t *testing.T) {
 				dir := newDir(t)
 				put(t, dir, "a", "one")
 				place(t, dir, tt.contents)
-				aside := file(t, dir, "a", ".corrupt-1")
-				wantDirErr(t, attempt(dir), creds.ErrCorrupt, file(t, dir, "a", ".record"), aside)
+				aside := pathOf(t, dir, "a", ".corrupt-1")
+				wantDirErr(t, attempt(dir), creds.ErrCorrupt, pathOf(t, dir, "a", ".record"), aside)
 				if kept, err := os.ReadFile(aside); err != nil || string(kept) != tt.contents {
 					t.Errorf("set aside: %d bytes, %v", len(kept), err)
 				}
@@ -131,7 +132,7 @@ func TestCorruptFilesAreBounded_K12(t *testing.T) {
 		t.Fatalf("files %q, want %q", got, want)
 	}
 	for i, ext := range want {
-		kept, err := os.ReadFile(file(t, dir, "a", ext))
+		kept, err := os.ReadFile(pathOf(t, dir, "a", ext))
 		if want := []string{"5", "4", "3"}[i]; err != nil || string(kept) != want {
 			t.Errorf("%s holds %q, %v; want %q", ext, kept, err, want)
 		}
@@ -190,12 +191,12 @@ func TestCorruptFileThatCannotBeSetAside_K12(t *testing.T) {
 	put(t, dir, "a", "one")
 	place(t, dir, "damaged")
 	for _, ext := range []string{".corrupt-1", ".corrupt-2", ".corrupt-3"} {
-		if err := os.MkdirAll(file(t, dir, "a", ext+"/full"), 0o700); err != nil {
+		if err := os.MkdirAll(pathOf(t, dir, "a", ext+"/full"), 0o700); err != nil {
 			t.Fatal(err)
 		}
 	}
 	wantRefused(t, dir, creds.ErrCorrupt, "cannot be set aside")
-	got, err := os.ReadFile(file(t, dir, "a", ".record"))
+	got, err := os.ReadFile(pathOf(t, dir, "a", ".record"))
 	if err != nil || string(got) != "damaged" {
 		t.Errorf("the file is %q, %v", got, err)
 	}
@@ -207,8 +208,8 @@ func TestNewerFormat_K12(t *testing.T) {
 		put(t, dir, "a", "one")
 		newer := "countersign record, format " + first + ": new and " + hidden + "\nand so on"
 		place(t, dir, newer)
-		wantRefused(t, dir, creds.ErrNewer, "upgrade", file(t, dir, "a", ".record"))
-		got, err := os.ReadFile(file(t, dir, "a", ".record"))
+		wantRefused(t, dir, file.ErrNewer, "upgrade", pathOf(t, dir, "a", ".record"))
+		got, err := os.ReadFile(pathOf(t, dir, "a", ".record"))
 		if err != nil || string(got) != newer {
 			t.Errorf("format %s: the file was touched: %q, %v", first, got, err)
 		}
@@ -222,32 +223,32 @@ func FuzzDirFile(f *testing.F) {
 	f.Add([]byte(""))
 	f.Add([]byte(sample))
 	f.Add([]byte(sample[:60]))
-	f.Add(creds.EncodeRecord(nil))
-	f.Add(creds.EncodeRecord([]byte("\x00\xff")))
+	f.Add(file.EncodeRecord(nil))
+	f.Add(file.EncodeRecord([]byte("\x00\xff")))
 	f.Add([]byte("countersign record, format 2\n"))
 	f.Add([]byte("countersign record, format 4294967297\n"))
-	f.Fuzz(func(t *testing.T, file []byte) {
-		record, err := creds.ParseRecord(file)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		record, err := file.ParseRecord(data)
 		if err != nil {
-			if !errors.Is(err, creds.ErrCorrupt) && !errors.Is(err, creds.ErrNewer) {
+			if !errors.Is(err, creds.ErrCorrupt) && !errors.Is(err, file.ErrNewer) {
 				t.Errorf("untyped error: %v", err)
 			}
 			if record != nil {
 				t.Error("a record with an error")
 			}
-		} else if !bytes.Equal(creds.EncodeRecord(record), file) {
+		} else if !bytes.Equal(file.EncodeRecord(record), data) {
 			t.Error("what was read is not what would be written")
 		}
 
 		// The bytes as a record: it comes back, and damage to its end is found.
-		if len(file) > 64<<10 {
+		if len(data) > 64<<10 {
 			return
 		}
-		written := creds.EncodeRecord(file)
-		if got, err := creds.ParseRecord(written); err != nil || !bytes.Equal(got, file) {
-			t.Errorf("%d bytes came back as %d, %v", len(file), len(got), err)
+		written := file.EncodeRecord(data)
+		if got, err := file.ParseRecord(written); err != nil || !bytes.Equal(got, data) {
+			t.Errorf("%d bytes came back as %d, %v", len(data), len(got), err)
 		}
-		if _, err := creds.ParseRecord(written[:len(written)-1]); err == nil {
+		if _, err := file.ParseRecord(written[:len(written)-1]); err == nil {
 			t.Error("a truncated file was read")
 		}
 	})

@@ -1,6 +1,6 @@
 //go:build unix
 
-package creds_test
+package file_test
 
 import (
 	"context"
@@ -18,13 +18,14 @@ import (
 	"testing"
 
 	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/creds/file"
 )
 
 // stranger is a user that a test run by root can become, or give files to.
 const stranger = 65534
 
 // playOnUnix has the roles of processes that take from themselves what they cannot get back.
-func playOnUnix(role string, dir creds.Dir) {
+func playOnUnix(role string, dir file.Dir) {
 	var err error
 	switch role {
 	case "full":
@@ -35,7 +36,7 @@ func playOnUnix(role string, dir creds.Dir) {
 	case "readonly":
 		// Root may write anywhere. The way to the folder may be closed to others, so stay there.
 		err = os.Chdir(filepath.Dir(string(dir)))
-		dir = creds.Dir(filepath.Base(string(dir)))
+		dir = file.Dir(filepath.Base(string(dir)))
 		if os.Geteuid() == 0 {
 			err = errors.Join(err, syscall.Setgid(stranger), syscall.Setuid(stranger))
 		}
@@ -50,8 +51,8 @@ func playOnUnix(role string, dir creds.Dir) {
 			func([]byte) ([]byte, error) { return []byte(record), nil })
 		var number syscall.Errno
 		files, _ := os.ReadDir(string(dir))
-		fmt.Println("full:", errors.Is(err, creds.ErrFull),
-			"read-only:", errors.Is(err, creds.ErrReadOnly),
+		fmt.Println("full:", errors.Is(err, file.ErrFull),
+			"read-only:", errors.Is(err, file.ErrReadOnly),
 			"errno:", errors.As(err, &number), "files:", len(files))
 		if err != nil && (strings.Contains(err.Error(), hidden) ||
 			!strings.Contains(err.Error(), dirOf(dir))) {
@@ -62,10 +63,10 @@ func playOnUnix(role string, dir creds.Dir) {
 	fmt.Printf("%.5s %v\n", record, err)
 }
 
-func dirOf(dir creds.Dir) string { return filepath.Clean(string(dir)) }
+func dirOf(dir file.Dir) string { return filepath.Clean(string(dir)) }
 
 // perform returns what a process with a role printed.
-func perform(t *testing.T, role string, dir creds.Dir) string {
+func perform(t *testing.T, role string, dir file.Dir) string {
 	t.Helper()
 	cmd, lines := start(t, role, dir)
 	var all []string
@@ -93,8 +94,8 @@ func TestFullDisk_K11(t *testing.T) {
 	}
 
 	for _, number := range []syscall.Errno{syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG} {
-		err := creds.Writing(&fs.PathError{Op: "write", Path: "x", Err: number})
-		wantDirErr(t, err, creds.ErrFull, "free some", "folder", number.Error())
+		err := file.Writing(&fs.PathError{Op: "write", Path: "x", Err: number})
+		wantDirErr(t, err, file.ErrFull, "free some", "folder", number.Error())
 		wantDirErr(t, err, number)
 	}
 }
@@ -110,12 +111,12 @@ func TestReadOnlyFolder_K11(t *testing.T) {
 		dir := newDir(t)
 		put(t, dir, "a", "first")
 		if tt.files == 1 {
-			if err := os.Remove(file(t, dir, "a", ".lock")); err != nil {
+			if err := os.Remove(pathOf(t, dir, "a", ".lock")); err != nil {
 				t.Fatal(err)
 			}
 		}
 		if os.Geteuid() == 0 {
-			give(t, string(dir), file(t, dir, "a", ".record"), file(t, dir, "a", ".lock"))
+			give(t, string(dir), pathOf(t, dir, "a", ".record"), pathOf(t, dir, "a", ".lock"))
 		}
 		if err := os.Chmod(string(dir), 0o500); err != nil {
 			t.Fatal(err)
@@ -134,8 +135,8 @@ func TestReadOnlyFolder_K11(t *testing.T) {
 	}
 
 	for _, number := range []syscall.Errno{syscall.EACCES, syscall.EPERM, syscall.EROFS} {
-		err := creds.Writing(&fs.PathError{Op: "mkdir", Path: "x", Err: number})
-		wantDirErr(t, err, creds.ErrReadOnly, "make it so", "folder", number.Error())
+		err := file.Writing(&fs.PathError{Op: "mkdir", Path: "x", Err: number})
+		wantDirErr(t, err, file.ErrReadOnly, "make it so", "folder", number.Error())
 		wantDirErr(t, err, number)
 	}
 }
@@ -157,7 +158,7 @@ func TestNoFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantRefused(t, dir, syscall.ENOTDIR, string(dir))
-	under := creds.Dir(filepath.Join(string(dir), "a", "b"))
+	under := file.Dir(filepath.Join(string(dir), "a", "b"))
 	wantRefused(t, under, syscall.ENOTDIR, string(under))
 }
 
@@ -240,12 +241,12 @@ func TestLoosePermissions_K9(t *testing.T) {
 		put(t, dir, "a", hidden)
 		loose := string(dir)
 		if tt.ext != "" {
-			loose = file(t, dir, "a", tt.ext)
+			loose = pathOf(t, dir, "a", tt.ext)
 		}
 		if err := os.Chmod(loose, tt.mode); err != nil {
 			t.Fatal(err)
 		}
-		wantRefused(t, dir, creds.ErrFileMode, loose, tt.do, fmt.Sprintf("%04o", tt.mode))
+		wantRefused(t, dir, file.ErrMode, loose, tt.do, fmt.Sprintf("%04o", tt.mode))
 		if err := os.Chmod(loose, ours(tt.ext == "")); err != nil {
 			t.Fatal(err)
 		}
@@ -254,17 +255,17 @@ func TestLoosePermissions_K9(t *testing.T) {
 
 	dir := newDir(t)
 	put(t, dir, "a", hidden)
-	lock := file(t, dir, "a", ".lock")
+	lock := pathOf(t, dir, "a", ".lock")
 	if err := os.Chmod(lock, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	wantNoUpdate(t, dir, creds.ErrFileMode, lock, "chmod 600")
+	wantNoUpdate(t, dir, file.ErrMode, lock, "chmod 600")
 }
 
 func TestForeignOwner_K10(t *testing.T) {
 	if os.Geteuid() != 0 {
 		// Of what root has, one folder is enough to refuse.
-		wantRefused(t, "/", creds.ErrFileOwner, "chown", strconv.Itoa(os.Geteuid()))
+		wantRefused(t, "/", file.ErrOwner, "chown", strconv.Itoa(os.Geteuid()))
 		return
 	}
 	for _, ext := range []string{".record", ".lock", ""} {
@@ -272,14 +273,14 @@ func TestForeignOwner_K10(t *testing.T) {
 		put(t, dir, "a", hidden)
 		foreign := string(dir)
 		if ext != "" {
-			foreign = file(t, dir, "a", ext)
+			foreign = pathOf(t, dir, "a", ext)
 		}
 		give(t, foreign)
 		if ext == ".lock" {
-			wantNoUpdate(t, dir, creds.ErrFileOwner, "chown", foreign)
+			wantNoUpdate(t, dir, file.ErrOwner, "chown", foreign)
 			continue
 		}
-		wantRefused(t, dir, creds.ErrFileOwner, "chown", foreign)
+		wantRefused(t, dir, file.ErrOwner, "chown", foreign)
 	}
 }
 
@@ -313,18 +314,18 @@ func TestFileTypes_K10(t *testing.T) {
 			put(t, dir, "a", "good")
 			path := string(dir)
 			if tt.ext != "" {
-				path = file(t, dir, "a", tt.ext)
+				path = pathOf(t, dir, "a", tt.ext)
 			}
 			moved := path + "-moved"
 			if err := errors.Join(os.Rename(path, moved), tt.make(path, moved)); err != nil {
 				t.Fatal(err)
 			}
 			if tt.ext == ".lock" {
-				wantNoUpdate(t, dir, creds.ErrFileType, path, tt.wants)
+				wantNoUpdate(t, dir, file.ErrType, path, tt.wants)
 				return
 			}
-			wantRefused(t, dir, creds.ErrFileType, path, tt.wants)
-			wantRefused(t, dir+"/", creds.ErrFileType, path, tt.wants)
+			wantRefused(t, dir, file.ErrType, path, tt.wants)
+			wantRefused(t, dir+"/", file.ErrType, path, tt.wants)
 		})
 	}
 }
@@ -336,13 +337,13 @@ func TestHardLink_K10(t *testing.T) {
 	dir := newDir(t)
 	put(t, dir, "a", "one")
 	backup := filepath.Join(t.TempDir(), "backup")
-	if err := os.Link(file(t, dir, "a", ".record"), backup); err != nil {
+	if err := os.Link(pathOf(t, dir, "a", ".record"), backup); err != nil {
 		t.Fatal(err)
 	}
 	put(t, dir, "a", "two")
 	wantRecord(t, dir, "two")
 	kept, err := os.ReadFile(backup)
-	if record, bad := creds.ParseRecord(kept); err != nil || bad != nil || string(record) != "one" {
+	if record, bad := file.ParseRecord(kept); err != nil || bad != nil || string(record) != "one" {
 		t.Errorf("the link has %q, %v, %v", record, err, bad)
 	}
 }

@@ -1,0 +1,47 @@
+package file_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strconv"
+	"testing"
+
+	"github.com/countersign-go/countersign/creds/file"
+)
+
+// BenchmarkDirUpdate must not depend on the number of records. The folder is swept before, as it is
+// once a minute.
+func BenchmarkDirUpdate(b *testing.B) {
+	for _, records := range []int{0, 2000, 30000} {
+		b.Run(strconv.Itoa(records), func(b *testing.B) {
+			dir := file.Dir(filepath.Join(b.TempDir(), "store"))
+			n := 0
+			update := func() {
+				err := dir.Update(context.Background(), "a", func([]byte) ([]byte, error) {
+					n++
+					return strconv.AppendInt(nil, int64(n), 10), nil
+				})
+				if err != nil {
+					b.Fatal(err)
+				}
+			}
+			update()
+			for i := range records {
+				base, err := dir.Base(strconv.Itoa(i))
+				if err != nil {
+					b.Fatal(err)
+				}
+				for _, ext := range []string{".record", ".lock"} {
+					path := filepath.Join(string(dir), base+ext)
+					if err := os.WriteFile(path, nil, 0o600); err != nil {
+						b.Fatal(err)
+					}
+				}
+			}
+			for b.Loop() {
+				update()
+			}
+		})
+	}
+}
