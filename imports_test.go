@@ -71,8 +71,8 @@ var foreign = map[string][]string{
 // standalone packages import nothing from outside this module and the standard library, but for
 // what foreign names.
 var standalone = []string{
-	".", "transport", "mac", "auth", "creds", "creds/file", "provision", "basic", "portal", "authtest", "bearer",
-	"raven", "raven/wls",
+	".", "transport", "mac", "auth", "creds", "creds/file", "provision", "basic", "portal",
+	"authtest", "bearer", "raven", "raven/wls",
 }
 
 func TestImports(t *testing.T) {

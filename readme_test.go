@@ -39,7 +39,7 @@ var known = map[string]string{
 	"synctest":    "testing/synctest",
 	"countersign": module, "transport": module + "/transport", "creds": module + "/creds",
 	"file": module + "/creds/file",
-	"mac": module + "/mac", "auth": module + "/auth", "basic": module + "/basic",
+	"mac":  module + "/mac", "auth": module + "/auth", "basic": module + "/basic",
 	"portal": module + "/portal", "provision": module + "/provision",
 	"authtest": module + "/authtest", "httpmock": "github.com/jarcoal/httpmock",
 	"bearer": module + "/bearer", "oauth2": "golang.org/x/oauth2",

@@ -24,6 +24,7 @@ import (
 	"github.com/countersign-go/countersign/basic"
 	"github.com/countersign-go/countersign/bearer"
 	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/creds/file"
 	"github.com/countersign-go/countersign/mac"
 	"github.com/countersign-go/countersign/portal"
 	"github.com/countersign-go/countersign/provision"
@@ -50,6 +51,7 @@ var exported = map[string]reflect.Type{
 	"creds.Secret":          reflect.TypeFor[creds.Secret](),
 	"creds.Static":          reflect.TypeFor[creds.Static[creds.Secret]](),
 	"auth.All":              reflect.TypeFor[auth.All](),
+	"file.Dir":              reflect.TypeFor[file.Dir](),
 	"auth.Guard":            reflect.TypeFor[auth.Guard](),
 	"auth.Identity":         reflect.TypeFor[auth.Identity](),
 	"auth.Limiter":          reflect.TypeFor[auth.Limiter](),

@@ -192,7 +192,7 @@ func TestAgeOfStored(t *testing.T) {
 			t.Run(fmt.Sprint(name, " ", age), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					service := authtest.NewService(t)
-					store := file.Dir(filepath.Join(t.TempDir(), "store"))
+					store := &file.Dir{Path: filepath.Join(t.TempDir(), "store")}
 					for process := range 2 {
 						client := countersign.NewClient(countersign.Config{
 							Signer: signer(service, store), Base: service,

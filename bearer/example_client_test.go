@@ -131,7 +131,7 @@ func ExampleTokens_refreshToken() {
 				refresh := &oauth2.Token{RefreshToken: old.RefreshToken}
 				return conf.TokenSource(ctx, refresh).Token()
 			},
-			Store: file.Dir(dir),
+			Store: &file.Dir{Path: dir},
 			Name:  "ann",
 		}
 	}

@@ -42,8 +42,8 @@ var (
 	// ErrNotFound means that a Store has no record under a name.
 	ErrNotFound = errors.New("creds: no record under this name")
 
-	// ErrCorrupt means that a record is truncated or damaged. The Store has set it aside, so that the
-	// next Update starts without a record. If it could not set the record aside, for instance because
-	// it is read-only, the error wraps the reason too.
+	// ErrCorrupt means that a record is truncated or damaged. The Store has set it aside, so that
+	// the next Update starts without a record. If it could not set the record aside, for instance
+	// because it is read-only, the error wraps the reason too.
 	ErrCorrupt = errors.New("creds: corrupt record")
 )

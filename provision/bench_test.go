@@ -42,7 +42,7 @@ func BenchmarkRegistryIssue(b *testing.B) {
 	for _, others := range []int{0, 2000, 30000} {
 		b.Run(strconv.Itoa(others), func(b *testing.B) {
 			dir := filepath.Join(b.TempDir(), "registry")
-			r := &provision.Registry{Store: file.Dir(dir)}
+			r := &provision.Registry{Store: &file.Dir{Path: dir}}
 			ctx, ann := context.Background(), subject("ann")
 			cycle := func() {
 				c, err := r.Issue(ctx, ann)

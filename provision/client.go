@@ -73,8 +73,8 @@ type Client struct {
 	// Where a Signer has no such method, or it returns "", or HTTP has a Jar, or there is a Header
 	// or a Body, any of which may tell who asks, give each account its own Name: without one, the
 	// Store is not used then. A record that was stored for another URL or account is never used.
-	// The files of a Dir of package creds/file begin with the letters and digits of the Name, so set
-	// it if people must be able to tell the records of two accounts apart.
+	// The files of a Dir of package creds/file begin with the letters and digits of the Name, so
+	// set it if people must be able to tell the records of two accounts apart.
 	Name string
 
 	// Fetched is told of new credentials before they are used; see [creds.Cache]. Those that

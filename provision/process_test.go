@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 		m.Run()
 		return
 	}
-	if err := script(*address, file.Dir(*folder)); err != nil {
+	if err := script(*address, &file.Dir{Path: *folder}); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -145,7 +145,7 @@ func testProcesses(t *testing.T, s *scripted) {
 		{"expired", true, 1}, {"second start after that", false, 0},
 	} {
 		if round.expired {
-			expire(t, file.Dir(folder))
+			expire(t, &file.Dir{Path: folder})
 		}
 		provided, statuses := s.start(t, server.URL, folder)
 		if round.name == "no record" && s.offset != 0 {
@@ -160,7 +160,7 @@ func testProcesses(t *testing.T, s *scripted) {
 	if t.Failed() {
 		return
 	}
-	data, err := file.Dir(folder).Load(t.Context(), "script")
+	data, err := (&file.Dir{Path: folder}).Load(t.Context(), "script")
 	if err != nil || !bytes.Contains(data, []byte(`"id":"id1"`)) {
 		t.Errorf("%s, %v", data, err)
 	}

@@ -304,7 +304,8 @@ func (r *Registry) List(ctx context.Context, subject string) ([]Entry, error) {
 // stands for one record that cannot be used, whose credentials may be good all the same, and the
 // loop goes on; an error of the Store itself ends it.
 //
-// The Store must be a [creds.Lister], as Dir of package creds/file is; All yields an error otherwise.
+// The Store must be a [creds.Lister], as Dir of package creds/file is; All yields an error
+// otherwise.
 func (r *Registry) All(ctx context.Context) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		store, ok := r.store().(creds.Lister)

@@ -80,12 +80,12 @@ func TestAll(t *testing.T) {
 
 // A damaged record is told, and the others are listed all the same.
 func TestAllOfADamagedStore(t *testing.T) {
-	dir := file.Dir(filepath.Join(t.TempDir(), "registry"))
+	dir := &file.Dir{Path: filepath.Join(t.TempDir(), "registry")}
 	r := &provision.Registry{Store: dir}
 	for range 3 {
 		issued(t, r, "ann")
 	}
-	records, err := filepath.Glob(filepath.Join(string(dir), "registry-id-*.record"))
+	records, err := filepath.Glob(filepath.Join(dir.Path, "registry-id-*.record"))
 	if err != nil || len(records) != 3 {
 		t.Fatal(records, err)
 	}
@@ -125,7 +125,7 @@ func TestAllOfAStoreThatCannotList(t *testing.T) {
 
 // However many credentials there are, All holds one at a time.
 func TestAllTakesLittleMemory(t *testing.T) {
-	dir := file.Dir(filepath.Join(t.TempDir(), "registry"))
+	dir := &file.Dir{Path: filepath.Join(t.TempDir(), "registry")}
 	claims := map[string]any{"note": strings.Repeat("x", 2000)}
 	r := &provision.Registry{
 		Store: dir,
@@ -134,14 +134,14 @@ func TestAllTakesLittleMemory(t *testing.T) {
 		},
 	}
 	issued(t, r, "ann")
-	one, err := filepath.Glob(filepath.Join(string(dir), "registry-id-*.record"))
+	one, err := filepath.Glob(filepath.Join(dir.Path, "registry-id-*.record"))
 	if err != nil || len(one) != 1 {
 		t.Fatal(one, err)
 	}
 	const copies = 2000
 	for i := range copies {
 		name := fmt.Sprintf("registry-id-%064x.record", i)
-		if err := os.Link(one[0], filepath.Join(string(dir), name)); err != nil {
+		if err := os.Link(one[0], filepath.Join(dir.Path, name)); err != nil {
 			t.Fatal(err)
 		}
 	}

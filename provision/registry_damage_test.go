@@ -38,7 +38,7 @@ func TestDamagedList_S3(t *testing.T) {
 			return r.Revoke(ctx, other)
 		},
 	} {
-		dir := file.Dir(filepath.Join(t.TempDir(), "registry"))
+		dir := &file.Dir{Path: filepath.Join(t.TempDir(), "registry")}
 		r := &provision.Registry{Store: dir, Quota: 2}
 		c, other := issued(t, r, "ann"), issued(t, r, "ann")
 		damage(t, dir)
@@ -72,7 +72,7 @@ func TestDamagedList_S3(t *testing.T) {
 // A process that is killed after the Dir set the list aside, and before it was marked, does not
 // make the subject one without credentials.
 func TestDamagedListOfAKilledProcess(t *testing.T) {
-	dir := file.Dir(filepath.Join(t.TempDir(), "registry"))
+	dir := &file.Dir{Path: filepath.Join(t.TempDir(), "registry")}
 	r := &provision.Registry{Store: dir}
 	c, other := issued(t, r, "ann"), issued(t, r, "ann")
 	damage(t, dir)
@@ -95,7 +95,7 @@ func TestDamagedListOfAKilledProcess(t *testing.T) {
 
 // Nor does an Issue succeed that had looked at the list before that was lost.
 func TestDamagedListWhileIssuing(t *testing.T) {
-	dir := file.Dir(filepath.Join(t.TempDir(), "registry"))
+	dir := &file.Dir{Path: filepath.Join(t.TempDir(), "registry")}
 	r := &provision.Registry{Store: dir}
 	issued(t, r, "ann")
 	busy := &provision.Registry{Store: &followed{Store: dir, then: func() {
@@ -108,7 +108,7 @@ func TestDamagedListWhileIssuing(t *testing.T) {
 		t.Errorf("%v, %v", c, err)
 	}
 	wantIncomplete(t, r, "while issuing")
-	left, err := filepath.Glob(filepath.Join(string(dir), "registry-id-*.record"))
+	left, err := filepath.Glob(filepath.Join(dir.Path, "registry-id-*.record"))
 	if err != nil || len(left) != 1 {
 		t.Errorf("%d credentials, want the first one alone; %v", len(left), err)
 	}
@@ -116,7 +116,7 @@ func TestDamagedListWhileIssuing(t *testing.T) {
 
 // So it is if the one who met it could not set it aside, as another process had its lock.
 func TestDamagedListInUse(t *testing.T) {
-	dir := file.Dir(filepath.Join(t.TempDir(), "registry"))
+	dir := &file.Dir{Path: filepath.Join(t.TempDir(), "registry")}
 	issued(t, &provision.Registry{Store: dir}, "ann")
 	damage(t, dir)
 	busy := &provision.Registry{Store: onlyTold{dir}}
@@ -132,9 +132,9 @@ type onlyTold struct{ creds.Store }
 func (onlyTold) Load(context.Context, string) ([]byte, error) { return nil, creds.ErrCorrupt }
 
 // damage spoils the one list in a folder.
-func damage(t *testing.T, dir file.Dir) {
+func damage(t *testing.T, dir *file.Dir) {
 	t.Helper()
-	lists, err := filepath.Glob(filepath.Join(string(dir), "registry-subject-*.record"))
+	lists, err := filepath.Glob(filepath.Join(dir.Path, "registry-subject-*.record"))
 	if err != nil || len(lists) != 1 {
 		t.Fatal(lists, err)
 	}

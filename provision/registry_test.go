@@ -28,7 +28,7 @@ func registries(t testing.TB) map[string]*provision.Registry {
 	return map[string]*provision.Registry{
 		"memory": {},
 		"store":  {Store: new(mapStore)},
-		"files":  {Store: file.Dir(filepath.Join(t.TempDir(), "registry"))},
+		"files":  {Store: &file.Dir{Path: filepath.Join(t.TempDir(), "registry")}},
 	}
 }
 

@@ -20,7 +20,7 @@ import (
 func TestDamagedRecordIsToldOnce(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "store")
 	m := &mint{lifetime: time.Hour}
-	wantID(t, m.client(file.Dir(folder)), "id1")
+	wantID(t, m.client(&file.Dir{Path: folder}), "id1")
 	files, err := filepath.Glob(filepath.Join(folder, "*.record"))
 	if err != nil || len(files) != 1 {
 		t.Fatal(files, err)
@@ -30,7 +30,7 @@ func TestDamagedRecordIsToldOnce(t *testing.T) {
 	}
 	for process, warnings := range []int{1, 0} {
 		log := new(journal)
-		c := m.client(file.Dir(folder))
+		c := m.client(&file.Dir{Path: folder})
 		c.Logger = log.logger()
 		wantID(t, c, "id2")
 		if got := strings.Count(log.String(), "\n"); got != warnings {
@@ -49,7 +49,7 @@ func TestUselessFolderIsToldOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	log := new(journal)
-	c := (&mint{lifetime: time.Hour}).client(file.Dir(folder))
+	c := (&mint{lifetime: time.Hour}).client(&file.Dir{Path: folder})
 	c.Logger = log.logger()
 	wantID(t, c, "id1")
 	if got := strings.Count(log.String(), "\n"); got != 1 {

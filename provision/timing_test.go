@@ -33,7 +33,7 @@ func TestUnknownIDTiming_S2(t *testing.T) {
 	}{
 		{"memory", &provision.Registry{}, 0.05},
 		{"memory, claims", &provision.Registry{Terms: claims}, 0.05},
-		{"dir", &provision.Registry{Store: file.Dir(filepath.Join(t.TempDir(), "r"))},
+		{"dir", &provision.Registry{Store: &file.Dir{Path: filepath.Join(t.TempDir(), "r")}},
 			0.1},
 	} {
 		// A busy machine can spoil a try. A real difference is there in each.

@@ -15,7 +15,7 @@ import (
 func BenchmarkDirUpdate(b *testing.B) {
 	for _, records := range []int{0, 2000, 30000} {
 		b.Run(strconv.Itoa(records), func(b *testing.B) {
-			dir := file.Dir(filepath.Join(b.TempDir(), "store"))
+			dir := &file.Dir{Path: filepath.Join(b.TempDir(), "store")}
 			n := 0
 			update := func() {
 				err := dir.Update(context.Background(), "a", func([]byte) ([]byte, error) {
@@ -33,7 +33,7 @@ func BenchmarkDirUpdate(b *testing.B) {
 					b.Fatal(err)
 				}
 				for _, ext := range []string{".record", ".lock"} {
-					path := filepath.Join(string(dir), base+ext)
+					path := filepath.Join(dir.Path, base+ext)
 					if err := os.WriteFile(path, nil, 0o600); err != nil {
 						b.Fatal(err)
 					}

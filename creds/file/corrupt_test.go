@@ -18,7 +18,7 @@ const sample = "countersign record, format 1: secret, do not edit\n" +
 	"hello"
 
 // place writes the file of the record under "a" by hand.
-func place(t *testing.T, dir file.Dir, contents string) {
+func place(t *testing.T, dir *file.Dir, contents string) {
 	t.Helper()
 	if err := os.WriteFile(pathOf(t, dir, "a", ".record"), []byte(contents), 0o600); err != nil {
 		t.Fatal(err)
@@ -80,12 +80,12 @@ func TestCorruptFile_K12(t *testing.T) {
 		{"no format", strings.Replace(sample, "format 1", "format ", 1)},
 		{"format cut off", sample[:strings.IndexByte(sample, '1')]},
 	} {
-		for verb, attempt := range map[string]func(file.Dir) error{
-			"Load": func(dir file.Dir) error {
+		for verb, attempt := range map[string]func(*file.Dir) error{
+			"Load": func(dir *file.Dir) error {
 				_, err := dir.Load(t.Context(), "a")
 				return err
 			},
-			"Update": func(dir file.Dir) error {
+			"Update": func(dir *file.Dir) error {
 				return dir.Update(t.Context(), "a", func([]byte) ([]byte, error) {
 					t.Error("Update called its function")
 					return nil, nil

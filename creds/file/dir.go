@@ -42,35 +42,29 @@ var (
 	ErrFull = errors.New("file: no room for a record")
 )
 
-var errNoName = errors.New("file: a Dir needs the name of a folder: this one is empty")
+var errNoPath = errors.New("file: a Dir needs the Path of a folder: this one is empty")
 
 // maxRecord is the size of the largest record that a Dir takes, in bytes. A set of credentials has
 // a few hundred, one with a certificate chain a few thousand.
 const maxRecord = 64 << 10
 
-// A Dir is a [creds.Store] of files in the folder of that name. The first Update makes the folder,
-// with its parents. It should hold nothing else. A relative name is below the current folder.
-// Different values with the same name are the same Store, in this process and in others. The empty
-// Dir is an error.
+// A Dir is a [creds.Store] and a [creds.Lister] that keeps its records in one folder, a file for
+// each. Several processes may share the folder. The package comment describes the files.
 //
-// The folder and the files are for their owner alone, from the moment of their creation. A Dir
-// refuses symbolic links (the last element of its name counts, not its parents), files of others,
-// and files that others may access. On Windows it relies on the access control list of the parent
-// instead; below the profile of a user, that admits nobody else but administrators.
-//
-// A record, of up to 64 KiB, is replaced as a whole: after a crash, a power failure or a full disk,
-// there is the old one or the new one. One that is the same as before is not written again. One
-// that was damaged in another way is found by its checksum and set aside, under the same name with
-// ".corrupt-1" in the end; the last three are kept until the record is deleted.
-//
-// Update holds a lock of the operating system, which ends with the process. Load takes none and
-// needs no write access. Files that killed processes left behind are removed by the first Update of
-// a process, and by later ones once a minute. No other work depends on the number of records.
-// File systems that have no locks, as some of networks, will not do.
-//
-// The file of a record is named after the letters and digits with which its name begins and the
-// SHA-256 of that name, so any name that is not empty will do, and no two share a file.
-type Dir string
+// A program uses one Dir for each folder, by pointer, from any number of goroutines. Two Dirs of
+// one Path are also safe, since an Update locks the record against all others. They only wait for
+// each other longer, as two processes do, and each looks for the files of killed processes. A Dir
+// must not be copied after its first use.
+type Dir struct {
+	// Path is the folder. The first Update makes it, with its parents. It should hold nothing else.
+	// A relative Path is below the current folder. The empty Path is an error. Path must not change
+	// after the first use.
+	Path string
+
+	queues queues
+}
+
+var _ creds.Lister = (*Dir)(nil)
 
 // The files of a record differ in what follows their common name.
 const (
@@ -86,7 +80,7 @@ const (
 // both. Load does not block, and fails if ctx has ended. A name without a record costs as much work
 // as one with a small record, so that the time of a server's answer does not tell which names have
 // one.
-func (d Dir) Load(ctx context.Context, name string) ([]byte, error) {
+func (d *Dir) Load(ctx context.Context, name string) ([]byte, error) {
 	if ctx.Err() != nil {
 		return nil, ended(ctx)
 	}
@@ -96,7 +90,7 @@ func (d Dir) Load(ctx context.Context, name string) ([]byte, error) {
 	}
 	p, err := d.open(base)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%w: there is no folder %s", creds.ErrNotFound, string(d))
+		return nil, fmt.Errorf("%w: there is no folder %s", creds.ErrNotFound, d.Path)
 	}
 	if err != nil {
 		return nil, err
@@ -111,7 +105,7 @@ func (d Dir) Load(ctx context.Context, name string) ([]byte, error) {
 }
 
 // read returns the record in a place, nil if there is none, and sets a corrupt one aside.
-func (d Dir) read(p place) ([]byte, error) {
+func (d *Dir) read(p place) ([]byte, error) {
 	record, err := p.read()
 	if errors.Is(err, creds.ErrCorrupt) {
 		return d.recheck(p.base, err)
@@ -122,7 +116,7 @@ func (d Dir) read(p place) ([]byte, error) {
 // recheck deals with a record that was found to be corrupt. Only under its lock it is sure that
 // what is set aside is not its successor. If that is held, it is by an Update, which will either
 // replace the record or find it corrupt itself.
-func (d Dir) recheck(base string, found error) ([]byte, error) {
+func (d *Dir) recheck(base string, found error) ([]byte, error) {
 	h, err := d.tryLock(base)
 	if err != nil {
 		return nil, fmt.Errorf("%w; it cannot be set aside: %w", found, err)
@@ -134,13 +128,13 @@ func (d Dir) recheck(base string, found error) ([]byte, error) {
 	return h.readOrSetAside()
 }
 
-// Update replaces the record under name; see [creds.Store]. f may change the bytes that it is given.
-// Once f has returned, the record is written even if ctx has ended. The error of Update is the
-// error of f, or it wraps an error that Load returns except for creds.ErrNotFound, or [ErrReadOnly]
-// or [ErrFull], or, if ctx ended while Update waited, both its error and its cause. After an error
-// the record is still the old one, unless only the last step failed, which makes the new one
-// outlive a power failure.
-func (d Dir) Update(
+// Update replaces the record under name; see [creds.Store]. f may change the bytes that it is
+// given. Once f has returned, the record is written even if ctx has ended. The error of Update is
+// the error of f, or it wraps an error that Load returns except for creds.ErrNotFound, or
+// [ErrReadOnly] or [ErrFull], or, if ctx ended while Update waited, both its error and its cause.
+// After an error the record is still the old one, unless only the last step failed, which makes the
+// new one outlive a power failure.
+func (d *Dir) Update(
 	ctx context.Context, name string, f func(old []byte) ([]byte, error),
 ) error {
 	base, err := d.base(name)
@@ -152,7 +146,7 @@ func (d Dir) Update(
 		return err
 	}
 	defer h.release()
-	if queues.sweepDue(d.folder(), time.Now()) {
+	if d.queues.sweepDue(time.Now()) {
 		d.sweep(h)
 	}
 	old, err := h.readOrSetAside()
@@ -175,10 +169,10 @@ func (d Dir) Update(
 }
 
 // base returns what the files of a record have in common.
-func (d Dir) base(name string) (string, error) {
+func (d *Dir) base(name string) (string, error) {
 	switch {
-	case d == "":
-		return "", errNoName
+	case d.Path == "":
+		return "", errNoPath
 	case name == "":
 		return "", errors.New("file: a record needs a name: this one is empty")
 	}

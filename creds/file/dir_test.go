@@ -20,23 +20,23 @@ import (
 const hidden = "canary-0d1r"
 
 // newDir returns a Dir that is not there yet, and neither is its parent.
-func newDir(t *testing.T) file.Dir {
+func newDir(t *testing.T) *file.Dir {
 	t.Helper()
-	return file.Dir(filepath.Join(t.TempDir(), "parent", "store"))
+	return &file.Dir{Path: filepath.Join(t.TempDir(), "parent", "store")}
 }
 
 // pathOf returns the path of a file of the record under name.
-func pathOf(t *testing.T, dir file.Dir, name, ext string) string {
+func pathOf(t *testing.T, dir *file.Dir, name, ext string) string {
 	t.Helper()
 	base, err := dir.Base(name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return filepath.Join(string(dir), base+ext)
+	return filepath.Join(dir.Path, base+ext)
 }
 
 // put stores a record, whatever was there.
-func put(t *testing.T, dir file.Dir, name, record string) {
+func put(t *testing.T, dir *file.Dir, name, record string) {
 	t.Helper()
 	err := dir.Update(t.Context(), name, func([]byte) ([]byte, error) {
 		return []byte(record), nil
@@ -47,7 +47,7 @@ func put(t *testing.T, dir file.Dir, name, record string) {
 }
 
 // wantRecord checks what is stored under "a".
-func wantRecord(t *testing.T, dir file.Dir, want string) {
+func wantRecord(t *testing.T, dir *file.Dir, want string) {
 	t.Helper()
 	got, err := dir.Load(t.Context(), "a")
 	if err != nil || string(got) != want {
@@ -75,7 +75,7 @@ func wantDirErr(t *testing.T, err, want error, mentions ...string) {
 
 // wantRefused checks that neither Load nor Update serves the record under "a", and that Update asks
 // nobody.
-func wantRefused(t *testing.T, dir file.Dir, want error, mentions ...string) {
+func wantRefused(t *testing.T, dir *file.Dir, want error, mentions ...string) {
 	t.Helper()
 	record, err := dir.Load(t.Context(), "a")
 	if record != nil {
@@ -85,7 +85,7 @@ func wantRefused(t *testing.T, dir file.Dir, want error, mentions ...string) {
 	wantNoUpdate(t, dir, want, mentions...)
 }
 
-func wantNoUpdate(t *testing.T, dir file.Dir, want error, mentions ...string) {
+func wantNoUpdate(t *testing.T, dir *file.Dir, want error, mentions ...string) {
 	t.Helper()
 	err := dir.Update(t.Context(), "a", func([]byte) ([]byte, error) {
 		t.Error("Update called its function")
@@ -95,13 +95,13 @@ func wantNoUpdate(t *testing.T, dir file.Dir, want error, mentions ...string) {
 }
 
 // files returns the names of all files in a folder, without the common part of one record.
-func files(t *testing.T, dir file.Dir, name string) []string {
+func files(t *testing.T, dir *file.Dir, name string) []string {
 	t.Helper()
 	base, err := dir.Base(name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	entries, err := os.ReadDir(string(dir))
+	entries, err := os.ReadDir(dir.Path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,8 +115,8 @@ func files(t *testing.T, dir file.Dir, name string) []string {
 func TestDir(t *testing.T) {
 	dir := newDir(t)
 	_, err := dir.Load(t.Context(), "a")
-	wantDirErr(t, err, creds.ErrNotFound, string(dir))
-	if _, err := os.Stat(string(dir)); !errors.Is(err, fs.ErrNotExist) {
+	wantDirErr(t, err, creds.ErrNotFound, dir.Path)
+	if _, err := os.Stat(dir.Path); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("Load made the folder: %v", err)
 	}
 
@@ -222,8 +222,8 @@ func TestPanicInUpdate(t *testing.T) {
 
 func TestDirRelative(t *testing.T) {
 	t.Chdir(t.TempDir())
-	put(t, "a/../b/", "a", "one")
-	wantRecord(t, file.Dir("b"), "one")
+	put(t, &file.Dir{Path: "a/../b/"}, "a", "one")
+	wantRecord(t, &file.Dir{Path: "b"}, "one")
 }
 
 func TestDirMisuse(t *testing.T) {
@@ -232,11 +232,11 @@ func TestDirMisuse(t *testing.T) {
 	for _, tt := range []struct {
 		why   string
 		ctx   context.Context
-		dir   file.Dir
+		dir   *file.Dir
 		name  string
 		wants string
 	}{
-		{"no folder", t.Context(), "", "a", "needs the name of a folder"},
+		{"no folder", t.Context(), new(file.Dir), "a", "needs the Path of a folder"},
 		{"no name", t.Context(), newDir(t), "", "needs a name"},
 		{"ended context", ctx, newDir(t), "a", "shut down"},
 	} {
@@ -248,8 +248,8 @@ func TestDirMisuse(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), tt.wants) {
 			t.Errorf("%s: Update: %v", tt.why, err)
 		}
-		if tt.dir != "" {
-			if _, err := os.Stat(string(tt.dir)); err == nil {
+		if tt.dir.Path != "" {
+			if _, err := os.Stat(tt.dir.Path); err == nil {
 				t.Errorf("%s: the folder was made", tt.why)
 			}
 		}
@@ -267,8 +267,9 @@ func TestFileNames(t *testing.T) {
 	}
 	safe := regexp.MustCompile(`^([a-z0-9]+-)*[0-9a-f]{64}$`)
 	seen := make(map[string]string)
+	dir := &file.Dir{Path: "d"}
 	for _, name := range names {
-		base, err := file.Dir("d").Base(name)
+		base, err := dir.Base(name)
 		if err != nil || !safe.MatchString(base) || len(base) > 105 {
 			t.Errorf("%.20q is in file %q: %v", name, base, err)
 		}
@@ -280,7 +281,7 @@ func TestFileNames(t *testing.T) {
 
 	const want = "https-api-example-com-new-ada-mac-" +
 		"c9d39508eac38742f601fd9df78933c5a2819071886df61c2a6b94088c5285aa"
-	if got, _ := file.Dir("d").Base("https://api.example.com/new ada mac"); got != want {
+	if got, _ := dir.Base("https://api.example.com/new ada mac"); got != want {
 		t.Errorf("the name of a file has changed, so records would be lost: %q, want %q", got, want)
 	}
 }

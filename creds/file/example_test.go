@@ -11,8 +11,8 @@ import (
 	"github.com/countersign-go/countersign/creds/file"
 )
 
-// A script that is started every minute keeps its token in a folder of its own. Whoever finds that
-// another process has stored one does not fetch a second.
+// A script that is started every minute keeps its token in a folder. A process that finds a token
+// which another process has stored does not fetch a second one.
 func ExampleDir() {
 	parent, err := os.MkdirTemp("", "example")
 	if err != nil {
@@ -21,7 +21,7 @@ func ExampleDir() {
 	}
 	defer os.RemoveAll(parent)
 	// A program would use os.UserConfigDir, or a setting.
-	store := file.Dir(filepath.Join(parent, "myscript"))
+	store := &file.Dir{Path: filepath.Join(parent, "myscript")}
 
 	ctx, name := context.Background(), "https://api.example.com/token ada"
 	_, err = store.Load(ctx, name)
@@ -30,7 +30,7 @@ func ExampleDir() {
 	for range 2 {
 		err = store.Update(ctx, name, func(old []byte) ([]byte, error) {
 			if old != nil {
-				fmt.Println("somebody was faster")
+				fmt.Println("another process was faster")
 				return old, nil
 			}
 			fmt.Println("fetch")
@@ -45,17 +45,16 @@ func ExampleDir() {
 	// Output:
 	// nothing yet: true
 	// fetch
-	// somebody was faster
+	// another process was faster
 	// token 1 <nil>
 }
 
-// The folder is always named by the program. A record in a file of another user is refused, for
-// instance, and the error says what to do.
+// The program always names the folder. The text of an error names the next action.
 func ExampleDir_Load() {
-	var store file.Dir
+	store := new(file.Dir)
 	_, err := store.Load(context.Background(), "token")
 	fmt.Println(err)
-	// Output: file: a Dir needs the name of a folder: this one is empty
+	// Output: file: a Dir needs the Path of a folder: this one is empty
 }
 
 // Nil deletes a record.
@@ -66,7 +65,7 @@ func ExampleDir_Update() {
 		return
 	}
 	defer os.RemoveAll(parent)
-	store, ctx := file.Dir(filepath.Join(parent, "myscript")), context.Background()
+	store, ctx := &file.Dir{Path: filepath.Join(parent, "myscript")}, context.Background()
 
 	for _, record := range [][]byte{[]byte("token 1"), nil} {
 		err := store.Update(ctx, "token", func([]byte) ([]byte, error) { return record, nil })

@@ -1,7 +1,5 @@
 package file
 
-import "path/filepath"
-
 // The file format of a [Dir], for tests.
 var (
 	EncodeRecord = encodeRecord
@@ -9,13 +7,13 @@ var (
 )
 
 // Base returns what the files of a record have in common.
-func (d Dir) Base(name string) (string, error) { return d.base(name) }
+func (d *Dir) Base(name string) (string, error) { return d.base(name) }
 
 // A Lock is that of a record of a [Dir].
 type Lock struct{ held *held }
 
 // TryLock returns nil if somebody else has the lock.
-func (d Dir) TryLock(name string) (*Lock, error) {
+func (d *Dir) TryLock(name string) (*Lock, error) {
 	base, err := d.base(name)
 	if err != nil {
 		return nil, err
@@ -33,23 +31,11 @@ func (l *Lock) Counts() bool { return l.held.counts(l.held.lock) }
 // Release ends the lock.
 func (l *Lock) Release() { l.held.release() }
 
-// Queues returns how many records of a folder somebody waits for or holds.
-func Queues(folder string) (n int) {
-	queues.mu.Lock()
-	defer queues.mu.Unlock()
-	for key := range queues.all {
-		if key.folder == filepath.Clean(folder) {
-			n++
-		}
-	}
-	return n
-}
-
-// Swept returns how many folders have the time of their last sweep remembered.
-func Swept() int {
-	queues.mu.Lock()
-	defer queues.mu.Unlock()
-	return len(queues.swept)
+// Queues returns how many records goroutines wait for or hold.
+func (d *Dir) Queues() int {
+	d.queues.mu.Lock()
+	defer d.queues.mu.Unlock()
+	return len(d.queues.all)
 }
 
 // Writing returns the error of a Dir for one of the operating system.

@@ -43,10 +43,10 @@ func (p place) stat(ext string) (fs.FileInfo, error) {
 }
 
 // folder returns the path of the folder. Without Clean, a slash at the end would follow a link.
-func (d Dir) folder() string { return filepath.Clean(string(d)) }
+func (d *Dir) folder() string { return filepath.Clean(d.Path) }
 
 // make makes the folder if there is none, and parents as needed.
-func (d Dir) make() error {
+func (d *Dir) make() error {
 	path := d.folder()
 	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
 		return nil // open says what is wrong with it
@@ -58,7 +58,7 @@ func (d Dir) make() error {
 }
 
 // open opens the folder for one record.
-func (d Dir) open(base string) (place, error) {
+func (d *Dir) open(base string) (place, error) {
 	path := d.folder()
 	info, err := os.Lstat(path)
 	if err != nil {

@@ -18,10 +18,10 @@ const namesAtOnce = 256
 // letters and digits that are in the names of files, so at most the first 40, and yields more
 // records where these are the same. A Dir without a folder has no records. Each error is one that
 // Load returns.
-func (d Dir) Records(ctx context.Context, prefix string) iter.Seq2[[]byte, error] {
+func (d *Dir) Records(ctx context.Context, prefix string) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
-		if d == "" {
-			yield(nil, errNoName)
+		if d.Path == "" {
+			yield(nil, errNoPath)
 			return
 		}
 		p, err := d.open("")

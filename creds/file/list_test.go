@@ -13,7 +13,7 @@ import (
 )
 
 // listed collects what Records yields, sorted.
-func listed(ctx context.Context, dir file.Dir, prefix string) (all []string, err error) {
+func listed(ctx context.Context, dir *file.Dir, prefix string) (all []string, err error) {
 	for record, failed := range dir.Records(ctx, prefix) {
 		if err = errors.Join(err, failed); failed == nil {
 			all = append(all, string(record))
@@ -92,9 +92,9 @@ func TestRecordsRefused(t *testing.T) {
 	if !slices.Equal(all, []string{"two"}) {
 		t.Errorf("%q", all)
 	}
-	all, err = listed(t.Context(), "", "")
+	all, err = listed(t.Context(), new(file.Dir), "")
 	if all != nil || err == nil {
-		t.Errorf("a Dir without a name: %q, %v", all, err)
+		t.Errorf("a Dir without a Path: %q, %v", all, err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

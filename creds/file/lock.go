@@ -3,9 +3,11 @@ package file
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"time"
 
@@ -25,8 +27,8 @@ type held struct {
 }
 
 // lock waits for the lock of a record, and makes the folder if there is none.
-func (d Dir) lock(ctx context.Context, base string) (*held, error) {
-	leave, pause, err := d.enter(ctx, base)
+func (d *Dir) lock(ctx context.Context, base string) (*held, error) {
+	leave, pause, err := d.queues.enter(ctx, base)
 	if err != nil {
 		return nil, err
 	}
@@ -39,7 +41,7 @@ func (d Dir) lock(ctx context.Context, base string) (*held, error) {
 	return h, nil
 }
 
-func (d Dir) pollLock(ctx context.Context, base string, pause time.Duration) (*held, error) {
+func (d *Dir) pollLock(ctx context.Context, base string, pause time.Duration) (*held, error) {
 	for {
 		if pause > 0 {
 			select {
@@ -60,8 +62,14 @@ func (d Dir) pollLock(ctx context.Context, base string, pause time.Duration) (*h
 	}
 }
 
-// tryLock returns nil if somebody else has the lock of the record.
-func (d Dir) tryLock(base string) (*held, error) {
+// tryLock returns nil if another holder has the lock of the record. It may be called without a turn
+// in the queue, and two Dirs of one Path have two queues, so the lock must exclude others in this
+// process too.
+func (d *Dir) tryLock(base string) (*held, error) {
+	if !fileLocks {
+		return nil, fmt.Errorf("file: no locks of files on %s: use another creds.Store: %w",
+			runtime.GOOS, errors.ErrUnsupported)
+	}
 	p, err := d.open(base)
 	if err != nil {
 		return nil, err
@@ -111,7 +119,7 @@ func (h *held) release() {
 // record. As only a holder of the lock has a temporary file, that of a living writer is never
 // touched. It is not worth an error: if files cannot be removed, the record cannot be written,
 // which is one.
-func (d Dir) sweep(h *held) {
+func (d *Dir) sweep(h *held) {
 	names := h.list()
 	recorded := make(map[string]bool, len(names)/2)
 	for _, name := range names {
@@ -135,7 +143,7 @@ func (d Dir) sweep(h *held) {
 
 // sweepOther removes a temporary file of another record, if it has a name, unless a living writer
 // holds that record.
-func (d Dir) sweepOther(base, temporary string) {
+func (d *Dir) sweepOther(base, temporary string) {
 	other, err := d.tryLock(base)
 	if other == nil || err != nil {
 		return

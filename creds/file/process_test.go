@@ -32,13 +32,13 @@ var (
 func TestMain(m *testing.M) {
 	flag.Parse()
 	if *role != "" {
-		play(*role, file.Dir(*folder))
+		play(*role, &file.Dir{Path: *folder})
 		return
 	}
 	m.Run()
 }
 
-func play(role string, dir file.Dir) {
+func play(role string, dir *file.Dir) {
 	switch role {
 	case "count":
 		for range increments {
@@ -65,13 +65,13 @@ func play(role string, dir file.Dir) {
 }
 
 // start starts another process.
-func start(t *testing.T, role string, dir file.Dir) (*exec.Cmd, *bufio.Scanner) {
+func start(t *testing.T, role string, dir *file.Dir) (*exec.Cmd, *bufio.Scanner) {
 	t.Helper()
 	program, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(program, "-role="+role, "-folder="+string(dir))
+	cmd := exec.Command(program, "-role="+role, "-folder="+dir.Path)
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -108,7 +108,7 @@ func count(record []byte) int {
 	return n
 }
 
-func increment(dir file.Dir) {
+func increment(dir *file.Dir) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	err := dir.Update(ctx, "counter", func(old []byte) ([]byte, error) {
@@ -119,7 +119,7 @@ func increment(dir file.Dir) {
 	}
 }
 
-func wantCount(t *testing.T, dir file.Dir, least, most int) int {
+func wantCount(t *testing.T, dir *file.Dir, least, most int) int {
 	t.Helper()
 	record, err := dir.Load(t.Context(), "counter")
 	if err != nil && !errors.Is(err, creds.ErrNotFound) {
@@ -133,7 +133,7 @@ func wantCount(t *testing.T, dir file.Dir, least, most int) int {
 }
 
 // wantClean checks that there is nothing but the record and its lock.
-func wantClean(t *testing.T, dir file.Dir) {
+func wantClean(t *testing.T, dir *file.Dir) {
 	t.Helper()
 	want := []string{".lock", ".record"}
 	if got := files(t, dir, "counter"); !slices.Equal(got, want) {

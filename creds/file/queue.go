@@ -2,67 +2,54 @@ package file
 
 import (
 	"context"
-	"maps"
 	"sync"
 	"time"
 )
 
-// The goroutines of one process queue up for a record, so that only the first of them polls for the
-// lock of its file, and the next one has it without delay. That lock alone protects the record, so
-// nothing goes wrong where one folder has two names, and each of them its own queue.
-var queues = queueMap{
-	all: make(map[queueKey]*queue), swept: make(map[string]time.Time),
+// queues has the goroutines that use one Dir take turns, one queue for each record. Only the first
+// in a queue polls for the lock of the file, and the next one has it without delay. The lock alone
+// protects the record: two Dirs of one Path have queues of their own, and wait for each other as
+// two processes do.
+type queues struct {
+	mu    sync.Mutex // guards the rest, and users of each queue
+	all   map[string]*queue
+	swept time.Time // when this Dir last swept its folder
 }
 
-type queueMap struct {
-	mu     sync.Mutex // guards the rest, and users of each queue
-	all    map[queueKey]*queue
-	swept  map[string]time.Time // when this process swept a folder, if in the last minutes
-	purged time.Time            // when old elements of swept were removed
-}
-
-// sweepEvery is the least time between two sweeps of a folder by this process. A sweep lists the
-// folder, so its cost grows with the number of records.
+// sweepEvery is the least time between two sweeps of a folder by one Dir. A sweep lists the folder,
+// so its cost grows with the number of records.
 const sweepEvery = time.Minute
 
 // sweepDue reports whether the caller is to sweep the folder now.
-func (m *queueMap) sweepDue(folder string, now time.Time) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	recent := func(t time.Time) bool { return now.Sub(t).Abs() < sweepEvery }
-	if recent(m.swept[folder]) {
+func (s *queues) sweepDue(now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now.Sub(s.swept).Abs() < sweepEvery {
 		return false
 	}
-	if !recent(m.purged) {
-		m.purged = now
-		maps.DeleteFunc(m.swept, func(_ string, t time.Time) bool { return !recent(t) })
-	}
-	m.swept[folder] = now
+	s.swept = now
 	return true
 }
 
-type queueKey struct{ folder, base string }
-
 type queue struct {
-	users int           // whoever waits or has the turn; without any, there is no queue
-	turn  chan struct{} // holds one element while somebody has the turn
+	users int           // goroutines that wait or have the turn; without any, there is no queue
+	turn  chan struct{} // holds one element while a goroutine has the turn
 
-	since time.Time // when other processes last had a chance; for who has the turn
+	since time.Time // when other processes last had a chance; for the goroutine that has the turn
 }
 
-// maxHold is for how long the goroutines of one process may hand a lock on to each other. Other
+// maxHold is for how long the goroutines of one Dir may hand a lock on to each other. Other
 // processes poll, and would never find it free.
 const maxHold = 10 * poll
 
-// enter waits for its turn. Then leave is to be called, and pause says for how long to wait first.
-func (d Dir) enter(ctx context.Context, base string) (
+// enter waits for a turn. The caller must then pause, lock the record, and call leave in the end.
+func (s *queues) enter(ctx context.Context, base string) (
 	leave func(), pause time.Duration, err error) {
-	key := queueKey{d.folder(), base}
-	q := queues.join(key)
+	q := s.join(base)
 	select {
 	case q.turn <- struct{}{}:
 	case <-ctx.Done():
-		queues.quit(key, q)
+		s.quit(base, q)
 		return nil, 0, ended(ctx)
 	}
 	if time.Since(q.since) > maxHold {
@@ -70,26 +57,29 @@ func (d Dir) enter(ctx context.Context, base string) (
 	}
 	return func() {
 		<-q.turn
-		queues.quit(key, q)
+		s.quit(base, q)
 	}, pause, nil
 }
 
-func (m *queueMap) join(key queueKey) *queue {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	q := m.all[key]
+func (s *queues) join(base string) *queue {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	q := s.all[base]
 	if q == nil {
+		if s.all == nil {
+			s.all = make(map[string]*queue)
+		}
 		q = &queue{turn: make(chan struct{}, 1), since: time.Now()}
-		m.all[key] = q
+		s.all[base] = q
 	}
 	q.users++
 	return q
 }
 
-func (m *queueMap) quit(key queueKey, q *queue) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
+func (s *queues) quit(base string, q *queue) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if q.users--; q.users == 0 {
-		delete(m.all, key)
+		delete(s.all, base)
 	}
 }

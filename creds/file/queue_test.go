@@ -6,8 +6,6 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"github.com/countersign-go/countersign/creds/file"
 )
 
 // Those of one process who wait for a record do not poll: each has it as soon as it is free.
@@ -34,7 +32,7 @@ func TestQueueDoesNotPoll(t *testing.T) {
 		if waited := time.Since(start); waited > time.Second+20*time.Millisecond {
 			t.Errorf("the last one was done after %v of the first one's 1 s", waited)
 		}
-		if n := file.Queues(string(dir)); n != 0 {
+		if n := dir.Queues(); n != 0 {
 			t.Errorf("%d queues are left", n)
 		}
 	})
@@ -87,12 +85,12 @@ func TestQueueLeft(t *testing.T) {
 			defer cancel()
 			err := dir.Update(ctx, "a", func([]byte) ([]byte, error) { return nil, nil })
 			wantDirErr(t, err, context.DeadlineExceeded, "no longer waiting")
-			if n := file.Queues(string(dir)); n != 1 {
+			if n := dir.Queues(); n != 1 {
 				t.Errorf("%d queues", n)
 			}
 			return nil, nil
 		})
-		if n := file.Queues(string(dir)); err != nil || n != 0 {
+		if n := dir.Queues(); err != nil || n != 0 {
 			t.Errorf("%d queues, %v", n, err)
 		}
 	})

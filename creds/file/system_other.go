@@ -8,7 +8,7 @@ import (
 	"os"
 )
 
-// These systems have no locks, so that Update returns an error that wraps [errors.ErrUnsupported].
+// These systems have no locks; see fileLocks.
 
 const noFollow = 0
 

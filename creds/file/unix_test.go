@@ -25,7 +25,7 @@ import (
 const stranger = 65534
 
 // playOnUnix has the roles of processes that take from themselves what they cannot get back.
-func playOnUnix(role string, dir file.Dir) {
+func playOnUnix(role string, dir *file.Dir) {
 	var err error
 	switch role {
 	case "full":
@@ -35,8 +35,8 @@ func playOnUnix(role string, dir file.Dir) {
 		err = errors.Join(err, syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit))
 	case "readonly":
 		// Root may write anywhere. The way to the folder may be closed to others, so stay there.
-		err = os.Chdir(filepath.Dir(string(dir)))
-		dir = file.Dir(filepath.Base(string(dir)))
+		err = os.Chdir(filepath.Dir(dir.Path))
+		dir = &file.Dir{Path: filepath.Base(dir.Path)}
 		if os.Geteuid() == 0 {
 			err = errors.Join(err, syscall.Setgid(stranger), syscall.Setuid(stranger))
 		}
@@ -50,7 +50,7 @@ func playOnUnix(role string, dir file.Dir) {
 		err := dir.Update(context.Background(), "a",
 			func([]byte) ([]byte, error) { return []byte(record), nil })
 		var number syscall.Errno
-		files, _ := os.ReadDir(string(dir))
+		files, _ := os.ReadDir(dir.Path)
 		fmt.Println("full:", errors.Is(err, file.ErrFull),
 			"read-only:", errors.Is(err, file.ErrReadOnly),
 			"errno:", errors.As(err, &number), "files:", len(files))
@@ -63,10 +63,10 @@ func playOnUnix(role string, dir file.Dir) {
 	fmt.Printf("%.5s %v\n", record, err)
 }
 
-func dirOf(dir file.Dir) string { return filepath.Clean(string(dir)) }
+func dirOf(dir *file.Dir) string { return filepath.Clean(dir.Path) }
 
 // perform returns what a process with a role printed.
-func perform(t *testing.T, role string, dir file.Dir) string {
+func perform(t *testing.T, role string, dir *file.Dir) string {
 	t.Helper()
 	cmd, lines := start(t, role, dir)
 	var all []string
@@ -116,12 +116,12 @@ func TestReadOnlyFolder_K11(t *testing.T) {
 			}
 		}
 		if os.Geteuid() == 0 {
-			give(t, string(dir), pathOf(t, dir, "a", ".record"), pathOf(t, dir, "a", ".lock"))
+			give(t, dir.Path, pathOf(t, dir, "a", ".record"), pathOf(t, dir, "a", ".lock"))
 		}
-		if err := os.Chmod(string(dir), 0o500); err != nil {
+		if err := os.Chmod(dir.Path, 0o500); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.Chmod(filepath.Dir(string(dir)), 0o755); err != nil {
+		if err := os.Chmod(filepath.Dir(dir.Path), 0o755); err != nil {
 			t.Fatal(err)
 		}
 		line := fmt.Sprintf("full: false read-only: true errno: true files: %d\n", tt.files)
@@ -129,7 +129,7 @@ func TestReadOnlyFolder_K11(t *testing.T) {
 		if got := perform(t, "readonly", dir); got != want {
 			t.Errorf("%s: got %q, want %q", tt.why, got, want)
 		}
-		if err := os.Chmod(string(dir), 0o700); err != nil { // so that it can be removed
+		if err := os.Chmod(dir.Path, 0o700); err != nil { // so that it can be removed
 			t.Fatal(err)
 		}
 	}
@@ -154,12 +154,12 @@ func give(t *testing.T, files ...string) {
 
 func TestNoFolder(t *testing.T) {
 	dir := newDir(t)
-	if err := os.WriteFile(filepath.Dir(string(dir)), nil, 0o600); err != nil {
+	if err := os.WriteFile(filepath.Dir(dir.Path), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	wantRefused(t, dir, syscall.ENOTDIR, string(dir))
-	under := file.Dir(filepath.Join(string(dir), "a", "b"))
-	wantRefused(t, under, syscall.ENOTDIR, string(under))
+	wantRefused(t, dir, syscall.ENOTDIR, dir.Path)
+	under := &file.Dir{Path: filepath.Join(dir.Path, "a", "b")}
+	wantRefused(t, under, syscall.ENOTDIR, under.Path)
 }
 
 // TestPermissionsFromCreation_K9 looks at all files all the time, with an umask that takes nothing.
@@ -173,7 +173,7 @@ func TestPermissionsFromCreation_K9(t *testing.T) {
 			case <-stop:
 				return
 			default:
-				wantPrivate(t, filepath.Dir(string(dir)))
+				wantPrivate(t, filepath.Dir(dir.Path))
 				runtime.Gosched()
 			}
 		}
@@ -186,7 +186,7 @@ func TestPermissionsFromCreation_K9(t *testing.T) {
 	wantDirErr(t, err, creds.ErrCorrupt)
 	close(stop)
 	observer.Wait()
-	wantPrivate(t, filepath.Dir(string(dir)))
+	wantPrivate(t, filepath.Dir(dir.Path))
 }
 
 // wantPrivate checks all there is in a folder, and the folder, if there is one.
@@ -239,7 +239,7 @@ func TestLoosePermissions_K9(t *testing.T) {
 	} {
 		dir := newDir(t)
 		put(t, dir, "a", hidden)
-		loose := string(dir)
+		loose := dir.Path
 		if tt.ext != "" {
 			loose = pathOf(t, dir, "a", tt.ext)
 		}
@@ -265,13 +265,13 @@ func TestLoosePermissions_K9(t *testing.T) {
 func TestForeignOwner_K10(t *testing.T) {
 	if os.Geteuid() != 0 {
 		// Of what root has, one folder is enough to refuse.
-		wantRefused(t, "/", file.ErrOwner, "chown", strconv.Itoa(os.Geteuid()))
+		wantRefused(t, &file.Dir{Path: "/"}, file.ErrOwner, "chown", strconv.Itoa(os.Geteuid()))
 		return
 	}
 	for _, ext := range []string{".record", ".lock", ""} {
 		dir := newDir(t)
 		put(t, dir, "a", hidden)
-		foreign := string(dir)
+		foreign := dir.Path
 		if ext != "" {
 			foreign = pathOf(t, dir, "a", ext)
 		}
@@ -312,7 +312,7 @@ func TestFileTypes_K10(t *testing.T) {
 		t.Run(tt.why, func(t *testing.T) {
 			dir := newDir(t)
 			put(t, dir, "a", "good")
-			path := string(dir)
+			path := dir.Path
 			if tt.ext != "" {
 				path = pathOf(t, dir, "a", tt.ext)
 			}
@@ -325,7 +325,7 @@ func TestFileTypes_K10(t *testing.T) {
 				return
 			}
 			wantRefused(t, dir, file.ErrType, path, tt.wants)
-			wantRefused(t, dir+"/", file.ErrType, path, tt.wants)
+			wantRefused(t, &file.Dir{Path: dir.Path + "/"}, file.ErrType, path, tt.wants)
 		})
 	}
 }

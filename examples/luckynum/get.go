@@ -89,7 +89,7 @@ func (p *program) get(ctx context.Context, args []string) error {
 	switch {
 	case g.credentialsFile != "": // there is no need for a second copy
 	case g.store != "":
-		c.store = file.Dir(g.store)
+		c.store = &file.Dir{Path: g.store}
 	case !isSet(flags, "store"):
 		fmt.Fprintf(p.stderr, "luckynum: the key is kept in memory only: %v: "+
 			"choose a folder with --store\n", noFolder)

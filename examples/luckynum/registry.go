@@ -21,7 +21,7 @@ func openRegistry(folder string, lifetime time.Duration) (*provision.Registry, e
 	if folder == "" {
 		return r, nil
 	}
-	r.Store = file.Dir(folder)
+	r.Store = &file.Dir{Path: folder}
 	// Nobody has this name. If looking for it fails, so would each request.
 	_, err := r.List(context.Background(), "")
 	return r, err
