@@ -174,7 +174,7 @@ func ExampleTokens_deviceFlow() {
 		},
 	}
 	get(&bearer.Signer{Source: tokens})
-	tokens.Reject(func(*oauth2.Token) bool { return true }) // as after a refusal
+	tokens.Reject(func(*oauth2.Token) bool { return true }, nil) // as after a refusal
 	get(&bearer.Signer{Source: tokens})
 	// Output:
 	// asked with client_id=tv

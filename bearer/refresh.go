@@ -19,7 +19,8 @@ func (s *Signer) Refresh(resp *http.Response) (again bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	again, young, err := creds.Refresh(resp.Request.Context(), s.Source, refused.is)
+	again, young, err := creds.Refresh(
+		resp.Request.Context(), s.Source, refused.is, resp.Header)
 	if young {
 		err = transport.ErrYoung
 	}

@@ -28,7 +28,7 @@ func (s *Signer) observeCookie(resp *http.Response, sent sentToken) {
 	token, alive := cookieToken(c, receivedNow(resp))
 	if !alive {
 		if r, ok := s.Source.(creds.Rejecter[*oauth2.Token]); ok {
-			r.Reject(sent.is)
+			r.Reject(sent.is, nil)
 		}
 		return
 	}

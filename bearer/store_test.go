@@ -72,9 +72,9 @@ func TestProcessesRefused_K13(t *testing.T) {
 		a, b := server.tokens(store), server.tokens(store)
 		wantToken(t, a, "token1")
 		wantToken(t, b, "token1")
-		a.Reject(is("token1"))
+		a.Reject(is("token1"), nil)
 		wantToken(t, a, "token2")
-		b.Reject(is("token1"))
+		b.Reject(is("token1"), nil)
 		start := time.Now()
 		wantToken(t, b, "token2")
 		wantToken(t, server.tokens(store), "token2")
@@ -257,7 +257,7 @@ func TestStoreHeld_K13(t *testing.T) {
 		}
 		synctest.Wait() // a has it too
 		server.latency = time.Second
-		a.Reject(is("token1"))
+		a.Reject(is("token1"), nil)
 		wantToken(t, a, "token2")
 		if server.theft {
 			t.Error("a refresh token was used twice")
@@ -299,7 +299,7 @@ func TestStoredOfLastSerial(t *testing.T) {
 		p := server.tokens(store)
 		p.Logger = log.logger()
 		wantToken(t, p, "token9")
-		p.Reject(is("token9"))
+		p.Reject(is("token9"), nil)
 		wantToken(t, p, "token1")
 		wantToken(t, server.tokens(store), "token1")
 		if text := store.text(); !strings.Contains(text, `"serial":253402300800000`) ||
@@ -316,11 +316,11 @@ func TestStoredOlder_F12(t *testing.T) {
 		p := server.tokens(store)
 		wantToken(t, p, "token1")
 		old := store.text()
-		p.Reject(is("token1"))
+		p.Reject(is("token1"), nil)
 		wantToken(t, p, "token2")
 		store.set(old)
 		p.Confirm(is("token2"))
-		p.Reject(is("token2"))
+		p.Reject(is("token2"), nil)
 		wantToken(t, p, "token3")
 		if server.theft {
 			t.Error("the old refresh token was used")
@@ -341,7 +341,7 @@ func TestStoredSame_F2(t *testing.T) {
 		if store.writes != 2 {
 			t.Fatalf("%d writes", store.writes)
 		}
-		a.Reject(is("token1"))
+		a.Reject(is("token1"), nil)
 		wantToken(t, a, "token2")
 	})
 }
@@ -363,7 +363,7 @@ func TestReissuedLateToStore_F12(t *testing.T) {
 		if store.text() != newer {
 			t.Errorf("the record is %s", store.text())
 		}
-		p.Reject(is("sent"))
+		p.Reject(is("sent"), nil)
 		wantToken(t, p, "token9")
 	})
 }
@@ -376,7 +376,7 @@ func TestReissuedBehindOthers_K13(t *testing.T) {
 		a, b := server.tokens(store), server.tokens(store)
 		wantToken(t, a, "token1")
 		wantToken(t, b, "token1")
-		a.Reject(is("token1"))
+		a.Reject(is("token1"), nil)
 		wantToken(t, a, "token2")
 		time.Sleep(time.Minute)
 		b.Replace(is("token1"), &oauth2.Token{AccessToken: "sent"})
@@ -385,10 +385,10 @@ func TestReissuedBehindOthers_K13(t *testing.T) {
 		if !strings.Contains(store.text(), `"refresh2"`) {
 			t.Errorf("the record is %s", store.text())
 		}
-		b.Reject(is("sent"))
+		b.Reject(is("sent"), nil)
 		wantToken(t, b, "token2")
 		a.Confirm(is("token2"))
-		a.Reject(is("token2"))
+		a.Reject(is("token2"), nil)
 		wantToken(t, a, "token3")
 		if server.theft || server.called() != 3 {
 			t.Errorf("%d calls, a refresh token used twice: %v", server.called(), server.theft)

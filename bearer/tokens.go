@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"sync"
 
 	"golang.org/x/oauth2"
@@ -94,8 +95,8 @@ func (t *Tokens) Check() error {
 }
 
 // Reject has the current token replaced if bad reports true for it; see [creds.Cache].
-func (t *Tokens) Reject(bad func(*oauth2.Token) bool) {
-	t.cache().Reject(func(g *tokenGrant) bool { return bad(g.token) })
+func (t *Tokens) Reject(bad func(*oauth2.Token) bool, refusal http.Header) {
+	t.cache().Reject(func(g *tokenGrant) bool { return bad(g.token) }, refusal)
 }
 
 // Accept tells that a server accepted the current token if good reports true for it; see

@@ -152,7 +152,7 @@ func TestTokensBegin(t *testing.T) {
 		tokens := &bearer.Tokens{Token: begin, Fetch: e.fetch}
 		wantToken(t, tokens, "begin")
 		e.wantCalls(t, 0, "for what was there")
-		tokens.Reject(is("begin"))
+		tokens.Reject(is("begin"), nil)
 		wantToken(t, tokens, "token1")
 
 		old := &bearer.Tokens{Fetch: e.fetch,
@@ -258,14 +258,14 @@ func TestTokensOwnCopies(t *testing.T) {
 	wantToken(t, tokens, "a")
 	shared.AccessToken = "b"
 	wantToken(t, tokens, "a")
-	tokens.Reject(is("a"))
+	tokens.Reject(is("a"), nil)
 	if got := wantToken(t, tokens, "b"); got.RefreshToken != "refresh" {
 		t.Errorf("the refresh token is %q", got.RefreshToken)
 	}
 	shared.AccessToken = "none"
 	wantToken(t, tokens, "b")
 	tokens.Confirm(is("b"))
-	tokens.Reject(is("b"))
+	tokens.Reject(is("b"), nil)
 	wantToken(t, tokens, "b")
 }
 

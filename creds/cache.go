@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"reflect"
 	"sync"
 	"sync/atomic"
@@ -67,6 +68,11 @@ type Cache[C any] struct {
 	// reports whether nothing has failed, and the fetch just has to wait.
 	Fetch func(ctx context.Context) (C, error)
 
+	// StepUp says that Fetch looks at [Challenge] and gets what the server asks for there, beside
+	// what the old credentials had: a scope, a recent login, claims. If false, a refusal that asks
+	// for more than the credentials have starts no fetch, since that would bring the same again.
+	StepUp bool
+
 	// Expires tells when credentials end, by this machine's clock. It is asked once for each fetch.
 	// Nil, or the zero time, means never; then they are not renewed either.
 	Expires func(C) time.Time
@@ -118,6 +124,7 @@ type entry[C any] struct {
 	expires  time.Time   // zero: never
 	issued   time.Time   // by the monotonic clock
 	suspect  atomic.Bool // goes from false to true
+	refusal  http.Header // for which it is suspect; guarded by Cache.mu
 	accepted atomic.Bool // a server has accepted it; goes from false to true
 
 	// due is from when on whoever asks has more to do than to take the value: start a renewal, or
@@ -242,6 +249,9 @@ func (c *Cache[C]) board(ctx context.Context) (*flight[C], error) {
 // depart starts a flight. The caller holds c.mu.
 func (c *Cache[C]) depart(ctx context.Context, get func(context.Context) (C, error)) *flight[C] {
 	c.flight = &flight[C]{began: time.Now(), done: make(chan struct{}), flying: true}
+	if e := c.current.Load(); e != nil && e.suspect.Load() {
+		c.flight.refusal = e.refusal
+	}
 	if !c.failing {
 		c.flight.patience = maxRepeats
 	}
@@ -262,9 +272,10 @@ func left(ctx context.Context) error {
 // the current ones, the next call of Credentials waits for others; if that fetch fails or takes
 // over 5 s, it and later calls get the rejected ones until they expire, and [Cache.Err] tells why;
 // it is tried again as after any failure. For a while after rejected credentials were replaced,
-// nothing more can be rejected (see [Cache]). Reject does not block. bad is called at most once;
+// nothing more can be rejected (see [Cache]). The fetch finds refusal by [Challenge], if it is not
+// nil. Reject does not block. bad is called at most once;
 // its panics are the caller's.
-func (c *Cache[C]) Reject(bad func(C) bool) {
+func (c *Cache[C]) Reject(bad func(C) bool, refusal http.Header) {
 	e := c.current.Load()
 	if !e.fresh() || !bad(e.value) {
 		return
@@ -273,9 +284,13 @@ func (c *Cache[C]) Reject(bad func(C) bool) {
 	defer c.mu.Unlock()
 	// Those that came while bad was running were not refused.
 	if c.current.Load() == e && e.valid() && !time.Now().Before(c.shield) {
+		e.refusal = refusal.Clone()
 		e.suspect.Store(true)
 	}
 }
+
+// StepsUp returns StepUp.
+func (c *Cache[C]) StepsUp() bool { return c.StepUp }
 
 // Confirm tells the Cache that a call that had been refused has succeeded with credentials for
 // which good reports true. If they are the current ones, fetching them was no waste, and they can

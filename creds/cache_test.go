@@ -142,7 +142,7 @@ func TestNeverExpires(t *testing.T) {
 
 func TestFetchMissing(t *testing.T) {
 	var c creds.Cache[*key]
-	c.Reject(func(*key) bool { t.Error("asked about nothing"); return true })
+	c.Reject(func(*key) bool { t.Error("asked about nothing"); return true }, nil)
 	c.Confirm(func(*key) bool { t.Error("asked about nothing"); return true })
 	if err := c.Err(); err != nil {
 		t.Errorf("a Cache that was never asked has failed: %v", err)
@@ -203,7 +203,7 @@ func TestConcurrentUse(t *testing.T) {
 					}
 					switch (i + n) % 7 {
 					case 0:
-						c.Reject(is(k))
+						c.Reject(is(k), nil)
 					case 3:
 						c.Confirm(is(k))
 					}

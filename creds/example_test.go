@@ -117,11 +117,11 @@ func ExampleCache_Reject() {
 	tokens := newTokens()
 	old, _ := tokens.Credentials(ctx)
 
-	tokens.Reject(func(t token) bool { return t.ID == old.ID })
+	tokens.Reject(func(t token) bool { return t.ID == old.ID }, nil)
 	t, _ := tokens.Credentials(ctx)
 	fmt.Println(t.ID)
 
-	tokens.Reject(func(t token) bool { return t.ID == old.ID })
+	tokens.Reject(func(t token) bool { return t.ID == old.ID }, nil)
 	t, _ = tokens.Credentials(ctx)
 	fmt.Println(t.ID)
 	// Output:
@@ -138,7 +138,7 @@ func ExampleCache_Confirm() {
 	tokens := newTokens()
 	reject := func() {
 		now, _ := tokens.Credentials(ctx)
-		tokens.Reject(func(t token) bool { return t.ID == now.ID })
+		tokens.Reject(func(t token) bool { return t.ID == now.ID }, nil)
 		next, _ := tokens.Credentials(ctx)
 		fmt.Println(now.ID, "refused, next:", next.ID)
 	}
@@ -165,7 +165,7 @@ func ExampleCache_Err() {
 		return token{ID: "token 1"}, nil
 	}}
 	_, _ = tokens.Credentials(ctx)
-	tokens.Reject(func(token) bool { return true })
+	tokens.Reject(func(token) bool { return true }, nil)
 
 	t, err := tokens.Credentials(ctx) // better than none
 	fmt.Println(t.ID, err)
@@ -187,7 +187,7 @@ func ExampleCache_Replace() {
 	sessions.Replace(func(current token) (next token, ok bool) {
 		return token{ID: "session 2"}, current.ID == "session 1"
 	})
-	sessions.Reject(func(t token) bool { return t.ID == "session 1" }) // who cannot use it waits
+	sessions.Reject(func(t token) bool { return t.ID == "session 1" }, nil)
 	t, err := sessions.Credentials(ctx)
 	fmt.Println(t.ID, err)
 	// Output:

@@ -50,7 +50,7 @@ func TestFetchedOnlyOfNew(t *testing.T) {
 		c.Fetched = func(k *key) { told = append(told, k.id) }
 		k := want(t, c, "key 1")
 
-		c.Reject(is(k))
+		c.Reject(is(k), nil)
 		e.fails = errors.New("it is down")
 		want(t, c, "key 1")
 		e.fails = nil
@@ -84,7 +84,7 @@ func TestFetchedWithoutID(t *testing.T) {
 		c.Fetch = func(context.Context) (*key, error) { return k, nil }
 		c.Fetched = func(*key) { told++ }
 		for range 3 {
-			c.Reject(is(want(t, c, "static")))
+			c.Reject(is(want(t, c, "static")), nil)
 			c.Confirm(is(want(t, c, "static")))
 		}
 		if told != 4 {

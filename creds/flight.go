@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"net/http"
 	"reflect"
 	"runtime"
 	"strings"
@@ -59,7 +60,8 @@ type flight[C any] struct {
 	ends   *entry[C] // the credentials that were current when it failed; nil: none
 	mends  bool      // the fetch before it has failed
 
-	patience int // how often it may be repeated
+	patience int         // how often it may be repeated
+	refusal  http.Header // for which it is made; nil: for none that is known
 }
 
 // within is the context key under which the context of a fetch holds its flight.
@@ -115,6 +117,9 @@ func (c *Cache[C]) fly(
 		}
 	}()
 	inside := context.WithValue(ctx, within[C]{c}, f)
+	if f.refusal != nil || Challenge(ctx) != nil { // the first caller may be in a Fetch itself
+		inside = context.WithValue(inside, challengeKey{}, f.refusal)
+	}
 	for try := 0; ; try++ {
 		e, failed = c.fetch(inside, f, get)
 		if failed == nil || f.patience <= try || !c.waitAfter(ctx, try, failed) {

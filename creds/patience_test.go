@@ -86,7 +86,7 @@ func TestPatienceHasItsPlace(t *testing.T) {
 		// A rejected key is of no use. Waiting for another takes no longer than without a repeat.
 		e.fails = outage{transient: true}
 		c.Accept(is(k))
-		c.Reject(is(k))
+		c.Reject(is(k), nil)
 		before = e.calls.Load()
 		want(t, c, k.id)
 		e.wantCalls(t, before+3, "at the beginning of an outage")

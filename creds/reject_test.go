@@ -19,7 +19,7 @@ func call(c *creds.Cache[*key], accept func(*key) bool) (ok bool, err error) {
 	if err != nil || accept(k) {
 		return err == nil, err
 	}
-	c.Reject(is(k))
+	c.Reject(is(k), nil)
 	next, err := c.Credentials(context.Background())
 	if err != nil || next == k || !accept(next) {
 		return false, err
@@ -36,7 +36,7 @@ func TestRejectReplaces(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &endpoint{latency: 200 * time.Millisecond}
 		c := e.cache()
-		c.Reject(is(want(t, c, "key 1")))
+		c.Reject(is(want(t, c, "key 1")), nil)
 		e.wantCalls(t, 1, "before anybody asks") // Reject itself fetches nothing
 		start := time.Now()
 		want(t, c, "key 2")
@@ -51,21 +51,21 @@ func TestLateReject_F12(t *testing.T) {
 		e := &endpoint{}
 		c := e.cache()
 		old := want(t, c, "key 1")
-		c.Reject(is(old))
+		c.Reject(is(old), nil)
 		k := want(t, c, "key 2")
 		c.Confirm(is(k)) // no shield any more: only the question protects the newer key
 		for range 1000 {
-			c.Reject(is(old))
+			c.Reject(is(old), nil)
 			want(t, c, "key 2")
 		}
 		c.Confirm(is(old)) // about a key that is gone: changes nothing
 
 		// A refusal that is judged while the key is being replaced hurts nobody either.
 		c.Reject(func(judged *key) bool {
-			c.Reject(is(judged))
+			c.Reject(is(judged), nil)
 			c.Confirm(is(want(t, c, "key 3")))
 			return judged == k
-		})
+		}, nil)
 		want(t, c, "key 3")
 		e.wantCalls(t, 3, "in all")
 	})
@@ -78,11 +78,11 @@ func TestLateConfirm_F12(t *testing.T) {
 		c := e.cache()
 		c.Confirm(is(want(t, c, "key 1")))
 		c.Confirm(func(judged *key) bool {
-			c.Reject(is(judged))
+			c.Reject(is(judged), nil)
 			want(t, c, "key 2")
 			return true
 		})
-		c.Reject(is(want(t, c, "key 2")))
+		c.Reject(is(want(t, c, "key 2")), nil)
 		want(t, c, "key 2") // still behind its shield
 	})
 }
@@ -97,7 +97,7 @@ func TestStormOfRefusals_F12(t *testing.T) {
 		for i := range 1000 {
 			all.Go(func() {
 				time.Sleep(time.Duration(i) * 5 * time.Millisecond)
-				c.Reject(is(k))
+				c.Reject(is(k), nil)
 				next, err := c.Credentials(context.Background())
 				if err != nil || next.id != "key 2" {
 					t.Errorf("call %d got %v, %v; want key 2", i, next, err)
@@ -115,7 +115,7 @@ func TestUsedToItsEnd_F13(t *testing.T) {
 		c := e.cache()
 		k := want(t, c, "key 1")
 		e.fails = errors.New("it is down")
-		c.Reject(is(k))
+		c.Reject(is(k), nil)
 		start := time.Now()
 		for _, row := range []struct {
 			at    time.Duration
@@ -156,7 +156,7 @@ func TestBackOffWithoutEnd_F14(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &endpoint{}
 		c := e.cache()
-		c.Reject(is(want(t, c, "key 1")))
+		c.Reject(is(want(t, c, "key 1")), nil)
 		e.fails = errors.New("it is down")
 		for range 300 { // 30 s: tries at 0, 1, 3, 7 and 15 s
 			want(t, c, "key 1")
@@ -282,7 +282,7 @@ func TestSameCredential_F2(t *testing.T) {
 		e := &endpoint{lifetime: time.Minute}
 		c := e.cache()
 		c.ID = func(*key) string { return "always the same" }
-		c.Reject(is(want(t, c, "key 1")))
+		c.Reject(is(want(t, c, "key 1")), nil)
 		start := time.Now()
 		for range 300 { // 30 s: tries at 0, 1, 3, 7 and 15 s
 			want(t, c, "key 1")
@@ -350,7 +350,7 @@ func TestHangingReplacement_F13(t *testing.T) {
 			t.Fatal(err)
 		}
 		hang = true
-		c.Reject(func(string) bool { return true })
+		c.Reject(func(string) bool { return true }, nil)
 		for range 60 {
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 			begin := time.Now()

@@ -250,7 +250,7 @@ func TestSameAgainThenRejected_F2(t *testing.T) {
 		sleepUntil(30*time.Second, k)
 		wantAtOnce(t, c, "key 1")
 		synctest.Wait()
-		c.Reject(is(k))
+		c.Reject(is(k), nil)
 		wantAtOnce(t, c, "key 1") // the same once more, and now that is a failure
 		if err := c.Err(); !errors.Is(err, creds.ErrSame) {
 			t.Errorf("the failure is %v, want %v", err, creds.ErrSame)
@@ -291,13 +291,13 @@ func TestRejectedDuringRenewal(t *testing.T) {
 		sleepUntil(30*time.Second, k)
 		wantAtOnce(t, c, "key 1")
 		time.Sleep(50 * time.Millisecond)
-		c.Reject(is(k))
+		c.Reject(is(k), nil)
 		start := time.Now()
 		next := want(t, c, "key 2")
 		if took := time.Since(start); took != 150*time.Millisecond {
 			t.Errorf("waited %v, want the 150ms that were left", took)
 		}
-		c.Reject(is(next))
+		c.Reject(is(next), nil)
 		wantAtOnce(t, c, "key 2")
 		e.wantCalls(t, 2, "in all")
 	})
@@ -311,7 +311,7 @@ func TestRenewedIsNotShielded(t *testing.T) {
 		sleepUntil(30*time.Second, want(t, c, "key 1"))
 		want(t, c, "key 1")
 		e.landed()
-		c.Reject(is(want(t, c, "key 2")))
+		c.Reject(is(want(t, c, "key 2")), nil)
 		want(t, c, "key 3")
 	})
 }
@@ -371,7 +371,7 @@ func TestRecursiveRenewal_F17(t *testing.T) {
 			if now, err := c.Credentials(ctx); now != k || err != nil {
 				t.Errorf("the renewal got %v, %v", now, err)
 			}
-			c.Reject(is(k))
+			c.Reject(is(k), nil)
 			_, rejected = c.Credentials(ctx)
 			return e.fetch(ctx)
 		}

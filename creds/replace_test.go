@@ -39,7 +39,7 @@ func TestReplaceLate_F12(t *testing.T) {
 		e := &endpoint{}
 		c := e.cache()
 		old := want(t, c, "key 1")
-		c.Reject(is(old))
+		c.Reject(is(old), nil)
 		want(t, c, "key 2")
 		c.Replace(with(old, &key{id: "late"}))
 		synctest.Wait()
@@ -54,7 +54,7 @@ func TestReplaceMeanwhile_F12(t *testing.T) {
 		c := e.cache()
 		want(t, c, "key 1")
 		c.Replace(func(k *key) (*key, bool) {
-			c.Reject(is(k))
+			c.Reject(is(k), nil)
 			want(t, c, "key 2")
 			return &key{id: "late"}, true
 		})
@@ -82,7 +82,7 @@ func TestReplaceIgnored(t *testing.T) {
 				}
 				k := want(t, c, "key 1")
 				if name == "rejected" {
-					c.Reject(is(k))
+					c.Reject(is(k), nil)
 				}
 				c.Replace(func(*key) (*key, bool) { return next() })
 				synctest.Wait()
@@ -133,7 +133,7 @@ func TestReplaceTellsFirst(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 		wantAtOnce(t, c, "key 1")
-		c.Reject(is(k)) // who now has none waits for what is on its way
+		c.Reject(is(k), nil) // who now has none waits for what is on its way
 		want(t, c, "sent")
 		took := time.Since(start)
 		if took != 3*time.Second || !slices.Equal(told, []string{"sent"}) {
@@ -184,7 +184,7 @@ func TestReplaceAfterFailure(t *testing.T) {
 		e := &endpoint{}
 		c := e.cache()
 		k := want(t, c, "key 1")
-		c.Reject(is(k))
+		c.Reject(is(k), nil)
 		e.fails = errors.New("it is down")
 		want(t, c, "key 1")
 		c.Replace(with(k, &key{id: "sent"}))
@@ -202,7 +202,7 @@ func TestReplaceAfterRetryAfter_F14(t *testing.T) {
 		e := &endpoint{}
 		c := e.cache()
 		k := want(t, c, "key 1")
-		c.Reject(is(k))
+		c.Reject(is(k), nil)
 		e.fails = pauseError{after: 4 * time.Minute}
 		want(t, c, "key 1")
 		for n := range 20 {

@@ -227,7 +227,7 @@ func TestCachePrints_K6(t *testing.T) {
 			t.Fatal(err)
 		}
 		show("cache with credentials", c)
-		c.Reject(func(holder[creds.Secret]) bool { return true })
+		c.Reject(func(holder[creds.Secret]) bool { return true }, nil)
 		if err := ask(); err != nil {
 			t.Fatal(err)
 		}

@@ -174,7 +174,7 @@ func TestUserCodeUnderLock_X5(t *testing.T) {
 	enter := func(from string) {
 		entered.Store(from, true)
 		_ = c.Err() // takes the lock for certain
-		c.Reject(no)
+		c.Reject(no, nil)
 		c.Confirm(no)
 		_, _ = c.Credentials(gone)
 	}
@@ -192,7 +192,7 @@ func TestUserCodeUnderLock_X5(t *testing.T) {
 		ctx := reentrant{t.Context(), func() { enter("Context") }}
 		_, _ = c.Credentials(ctx)
 		c.Confirm(func(*key) bool { enter("good"); return true })
-		c.Reject(func(*key) bool { enter("bad"); return true })
+		c.Reject(func(*key) bool { enter("bad"); return true }, nil)
 		fails = busy{func() { enter("error") }}
 		_, err := c.Credentials(ctx)
 		_ = fmt.Sprint(err)

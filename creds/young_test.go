@@ -56,7 +56,7 @@ func TestWait(t *testing.T) {
 		{"old", 5 * s, nil, nil},
 		{"accepted", 0, func(c *creds.Cache[*key], k *key) { c.Accept(is(k)) }, nil},
 		{"mended a call", 0, func(c *creds.Cache[*key], k *key) { c.Confirm(is(k)) }, nil},
-		{"rejected", 0, func(c *creds.Cache[*key], k *key) { c.Reject(is(k)) }, nil},
+		{"rejected", 0, func(c *creds.Cache[*key], k *key) { c.Reject(is(k), nil) }, nil},
 		{"another was accepted", 0, func(c *creds.Cache[*key], _ *key) { c.Accept(nothing) },
 			[]time.Duration{s, 2 * s}},
 		{"stored an hour ago", 0, func(c *creds.Cache[*key], _ *key) {
@@ -88,7 +88,7 @@ func TestLateWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := new(endpoint).cache()
 		k := want(t, c, "key 1")
-		c.Reject(is(k))
+		c.Reject(is(k), nil)
 		want(t, c, "key 2")
 		wantWaits(t, c, k)
 	})
@@ -123,20 +123,20 @@ func TestWaitsOfASource(t *testing.T) {
 		c := new(endpoint).cache()
 		k := want(t, c, "key 1")
 		wantWaits(t, c, k, time.Second, 2*time.Second)
-		c.Reject(is(k))
+		c.Reject(is(k), nil)
 		k = want(t, c, "key 2")
 		wantWaits(t, c, k) // they did not help
 		c.Confirm(is(k))
-		c.Reject(is(k))
+		c.Reject(is(k), nil)
 		k = want(t, c, "key 3")
 		wantWaits(t, c, k, time.Second, 2*time.Second)
 		c.Accept(is(k)) // by another page: the waits were in vain
-		c.Reject(is(k))
+		c.Reject(is(k), nil)
 		k = want(t, c, "key 4")
 		wantWaits(t, c, k)
 		c.Accept(is(k))
 		time.Sleep(time.Minute)
-		c.Reject(is(k))
+		c.Reject(is(k), nil)
 		wantWaits(t, c, want(t, c, "key 5"), time.Second, 2*time.Second)
 	})
 }
@@ -146,19 +146,19 @@ func TestReplacementOfUnaccepted(t *testing.T) {
 	for _, mended := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
 			c := new(endpoint).cache()
-			c.Reject(is(want(t, c, "key 1")))
+			c.Reject(is(want(t, c, "key 1")), nil)
 			k := want(t, c, "key 2")
 			if mended {
 				c.Confirm(is(k))
-				c.Reject(is(k))
+				c.Reject(is(k), nil)
 				want(t, c, "key 3")
 				return
 			}
 			time.Sleep(time.Minute - 1)
-			c.Reject(is(k))
+			c.Reject(is(k), nil)
 			want(t, c, "key 2")
 			time.Sleep(time.Nanosecond)
-			c.Reject(is(k))
+			c.Reject(is(k), nil)
 			want(t, c, "key 3")
 		})
 	}
@@ -207,7 +207,7 @@ func TestRefreshOfSource(t *testing.T) {
 			{0, true, true, "key 2"}, // a late refusal
 		} {
 			start := time.Now()
-			again, young, err := creds.Refresh(t.Context(), c, refused)
+			again, young, err := creds.Refresh(t.Context(), c, refused, nil)
 			if again != step.again || young != step.young || err != nil ||
 				time.Since(start) != step.took {
 				t.Errorf("%v, %v, %v after %v; want %+v",
@@ -215,13 +215,13 @@ func TestRefreshOfSource(t *testing.T) {
 			}
 			want(t, c, step.id)
 		}
-		again, young, err := creds.Refresh(t.Context(), c, is(want(t, c, "key 2")))
+		again, young, err := creds.Refresh(t.Context(), c, is(want(t, c, "key 2")), nil)
 		if again || young || err != nil {
 			t.Errorf("a replacement that is kept: %v, %v, %v", again, young, err)
 		}
 		e.fails = errors.New("it is down")
 		time.Sleep(time.Minute)
-		again, young, err = creds.Refresh(t.Context(), c, is(want(t, c, "key 2")))
+		again, young, err = creds.Refresh(t.Context(), c, is(want(t, c, "key 2")), nil)
 		if again || young || !errors.Is(err, e.fails) {
 			t.Errorf("no other to be had: %v, %v, %v", again, young, err)
 		}
@@ -229,7 +229,7 @@ func TestRefreshOfSource(t *testing.T) {
 	static := creds.Static[string]{Value: "a"}
 	for text, want := range map[string]bool{"a": false, "b": true} {
 		refused := func(s string) bool { return s == text }
-		again, young, err := creds.Refresh(t.Context(), static, refused)
+		again, young, err := creds.Refresh(t.Context(), static, refused, nil)
 		if again != want || young || err != nil {
 			t.Errorf("static, %s refused: %v, %v, %v", text, again, young, err)
 		}
@@ -251,7 +251,7 @@ func ExampleRefresh() {
 	isSent := func(token string) bool { return token == sent }
 	source.Accept(isSent)
 	// Then a server refuses it.
-	again, young, err := creds.Refresh(ctx, source, isSent)
+	again, young, err := creds.Refresh(ctx, source, isSent, nil)
 	fmt.Println(again, young, err)
 	// Output: true true <nil>
 }

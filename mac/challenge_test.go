@@ -87,7 +87,7 @@ type cache struct {
 
 func (c *cache) Credentials(context.Context) (*mac.Credentials, error) { return c.now, c.err }
 
-func (c *cache) Reject(bad func(*mac.Credentials) bool) {
+func (c *cache) Reject(bad func(*mac.Credentials) bool, _ http.Header) {
 	c.rejects++
 	if bad(c.now) {
 		c.now = c.next

@@ -16,7 +16,8 @@ func (s *Signer) Refresh(resp *http.Response) (again bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	again, young, err := creds.Refresh(resp.Request.Context(), s.Source, sent.madeWith)
+	again, young, err := creds.Refresh(
+		resp.Request.Context(), s.Source, sent.madeWith, resp.Header)
 	if young {
 		err = transport.ErrYoung
 	}

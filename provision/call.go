@@ -133,7 +133,8 @@ func (c *Client) account() (name string, known bool) {
 	if c.Signer == nil {
 		return "", known
 	}
-	if a, ok := c.Signer.(interface{ Account() string }); ok {
+	// One that wraps another is not looked into, since it may tell the endpoint of another account.
+	if a, ok := c.Signer.(creds.Accounter); ok {
 		name = a.Account()
 	}
 	return name, known && name != ""

@@ -146,7 +146,7 @@ func (c *Client) ready() error {
 }
 
 // Reject has the current credentials replaced if bad reports true for them; see [creds.Cache].
-func (c *Client) Reject(bad func(*mac.Credentials) bool) {
+func (c *Client) Reject(bad func(*mac.Credentials) bool, refusal http.Header) {
 	var g *grant
 	cache := c.configured()
 	cache.Reject(func(current *grant) bool {
@@ -154,9 +154,9 @@ func (c *Client) Reject(bad func(*mac.Credentials) bool) {
 			g = current
 		}
 		return false
-	})
+	}, nil)
 	if g != nil {
-		c.private.reject(g)
+		c.private.reject(g, refusal)
 	}
 }
 

@@ -74,7 +74,7 @@ func TestSameAgain_F2(t *testing.T) {
 			if got, err := c.Credentials(t.Context()); err != nil || got.ID != "a" {
 				t.Fatal(got, err)
 			}
-			c.Reject(func(*mac.Credentials) bool { return true })
+			c.Reject(func(*mac.Credentials) bool { return true }, nil)
 			time.Sleep(time.Second)
 		}
 		if sent > 60 { // a back-off is drawn at random, from up to 5 min
@@ -138,7 +138,7 @@ func TestGarbage_F7(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			c.Reject(func(*mac.Credentials) bool { return true })
+			c.Reject(func(*mac.Credentials) bool { return true }, nil)
 			got, err := c.Credentials(t.Context())
 			if err != nil || got != first || len(answers) != 0 {
 				t.Errorf("%.40q: %v, %v", body, got, err)

@@ -202,6 +202,6 @@ func TestNewKeyForOldID(t *testing.T) {
 		}
 		isCurrent := func(m *mac.Credentials) bool { return m == got }
 		c.Confirm(isCurrent)
-		c.Reject(isCurrent)
+		c.Reject(isCurrent, nil)
 	}
 }

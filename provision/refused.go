@@ -2,6 +2,7 @@ package provision
 
 import (
 	"crypto/sha256"
+	"net/http"
 	"slices"
 )
 
@@ -10,17 +11,17 @@ const maxRefused = 16
 
 // reject tells the Cache that g was refused, and remembers it if the Cache gives it up for that: it
 // does not always, as there are pages that are refused whatever comes.
-func (f *fetcher) reject(g *grant) {
+func (f *fetcher) reject(g *grant, refusal http.Header) {
 	f.judging.Lock()
 	defer f.judging.Unlock()
 	// It is remembered first, as a fetch may start the moment the Cache knows.
 	fresh := f.refuse(g)
-	f.cache.Reject(func(current *grant) bool { return current == g })
+	f.cache.Reject(func(current *grant) bool { return current == g }, refusal)
 	stays := false
 	f.cache.Reject(func(current *grant) bool { // asked only about what was not rejected
 		stays = current == g
 		return false
-	})
+	}, nil)
 	if stays && fresh {
 		f.pardon(g)
 	}

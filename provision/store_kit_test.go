@@ -137,7 +137,7 @@ func wantID(t *testing.T, c *provision.Client, want string) *mac.Credentials {
 }
 
 // rejects has c told that a server refused what it gives.
-func rejects(c *provision.Client) { c.Reject(func(*mac.Credentials) bool { return true }) }
+func rejects(c *provision.Client) { c.Reject(func(*mac.Credentials) bool { return true }, nil) }
 
 var errDisk = errors.New("no space left on device")
 
