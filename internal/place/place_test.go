@@ -1,4 +1,4 @@
-package bearer
+package place_test
 
 import (
 	"encoding/base64"
@@ -9,20 +9,20 @@ import (
 	"strings"
 	"testing"
 
-	"golang.org/x/oauth2"
+	"github.com/countersign-go/countersign/internal/place"
 )
 
 func TestPlaceGet(t *testing.T) {
-	field, _ := placeOf("", "", "")
-	word, _ := placeOf("JWT", "", "")
-	bare, _ := placeOf("", "x-token", "")
-	cookie, _ := placeOf("", "", "s")
-	pyramid := place{cookie: "s", pyramid: true}
-	long := strings.Repeat("x", maxToken+1)
+	field, _ := place.New("", "", "")
+	word, _ := place.New("JWT", "", "")
+	bare, _ := place.New("", "x-token", "")
+	cookie, _ := place.New("", "", "s")
+	pyramid := place.Place{Cookie: "s", Encoding: place.Pyramid{}}
+	long := strings.Repeat("x", place.MaxToken+1)
 	encoded := func(text string) string { return base64.URLEncoding.EncodeToString([]byte(text)) }
 	for _, test := range []struct {
 		name  string
-		place place
+		place place.Place
 		lines []string
 		want  string
 		err   bool
@@ -75,11 +75,11 @@ func TestPlaceGet(t *testing.T) {
 		{"not a token in it", pyramid, []string{"s=" + encoded(`"a b"`)}, "", true},
 		{"spare bits", pyramid, []string{"s=ImEi" + "ImJ="}, "", true},
 	} {
-		name := test.place.header
+		name := test.place.Header
 		if name == "" {
 			name = "Cookie"
 		}
-		got, err := test.place.get(http.Header{name: test.lines})
+		got, err := test.place.Get(http.Header{name: test.lines})
 		if got != test.want || (err != nil) != test.err {
 			t.Errorf("%s: got %q, %v; want %q", test.name, got, err, test.want)
 		}
@@ -88,7 +88,7 @@ func TestPlaceGet(t *testing.T) {
 
 // TestCookieValues compares the search for a cookie with a plain reading of all of them.
 func TestCookieValues(t *testing.T) {
-	p := place{cookie: "ss"}
+	p := place.Place{Cookie: "ss"}
 	for range 200_000 {
 		text := make([]byte, rand.IntN(24))
 		for i := range text {
@@ -104,7 +104,7 @@ func TestCookieValues(t *testing.T) {
 				want = append(want, value)
 			}
 		}
-		got := slices.Collect(p.cookieValues(http.Header{"Cookie": {string(text)}}))
+		got := slices.Collect(p.CookieValues(http.Header{"Cookie": {string(text)}}))
 		if !slices.Equal(got, want) {
 			t.Fatalf("%q: %q, want %q", text, got, want)
 		}
@@ -113,28 +113,21 @@ func TestCookieValues(t *testing.T) {
 
 // A token that is taken up can be sent in every place, and the longest that is sent can be read.
 func TestLongestToken(t *testing.T) {
-	taken := strings.Repeat("x", maxTaken)
-	if err := checkToken(&oauth2.Token{AccessToken: taken}); err != nil {
-		t.Error(err)
-	}
-	if checkToken(&oauth2.Token{AccessToken: taken + "x"}) == nil {
-		t.Error("a longer one is taken up")
-	}
-	for _, p := range []place{
-		{scheme: "Bearer", header: "Authorization"}, {header: "X-Token"}, {cookie: "s"},
-		{scheme: strings.Repeat("s", 63), header: "Authorization"},
+	for _, p := range []place.Place{
+		{Scheme: "Bearer", Header: "Authorization"}, {Header: "X-Token"}, {Cookie: "s"},
+		{Scheme: strings.Repeat("s", 63), Header: "Authorization"},
 	} {
-		longest := maxToken
-		if p.scheme != "" {
-			longest -= len(p.scheme) + 1
+		longest := place.MaxToken
+		if p.Scheme != "" {
+			longest -= len(p.Scheme) + 1
 		}
-		for n, sent := range map[int]bool{maxTaken: true, longest: true, longest + 1: false} {
+		for n, sent := range map[int]bool{place.MaxTaken: true, longest: true, longest + 1: false} {
 			header := make(http.Header)
-			err := p.put(header, strings.Repeat("x", n))
+			err := p.Put(header, strings.Repeat("x", n))
 			if (err == nil) != sent {
 				t.Errorf("%+v: %d bytes: %v", p, n, err)
 			}
-			if got, err := p.get(header); sent && (err != nil || len(got) != n) {
+			if got, err := p.Get(header); sent && (err != nil || len(got) != n) {
 				t.Errorf("%+v: read %d bytes of %d, %v", p, len(got), n, err)
 			}
 		}
@@ -149,30 +142,30 @@ func FuzzPlace(f *testing.F) {
 	f.Add("a b", "=;=", uint8(3))
 	f.Add(`a"b`, "s", uint8(4))
 	f.Fuzz(func(t *testing.T, token, cookies string, which uint8) {
-		places := []place{
-			{scheme: "Bearer", header: "Authorization"}, {header: "X-Token"}, {cookie: "s"},
-			{cookie: "s", pyramid: true},
+		places := []place.Place{
+			{Scheme: "Bearer", Header: "Authorization"}, {Header: "X-Token"}, {Cookie: "s"},
+			{Cookie: "s", Encoding: place.Pyramid{}},
 		}
 		p := places[int(which)%len(places)]
 		header := http.Header{"Cookie": {cookies}, "x-token": {"old"}, "authorization": {"old"}}
 		before := (&http.Request{Header: header.Clone()}).Cookies()
-		if err := p.put(header, token); err != nil {
-			if isToken(token) && len(token) < 5<<10 {
+		if err := p.Put(header, token); err != nil {
+			if place.IsToken(token) && len(token) < 5<<10 {
 				t.Errorf("%q: %v", token, err)
 			}
 			return
 		}
-		if got, err := p.get(header); err != nil || got != token {
+		if got, err := p.Get(header); err != nil || got != token {
 			t.Fatalf("put %q, got %q, %v", token, got, err)
 		}
 		var rest []string
 		for _, c := range (&http.Request{Header: header}).Cookies() {
-			if p.cookie == "" || c.Name != p.cookie {
+			if p.Cookie == "" || c.Name != p.Cookie {
 				rest = append(rest, c.String())
 			}
 		}
 		for _, c := range before {
-			if p.cookie != "" && c.Name == p.cookie {
+			if p.Cookie != "" && c.Name == p.Cookie {
 				continue
 			}
 			if len(rest) == 0 || rest[0] != c.String() {

@@ -1,74 +1,89 @@
-package bearer
+package place
 
 import (
 	"net/http"
 	"strings"
 
 	"github.com/countersign-go/countersign/internal/authparam"
-	"github.com/countersign-go/countersign/transport"
 )
 
-// cookieScheme is the scheme of a challenge that asks for a cookie.
-const cookieScheme = "Cookie"
-
-// Read says what a refusal means (RFC 6750, section 3): error="invalid_token" is about the token.
-// With "insufficient_scope", "invalid_request" or "insufficient_user_authentication" (RFC 9470), no
-// other token of the same source would do, so the Cause is "", and nothing more is tried. It is
-// "unknown" for any other error, for a challenge without one, and without any challenge at all. Of
-// several challenges, the first that gives a known reason counts. Challenges are looked at if their
-// scheme is Bearer, or the one that the Signer sends, or Cookie if it sends a cookie; but not where
-// they name another header or cookie. If there are only others, the Cause is "". It is "unknown"
-// too if such a challenge is malformed, alone or beside others.
-func (s *Signer) Read(resp *http.Response) (refusal transport.Refusal) {
-	if p, err := s.place(); err == nil {
-		refusal.Cause = readRefusal(p, resp)
-	}
-	return refusal
-}
-
-// readRefusal returns the cause of a refusal of what was sent in p. It looks at no status, since
-// some services say 403 for an expired token.
-func readRefusal(p place, resp *http.Response) (cause transport.Cause) {
+// Refusal reads a refusal of the token that was sent in p (RFC 6750, section 3). ours reports
+// whether another token may help: the answer challenges for a token in p, or for nothing at all,
+// and does not say that no token of the same source would do, as "insufficient_scope",
+// "invalid_request" and "insufficient_user_authentication" (RFC 9470) do. invalid reports that the
+// answer says invalid_token.
+//
+// Of several challenges, the first that gives a known reason counts. A challenge that is malformed
+// counts as one without a reason. The status is not looked at, since some services say 403 for an
+// expired token.
+func (p Place) Refusal(resp *http.Response) (invalid, ours bool) {
 	lines := resp.Header["Www-Authenticate"]
 	challenges, err := authparam.Parse(lines)
 	if err == nil && len(challenges) == 0 {
-		return transport.CauseUnknown
+		return false, true
 	}
 	for _, c := range challenges {
 		if !p.challengedBy(c) {
 			continue
 		}
-		cause = transport.CauseUnknown
+		ours = true
 		switch c.Param("error") {
 		case "invalid_token":
-			return transport.CauseCredential
+			return true, true
 		case "insufficient_scope", "invalid_request", "insufficient_user_authentication":
-			return ""
+			return false, false
 		}
 	}
-	if err != nil && p.named(lines) {
-		return transport.CauseUnknown
-	}
-	return cause
+	return false, ours || err != nil && p.named(lines)
 }
 
-// named reports whether these lines, which cannot all be read, name a scheme of what is sent in p.
-func (p place) named(lines []string) bool {
-	return authparam.Names(lines, bearerScheme) ||
-		p.scheme != "" && authparam.Names(lines, p.scheme) ||
-		p.header == "" && authparam.Names(lines, cookieScheme)
+// named reports whether these lines, which cannot all be parsed, name a scheme of a token in p.
+func (p Place) named(lines []string) bool {
+	return authparam.Names(lines, Bearer) ||
+		p.Scheme != "" && authparam.Names(lines, p.Scheme) ||
+		p.Header == "" && authparam.Names(lines, CookieScheme)
 }
 
-// challengedBy reports whether c is about what is sent in p. A server that takes tokens in several
+// challengedBy reports whether c is about a token in p. A server that takes tokens in several
 // places may name the one that each of its challenges is about.
-func (p place) challengedBy(c authparam.Challenge) bool {
-	if p.header == "" && c.Is(cookieScheme) {
+func (p Place) challengedBy(c authparam.Challenge) bool {
+	if p.Header == "" && c.Is(CookieScheme) {
 		name := c.Param("cookie-name")
-		return name == "" || name == p.cookie
+		return name == "" || name == p.Cookie
 	}
-	if !c.Is(bearerScheme) && (p.scheme == "" || !c.Is(p.scheme)) {
+	if !c.Is(Bearer) && (p.Scheme == "" || !c.Is(p.Scheme)) {
 		return false
 	}
 	name := c.Param("header")
-	return name == "" || strings.EqualFold(name, p.header)
+	return name == "" || strings.EqualFold(name, p.Header)
+}
+
+// AuthScheme returns the scheme that a token in p is challenged for, and that names it in an
+// identity.
+func (p Place) AuthScheme() string {
+	switch {
+	case p.Header == "":
+		return CookieScheme
+	case p.Scheme == "":
+		return Bearer
+	}
+	return p.Scheme
+}
+
+// Challenge returns the challenge for a token in p (RFC 6750, section 3), which names another field
+// or a cookie by a parameter. The realm and the code of the error are left out if they are "".
+func (p Place) Challenge(realm, code string) string {
+	c := authparam.Challenge{Scheme: p.AuthScheme()}
+	add := func(name, value string) {
+		if value != "" {
+			c.Params = append(c.Params, authparam.Param{Name: name, Value: value})
+		}
+	}
+	add("realm", realm)
+	if p.Header != Authorization {
+		add("header", p.Header)
+	}
+	add("cookie-name", p.Cookie)
+	add("error", code)
+	return c.String()
 }
