@@ -1,63 +1,66 @@
-package bearer
+// Package jose reads signed JSON Web Tokens and the keys that they are signed with: the compact
+// form of a JWS (RFC 7515), PEM files, and the algorithms of RFC 7518 with the keys that fit them.
+// It writes public keys as JWK (RFC 7517). Its errors have no prefix and hold nothing of a token or
+// key: the packages that return them add their own.
+package jose
 
 import (
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/countersign-go/countersign/internal/strictjson"
 )
 
-// A problem is what is wrong with a token. No text holds anything of the token.
-type problem string
+// MaxToken is the length in bytes of the longest token that is read or made.
+const MaxToken = 8 << 10
 
-func (p problem) Error() string { return string(p) }
-
-const (
-	errLongToken  problem = "it is too long"
-	errParts      problem = "it has not three parts"
-	errEncoding   problem = "a part is not exactly base64url"
-	errAlg        problem = "its alg is not that of the key"
-	errSignature  problem = "the signature is wrong"
-	errKeyID      problem = "its kid is over 1024 bytes"
-	errCritical   problem = "it has crit, b64, enc or zip, which change its meaning"
-	errNested     problem = "its cty names another token"
-	errKind       problem = "its typ is that of another kind of token"
-	errNotText    problem = "a claim or header parameter that has to be text is not"
-	errSimilar    problem = "a name differs from a registered one only by case"
-	errHeaderJSON problem = "its header"
-	errClaimsJSON problem = "its claims"
+// The errors of Parse on which a caller acts.
+var (
+	ErrParts   = errors.New("it has not three parts")
+	ErrSimilar = errors.New("a name differs from a registered one only by case")
+	ErrNotText = errors.New("a claim or header parameter that has to be text is not")
 )
 
-// A jws is a token in the compact serialization (RFC 7515, section 3.1), taken apart. Nothing of it
+var (
+	errLong       = errors.New("it is too long")
+	errEncoding   = errors.New("a part is not exactly base64url")
+	errKeyID      = fmt.Errorf("its kid is over %d bytes", MaxKeyID)
+	errCritical   = errors.New("it has crit, b64, enc or zip, which change its meaning")
+	errNested     = errors.New("its cty names another token")
+	errHeaderJSON = errors.New("its header")
+)
+
+// A JWS is a token in the compact serialization (RFC 7515, section 3.1), taken apart. Nothing of it
 // is known to be genuine.
-type jws struct {
-	alg, kid, typ string // "": absent
-	text          string // what the signature is of
-	payload       []byte
-	signature     []byte
+type JWS struct {
+	Alg, KeyID, Type string // of the header; "": absent
+	Text             string // the signed part of the token
+	Payload          []byte
+	Signature        []byte
 }
 
 // base64url has one text for each value (RFC 7515, section 2): no padding, and no bits to spare.
 var base64url = base64.RawURLEncoding.Strict()
 
-// parseJWS takes a token apart. What it accepts is the only spelling of what it returns.
-func parseJWS(token string) (*jws, error) {
-	if len(token) > maxToken {
-		return nil, errLongToken
+// Parse takes a token apart. What it accepts is the only spelling of what it returns.
+func Parse(token string) (*JWS, error) {
+	if len(token) > MaxToken {
+		return nil, errLong
 	}
 	text, signature, _ := cutLast(token, '.')
 	header, payload, found := strings.Cut(text, ".")
 	if !found || strings.IndexByte(payload, '.') >= 0 {
-		return nil, errParts
+		return nil, ErrParts
 	}
-	t := &jws{text: text}
+	t := &JWS{Text: text}
 	head, err := decodePart(header)
 	if err == nil {
-		t.payload, err = decodePart(payload)
+		t.Payload, err = decodePart(payload)
 	}
 	if err == nil {
-		t.signature, err = decodePart(signature)
+		t.Signature, err = decodePart(signature)
 	}
 	if err != nil {
 		return nil, err
@@ -92,9 +95,9 @@ var headerNames = []string{
 	"b64",
 }
 
-// maxKeyID is the length in bytes of the longest key id. It may hold any characters (RFC 7515,
+// MaxKeyID is the length in bytes of the longest key id. It may hold any characters (RFC 7515,
 // section 4.1.4): cloud services use names of 75 to 150 of them.
-const maxKeyID = 1024
+const MaxKeyID = 1024
 
 // maxHeaderValues is how many values the header of a token may hold, those inside of others
 // included. RFC 7515 registers 11 parameters, so the header of a real token holds fewer. The bound
@@ -103,13 +106,13 @@ const maxHeaderValues = 64
 
 // readHeader reads what says how to check the signature. A key that comes with the token (jwk, jku,
 // x5u, x5c) is not looked at: anybody can send one.
-func (t *jws) readHeader(data []byte) error {
+func (t *JWS) readHeader(data []byte) error {
 	header, err := strictjson.Limits{Values: maxHeaderValues}.Object(data)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errHeaderJSON, err)
 	}
-	if similar(header, headerNames) {
-		return errSimilar
+	if Similar(header, headerNames) {
+		return ErrSimilar
 	}
 	for _, name := range []string{"crit", "b64", "enc", "zip"} {
 		if _, ok := header[name]; ok {
@@ -120,14 +123,14 @@ func (t *jws) readHeader(data []byte) error {
 	for _, text := range []struct {
 		name  string
 		value *string
-	}{{"alg", &t.alg}, {"kid", &t.kid}, {"typ", &t.typ}, {"cty", &cty}} {
+	}{{"alg", &t.Alg}, {"kid", &t.KeyID}, {"typ", &t.Type}, {"cty", &cty}} {
 		if v, ok := header[text.name]; ok {
 			if *text.value, ok = v.(string); !ok {
-				return errNotText
+				return ErrNotText
 			}
 		}
 	}
-	if len(t.kid) > maxKeyID {
+	if len(t.KeyID) > MaxKeyID {
 		return errKeyID
 	}
 	if mediaType(cty) == "jwt" {
@@ -136,8 +139,8 @@ func (t *jws) readHeader(data []byte) error {
 	return nil
 }
 
-// similar reports whether object has a name that a careless reader takes for a registered one.
-func similar(object map[string]any, registered []string) bool {
+// Similar reports whether object has a name that a careless reader takes for a registered one.
+func Similar(object map[string]any, registered []string) bool {
 	for name := range object {
 		for _, r := range registered {
 			if name != r && strings.EqualFold(name, r) {
@@ -158,10 +161,10 @@ func mediaType(typ string) string {
 	return typ
 }
 
-// isKind reports whether typ is want. A token that names another kind was made for something else,
+// IsKind reports whether typ is want. A token that names another kind was made for something else,
 // such as a logout or an e-mail address (RFC 8725, section 3.11). JOSE only says that the token is
 // in the compact form (RFC 7515, section 4.1.9).
-func isKind(typ, want string) bool {
+func IsKind(typ, want string) bool {
 	typ, want = mediaType(typ), mediaType(want)
 	if want == "" {
 		return typ == "" || typ == "jwt" || typ == "at+jwt" || typ == "jose"

@@ -1,34 +1,46 @@
-package bearer
+package jose
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
-	"fmt"
 )
 
-// parsed returns the key in a PEM file. It returns a key of any other type unchanged.
-func parsed(key any) (any, error) {
+// ParseKey returns the key in the text of a PEM file. It returns a key of any type but []byte
+// unchanged, an Ed25519 key of the wrong length excepted.
+func ParseKey(key any) (any, error) {
 	key, err := whole(key)
 	if err != nil {
 		return nil, err
 	}
-	data, ok := octets(key)
+	data, ok := key.([]byte)
 	switch {
 	case key == nil:
-		return nil, fmt.Errorf("%w: it is nil: set the Key", ErrKey)
+		return nil, errors.New("it is nil: set the Key")
 	case !ok:
 		return key, nil
 	case len(data) == 0:
-		return nil, fmt.Errorf("%w: it is empty: set the Key to the text of a PEM file", ErrKey)
+		return nil, errors.New("it is empty: set the Key to the text of a PEM file")
 	}
 	block, err := onlyBlock(data)
-	if err == nil {
-		key, err = parseBlock(block)
-	}
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrKey, err)
+		return nil, err
+	}
+	return parseBlock(block)
+}
+
+// whole returns key, unless it is an Ed25519 key of the wrong length.
+func whole(key any) (any, error) {
+	if p, ok := key.(*ed25519.PrivateKey); ok && p != nil {
+		key = *p // which is a crypto.Signer too
+	}
+	public, isPublic := key.(ed25519.PublicKey)
+	private, isPrivate := key.(ed25519.PrivateKey)
+	if isPublic && len(public) != ed25519.PublicKeySize ||
+		isPrivate && len(private) != ed25519.PrivateKeySize {
+		return nil, errors.New("an Ed25519 key of the wrong length")
 	}
 	return key, nil
 }
