@@ -1,4 +1,4 @@
-package bearer_test
+package jwt_test
 
 import (
 	"context"
@@ -18,7 +18,7 @@ import (
 	"time"
 
 	"github.com/countersign-go/countersign/auth"
-	"github.com/countersign-go/countersign/bearer"
+	"github.com/countersign-go/countersign/jwt"
 )
 
 // A draft is a token before it is signed.
@@ -57,8 +57,8 @@ func decodeObject(object string) (m map[string]json.RawMessage, err error) {
 	return m, err
 }
 
-func signWith(key *bearer.Key) func(string) []byte {
-	return func(text string) []byte { return must(bearer.SignedBy(key, text)) }
+func signWith(key *jwt.Key) func(string) []byte {
+	return func(text string) []byte { return must(jwt.SignedBy(key, text)) }
 }
 
 // signHMAC is what an attacker does who believes to know the secret.
@@ -76,25 +76,25 @@ var (
 
 // bases are tokens that are accepted, each with a key set that knows it.
 func bases() map[string]struct {
-	keys bearer.KeySet
+	keys jwt.KeySet
 	draft
 } {
-	rs := &bearer.Key{Method: "RS256", Key: rsaKey()}
-	es := &bearer.Key{Method: "ES256", Key: ecKey()}
+	rs := &jwt.Key{Method: "RS256", Key: rsaKey()}
+	es := &jwt.Key{Method: "ES256", Key: ecKey()}
 	claims := fmt.Sprintf(`{"sub":"ann","iss":"https://issuer.example","aud":"api","exp":%d,`+
 		`"nbf":1,"iat":1,"jti":"1","more":{"a":[1]}}`, time.Now().Add(time.Hour).Unix())
 	type base = struct {
-		keys bearer.KeySet
+		keys jwt.KeySet
 		draft
 	}
-	of := func(keys bearer.KeySet, header string, key *bearer.Key) base {
+	of := func(keys jwt.KeySet, header string, key *jwt.Key) base {
 		return base{keys, draft{header: header, claims: claims, sign: signWith(key)}}
 	}
 	return map[string]base{
 		"":    of(hmacKey, `{"alg":"HS256","typ":"JWT"}`, hmacKey),
 		"rs":  of(rs, `{"alg":"RS256","typ":"JWT"}`, rs),
 		"es":  of(es, `{"alg":"ES256","typ":"JWT"}`, es),
-		"map": of(bearer.KeyMap{"k1": hmacKey}, `{"alg":"HS256","kid":"k1"}`, hmacKey),
+		"map": of(jwt.KeyMap{"k1": hmacKey}, `{"alg":"HS256","kid":"k1"}`, hmacKey),
 	}
 }
 
@@ -131,7 +131,7 @@ func forgeries() []struct {
 	embedded := func(member string) change {
 		return func(d *draft) {
 			d.header = with(d.header, member)
-			d.sign = signWith(&bearer.Key{Method: "ES256", Key: newEC()})
+			d.sign = signWith(&jwt.Key{Method: "ES256", Key: newEC()})
 		}
 	}
 	finish := func(f func(string) string) change { return func(d *draft) { d.finish = f } }
@@ -147,7 +147,7 @@ func forgeries() []struct {
 	pkcs1 := x509.MarshalPKCS1PublicKey(&rsaKey().PublicKey)
 	asJWK := must(json.Marshal(rsaJWK("", nil)))
 	attacker := string(must(json.Marshal(jwk(newEC(), "", nil))))
-	ps := &bearer.Key{Method: "PS256", Key: rsaKey()}
+	ps := &jwt.Key{Method: "PS256", Key: rsaKey()}
 	const (
 		alg, kid, sig = "its alg is not that of the key", "its kid is over", "signature is wrong"
 		unknown       = "no key of that id"
@@ -229,7 +229,7 @@ func forgeries() []struct {
 		{"J9", "b64 without crit", "", moreHeader(`"b64":false`), "change its meaning"},
 		{"J10", "nested", "", moreHeader(`"cty":"application/jwt"`), "names another token"},
 		{"J10", "another kind", "", header("typ", `"logout+jwt"`), "another kind"},
-		{"J11", "aud with a number", "", claim("aud", `["api",1]`), "somebody else"},
+		{"J11", "aud with a number", "", claim("aud", `["api",1]`), "other services"},
 		{"J11", "iss continued", "", claim("iss", `"https://issuer.example.evil"`), "iss is not"},
 		{"J12", "padding", "", part(2, func(s string) string { return s + "=" }), "base64url"},
 		{"J12", "line break", "", part(2, func(s string) string {
@@ -251,7 +251,7 @@ func TestAdversarial_J1toJ12(t *testing.T) {
 	all := forgeries()
 	for _, f := range all {
 		base := known[f.base]
-		v := &bearer.Verifier{
+		v := &jwt.Verifier{
 			Keys: base.keys, Issuer: "https://issuer.example", Audience: []string{"api"},
 		}
 		bad := base.draft
@@ -261,11 +261,11 @@ func TestAdversarial_J1toJ12(t *testing.T) {
 			t.Errorf("%s %s: nothing was changed", f.row, f.name)
 		}
 		_, err := v.Verify(context.Background(), forged)
-		if !errors.Is(err, bearer.ErrRefused) || errors.Is(err, auth.ErrUnavailable) ||
+		if !errors.Is(err, jwt.ErrRefused) || errors.Is(err, auth.ErrUnavailable) ||
 			!strings.Contains(fmt.Sprint(err), f.why) {
 			t.Errorf("%s %s: %v, want %q", f.row, f.name, err, f.why)
 		}
-		if id, err := v.Authenticate(withToken(forged)); !errors.Is(err, bearer.ErrRefused) {
+		if id, err := v.Authenticate(withToken(forged)); !errors.Is(err, jwt.ErrRefused) {
 			t.Errorf("%s %s: authenticated as %v, %v", f.row, f.name, id, err)
 		}
 		if id, err := v.Authenticate(withToken(twin)); err != nil || id.Subject != "ann" {

@@ -1,4 +1,4 @@
-package bearer_test
+package jwt_test
 
 import (
 	"context"
@@ -7,16 +7,16 @@ import (
 	"testing"
 	"time"
 
-	"github.com/countersign-go/countersign/bearer"
+	"github.com/countersign-go/countersign/jwt"
 )
 
 func BenchmarkAuthenticate(b *testing.B) {
-	for _, key := range []*bearer.Key{
+	for _, key := range []*jwt.Key{
 		hmacKey, {Method: "ES256", Key: ecKey()}, {Method: "RS256", Key: rsaKey()},
 		{Method: "EdDSA", Key: edKey()},
 	} {
 		b.Run(key.Method, func(b *testing.B) {
-			v := &bearer.Verifier{Keys: key, Issuer: "us"}
+			v := &jwt.Verifier{Keys: key, Issuer: "us"}
 			req := withToken(mint(b, key, nil, claimsOf("1", time.Hour)))
 			b.ReportAllocs()
 			for b.Loop() {
@@ -30,7 +30,7 @@ func BenchmarkAuthenticate(b *testing.B) {
 
 // BenchmarkLinear_S7 reports what the double of an input costs, as a multiple: at most 2.2.
 func BenchmarkLinear_S7(b *testing.B) {
-	v := &bearer.Verifier{Keys: hmacKey, NoExpiry: true, Audience: []string{"api"}}
+	v := &jwt.Verifier{Keys: hmacKey, NoExpiry: true, Audience: []string{"api"}}
 	token := func(token string) func() {
 		return func() { _, _ = v.Verify(context.Background(), token) }
 	}
@@ -66,7 +66,7 @@ func BenchmarkLinear_S7(b *testing.B) {
 			return claims(`{"exp":` + strings.Repeat("1", n*5/8) + `}`)
 		}},
 		{"cookies", func(n int) func() {
-			v := &bearer.Verifier{Keys: hmacKey, Cookie: "s"}
+			v := &jwt.Verifier{Keys: hmacKey, Cookie: "s"}
 			req := withToken("x")
 			req.Header.Set("Cookie", strings.Repeat("a=b; ", n/5))
 			return func() { _, _ = v.Authenticate(req) }

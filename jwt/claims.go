@@ -1,4 +1,4 @@
-package bearer
+package jwt
 
 import (
 	"encoding/json"
@@ -8,22 +8,31 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/golang-jwt/jwt/v5"
-
+	"github.com/countersign-go/countersign/internal/jose"
 	"github.com/countersign-go/countersign/internal/strictjson"
 )
 
+// A problem is a reason to refuse a token. No text holds anything of the token.
+type problem string
+
+func (p problem) Error() string { return string(p) }
+
 const (
+	errAlg        problem = "its alg is not that of the key"
+	errSignature  problem = "the signature is wrong"
+	errKind       problem = "its typ is that of another kind of token"
+	errClaimsJSON problem = "its claims"
+
 	errExpired    problem = "it has expired"
 	errNoExpiry   problem = "it has no exp"
 	errNotYet     problem = "its nbf lies ahead"
 	errFromAhead  problem = "its iat lies ahead"
 	errDate       problem = "its exp, nbf or iat is not a number of seconds from 0 to 2^53"
-	errAudience   problem = "its aud is for somebody else"
+	errAudience   problem = "its aud names other services"
 	errNoAudience problem = "it has no aud"
 	errIssuer     problem = "its iss is not the one expected"
 	errSubject    problem = "its sub is neither text nor a number"
-	errNobody     problem = "its sub names nobody"
+	errNoSub      problem = "its sub is empty or is not a whole number"
 	errRevoked    problem = "it was revoked"
 )
 
@@ -31,18 +40,18 @@ const (
 var claimNames = []string{"iss", "sub", "aud", "exp", "nbf", "iat", "jti"}
 
 // readClaims reads a genuine payload.
-func readClaims(payload []byte) (jwt.MapClaims, error) {
+func readClaims(payload []byte) (map[string]any, error) {
 	claims, err := strictjson.Object(payload)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errClaimsJSON, err)
 	}
-	if similar(claims, claimNames) {
-		return nil, errSimilar
+	if jose.Similar(claims, claimNames) {
+		return nil, jose.ErrSimilar
 	}
 	for _, name := range []string{"iss", "jti"} {
 		if v, ok := claims[name]; ok {
 			if _, ok := v.(string); !ok {
-				return nil, errNotText
+				return nil, jose.ErrNotText
 			}
 		}
 	}
@@ -55,7 +64,7 @@ func readClaims(payload []byte) (jwt.MapClaims, error) {
 
 // checkTimes judges exp, nbf and iat (RFC 7519, sections 4.1.4 to 4.1.6). In the very second of exp
 // a token is dead.
-func (v *Verifier) checkTimes(claims jwt.MapClaims, now time.Time) error {
+func (v *Verifier) checkTimes(claims map[string]any, now time.Time) error {
 	exp, hasExp, err := date(claims, "exp")
 	if err != nil {
 		return err
@@ -83,7 +92,7 @@ func (v *Verifier) checkTimes(claims jwt.MapClaims, now time.Time) error {
 
 // date returns a claim that is a NumericDate (RFC 7519, section 2). Beyond 2^53 seconds a float64
 // is not exact, and other readers see other times.
-func date(claims jwt.MapClaims, name string) (t time.Time, present bool, err error) {
+func date(claims map[string]any, name string) (t time.Time, present bool, err error) {
 	value, present := claims[name]
 	if !present {
 		return time.Time{}, false, nil
@@ -101,7 +110,7 @@ func date(claims jwt.MapClaims, name string) (t time.Time, present bool, err err
 }
 
 // checkAudience judges aud (RFC 7519, section 4.1.3), which is a text or a list of them.
-func (v *Verifier) checkAudience(claims jwt.MapClaims) error {
+func (v *Verifier) checkAudience(claims map[string]any) error {
 	var named []string
 	switch aud := claims["aud"].(type) {
 	case string:
@@ -135,7 +144,7 @@ func (v *Verifier) checkAudience(claims jwt.MapClaims) error {
 }
 
 // subject returns who a token is about: sub if it is text, or a whole number as it is written.
-func subject(claims jwt.MapClaims) (string, error) {
+func subject(claims map[string]any) (string, error) {
 	switch sub := claims["sub"].(type) {
 	case string:
 		if sub != "" {
@@ -144,10 +153,10 @@ func subject(claims jwt.MapClaims) (string, error) {
 	case json.Number:
 		for i := range len(sub) {
 			if sub[i] < '0' || sub[i] > '9' {
-				return "", errNobody
+				return "", errNoSub
 			}
 		}
 		return sub.String(), nil
 	}
-	return "", errNobody
+	return "", errNoSub
 }

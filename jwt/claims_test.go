@@ -1,4 +1,4 @@
-package bearer_test
+package jwt_test
 
 import (
 	"context"
@@ -8,18 +8,18 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/countersign-go/countersign/bearer"
+	"github.com/countersign-go/countersign/jwt"
 )
 
 // TestClaims judges the claims of genuine tokens, each with a Verifier that accepts it otherwise.
 func TestClaims(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		now := time.Now().Unix()
-		def := func(*bearer.Verifier) {}
-		leeway := func(v *bearer.Verifier) { v.Leeway = 5 * time.Minute }
-		api := func(v *bearer.Verifier) { v.Audience = []string{"api", "www"} }
-		anyExp := func(v *bearer.Verifier) { v.NoExpiry = true }
-		issuerX := func(v *bearer.Verifier) { v.Issuer = "x" }
+		def := func(*jwt.Verifier) {}
+		leeway := func(v *jwt.Verifier) { v.Leeway = 5 * time.Minute }
+		api := func(v *jwt.Verifier) { v.Audience = []string{"api", "www"} }
+		anyExp := func(v *jwt.Verifier) { v.NoExpiry = true }
+		issuerX := func(v *jwt.Verifier) { v.Issuer = "x" }
 		claims := func(member string, args ...any) string {
 			start := fmt.Sprintf(`{"sub":"ann","exp":%d,`, now+60)
 			return start + fmt.Sprintf(member, args...) + "}"
@@ -27,10 +27,10 @@ func TestClaims(t *testing.T) {
 		exp := func(exp string) string { return fmt.Sprintf(`{"sub":"ann","exp":%s}`, exp) }
 		for _, c := range []struct {
 			name, claims string
-			setup        func(*bearer.Verifier)
+			setup        func(*jwt.Verifier)
 			want         error
 		}{
-			{"exp now", exp(fmt.Sprint(now)), def, bearer.ErrExpired},
+			{"exp now", exp(fmt.Sprint(now)), def, jwt.ErrExpired},
 			{"exp in a moment", exp(fmt.Sprintf("%d.001", now)), def, nil},
 			{"exp as an exponent", exp("9.999999e9"), def, nil},
 			{"exp as another exponent", exp("1.79e9"), def, nil},
@@ -38,54 +38,54 @@ func TestClaims(t *testing.T) {
 			{"exp of 2^31", exp("2147483648"), def, nil},
 			{"exp of 2^32", exp("4294967296"), def, nil},
 			{"exp in the year 9999", exp("253402300799"), def, nil},
-			{"exp beyond 2^53", exp("1.7e26"), def, bearer.ErrRefused},
-			{"exp a text", exp(`"2147483648"`), def, bearer.ErrRefused},
-			{"exp null", exp("null"), def, bearer.ErrRefused},
+			{"exp beyond 2^53", exp("1.7e26"), def, jwt.ErrRefused},
+			{"exp a text", exp(`"2147483648"`), def, jwt.ErrRefused},
+			{"exp null", exp("null"), def, jwt.ErrRefused},
 			{"exp just below 2^53", exp("9007199254740991"), def, nil},
-			{"exp of 0", exp("0"), def, bearer.ErrExpired},
-			{"exp of minus 0", exp("-0"), def, bearer.ErrRefused},
+			{"exp of 0", exp("0"), def, jwt.ErrExpired},
+			{"exp of minus 0", exp("-0"), def, jwt.ErrRefused},
 			{"exp in leeway", exp(fmt.Sprint(now - 299)), leeway, nil},
-			{"exp at the end of leeway", exp(fmt.Sprint(now - 300)), leeway, bearer.ErrExpired},
-			{"exp of another case", `{"sub":"ann","Exp":9999999999}`, anyExp, bearer.ErrRefused},
-			{"no exp", `{"sub":"ann"}`, def, bearer.ErrRefused},
+			{"exp at the end of leeway", exp(fmt.Sprint(now - 300)), leeway, jwt.ErrExpired},
+			{"exp of another case", `{"sub":"ann","Exp":9999999999}`, anyExp, jwt.ErrRefused},
+			{"no exp", `{"sub":"ann"}`, def, jwt.ErrRefused},
 			{"no exp, and allowed", `{"sub":"ann"}`, anyExp, nil},
-			{"exp in the past, where none is needed", exp("1"), anyExp, bearer.ErrExpired},
-			{"exp null, where none is needed", exp("null"), anyExp, bearer.ErrRefused},
+			{"exp in the past, where none is needed", exp("1"), anyExp, jwt.ErrExpired},
+			{"exp null, where none is needed", exp("null"), anyExp, jwt.ErrRefused},
 			{"nbf now", claims(`"nbf":%d`, now), def, nil},
-			{"nbf in a moment", claims(`"nbf":%d.001`, now), def, bearer.ErrRefused},
+			{"nbf in a moment", claims(`"nbf":%d.001`, now), def, jwt.ErrRefused},
 			{"nbf at the end of leeway", claims(`"nbf":%d`, now+300), leeway, nil},
-			{"nbf beyond leeway", claims(`"nbf":%d`, now+301), leeway, bearer.ErrRefused},
+			{"nbf beyond leeway", claims(`"nbf":%d`, now+301), leeway, jwt.ErrRefused},
 			{"iat now", claims(`"iat":%d`, now), def, nil},
-			{"iat ahead", claims(`"iat":%d`, now+1), def, bearer.ErrRefused},
+			{"iat ahead", claims(`"iat":%d`, now+1), def, jwt.ErrRefused},
 			{"iat at the end of leeway", claims(`"iat":%d`, now+300), leeway, nil},
 
 			{"aud, J11", claims(`"aud":"api"`), api, nil},
 			{"second aud", claims(`"aud":["other","www"]`), api, nil},
-			{"aud longer", claims(`"aud":"api2"`), api, bearer.ErrRefused},
-			{"aud shorter", claims(`"aud":"ap"`), api, bearer.ErrRefused},
-			{"aud of another case", claims(`"aud":"API"`), api, bearer.ErrRefused},
-			{"aud in one text", claims(`"aud":"api www"`), api, bearer.ErrRefused},
-			{"no aud", claims(`"x":1`), api, bearer.ErrRefused},
-			{"aud null", claims(`"aud":null`), api, bearer.ErrRefused},
-			{"aud null, none expected", claims(`"aud":null`), def, bearer.ErrRefused},
-			{"aud with a list", claims(`"aud":["api",["www"]]`), api, bearer.ErrRefused},
-			{"aud an empty text in a list", claims(`"aud":[""]`), def, bearer.ErrRefused},
-			{"aud, none expected", claims(`"aud":"api"`), def, bearer.ErrRefused},
+			{"aud longer", claims(`"aud":"api2"`), api, jwt.ErrRefused},
+			{"aud shorter", claims(`"aud":"ap"`), api, jwt.ErrRefused},
+			{"aud of another case", claims(`"aud":"API"`), api, jwt.ErrRefused},
+			{"aud in one text", claims(`"aud":"api www"`), api, jwt.ErrRefused},
+			{"no aud", claims(`"x":1`), api, jwt.ErrRefused},
+			{"aud null", claims(`"aud":null`), api, jwt.ErrRefused},
+			{"aud null, none expected", claims(`"aud":null`), def, jwt.ErrRefused},
+			{"aud with a list", claims(`"aud":["api",["www"]]`), api, jwt.ErrRefused},
+			{"aud an empty text in a list", claims(`"aud":[""]`), def, jwt.ErrRefused},
+			{"aud, none expected", claims(`"aud":"api"`), def, jwt.ErrRefused},
 			{"aud empty, none expected", claims(`"aud":""`), def, nil},
 			{"aud an empty list, none expected", claims(`"aud":[]`), def, nil},
 
 			{"iss, not looked at", claims(`"iss":"x"`), def, nil},
-			{"iss a number", claims(`"iss":1`), def, bearer.ErrRefused},
+			{"iss a number", claims(`"iss":1`), def, jwt.ErrRefused},
 			{"iss", claims(`"iss":"x"`), issuerX, nil},
-			{"no iss", claims(`"x":1`), issuerX, bearer.ErrRefused},
-			{"jti a number", claims(`"jti":1`), def, bearer.ErrRefused},
-			{"jti null", claims(`"jti":null`), def, bearer.ErrRefused},
+			{"no iss", claims(`"x":1`), issuerX, jwt.ErrRefused},
+			{"jti a number", claims(`"jti":1`), def, jwt.ErrRefused},
+			{"jti null", claims(`"jti":null`), def, jwt.ErrRefused},
 		} {
-			v := &bearer.Verifier{Keys: hmacKey}
+			v := &jwt.Verifier{Keys: hmacKey}
 			c.setup(v)
 			_, err := v.Authenticate(withToken(mint(t, hmacKey, nil, c.claims)))
-			if !errors.Is(err, c.want) || err != nil && !errors.Is(err, bearer.ErrRefused) ||
-				errors.Is(err, bearer.ErrExpired) != (c.want == bearer.ErrExpired) {
+			if !errors.Is(err, c.want) || err != nil && !errors.Is(err, jwt.ErrRefused) ||
+				errors.Is(err, jwt.ErrExpired) != (c.want == jwt.ErrExpired) {
 				t.Errorf("%s: %v, want %v", c.name, err, c.want)
 			}
 		}
@@ -112,7 +112,7 @@ func TestSubject(t *testing.T) {
 		{`["ann"]`, "", false},
 		{`{"a":1}`, "", false},
 	} {
-		v := &bearer.Verifier{Keys: hmacKey, NoExpiry: true}
+		v := &jwt.Verifier{Keys: hmacKey, NoExpiry: true}
 		token := mint(t, hmacKey, nil, `{"sub":`+c.sub+`}`)
 		if _, err := v.Verify(context.Background(), token); (err == nil) != c.genuine {
 			t.Errorf("%s: Verify: %v", c.sub, err)
@@ -145,7 +145,7 @@ func TestType_J10(t *testing.T) {
 		if c.typ != "" {
 			header["typ"] = c.typ
 		}
-		v := &bearer.Verifier{Keys: hmacKey, Type: c.want}
+		v := &jwt.Verifier{Keys: hmacKey, Type: c.want}
 		_, err := v.Authenticate(withToken(mint(t, hmacKey, header, claimsOf("1", time.Hour))))
 		if (err == nil) != c.ok || err != nil && kindOf(err) != "refused" {
 			t.Errorf("Type %q, typ %q: %v", c.want, c.typ, err)

@@ -1,4 +1,4 @@
-package bearer
+package jwt
 
 import (
 	"context"
@@ -9,6 +9,9 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+
+	"github.com/countersign-go/countersign/internal/jose"
+	"github.com/countersign-go/countersign/internal/place"
 )
 
 // maxCookie is how long name and value of a cookie may be together: longer ones are thrown away by
@@ -16,9 +19,9 @@ import (
 const maxCookie = 4096
 
 var (
-	errCookieSize = fmt.Errorf("bearer: the cookie is over %d bytes, which browsers do not keep: "+
+	errCookieSize = fmt.Errorf("jwt: the cookie is over %d bytes, which browsers do not keep: "+
 		"use fewer claims", maxCookie)
-	errEnded = errors.New("bearer: the session would have ended already")
+	errEnded = errors.New("jwt: the session would have ended already")
 )
 
 // ready checks the fields once.
@@ -37,25 +40,25 @@ func (s *Session) configure(set *sessionSettings) (err error) {
 	if set.crossOrigin = s.CrossOrigin; set.crossOrigin == nil {
 		set.crossOrigin = new(http.CrossOriginProtection)
 	}
-	if s.JWT == nil {
-		return errors.New("bearer: the Session has no JWT")
+	if s.Signer == nil {
+		return errors.New("jwt: the Session has no Signer")
 	}
-	if set.press, err = s.JWT.ready(); err != nil {
+	if set.press, err = s.Signer.ready(); err != nil {
 		return err
 	}
 	if set.verifier = s.Verifier; set.verifier == nil {
 		set.verifier = &Verifier{
-			Keys:     &Key{Method: s.JWT.Method, Key: s.JWT.Key, Weak: s.JWT.Weak},
-			NoExpiry: s.JWT.NoExpiry,
+			Keys:     &Key{Method: s.Signer.Method, Key: s.Signer.Key, Weak: s.Signer.Weak},
+			NoExpiry: s.Signer.NoExpiry,
 		}
 	}
 	if _, err := set.verifier.place(); err != nil {
 		return err
 	}
-	if !isKind("JWT", set.verifier.Type) {
-		return errors.New("bearer: the Type of the Session's Verifier is not that of a JWT")
+	if !jose.IsKind("JWT", set.verifier.Type) {
+		return errors.New("jwt: the Type of the Session's Verifier is not that of a JWT")
 	}
-	if err := set.checkKeys(s.JWT.KeyID); err != nil {
+	if err := set.checkKeys(s.Signer.KeyID); err != nil {
 		return err
 	}
 	if err := s.configureTimes(set); err != nil {
@@ -77,7 +80,7 @@ func (set *sessionSettings) checkKeys(kid string) error {
 		err = ErrUnknownKey
 	}
 	if err != nil {
-		return fmt.Errorf("bearer: the Session's Verifier has not the key of its JWT: %w", err)
+		return fmt.Errorf("jwt: the Session's Verifier has not the key of its Signer: %w", err)
 	}
 	ready, err := key.prepared()
 	if err != nil {
@@ -85,8 +88,8 @@ func (set *sessionSettings) checkKeys(kid string) error {
 	}
 	// Without a signature, for which the key may be far away.
 	own := set.press.key
-	if !sameMethod(own.Alg(), ready.Alg()) || !equalKeys(own.verifies, ready.verifies) {
-		return errors.New("bearer: the Session's Verifier has another key or Method than its JWT")
+	if !jose.Same(own.Name, ready.Name) || !equalKeys(own.verifies, ready.verifies) {
+		return errors.New("jwt: the Session's Verifier has another key or Method than its Signer")
 	}
 	return nil
 }
@@ -104,16 +107,16 @@ func equalKeys(a, b any) bool {
 }
 
 func (s *Session) configureTimes(set *sessionSettings) error {
-	lifetime := s.JWT.lifetime()
-	endless := s.JWT.NoExpiry && s.JWT.Lifetime == 0
+	lifetime := s.Signer.lifetime()
+	endless := s.Signer.NoExpiry && s.Signer.Lifetime == 0
 	if set.maxAge = s.MaxAge; s.MaxAge == 0 {
 		set.maxAge = max(defaultMaxAge, lifetime)
 	}
 	switch {
 	case lifetime < 0 || s.MaxAge < 0 || s.ReissueAfter < 0:
-		return errors.New("bearer: the Session has a negative Lifetime, MaxAge or ReissueAfter")
+		return errors.New("jwt: the Session has a negative Lifetime, MaxAge or ReissueAfter")
 	case !endless && s.ReissueAfter >= lifetime:
-		return errors.New("bearer: ReissueAfter is not below the Lifetime of the JWT, " +
+		return errors.New("jwt: ReissueAfter is not below the Lifetime of the Signer, " +
 			"so no cookie would be replaced in time")
 	}
 	return nil
@@ -146,19 +149,21 @@ func (s *Session) configureCookies(set *sessionSettings) (err error) {
 	for _, domain := range s.Domains {
 		cookie.Domain = domain
 		if err := cookie.Valid(); err != nil || domain == "" {
-			return fmt.Errorf("bearer: the Domains of the Session: %q is none", domain)
+			return fmt.Errorf("jwt: the Domains of the Session: %q is none", domain)
 		}
 		for _, c := range set.cookies {
 			if overlap(c.Domain, domain) {
-				return fmt.Errorf("bearer: the Domains of the Session: browsers would send two "+
+				return fmt.Errorf("jwt: the Domains of the Session: browsers would send two "+
 					"cookies where %q and %q meet", c.Domain, domain)
 			}
 		}
 		set.cookies = append(set.cookies, cookie)
 	}
-	set.place, err = placeOf("", "", cookie.Name)
-	set.place.pyramid = s.PyramidCookie
-	return err
+	if set.place, err = place.New("", "", cookie.Name); err != nil {
+		return fmt.Errorf("jwt: %w", err)
+	}
+	set.place.Encoding = s.Encoding
+	return nil
 }
 
 // overlap reports whether a is b, or either lies below the other.
@@ -174,23 +179,23 @@ func checkCookie(c *http.Cookie, ofHost bool) error {
 	name := strings.ToLower(c.Name)
 	switch {
 	case strings.HasPrefix(name, "__host-") && !ofHost:
-		return errors.New("bearer: browsers refuse a __Host- cookie with a Path other than /, " +
+		return errors.New("jwt: browsers refuse a __Host- cookie with a Path other than /, " +
 			"with Domains, or one that is Insecure")
 	case (strings.HasPrefix(name, "__secure-") || strings.HasPrefix(name, "__http-")) && !c.Secure:
-		return errors.New("bearer: browsers refuse a cookie of that name that is Insecure")
+		return errors.New("jwt: browsers refuse a cookie of that name that is Insecure")
 	case c.SameSite == http.SameSiteNoneMode && !c.Secure:
-		return errors.New("bearer: browsers refuse a cookie that is Insecure and of SameSite None")
+		return errors.New("jwt: browsers refuse a cookie that is Insecure and of SameSite None")
 	case c.Path[0] != '/':
-		return errors.New("bearer: the Path of a cookie begins with a slash")
+		return errors.New("jwt: the Path of a cookie begins with a slash")
 	}
 	if err := c.Valid(); err != nil {
-		return fmt.Errorf("bearer: the cookie of the Session: %w", err)
+		return fmt.Errorf("jwt: the cookie of the Session: %w", err)
 	}
 	return nil
 }
 
 // setCookie sets the cookie for each domain, in place of those that are set already. No cache may
-// give it to somebody else.
+// give it to another user.
 func (set *sessionSettings) setCookie(header http.Header, value string, maxAge int) {
 	var lines []string
 	for _, line := range header["Set-Cookie"] {
@@ -209,7 +214,7 @@ func (set *sessionSettings) setCookie(header http.Header, value string, maxAge i
 // isOurs reports whether a Set-Cookie is about the cookie of the Session.
 func (set *sessionSettings) isOurs(line string) bool {
 	name, _, _ := strings.Cut(line, "=")
-	return strings.TrimSpace(name) == set.place.cookie
+	return strings.TrimSpace(name) == set.place.Cookie
 }
 
 func (set *sessionSettings) log(req *http.Request, level slog.Level, message string, reason error) {

@@ -1,4 +1,4 @@
-package bearer
+package jwt
 
 import (
 	"context"
@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"sync"
 	"time"
-
-	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/countersign-go/countersign/auth"
 )
@@ -94,15 +92,15 @@ var forever = time.Unix(1<<60, 0)
 //
 // A token stays on the list until it ends itself. Others of its session, which have the same jti,
 // may end later: a [Session] is ended by [Session.Clear].
-func (d *DenyList) Revoke(claims jwt.MapClaims) error {
+func (d *DenyList) Revoke(claims map[string]any) error {
 	id, ok := tokenIDOf(claims)
 	if !ok {
-		return errors.New("bearer: a token without jti cannot be revoked: " +
+		return errors.New("jwt: a token without jti cannot be revoked: " +
 			"have its issuer set one, or wait until it ends")
 	}
 	end, hasEnd, err := date(claims, "exp")
 	if err != nil {
-		return fmt.Errorf("bearer: the token cannot be revoked: %w", err)
+		return fmt.Errorf("jwt: the token cannot be revoked: %w", err)
 	}
 	if !hasEnd {
 		end = forever
@@ -115,7 +113,7 @@ func (d *DenyList) Revoke(claims jwt.MapClaims) error {
 }
 
 // Revoked reports whether a token is on the list. It fits the field Revoked of a [Verifier].
-func (d *DenyList) Revoked(_ context.Context, claims jwt.MapClaims) (bool, error) {
+func (d *DenyList) Revoked(_ context.Context, claims map[string]any) (bool, error) {
 	id, ok := tokenIDOf(claims)
 	if !ok {
 		return false, nil
@@ -126,18 +124,18 @@ func (d *DenyList) Revoked(_ context.Context, claims jwt.MapClaims) (bool, error
 	return found, nil
 }
 
-func tokenIDOf(claims jwt.MapClaims) (tokenID, bool) {
+func tokenIDOf(claims map[string]any) (tokenID, bool) {
 	jti, _ := claims["jti"].(string)
 	return hashOf(claims, jti), jti != ""
 }
 
-func subjectIDOf(claims jwt.MapClaims) subjectID {
+func subjectIDOf(claims map[string]any) subjectID {
 	sub, _ := subject(claims) // "" without a sub
 	return hashOf(claims, sub)
 }
 
 // hashOf hashes a name that is unique for its issuer.
-func hashOf(claims jwt.MapClaims, name string) [sha256.Size]byte {
+func hashOf(claims map[string]any, name string) [sha256.Size]byte {
 	iss, _ := claims["iss"].(string)
 	issuer := sha256.Sum256([]byte(iss))
 	return sha256.Sum256(append(issuer[:], name...))
@@ -164,10 +162,10 @@ func (d *DenyList) add(id tokenID, token denied, now moment) error {
 	}
 	switch {
 	case len(d.until) >= maxDenied:
-		return fmt.Errorf("bearer: the DenyList is full, so the token is not revoked: %w",
+		return fmt.Errorf("jwt: the DenyList is full, so the token is not revoked: %w",
 			auth.ErrUnavailable)
 	case of.tokens >= maxDeniedOf:
-		return fmt.Errorf("bearer: the DenyList holds %d tokens of this subject, so the token is "+
+		return fmt.Errorf("jwt: the DenyList holds %d tokens of this subject, so the token is "+
 			"not revoked: %w", maxDeniedOf, auth.ErrUnavailable)
 	case d.until == nil:
 		d.until = make(map[tokenID]denied)

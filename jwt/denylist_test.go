@@ -1,4 +1,4 @@
-package bearer_test
+package jwt_test
 
 import (
 	"context"
@@ -10,19 +10,17 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/golang-jwt/jwt/v5"
-
 	"github.com/countersign-go/countersign/auth"
-	"github.com/countersign-go/countersign/bearer"
+	"github.com/countersign-go/countersign/jwt"
 )
 
 // claimsOf are those of a token as a Verifier returns them.
-func claimsOf(jti string, life time.Duration) jwt.MapClaims {
+func claimsOf(jti string, life time.Duration) map[string]any {
 	exp := strconv.FormatInt(time.Now().Add(life).Unix(), 10)
-	return jwt.MapClaims{"jti": jti, "iss": "us", "sub": "ann", "exp": json.Number(exp)}
+	return map[string]any{"jti": jti, "iss": "us", "sub": "ann", "exp": json.Number(exp)}
 }
 
-func isRevoked(t *testing.T, d *bearer.DenyList, claims jwt.MapClaims) bool {
+func isRevoked(t *testing.T, d *jwt.DenyList, claims map[string]any) bool {
 	t.Helper()
 	revoked, err := d.Revoked(context.Background(), claims)
 	if err != nil {
@@ -33,7 +31,7 @@ func isRevoked(t *testing.T, d *bearer.DenyList, claims jwt.MapClaims) bool {
 
 func TestDenyList(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := new(bearer.DenyList)
+		d := new(jwt.DenyList)
 		claims := claimsOf("1", time.Hour)
 		if isRevoked(t, d, claims) {
 			t.Error("an empty list has a token")
@@ -46,7 +44,7 @@ func TestDenyList(t *testing.T) {
 		if !isRevoked(t, d, claims) {
 			t.Error("the token is not on the list")
 		}
-		for name, change := range map[string]jwt.MapClaims{
+		for name, change := range map[string]map[string]any{
 			"another token":       {"jti": "2", "iss": "us"},
 			"of another issuer":   {"jti": "1", "iss": "them"},
 			"without issuer":      {"jti": "1"},
@@ -66,13 +64,13 @@ func TestDenyList(t *testing.T) {
 
 func TestDenyListCannotRevoke(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		for name, claims := range map[string]jwt.MapClaims{
+		for name, claims := range map[string]map[string]any{
 			"no jti":       {"sub": "ann"},
 			"empty jti":    {"jti": ""},
 			"jti a number": {"jti": json.Number("1")},
 			"exp a text":   {"jti": "1", "exp": "soon"},
 		} {
-			d := new(bearer.DenyList)
+			d := new(jwt.DenyList)
 			err := d.Revoke(claims)
 			if err == nil || errors.Is(err, auth.ErrUnavailable) || d.Held() != 0 {
 				t.Errorf("%s: %v, and %d entries", name, err, d.Held())
@@ -84,8 +82,8 @@ func TestDenyListCannotRevoke(t *testing.T) {
 // TestDenyListOutlivesLeeway keeps a token on the list for as long as any Verifier accepts it.
 func TestDenyListOutlivesLeeway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := new(bearer.DenyList)
-		v := &bearer.Verifier{Keys: hmacKey, Leeway: 5 * time.Minute, Revoked: d.Revoked}
+		d := new(jwt.DenyList)
+		v := &jwt.Verifier{Keys: hmacKey, Leeway: 5 * time.Minute, Revoked: d.Revoked}
 		token := mint(t, hmacKey, nil, claimsOf("1", time.Minute))
 		claims, err := v.Verify(context.Background(), token)
 		if err != nil {
@@ -99,7 +97,7 @@ func TestDenyListOutlivesLeeway(t *testing.T) {
 		if _, err := v.Verify(context.Background(), token); err != nil {
 			t.Fatalf("the token does not last as long as this test believes: %v", err)
 		}
-		if _, err := v.Authenticate(withToken(token)); !errors.Is(err, bearer.ErrRefused) {
+		if _, err := v.Authenticate(withToken(token)); !errors.Is(err, jwt.ErrRefused) {
 			t.Errorf("a revoked token came back to life: %v", err)
 		}
 		time.Sleep(time.Nanosecond)
@@ -143,7 +141,7 @@ func TestDenyListKeepsTheLaterEnd_J12(t *testing.T) {
 		"the longer one first": {time.Hour, time.Minute},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			d := new(bearer.DenyList)
+			d := new(jwt.DenyList)
 			for _, life := range lives {
 				if err := d.Revoke(claimsOf("1", life)); err != nil {
 					t.Fatal(err)
@@ -165,10 +163,10 @@ func TestDenyListKeepsTheLaterEnd_J12(t *testing.T) {
 // alive, and has room again once tokens end.
 func TestDenyListBounded_S3(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := new(bearer.DenyList)
+		d := new(jwt.DenyList)
 		first := claimsOf("first", time.Minute)
-		endless := jwt.MapClaims{"jti": "endless"}
-		for _, claims := range []jwt.MapClaims{first, endless} {
+		endless := map[string]any{"jti": "endless"}
+		for _, claims := range []map[string]any{first, endless} {
 			if err := d.Revoke(claims); err != nil {
 				t.Fatal(err)
 			}
@@ -205,8 +203,8 @@ func TestDenyListBounded_S3(t *testing.T) {
 // TestDenyListPerSubject_M9 has one user log in and out 100,000 times. All others can log out.
 func TestDenyListPerSubject_M9(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := new(bearer.DenyList)
-		of := func(sub any, jti string, life time.Duration) jwt.MapClaims {
+		d := new(jwt.DenyList)
+		of := func(sub any, jti string, life time.Duration) map[string]any {
 			claims := claimsOf(jti, life)
 			if claims["sub"] = sub; sub == nil {
 				delete(claims, "sub")
@@ -254,7 +252,7 @@ func TestDenyListPerSubject_M9(t *testing.T) {
 // TestDenyListForgets puts tokens of a short life on the list, again and again.
 func TestDenyListForgets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := new(bearer.DenyList)
+		d := new(jwt.DenyList)
 		most := 0
 		for i := range 8_000 {
 			if err := d.Revoke(claimsOf(fmt.Sprint(i), time.Minute)); err != nil {

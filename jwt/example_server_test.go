@@ -1,4 +1,4 @@
-package bearer_test
+package jwt_test
 
 import (
 	"context"
@@ -11,11 +11,11 @@ import (
 	"slices"
 	"time"
 
-	"github.com/golang-jwt/jwt/v5"
+	jwtlib "github.com/golang-jwt/jwt/v5"
 
 	"github.com/countersign-go/countersign/auth"
-	"github.com/countersign-go/countersign/bearer"
 	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/jwt"
 	"github.com/countersign-go/countersign/portal"
 )
 
@@ -23,9 +23,9 @@ import (
 var exampleSecret = creds.Secret("an example of 32 bytes or longer")
 
 // exampleToken is a token that the issuer made for subject.
-func exampleToken(claims jwt.MapClaims) string {
+func exampleToken(claims map[string]any) string {
 	claims["exp"] = time.Now().Add(time.Hour).Unix()
-	token := jwt.NewWithClaims(jwt.SigningMethodHS256, claims)
+	token := jwtlib.NewWithClaims(jwtlib.SigningMethodHS256, jwtlib.MapClaims(claims))
 	text, err := token.SignedString([]byte(exampleSecret))
 	if err != nil {
 		panic(err)
@@ -71,9 +71,9 @@ func allow(permission string, next http.Handler) http.Handler {
 
 // Roles in a token become permissions. Who is unknown gets 401; who is known and not allowed, 403.
 func ExampleVerifier_Authenticate() {
-	v := &bearer.Verifier{
-		Keys: &bearer.Key{Method: "HS256", Key: exampleSecret},
-		Groups: func(_ context.Context, claims jwt.MapClaims) (may []string, err error) {
+	v := &jwt.Verifier{
+		Keys: &jwt.Key{Method: "HS256", Key: exampleSecret},
+		Groups: func(_ context.Context, claims map[string]any) (may []string, err error) {
 			named, _ := claims["roles"].([]any)
 			for _, role := range named {
 				name, _ := role.(string)
@@ -90,7 +90,7 @@ func ExampleVerifier_Authenticate() {
 
 	fmt.Println("roles             users reports")
 	for _, named := range [][]string{{"admin"}, {"reports"}, {"admin", "reports"}, {}} {
-		token := exampleToken(jwt.MapClaims{"sub": "ann", "roles": named})
+		token := exampleToken(map[string]any{"sub": "ann", "roles": named})
 		fmt.Printf("%-17s %d   %d\n", fmt.Sprint(named),
 			status(handler, "/users", token), status(handler, "/reports", token))
 	}
@@ -110,26 +110,26 @@ func ExampleVerifier_Authenticate() {
 
 // A token that came by another way than a request, such as a message queue.
 func ExampleVerifier_Verify() {
-	v := &bearer.Verifier{
-		Keys:     &bearer.Key{Method: "HS256", Key: exampleSecret},
+	v := &jwt.Verifier{
+		Keys:     &jwt.Key{Method: "HS256", Key: exampleSecret},
 		Audience: []string{"worker"},
 	}
-	token := exampleToken(jwt.MapClaims{"sub": "ann", "aud": "worker", "job": 7})
+	token := exampleToken(map[string]any{"sub": "ann", "aud": "worker", "job": 7})
 	claims, err := v.Verify(context.Background(), token)
 	fmt.Println(claims["sub"], claims["job"], err)
 
-	_, err = v.Verify(context.Background(), exampleToken(jwt.MapClaims{"aud": "mailer"}))
+	_, err = v.Verify(context.Background(), exampleToken(map[string]any{"aud": "mailer"}))
 	fmt.Println(err)
 	// Output:
 	// ann 7 <nil>
-	// bearer: token refused: its aud is for somebody else
+	// jwt: token refused: its aud names other services
 }
 
 // A login over another protocol than HTTP, where a client shows a token.
 func ExampleVerifier_AuthenticateToken() {
-	var denied bearer.DenyList
-	checker := tokenChecker{&bearer.Verifier{
-		Keys:     &bearer.Key{Method: "HS256", Key: exampleSecret},
+	var denied jwt.DenyList
+	checker := tokenChecker{&jwt.Verifier{
+		Keys:     &jwt.Key{Method: "HS256", Key: exampleSecret},
 		Audience: []string{"mail"},
 		Revoked:  denied.Revoked,
 	}}
@@ -141,7 +141,7 @@ func ExampleVerifier_AuthenticateToken() {
 			return "the mailbox of " + subject, nil, nil
 		}),
 	}
-	token := exampleToken(jwt.MapClaims{"sub": "ann", "aud": "mail", "jti": "6f1d"})
+	token := exampleToken(map[string]any{"sub": "ann", "aud": "mail", "jti": "6f1d"})
 	show := func() {
 		session, err := login.Login(context.Background(), portal.Bearer{Token: creds.Secret(token)})
 		if err != nil {
@@ -151,17 +151,17 @@ func ExampleVerifier_AuthenticateToken() {
 		fmt.Println(session.Avatar)
 	}
 	show()
-	if err := denied.Revoke(jwt.MapClaims{"sub": "ann", "jti": "6f1d"}); err != nil {
+	if err := denied.Revoke(map[string]any{"sub": "ann", "jti": "6f1d"}); err != nil {
 		fmt.Println(err)
 	}
 	show()
 	// Output:
 	// the mailbox of ann
-	// true portal: wrong user or password: bearer: token refused: it was revoked
+	// true portal: wrong user or password: jwt: token refused: it was revoked
 }
 
 // A tokenChecker is a portal.Checker that judges the tokens of a Verifier.
-type tokenChecker struct{ verifier *bearer.Verifier }
+type tokenChecker struct{ verifier *jwt.Verifier }
 
 func (c tokenChecker) Check(ctx context.Context, shown portal.Credentials) (string, error) {
 	b, ok := shown.(portal.Bearer)
@@ -180,8 +180,8 @@ func (c tokenChecker) Check(ctx context.Context, shown portal.Credentials) (stri
 
 // The answer does not say what is wrong with a token. The log does.
 func ExampleVerifier_Challenge() {
-	v := &bearer.Verifier{
-		Keys:  &bearer.Key{Method: "HS256", Key: exampleSecret},
+	v := &jwt.Verifier{
+		Keys:  &jwt.Key{Method: "HS256", Key: exampleSecret},
 		Realm: "example",
 	}
 	req := httptest.NewRequest("GET", "/", nil)
@@ -196,14 +196,14 @@ func ExampleVerifier_Challenge() {
 	answer()
 	// Output:
 	// Bearer realm="example" - auth: no credentials for this scheme
-	// Bearer realm="example", error="invalid_token" - bearer: token refused: it has not three parts
+	// Bearer realm="example", error="invalid_token" - jwt: token refused: it has not three parts
 }
 
 // A token can be withdrawn before it ends, for instance when its user logs out.
 func ExampleDenyList_Revoke() {
-	var denied bearer.DenyList
-	v := &bearer.Verifier{
-		Keys:    &bearer.Key{Method: "HS256", Key: exampleSecret},
+	var denied jwt.DenyList
+	v := &jwt.Verifier{
+		Keys:    &jwt.Key{Method: "HS256", Key: exampleSecret},
 		Revoked: denied.Revoked,
 	}
 	logout := func(w http.ResponseWriter, req *http.Request) {
@@ -213,7 +213,7 @@ func ExampleDenyList_Revoke() {
 		}
 	}
 	handler := auth.Require(http.HandlerFunc(logout), v)
-	token := exampleToken(jwt.MapClaims{"sub": "ann", "jti": "6f1d"})
+	token := exampleToken(map[string]any{"sub": "ann", "jti": "6f1d"})
 	fmt.Println(status(handler, "/logout", token))
 	fmt.Println(status(handler, "/logout", token))
 	// Output:
@@ -223,7 +223,7 @@ func ExampleDenyList_Revoke() {
 
 // While a secret is replaced, tokens that were made with the old one still work.
 func ExampleKeyMap_VerificationKey() {
-	keys := bearer.KeyMap{
+	keys := jwt.KeyMap{
 		"2026-10": {Method: "HS256", Key: creds.Secret("the secret of October, long enough")},
 		"2026-11": {Method: "HS256", Key: creds.Secret("the secret of November, long enough")},
 	}
@@ -234,7 +234,7 @@ func ExampleKeyMap_VerificationKey() {
 	// Output:
 	// 2026-10 <nil>
 	// 2026-11 <nil>
-	// 2026-12 bearer: no key of that id
+	// 2026-12 jwt: no key of that id
 }
 
 // An issuer publishes its keys, so that it can change them whenever it likes.
@@ -242,8 +242,8 @@ func ExampleJWKS() {
 	set := os.DirFS("testdata")
 	server := httptest.NewServer(http.FileServerFS(set))
 	defer server.Close()
-	v := &bearer.Verifier{
-		Keys:     &bearer.JWKS{URL: server.URL + "/keys.json"},
+	v := &jwt.Verifier{
+		Keys:     &jwt.JWKS{URL: server.URL + "/keys.json"},
 		Issuer:   "https://issuer.example",
 		Audience: []string{"https://api.example.com"},
 	}
@@ -256,5 +256,5 @@ func ExampleJWKS() {
 	_, err = v.Verify(context.Background(), string(token))
 	fmt.Println(err)
 	// Output:
-	// bearer: token refused: it has expired
+	// jwt: token refused: it has expired
 }

@@ -1,9 +1,6 @@
-package bearer
+package jwt
 
 import (
-	"crypto/ecdsa"
-	"crypto/ed25519"
-	"crypto/rsa"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/hex"
@@ -18,7 +15,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/golang-jwt/jwt/v5"
+	"github.com/countersign-go/countersign/internal/jose"
+	"github.com/countersign-go/countersign/internal/place"
 )
 
 // Explain says in one sentence why v does not accept the token in req, and what to do about it: by
@@ -26,7 +24,7 @@ import (
 // that one side decodes the key. It is for a log that is turned on for the purpose, or for a test,
 // and not for the answer: it names claims of a genuine token. Of the token itself, and of keys, it
 // shows nothing. It does what [Verifier.Authenticate] does, which is to ask Keys, Revoked and
-// Groups of v, and nobody else. A nil v means the zero Verifier, which has no Keys.
+// Groups of v. A nil v means the zero Verifier, which has no Keys.
 func Explain(req *http.Request, v *Verifier) string {
 	if v == nil {
 		v = new(Verifier)
@@ -35,41 +33,25 @@ func Explain(req *http.Request, v *Verifier) string {
 	if err != nil {
 		return err.Error()
 	}
-	token, err := p.get(req.Header)
+	token, err := p.Get(req.Header)
 	switch {
-	case errors.Is(err, errNoToken):
-		return v.explainBroken(req, p.raw(req.Header))
+	case errors.Is(err, place.ErrNoToken):
+		return v.explainBroken(req, p.Raw(req.Header))
 	case err != nil:
 		return "there is " + err.Error() + ": send one, in one field"
 	case token == "":
 		return elsewhere(req.Header, p)
 	}
-	if _, err := parseJWS(token); err != nil {
+	if _, err := jose.Parse(token); err != nil {
 		return v.explainBroken(req, token)
 	}
 	return v.explainToken(req, token)
 }
 
-// raw is what stands where a token should.
-func (p place) raw(header http.Header) string {
-	if p.header != "" {
-		line := header.Get(p.header)
-		return strings.TrimLeft(line[min(len(p.scheme), len(line)):], " ")
-	}
-	for _, line := range header["Cookie"] {
-		for pair := range strings.SplitSeq(line, ";") {
-			if name, value, _ := strings.Cut(textproto.TrimString(pair), "="); name == p.cookie {
-				return value
-			}
-		}
-	}
-	return ""
-}
-
 // elsewhere looks for a token where the Verifier does not.
-func elsewhere(header http.Header, p place) string {
+func elsewhere(header http.Header, p place.Place) string {
 	isJWS := func(s string) bool {
-		_, err := parseJWS(s)
+		_, err := jose.Parse(s)
 		return err == nil
 	}
 	for _, name := range slices.Sorted(maps.Keys(header)) {
@@ -79,20 +61,20 @@ func elsewhere(header http.Header, p place) string {
 			case name == "Cookie":
 				for pair := range strings.SplitSeq(line, ";") {
 					cookie, value, _ := strings.Cut(textproto.TrimString(pair), "=")
-					value = unquoted(value)
-					if decoded, err := pyramidDecode(value); err == nil && isJWS(decoded) {
+					value = place.Unquoted(value)
+					if isJWS(decoded(value)) {
 						return fmt.Sprintf("the token is in the cookie %.64q, encoded by "+
-							"pyramid_jwt: set Cookie and PyramidCookie", cookie)
+							"pyramid_jwt: set Cookie, and Encoding to pyramid.Cookie", cookie)
 					}
 					if isJWS(value) {
 						return fmt.Sprintf("the token is in the cookie %.64q: set Cookie", cookie)
 					}
 				}
-			case isJWS(line) && name == p.header:
-				return fmt.Sprintf("there is no %q in front of the token", p.scheme)
+			case isJWS(line) && name == p.Header:
+				return fmt.Sprintf("there is no %q in front of the token", p.Scheme)
 			case isJWS(line):
 				return fmt.Sprintf("the token is in the field %.64q: set Header", name)
-			case found && isJWS(strings.TrimSpace(rest)) && isWord(word):
+			case found && isJWS(strings.TrimSpace(rest)) && place.IsWord(word):
 				return fmt.Sprintf("the token is in the field %.64q behind the word %.64q: "+
 					"set Header or Scheme", name, word)
 			}
@@ -104,8 +86,8 @@ func elsewhere(header http.Header, p place) string {
 
 // explainBroken tries to mend what is no token.
 func (v *Verifier) explainBroken(req *http.Request, text string) string {
-	if len(text) > maxToken {
-		return errLong.Error()
+	if len(text) > jose.MaxToken {
+		return place.ErrLong.Error()
 	}
 	for _, as := range []struct {
 		with, text string
@@ -119,20 +101,20 @@ func (v *Verifier) explainBroken(req *http.Request, text string) string {
 		{"without padding", strings.ReplaceAll(text, "=", "")},
 		{"in base64url instead of base64",
 			strings.NewReplacer("+", "-", "/", "_", "=", "").Replace(text)},
-		{"without what pyramid_jwt puts around it in a cookie", fromCookie(text)},
+		{"without what pyramid_jwt puts around it in a cookie", decoded(text)},
 	} {
-		if _, err := parseJWS(as.text); err == nil && as.text != text {
+		if _, err := jose.Parse(as.text); err == nil && as.text != text {
 			return "the token would be read " + as.with + ", and then: " +
 				v.explainToken(req, as.text)
 		}
 	}
-	_, err := parseJWS(text)
+	_, err := jose.Parse(text)
 	switch dots := strings.Count(text, "."); {
 	case dots == 4:
 		return "the token has five parts: it is encrypted, and this Verifier reads signed ones"
-	case errors.Is(err, errParts) && dots < 2 && strings.HasPrefix(text, "ey"):
+	case errors.Is(err, jose.ErrParts) && dots < 2 && strings.HasPrefix(text, "ey"):
 		return "the token has not three parts: it was cut off"
-	case errors.Is(err, errParts):
+	case errors.Is(err, jose.ErrParts):
 		return "there is no JSON Web Token, but something opaque: ask its issuer about it"
 	case err == nil:
 		return v.explainToken(req, text)
@@ -148,8 +130,9 @@ func unescape(text string) string {
 	return text
 }
 
-func fromCookie(text string) string {
-	token, err := pyramidDecode(text)
+// decoded returns the token in the value of a cookie of pyramid_jwt, "" if there is none.
+func decoded(value string) string {
+	token, err := place.Pyramid{}.Decode(value)
 	if err != nil {
 		return ""
 	}
@@ -162,7 +145,7 @@ func (v *Verifier) explainToken(req *http.Request, token string) string {
 	if err == nil {
 		return "the token is accepted"
 	}
-	t, parseErr := parseJWS(token)
+	t, parseErr := jose.Parse(token)
 	if parseErr != nil {
 		return err.Error()
 	}
@@ -170,11 +153,11 @@ func (v *Verifier) explainToken(req *http.Request, token string) string {
 	case errors.Is(err, ErrUnknownKey):
 		return v.explainKeyID(t)
 	case errors.Is(err, errAlg), errors.Is(err, errSignature):
-		if key, err := v.Keys.VerificationKey(req.Context(), t.kid); err == nil && key != nil {
-			return explainSignature(t, key.forMethod(t.alg))
+		if key, err := v.Keys.VerificationKey(req.Context(), t.KeyID); err == nil && key != nil {
+			return explainSignature(t, key.forMethod(t.Alg))
 		}
 	}
-	if claims, claimsErr := readClaims(t.payload); claimsErr == nil {
+	if claims, claimsErr := readClaims(t.Payload); claimsErr == nil {
 		if text := v.explainClaims(err, claims, time.Now()); text != "" {
 			return text
 		}
@@ -182,16 +165,16 @@ func (v *Verifier) explainToken(req *http.Request, token string) string {
 	return err.Error()
 }
 
-func (v *Verifier) explainKeyID(t *jws) string {
+func (v *Verifier) explainKeyID(t *jose.JWS) string {
 	text := fmt.Sprintf("there is no key of the id %.256q here: compare the kid of the token with "+
-		"the ids in Keys", t.kid)
+		"the ids in Keys", t.KeyID)
 	if m, ok := v.Keys.(KeyMap); ok {
 		for id, key := range m {
 			if key == nil {
 				continue
 			}
 			ready, err := key.prepared()
-			if err == nil && sameMethod(ready.Alg(), t.alg) && ready.verify(t.text, t.signature) {
+			if err == nil && jose.Same(ready.Name, t.Alg) && ready.verify(t.Text, t.Signature) {
 				return text + fmt.Sprintf("; that of %.256q has signed it", id)
 			}
 		}
@@ -199,23 +182,24 @@ func (v *Verifier) explainKeyID(t *jws) string {
 	return text
 }
 
-// explainSignature tries what may have been made of a key, as mac.Explain does.
-func explainSignature(t *jws, key *Key) string {
+// explainSignature tries the usual distortions of a key.
+func explainSignature(t *jose.JWS, key *Key) string {
 	ready, err := key.prepared()
 	if err != nil {
 		return err.Error()
 	}
 	hmac := func(secret []byte) bool {
-		m, ok := methods[t.alg].SigningMethod.(*jwt.SigningMethodHMAC)
-		return ok && m.Verify(t.text, t.signature, secret) == nil
+		a, _ := jose.ByName(t.Alg)
+		return a.Symmetric() &&
+			libraryMethods[t.Alg].Verify(t.Text, t.Signature, secret) == nil
 	}
-	if !sameMethod(t.alg, ready.Alg()) {
+	if !jose.Same(t.Alg, ready.Name) {
 		if slices.ContainsFunc(keyFiles(key, ready), hmac) {
-			return "the token is signed with the public key as a secret, which anybody could " +
-				"do: its issuer has to use " + ready.Alg() + " and the private key"
+			return "the token is signed with the public key as a secret, which anyone could " +
+				"do: its issuer has to use " + ready.Name + " and the private key"
 		}
 		text := fmt.Sprintf("the token is signed by %.16q and the key is for %s: set the Method "+
-			"of one side to that of the other", t.alg, ready.Alg())
+			"of one side to that of the other", t.Alg, ready.Name)
 		if secret, ok := ready.verifies.([]byte); ok && !hmac(secret) {
 			text += "; besides, the secret differs"
 		}
@@ -229,25 +213,12 @@ func explainSignature(t *jws, key *Key) string {
 			}
 		}
 	}
-	if want := ready.size(); len(t.signature) < want {
+	if want := ready.Size(ready.verifies); len(t.Signature) < want {
 		return fmt.Sprintf("the signature has %d bytes, and one of %s has %d: the token was cut "+
-			"off", len(t.signature), t.alg, want)
+			"off", len(t.Signature), t.Alg, want)
 	}
 	return "the signature is wrong, and no known distortion explains it: the key is another one, " +
 		"or the token was changed"
-}
-
-// size is the length of a signature in bytes.
-func (k *signingKey) size() int {
-	switch key := k.verifies.(type) {
-	case *rsa.PublicKey:
-		return key.Size()
-	case *ecdsa.PublicKey:
-		return 2 * ((k.bits + 7) / 8)
-	case ed25519.PublicKey:
-		return ed25519.SignatureSize
-	}
-	return k.hash.Size()
 }
 
 // keyFiles are the usual texts of a public key.
@@ -289,7 +260,7 @@ func otherSecrets(secret []byte) (all []otherSecret) {
 
 // explainClaims gives figures to what is wrong with the claims of a genuine token. It returns "" if
 // it knows none.
-func (v *Verifier) explainClaims(why error, claims jwt.MapClaims, now time.Time) string {
+func (v *Verifier) explainClaims(why error, claims map[string]any, now time.Time) string {
 	by := func(name string) time.Duration {
 		t, _, _ := date(claims, name)
 		return now.Sub(t).Round(time.Second).Abs()

@@ -1,9 +1,12 @@
-package bearer
+package jwt
 
 import (
 	"context"
+	"encoding/base64"
 	"strings"
 	"time"
+
+	"github.com/countersign-go/countersign/internal/jose"
 )
 
 // Held is how many tokens d holds.
@@ -45,7 +48,7 @@ func VerifiedBy(k *Key, text string, signature []byte) (bool, error) {
 
 // Genuine is [Verifier.Verify] without a look at what the token says.
 func (v *Verifier) Genuine(ctx context.Context, token string) error {
-	t, err := parseJWS(token)
+	t, err := jose.Parse(token)
 	if err != nil {
 		return refused(err)
 	}
@@ -54,12 +57,12 @@ func (v *Verifier) Genuine(ctx context.Context, token string) error {
 
 // Rewritten reads a token and writes it again.
 func Rewritten(token string) (string, error) {
-	t, err := parseJWS(token)
+	t, err := jose.Parse(token)
 	if err != nil {
 		return "", err
 	}
-	header, _, _ := strings.Cut(t.text, ".")
-	data, err := decodePart(header)
-	return base64url.EncodeToString(data) + "." + base64url.EncodeToString(t.payload) + "." +
-		base64url.EncodeToString(t.signature), err
+	header, _, _ := strings.Cut(t.Text, ".")
+	text := base64.RawURLEncoding.EncodeToString
+	data, err := base64.RawURLEncoding.DecodeString(header)
+	return text(data) + "." + text(t.Payload) + "." + text(t.Signature), err
 }

@@ -1,4 +1,4 @@
-package bearer_test
+package jwt_test
 
 import (
 	"context"
@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/countersign-go/countersign/bearer"
+	"github.com/countersign-go/countersign/jwt"
 )
 
 // FuzzToken reads tokens. What can be read is written in no other way; what is accepted was signed
@@ -22,15 +22,15 @@ func FuzzToken(f *testing.F) {
 	f.Add(mint(f, hmacKey, nil, `{"sub":"ann"}`))
 	f.Add(mint(f, hmacKey, `{"alg":"HS256","kid":"k"}`, `{"sub":1,"aud":["a"],"x":[{}]}`))
 	vector := readVectors(f).key("hs")
-	v := &bearer.Verifier{NoExpiry: true, Keys: keyFunc(
-		func(_ context.Context, kid string) (*bearer.Key, error) {
+	v := &jwt.Verifier{NoExpiry: true, Keys: keyFunc(
+		func(_ context.Context, kid string) (*jwt.Key, error) {
 			if len(kid) > 64 {
 				f.Errorf("a kid of %d bytes is looked up", len(kid))
 			}
-			return &bearer.Key{Method: "HS256", Key: vector}, nil
+			return &jwt.Key{Method: "HS256", Key: vector}, nil
 		})}
 	f.Fuzz(func(t *testing.T, token string) {
-		if again, err := bearer.Rewritten(token); err == nil && again != token {
+		if again, err := jwt.Rewritten(token); err == nil && again != token {
 			t.Errorf("%q is also written %q", token, again)
 		}
 		claims, err := v.Verify(context.Background(), token)
@@ -45,13 +45,13 @@ func FuzzToken(f *testing.F) {
 			if _, err := json.Marshal(claims); err != nil {
 				t.Error(err)
 			}
-		} else if !errors.Is(err, bearer.ErrRefused) {
+		} else if !errors.Is(err, jwt.ErrRefused) {
 			t.Errorf("%q: %v", token, err)
 		}
 		switch {
 		case err2 == nil && (err != nil || id.Subject == ""):
 			t.Errorf("%q is about %q, and Verify says %v", token, id.Subject, err)
-		case err2 != nil && !errors.Is(err2, bearer.ErrRefused):
+		case err2 != nil && !errors.Is(err2, jwt.ErrRefused):
 			t.Errorf("%q: %v", token, err2)
 		}
 	})
@@ -69,13 +69,13 @@ func FuzzClaims(f *testing.F) {
 		c.change(&d)
 		f.Add(d.claims)
 	}
-	v := &bearer.Verifier{Keys: hmacKey, NoExpiry: true, Audience: []string{"api"}}
-	denied := new(bearer.DenyList)
+	v := &jwt.Verifier{Keys: hmacKey, NoExpiry: true, Audience: []string{"api"}}
+	denied := new(jwt.DenyList)
 	f.Fuzz(func(t *testing.T, claims string) {
 		token := mint(t, hmacKey, nil, claims)
 		id, err := v.Authenticate(withToken(token))
 		if err != nil {
-			if !errors.Is(err, bearer.ErrRefused) {
+			if !errors.Is(err, jwt.ErrRefused) {
 				t.Errorf("%q: %v", claims, err)
 			}
 			return

@@ -1,4 +1,4 @@
-package bearer_test
+package jwt_test
 
 import (
 	"crypto/ecdsa"
@@ -12,13 +12,13 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/countersign-go/countersign/bearer"
 	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/jwt"
 )
 
 var base64url, base64std = base64.RawURLEncoding, base64.StdEncoding
 
-var hmacKey = &bearer.Key{
+var hmacKey = &jwt.Key{
 	Method: "HS256", Key: creds.Secret("0123456789abcdef0123456789abcdef"),
 }
 
@@ -58,9 +58,9 @@ func part(t testing.TB, v any) string {
 }
 
 // sign puts the signature of key behind text.
-func sign(t testing.TB, key *bearer.Key, text string) string {
+func sign(t testing.TB, key *jwt.Key, text string) string {
 	t.Helper()
-	signature, err := bearer.SignedBy(key, text)
+	signature, err := jwt.SignedBy(key, text)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +69,7 @@ func sign(t testing.TB, key *bearer.Key, text string) string {
 
 // mint makes a token. header nil: one that only has the alg of key. Either can be a string, which
 // is taken as it is.
-func mint(t testing.TB, key *bearer.Key, header, claims any) string {
+func mint(t testing.TB, key *jwt.Key, header, claims any) string {
 	t.Helper()
 	if header == nil {
 		header = map[string]string{"alg": key.Method}

@@ -1,4 +1,4 @@
-package bearer_test
+package jwt_test
 
 import (
 	"bytes"
@@ -14,7 +14,7 @@ import (
 	"testing"
 
 	"github.com/countersign-go/countersign/auth"
-	"github.com/countersign-go/countersign/bearer"
+	"github.com/countersign-go/countersign/jwt"
 )
 
 // TestJWKSKeys says which keys of a set are used, and how.
@@ -109,7 +109,7 @@ func TestJWKSKeys(t *testing.T) {
 		i := newIssuer(setOf(c.keys...))
 		key, err := i.keys().VerificationKey(context.Background(), c.kid)
 		switch {
-		case c.want == "" && (key != nil || !errors.Is(err, bearer.ErrUnknownKey)):
+		case c.want == "" && (key != nil || !errors.Is(err, jwt.ErrUnknownKey)):
 			t.Errorf("%s: %v, %v", c.name, key, err)
 		case c.want != "" && (err != nil || key.Method != c.want):
 			t.Errorf("%s: %v, %v, want %s", c.name, key, err, c.want)
@@ -133,9 +133,9 @@ func TestJWKSVerifies(t *testing.T) {
 		{"ec", "ES256", ecKey(), nil},
 		{"ed", "EdDSA", edKey(), nil},
 		{"rsa", "PS256", rsaKey(), nil},
-		{"rsa", "RS256", rsaKey(), bearer.ErrRefused},
-		{"ec", "EdDSA", edKey(), bearer.ErrRefused},
-		{"ec", "ES256", newEC(), bearer.ErrRefused},
+		{"rsa", "RS256", rsaKey(), jwt.ErrRefused},
+		{"ec", "EdDSA", edKey(), jwt.ErrRefused},
+		{"ec", "ES256", newEC(), jwt.ErrRefused},
 	} {
 		err := verdict(keys, tokenBy(t, c.key, c.method, c.kid))
 		i.expect(t, c.kid+" "+c.method, err, c.want, 1)
@@ -152,7 +152,7 @@ func TestJWKSNames(t *testing.T) {
 		jwk(newEC(), "a", nil), rsaJWK("a", nil), jwk(newEC(), "a", nil))).keys()
 	for _, c := range []struct {
 		name        string
-		keys        bearer.KeySet
+		keys        jwt.KeySet
 		kid, method string
 		key         any
 		want        error
@@ -161,29 +161,29 @@ func TestJWKSNames(t *testing.T) {
 		{"second", shared, "a", "RS384", rsaKey(), nil},
 		{"third", shared, "a", "PS512", rsaKey(), nil},
 		{"of another kind", shared, "a", "ES256", ecKey(), nil},
-		{"method of none", shared, "a", "RS512", rsaKey(), bearer.ErrRefused},
-		{"method of none", shared, "a", "HS256", mintSecret, bearer.ErrRefused},
-		{"another key", shared, "a", "ES256", newEC(), bearer.ErrRefused},
+		{"method of none", shared, "a", "RS512", rsaKey(), jwt.ErrRefused},
+		{"method of none", shared, "a", "HS256", mintSecret, jwt.ErrRefused},
+		{"another key", shared, "a", "ES256", newEC(), jwt.ErrRefused},
 		{"behind a KeySet of one's own", wrapped{shared}, "a", "ES256", ecKey(), nil},
 		{"no kid", nameless, "", "ES256", ecKey(), nil},
 		{"no kid", nameless, "", "RS256", rsaKey(), nil},
-		{"no kid", nameless, "", "PS256", rsaKey(), bearer.ErrRefused},
+		{"no kid", nameless, "", "PS256", rsaKey(), jwt.ErrRefused},
 		{"the one that is not double", double, "a", "RS256", rsaKey(), nil},
-		{"the double one", double, "a", "ES256", ecKey(), bearer.ErrRefused},
+		{"the double one", double, "a", "ES256", ecKey(), jwt.ErrRefused},
 	} {
 		if err := verdict(c.keys, tokenBy(t, c.key, c.method, c.kid)); !errors.Is(err, c.want) {
 			t.Errorf("%s, %s: %v, want %v", c.name, c.method, err, c.want)
 		}
 	}
-	v := &bearer.Verifier{Keys: shared}
+	v := &jwt.Verifier{Keys: shared}
 	forged := tokenBy(t, newEC(), "ES256", "a")
-	if text := bearer.Explain(withToken(forged), v); !strings.Contains(text, "signature is wrong") {
+	if text := jwt.Explain(withToken(forged), v); !strings.Contains(text, "signature is wrong") {
 		t.Errorf("Explain looked at another key: %s", text)
 	}
 }
 
 // wrapped is a KeySet of a user's own in front of another.
-type wrapped struct{ bearer.KeySet }
+type wrapped struct{ jwt.KeySet }
 
 // TestEd25519 takes Ed25519 and EdDSA for two names of one method (RFC 9864, section 2.2), which a
 // key set, a key, a JWT and a Session may use.
@@ -194,7 +194,7 @@ func TestEd25519(t *testing.T) {
 		public["alg"] = alg
 		keys := newIssuer(setOf(public)).keys()
 		for _, method := range []string{"Ed25519", "EdDSA"} {
-			j := &bearer.JWT{Method: method, Key: edKey(), KeyID: "a"}
+			j := &jwt.Signer{Method: method, Key: edKey(), KeyID: "a"}
 			token, err := j.Token("ann", nil, 0)
 			if err != nil {
 				t.Fatal(err)
@@ -206,18 +206,18 @@ func TestEd25519(t *testing.T) {
 				t.Errorf("key with alg %v, token of %s: %v", alg, method, err)
 			}
 			for _, own := range []string{"Ed25519", "EdDSA"} {
-				key := &bearer.Key{Method: own, Key: edKey().Public()}
+				key := &jwt.Key{Method: own, Key: edKey().Public()}
 				if err := verdict(key, token); err != nil {
 					t.Errorf("key for %s, token of %s: %v", own, method, err)
 				}
-				s := &bearer.Session{JWT: j, Verifier: &bearer.Verifier{Keys: key}}
+				s := &jwt.Session{Signer: j, Verifier: &jwt.Verifier{Keys: key}}
 				if err := s.Set(httptest.NewRecorder(), "ann", nil); err != nil {
 					t.Errorf("session: key for %s, token of %s: %v", own, method, err)
 				}
 			}
 		}
 		if err := verdict(keys, tokenBy(t, ecKey(), "ES256", "a")); !errors.Is(err,
-			bearer.ErrRefused) {
+			jwt.ErrRefused) {
 			t.Errorf("another method: %v", err)
 		}
 	}

@@ -1,4 +1,4 @@
-package bearer
+package jwt
 
 import (
 	"context"
@@ -12,13 +12,13 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
-	"github.com/go-jose/go-jose/v4"
+	joselib "github.com/go-jose/go-jose/v4"
 
 	"github.com/countersign-go/countersign/internal/fetch"
+	"github.com/countersign-go/countersign/internal/jose"
 	"github.com/countersign-go/countersign/internal/origin"
 )
 
@@ -207,8 +207,7 @@ func (s *JWKS) request(ctx context.Context) (req *http.Request, method string, e
 	if method == "" {
 		method = "RS256"
 	}
-	if !strings.HasPrefix(method, "RS") && !strings.HasPrefix(method, "PS") ||
-		methods[method].SigningMethod == nil {
+	if a, _ := jose.ByName(method); !a.IsRSA() {
 		return nil, "", errors.New(
 			"its Method is not one of RSA: set it to that of keys without alg")
 	}
@@ -276,7 +275,7 @@ type keyEntry struct {
 // with returns the group with one more key. A key that is there already is not taken twice.
 func (g keyGroup) with(key *Key) keyGroup {
 	for _, entry := range g {
-		if !sameMethod(entry.method, key.Method) {
+		if !jose.Same(entry.method, key.Method) {
 			continue
 		}
 		if entry.key != nil && !equalKeys(entry.key.ready.key.verifies, key.ready.key.verifies) {
@@ -322,9 +321,9 @@ func readJWK(entry any, rsaMethod string) (kid string, _ *Key) {
 	if err != nil {
 		return "", nil
 	}
-	var jwk jose.JSONWebKey
+	var jwk joselib.JSONWebKey
 	if err := jwk.UnmarshalJSON(text); err != nil || !jwk.IsPublic() ||
-		jwk.Use != "" && jwk.Use != "sig" || len(jwk.KeyID) > maxKeyID {
+		jwk.Use != "" && jwk.Use != "sig" || len(jwk.KeyID) > jose.MaxKeyID {
 		return "", nil
 	}
 	key := &Key{Method: jwk.Algorithm, Key: jwk.Key}
@@ -345,11 +344,7 @@ func usualMethod(key any, rsaMethod string) string {
 	case ed25519.PublicKey:
 		return "EdDSA"
 	case *ecdsa.PublicKey:
-		for _, name := range []string{"ES256", "ES384", "ES512"} {
-			if methods[name].bits == k.Curve.Params().BitSize {
-				return name
-			}
-		}
+		return jose.OfCurve(k.Curve.Params().BitSize)
 	}
 	return ""
 }

@@ -1,4 +1,4 @@
-package bearer_test
+package jwt_test
 
 import (
 	"bytes"
@@ -22,7 +22,7 @@ import (
 	"time"
 
 	"github.com/countersign-go/countersign/auth"
-	"github.com/countersign-go/countersign/bearer"
+	"github.com/countersign-go/countersign/jwt"
 )
 
 const keysURL = "https://issuer.example/keys"
@@ -75,8 +75,8 @@ func newIssuer(set string) *issuer {
 }
 
 // keys is a JWKS that asks i.
-func (i *issuer) keys() *bearer.JWKS {
-	return &bearer.JWKS{URL: keysURL, HTTP: &http.Client{Transport: i}}
+func (i *issuer) keys() *jwt.JWKS {
+	return &jwt.JWKS{URL: keysURL, HTTP: &http.Client{Transport: i}}
 }
 
 // jwk describes the public half of an EC key, changed as told.
@@ -122,11 +122,11 @@ func tokenBy(t testing.TB, key any, method, kid string) string {
 	if kid != "" {
 		header["kid"] = kid
 	}
-	return mint(t, &bearer.Key{Method: method, Key: key}, header, claimsOf("1", time.Hour))
+	return mint(t, &jwt.Key{Method: method, Key: key}, header, claimsOf("1", time.Hour))
 }
 
-func verdict(keys bearer.KeySet, token string) error {
-	_, err := (&bearer.Verifier{Keys: keys}).Authenticate(withToken(token))
+func verdict(keys jwt.KeySet, token string) error {
+	_, err := (&jwt.Verifier{Keys: keys}).Authenticate(withToken(token))
 	return err
 }
 
@@ -153,7 +153,7 @@ func TestJWKSRotation_J14(t *testing.T) {
 		i.expect(t, "first", verdict(keys, ofOld()), nil, 1)
 		i.expect(t, "from the copy", verdict(keys, ofOld()), nil, 1)
 		i.publish(publication{status: 200, set: setOf(jwk(old, "a", nil), jwk(next, "b", nil))})
-		i.expect(t, "new key, at once", verdict(keys, ofNext()), bearer.ErrRefused, 1)
+		i.expect(t, "new key, at once", verdict(keys, ofNext()), jwt.ErrRefused, 1)
 		time.Sleep(time.Minute)
 		i.expect(t, "new key, later", verdict(keys, ofNext()), nil, 2)
 		i.expect(t, "old key", verdict(keys, ofOld()), nil, 2)
@@ -166,7 +166,7 @@ func TestJWKSRotation_J14(t *testing.T) {
 			t.Errorf("known key of an old copy: %v", err)
 		}
 		synctest.Wait() // for the fetch in the background
-		i.expect(t, "taken back", verdict(keys, ofOld()), bearer.ErrRefused, 3)
+		i.expect(t, "taken back", verdict(keys, ofOld()), jwt.ErrRefused, 3)
 		i.expect(t, "kept", verdict(keys, ofNext()), nil, 3)
 	})
 }
@@ -189,7 +189,7 @@ func TestJWKSBackground_J14(t *testing.T) {
 		}
 		// One who names an unknown key waits for the fetch that is under way.
 		err := verdict(keys, tokenBy(t, key, "ES256", "b"))
-		i.expect(t, "unknown", err, bearer.ErrRefused, 2)
+		i.expect(t, "unknown", err, jwt.ErrRefused, 2)
 		if time.Since(start) != time.Second {
 			t.Errorf("waited %v, want 1 s", time.Since(start))
 		}
@@ -313,7 +313,7 @@ func TestJWKSFlood_J14(t *testing.T) {
 			for n := range 10_000 {
 				flood.Go(func() {
 					_, err := keys.VerificationKey(t.Context(), fmt.Sprint("unknown-", n))
-					if !errors.Is(err, bearer.ErrUnknownKey) {
+					if !errors.Is(err, jwt.ErrUnknownKey) {
 						t.Errorf("unknown key: %v", err)
 					}
 				})

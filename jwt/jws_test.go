@@ -1,4 +1,4 @@
-package bearer_test
+package jwt_test
 
 import (
 	"context"
@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/countersign-go/countersign/bearer"
+	"github.com/countersign-go/countersign/jwt"
 )
 
 // TestHeader_J9 adds to the header of a genuine token.
@@ -40,7 +40,7 @@ func TestHeader_J9(t *testing.T) {
 		header := `{"alg":"HS256",` + c.member + `}`
 		token := mint(t, hmacKey, header, claimsOf("1", time.Hour))
 		if err := verdict(hmacKey, token); (err == nil) != c.ok ||
-			err != nil && !errors.Is(err, bearer.ErrRefused) {
+			err != nil && !errors.Is(err, jwt.ErrRefused) {
 			t.Errorf("%s: %v", c.member, err)
 		}
 	}
@@ -67,7 +67,7 @@ func TestHeaderValues(t *testing.T) {
 	}
 	header["x5c"] = append(chain, "A")
 	err := verdict(hmacKey, token())
-	if !errors.Is(err, bearer.ErrRefused) || !strings.Contains(err.Error(), "64 values") {
+	if !errors.Is(err, jwt.ErrRefused) || !strings.Contains(err.Error(), "64 values") {
 		t.Errorf("65 values: %v", err)
 	}
 }
@@ -77,7 +77,7 @@ func TestHeaderValues(t *testing.T) {
 func TestSpelling_J12(t *testing.T) {
 	header := `{"alg":"HS256"} `                            // not a multiple of three bytes
 	claims := `{"sub":"ann","exp":9999999999,"x":"???>>>"}` // with - or _ in base64url
-	v := &bearer.Verifier{Keys: hmacKey}
+	v := &jwt.Verifier{Keys: hmacKey}
 	check := func(name, token string, want bool) {
 		t.Helper()
 		if _, err := v.Verify(context.Background(), token); (err == nil) != want {
@@ -118,7 +118,7 @@ func TestSpelling_J12(t *testing.T) {
 
 // TestTokenLength_J8 takes 8 KiB and no byte more.
 func TestTokenLength_J8(t *testing.T) {
-	v := &bearer.Verifier{Keys: hmacKey}
+	v := &jwt.Verifier{Keys: hmacKey}
 	of := func(filler int) string {
 		claims := claimsOf("1", time.Hour)
 		claims["x"] = strings.Repeat("x", filler)

@@ -1,36 +1,30 @@
-package bearer
+package jwt
 
 import (
 	"bytes"
 	"context"
 	"crypto"
-	"crypto/ecdsa"
-	"crypto/ed25519"
-	"crypto/rand"
 	"crypto/rsa"
-	"crypto/x509"
-	"encoding/asn1"
-	"encoding/base64"
 	"errors"
 	"fmt"
-	"math/big"
 	"reflect"
 	"sync"
 
-	"github.com/golang-jwt/jwt/v5"
+	jwtlib "github.com/golang-jwt/jwt/v5"
 
 	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/internal/jose"
 )
 
 // ErrKey means that a key cannot be used: it does not fit its method, or it is too small. The fault
 // is in the configuration and not in a token.
-var ErrKey = errors.New("bearer: unusable key")
+var ErrKey = errors.New("jwt: unusable key")
 
 // errPanic stays where a crypto.Signer panicked when it was first asked: once is once.
 var errPanic = fmt.Errorf("%w: its code panicked", ErrKey)
 
 // ErrUnknownKey is the error of a [KeySet] that has no key of that id.
-var ErrUnknownKey = errors.New("bearer: no key of that id")
+var ErrUnknownKey = errors.New("jwt: no key of that id")
 
 // A KeySet finds the key that a token was signed with. kid is the key id in the header of the
 // token, and "" for a token without one. It comes from an unknown sender and is up to 1024 bytes of
@@ -63,6 +57,10 @@ type Key struct {
 	// an RSA key with less than 2048 bits. It is for peers that cannot be changed.
 	Weak bool
 
+	// ID is the key id under which [Publish] shows the key, which is the KeyID of the [Signer] that
+	// signs with it. If "", the key is published without one.
+	ID string
+
 	// more are keys of the same id with other methods, which a JWKS may hold.
 	more []*Key
 
@@ -91,7 +89,7 @@ func (k *Key) MarshalText() ([]byte, error) { return nil, errKeyMarshalled }
 // for.
 func (k *Key) MarshalBinary() ([]byte, error) { return nil, errKeyMarshalled }
 
-var errKeyMarshalled = errors.New("bearer: a Key is not marshalled: it may be a secret")
+var errKeyMarshalled = errors.New("jwt: a Key is not marshalled: it may be a secret")
 
 // prepared returns what signs and verifies. It is made ready once.
 func (k *Key) prepared() (*signingKey, error) {
@@ -105,18 +103,11 @@ func (k *Key) prepared() (*signingKey, error) {
 // forMethod returns the key of k and k.more whose method is alg, or k if no method is.
 func (k *Key) forMethod(alg string) *Key {
 	for _, other := range k.more {
-		if sameMethod(other.Method, alg) && !sameMethod(k.Method, alg) {
+		if jose.Same(other.Method, alg) && !jose.Same(k.Method, alg) {
 			return other
 		}
 	}
 	return k
-}
-
-// sameMethod compares names of methods. Ed25519 is what EdDSA means with a key of that curve (RFC
-// 9864, section 2.2), and no other curve is supported.
-func sameMethod(a, b string) bool {
-	isEd25519 := func(name string) bool { return name == "EdDSA" || name == "Ed25519" }
-	return a == b || isEd25519(a) && isEd25519(b)
 }
 
 // A KeyMap is a [KeySet] with a key for each key id. A token without key id is verified by the key
@@ -131,99 +122,94 @@ func (m KeyMap) VerificationKey(_ context.Context, kid string) (*Key, error) {
 	return nil, ErrUnknownKey
 }
 
-// A method is one way to sign.
-type method struct {
-	jwt.SigningMethod
-	hash crypto.Hash     // 0: EdDSA hashes by itself
-	salt *rsa.PSSOptions // nil: not PSS
-	bits int             // of the curve; 0: none
-}
-
-// methods has those that are supported, by name. None is not among them (RFC 8725, section 3.2).
-var methods = map[string]method{
-	"HS256": {jwt.SigningMethodHS256, crypto.SHA256, nil, 0},
-	"HS384": {jwt.SigningMethodHS384, crypto.SHA384, nil, 0},
-	"HS512": {jwt.SigningMethodHS512, crypto.SHA512, nil, 0},
-	"RS256": {jwt.SigningMethodRS256, crypto.SHA256, nil, 0},
-	"RS384": {jwt.SigningMethodRS384, crypto.SHA384, nil, 0},
-	"RS512": {jwt.SigningMethodRS512, crypto.SHA512, nil, 0},
-	"PS256": pss(jwt.SigningMethodPS256),
-	"PS384": pss(jwt.SigningMethodPS384),
-	"PS512": pss(jwt.SigningMethodPS512),
-	"ES256": {jwt.SigningMethodES256, crypto.SHA256, nil, 256},
-	"ES384": {jwt.SigningMethodES384, crypto.SHA384, nil, 384},
-	"ES512": {jwt.SigningMethodES512, crypto.SHA512, nil, 521},
-	"EdDSA": {jwt.SigningMethodEdDSA, 0, nil, 0},
-
-	"Ed25519": {jwt.SigningMethodEdDSA, 0, nil, 0},
-}
-
-// pss takes one length of salt only, that of the hash (RFC 7518, section 3.5).
-func pss(m *jwt.SigningMethodRSAPSS) method {
-	salt := &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: m.Hash}
-	own := &jwt.SigningMethodRSAPSS{
-		SigningMethodRSA: m.SigningMethodRSA, Options: salt, VerifyOptions: salt,
-	}
-	return method{own, m.Hash, salt, 0}
-}
-
-// The sizes of RSA keys are in bits. Below weakRSA, crypto/rsa refuses; with one over maxRSA, which
-// may come in a [JWKS], each token would cost too much time.
-const (
-	minRSA  = 2048
-	weakRSA = 1024
-	maxRSA  = 16384
-)
-
 // A signingKey is a key that fits its method.
 type signingKey struct {
-	method
-	verifies any           // what the SigningMethod verifies with
+	jose.Algorithm
+	library  jwtlib.SigningMethod
+	verifies any           // what the library verifies with: a public key, or a secret
 	signs    crypto.Signer // nil: a secret, or a public key, which cannot sign
 }
 
+// libraryMethods has the implementation of each algorithm.
+var libraryMethods = map[string]jwtlib.SigningMethod{
+	"HS256": jwtlib.SigningMethodHS256,
+	"HS384": jwtlib.SigningMethodHS384,
+	"HS512": jwtlib.SigningMethodHS512,
+	"RS256": jwtlib.SigningMethodRS256,
+	"RS384": jwtlib.SigningMethodRS384,
+	"RS512": jwtlib.SigningMethodRS512,
+	"PS256": pss(jwtlib.SigningMethodPS256),
+	"PS384": pss(jwtlib.SigningMethodPS384),
+	"PS512": pss(jwtlib.SigningMethodPS512),
+	"ES256": jwtlib.SigningMethodES256,
+	"ES384": jwtlib.SigningMethodES384,
+	"ES512": jwtlib.SigningMethodES512,
+	"EdDSA": jwtlib.SigningMethodEdDSA,
+
+	"Ed25519": jwtlib.SigningMethodEdDSA,
+}
+
+// pss returns m with one length of salt, that of the hash (RFC 7518, section 3.5).
+func pss(m *jwtlib.SigningMethodRSAPSS) *jwtlib.SigningMethodRSAPSS {
+	salt := &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: m.Hash}
+	return &jwtlib.SigningMethodRSAPSS{
+		SigningMethodRSA: m.SigningMethodRSA, Options: salt, VerifyOptions: salt,
+	}
+}
+
 func newSigningKey(name string, key any, weak bool) (*signingKey, error) {
-	m, ok := methods[name]
+	a, ok := jose.ByName(name)
 	if !ok {
 		return nil, fmt.Errorf("%w: its Method is none of HS256, HS384, HS512, RS256, RS384, "+
 			"RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA, Ed25519", ErrKey)
 	}
-	if _, ok := m.SigningMethod.(*jwt.SigningMethodHMAC); ok {
-		secret, err := secretOf(key, m, weak)
-		return &signingKey{method: m, verifies: secret}, err
+	k := &signingKey{Algorithm: a, library: libraryMethods[name]}
+	data, isText := octets(key)
+	if a.Symmetric() {
+		if !isText {
+			return nil, fmt.Errorf("%w: %s needs a creds.Secret or []byte", ErrKey, name)
+		}
+		k.verifies = bytes.Clone(data)
+		if err := k.checkSecret(data, weak); err != nil {
+			return nil, err
+		}
+		return k, nil
 	}
-	key, err := parsed(key)
+	if isText {
+		key = data
+	}
+	key, err := jose.ParseKey(key)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", ErrKey, err)
 	}
-	k := &signingKey{method: m, verifies: key}
+	k.verifies = key
 	if s, ok := key.(crypto.Signer); ok {
 		if v := reflect.ValueOf(s); v.Kind() == reflect.Pointer && v.IsNil() {
 			return nil, fmt.Errorf("%w: it is a nil %T", ErrKey, key)
 		}
 		k.signs, k.verifies = s, s.Public()
 	}
-	return k, k.check(weak)
+	if err := k.Check(k.verifies, weak); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrKey, err)
+	}
+	return k, nil
 }
 
-// secretOf returns the secret for an HMAC. A public key is known to everybody, so it is no secret,
-// however it came to be one (RFC 8725, section 2.1).
-func secretOf(key any, m method, weak bool) ([]byte, error) {
-	secret, ok := octets(key)
+// checkSecret refuses a secret for an HMAC that is not one. A public key is known to everyone, so it
+// is not a secret, however it came to be used as one (RFC 8725, section 2.1).
+func (k *signingKey) checkSecret(secret []byte, weak bool) error {
 	switch {
-	case !ok:
-		return nil, fmt.Errorf("%w: %s needs a creds.Secret or []byte", ErrKey, m.Alg())
 	case len(secret) == 0:
-		return nil, fmt.Errorf("%w: the secret is empty", ErrKey)
-	case isKeyFile(secret):
-		return nil, fmt.Errorf("%w: the secret for %s is a key file: choose the method of that key",
-			ErrKey, m.Alg())
-	case len(secret) < m.hash.Size() && !weak:
-		return nil, fmt.Errorf("%w: the secret has %d bytes, and %s needs %d: "+
+		return fmt.Errorf("%w: the secret is empty", ErrKey)
+	case jose.IsKeyFile(secret):
+		return fmt.Errorf("%w: the secret for %s is a key file: choose the method of that key",
+			ErrKey, k.Name)
+	case len(secret) < k.Hash.Size() && !weak:
+		return fmt.Errorf("%w: the secret has %d bytes, and %s needs %d: "+
 			"use a longer one, or allow this with Weak",
-			ErrKey, len(secret), m.Alg(), m.hash.Size())
+			ErrKey, len(secret), k.Name, k.Hash.Size())
 	}
-	return bytes.Clone(secret), nil
+	return nil
 }
 
 func octets(key any) ([]byte, bool) {
@@ -236,136 +222,24 @@ func octets(key any) ([]byte, bool) {
 	return nil, false
 }
 
-// isKeyFile recognises PEM, the public keys of SSH, a JWK, and the DER of a certificate or a public
-// key, as it is or in base64.
-func isKeyFile(secret []byte) bool {
-	text := bytes.TrimSpace(secret)
-	if bytes.Contains(text, []byte("-----BEGIN ")) || bytes.Contains(text, []byte("---- BEGIN ")) ||
-		bytes.HasPrefix(text, []byte("{")) && bytes.Contains(text, []byte(`"kty"`)) {
-		return true
-	}
-	for _, kind := range []string{"ssh-", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-sha2-"} {
-		if bytes.HasPrefix(text, []byte(kind)) {
-			return true
-		}
-	}
-	digits := bytes.TrimRight(bytes.Join(bytes.Fields(text), nil), "=")
-	decoded, _ := base64.RawStdEncoding.AppendDecode(nil, digits)
-	return isDER(secret) || isDER(text) || isDER(decoded)
-}
-
-func isDER(data []byte) bool {
-	_, err := x509.ParsePKIXPublicKey(data)
-	if err != nil {
-		_, err = x509.ParsePKCS1PublicKey(data)
-	}
-	if err != nil {
-		_, err = x509.ParseCertificate(data)
-	}
-	return err == nil
-}
-
-// whole returns key, unless it is an Ed25519 key of the wrong length.
-func whole(key any) (any, error) {
-	if p, ok := key.(*ed25519.PrivateKey); ok && p != nil {
-		key = *p // which is a crypto.Signer too
-	}
-	public, isPublic := key.(ed25519.PublicKey)
-	private, isPrivate := key.(ed25519.PrivateKey)
-	if isPublic && len(public) != ed25519.PublicKeySize ||
-		isPrivate && len(private) != ed25519.PrivateKeySize {
-		return nil, fmt.Errorf("%w: an Ed25519 key of the wrong length", ErrKey)
-	}
-	return key, nil
-}
-
-// check refuses a key of another kind than the method's, so that no token can have it used for
-// something else (RFC 8725, section 3.1).
-func (k *signingKey) check(weak bool) error {
-	fits := false
-	switch k.SigningMethod.(type) {
-	case *jwt.SigningMethodRSA, *jwt.SigningMethodRSAPSS:
-		var key *rsa.PublicKey
-		key, fits = k.verifies.(*rsa.PublicKey)
-		if fits = fits && key != nil && key.N != nil; fits {
-			return checkSize(key.N.BitLen(), weak)
-		}
-	case *jwt.SigningMethodECDSA:
-		var key *ecdsa.PublicKey
-		key, fits = k.verifies.(*ecdsa.PublicKey)
-		if fits = fits && key != nil && key.Curve != nil &&
-			key.Curve.Params().BitSize == k.bits; fits {
-			if _, err := key.Bytes(); err != nil {
-				return fmt.Errorf("%w: %w", ErrKey, err)
-			}
-		}
-	case *jwt.SigningMethodEd25519:
-		key, _ := k.verifies.(ed25519.PublicKey)
-		fits = len(key) == ed25519.PublicKeySize
-	}
-	if !fits {
-		return fmt.Errorf("%w: a %T does not fit %s", ErrKey, k.verifies, k.Alg())
-	}
-	return nil
-}
-
-// checkSize judges an RSA key.
-func checkSize(bits int, weak bool) error {
-	switch {
-	case bits < weakRSA, bits < minRSA && !weak:
-		return fmt.Errorf("%w: an RSA key of %d bits, where %d are needed", ErrKey, bits, minRSA)
-	case bits > maxRSA:
-		return fmt.Errorf("%w: an RSA key of over %d bits", ErrKey, maxRSA)
-	}
-	return nil
-}
-
 // verify reports whether signature is that of text.
 func (k *signingKey) verify(text string, signature []byte) bool {
-	return k.Verify(text, signature, k.verifies) == nil
+	return k.library.Verify(text, signature, k.verifies) == nil
 }
 
-// sign signs text, with whatever holds the private key, be it a piece of hardware.
+// sign signs text.
 func (k *signingKey) sign(text string) ([]byte, error) {
+	if secret, ok := k.verifies.([]byte); ok {
+		return k.library.Sign(text, secret)
+	}
 	if k.signs == nil {
-		if secret, ok := k.verifies.([]byte); ok {
-			return k.Sign(text, secret)
-		}
-		return nil, fmt.Errorf("%w: a public key cannot sign", ErrKey)
+		return nil, errPublic
 	}
-	digest, options := []byte(text), crypto.SignerOpts(k.hash)
-	if k.hash != 0 {
-		h := k.hash.New()
-		h.Write(digest)
-		digest = h.Sum(nil)
-	}
-	if k.salt != nil {
-		options = k.salt
-	}
-	signature, err := k.signs.Sign(rand.Reader, digest, options)
-	if err == nil && k.bits > 0 {
-		signature, err = fixedSize(signature, (k.bits+7)/8)
-	}
+	signature, err := k.Sign(k.signs, text)
 	if err != nil {
-		return nil, fmt.Errorf("bearer: the key does not sign: %w", err)
+		return nil, fmt.Errorf("jwt: the key does not sign: %w", err)
 	}
 	return signature, nil
 }
 
-// fixedSize turns the ASN.1 of an ECDSA signature into two numbers of that many bytes (RFC 7518,
-// section 3.4).
-func fixedSize(signature []byte, size int) ([]byte, error) {
-	var number struct{ R, S *big.Int }
-	rest, err := asn1.Unmarshal(signature, &number)
-	if err != nil {
-		return nil, err
-	}
-	if len(rest) > 0 || number.R.Sign() < 0 || number.S.Sign() < 0 ||
-		number.R.BitLen() > 8*size || number.S.BitLen() > 8*size {
-		return nil, errors.New("its signature is not one of ECDSA")
-	}
-	fixed := make([]byte, 2*size)
-	number.R.FillBytes(fixed[:size])
-	number.S.FillBytes(fixed[size:])
-	return fixed, nil
-}
+var errPublic = fmt.Errorf("%w: a public key cannot sign", ErrKey)

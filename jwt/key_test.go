@@ -1,4 +1,4 @@
-package bearer_test
+package jwt_test
 
 import (
 	"bytes"
@@ -21,10 +21,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/golang-jwt/jwt/v5"
-
-	"github.com/countersign-go/countersign/bearer"
 	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/jwt"
 )
 
 func inPEM(kind string, der []byte) []byte {
@@ -83,22 +81,22 @@ func TestKeyForms(t *testing.T) {
 	} {
 		token := tokenBy(t, forms[0], method, "")
 		for _, form := range forms {
-			key := &bearer.Key{Method: method, Key: form}
+			key := &jwt.Key{Method: method, Key: form}
 			if err := verdict(key, token); err != nil {
 				t.Errorf("%s, %T: %v", method, form, err)
 			}
 			forged := token[:len(token)-4] + "AAAA"
-			if err := verdict(key, forged); !errors.Is(err, bearer.ErrRefused) {
+			if err := verdict(key, forged); !errors.Is(err, jwt.ErrRefused) {
 				t.Errorf("%s, %T: a forged token: %v", method, form, err)
 			}
-			signature, err := bearer.SignedBy(key, "text")
+			signature, err := jwt.SignedBy(key, "text")
 			if isPublic(form) {
-				if !errors.Is(err, bearer.ErrKey) {
+				if !errors.Is(err, jwt.ErrKey) {
 					t.Errorf("%s, %T signs: %v", method, form, err)
 				}
 				continue
 			}
-			if ok, err2 := bearer.VerifiedBy(key, "text", signature); !ok {
+			if ok, err2 := jwt.VerifiedBy(key, "text", signature); !ok {
 				t.Errorf("%s, %T does not verify what it signs: %v, %v", method, form, err, err2)
 			}
 		}
@@ -222,13 +220,13 @@ func TestKeyRefused_J13(t *testing.T) {
 		{"lower case", "hs256", make([]byte, 64), false, "Method is none of"},
 		{"ES256K", "ES256K", e, false, "Method is none of"},
 	} {
-		key := &bearer.Key{Method: c.method, Key: c.key, Weak: c.weak}
+		key := &jwt.Key{Method: c.method, Key: c.key, Weak: c.weak}
 		for range 2 { // the second time, from memory
-			_, err := bearer.VerifiedBy(key, "text", nil)
+			_, err := jwt.VerifiedBy(key, "text", nil)
 			switch {
 			case c.want == "" && err != nil:
 				t.Errorf("%s: %v", c.name, err)
-			case c.want != "" && !(errors.Is(err, bearer.ErrKey) &&
+			case c.want != "" && !(errors.Is(err, jwt.ErrKey) &&
 				strings.Contains(err.Error(), c.want)):
 				t.Errorf("%s: %v, want %q", c.name, err, c.want)
 			}
@@ -251,9 +249,9 @@ func (s *shows) Public() crypto.PublicKey {
 
 // A server recovers from a panic, and asks the key again for the next request.
 func TestKeyPanics_J13(t *testing.T) {
-	key := &bearer.Key{Method: "EdDSA", Key: new(shows)}
-	j := &bearer.JWT{Method: "EdDSA", Key: new(shows)}
-	s := &bearer.Session{JWT: &bearer.JWT{Method: "EdDSA", Key: new(shows)}}
+	key := &jwt.Key{Method: "EdDSA", Key: new(shows)}
+	j := &jwt.Signer{Method: "EdDSA", Key: new(shows)}
+	s := &jwt.Session{Signer: &jwt.Signer{Method: "EdDSA", Key: new(shows)}}
 	for name, use := range map[string]func() error{
 		"Key": func() error { return verdict(key, "e30.e30.e30") },
 		"JWT": func() error { return j.Sign(requestTo(t, siteURL), time.Now()) },
@@ -270,7 +268,7 @@ func TestKeyPanics_J13(t *testing.T) {
 			}()
 			_ = use()
 		}()
-		if err := use(); !errors.Is(err, bearer.ErrKey) {
+		if err := use(); !errors.Is(err, jwt.ErrKey) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -279,7 +277,7 @@ func TestKeyPanics_J13(t *testing.T) {
 // TestKeyKeepsItsSecret changes the bytes that a Key was made of.
 func TestKeyKeepsItsSecret(t *testing.T) {
 	secret := []byte(strings.Repeat("k", 32))
-	key := &bearer.Key{Method: "HS256", Key: secret}
+	key := &jwt.Key{Method: "HS256", Key: secret}
 	token := tokenBy(t, secret, "HS256", "")
 	if err := verdict(key, token); err != nil {
 		t.Fatal(err)
@@ -296,23 +294,23 @@ func TestBrokenSigner(t *testing.T) {
 		"", "x", "\x30\x06\x02\x01\x01\x02\x01\x01x", "\x30\x06\x02\x01\xff\x02\x01\x01",
 		"\x30\x26\x02\x21\x01" + strings.Repeat("1", 32) + "\x02\x01\x01",
 	} {
-		key := &bearer.Key{Method: "ES256", Key: &broken{hardware{ecKey()}, signature}}
-		if s, err := bearer.SignedBy(key, "text"); err == nil {
+		key := &jwt.Key{Method: "ES256", Key: &broken{hardware{ecKey()}, signature}}
+		if s, err := jwt.SignedBy(key, "text"); err == nil {
 			t.Errorf("%q became %q", signature, s)
 		}
 	}
 }
 
 func TestKeyMap(t *testing.T) {
-	m := bearer.KeyMap{"a": hmacKey, "nil": nil}
-	for kid, want := range map[string]*bearer.Key{"a": hmacKey, "A": nil, "": nil, "nil": nil} {
+	m := jwt.KeyMap{"a": hmacKey, "nil": nil}
+	for kid, want := range map[string]*jwt.Key{"a": hmacKey, "A": nil, "": nil, "nil": nil} {
 		key, err := m.VerificationKey(context.Background(), kid)
-		if key != want || errors.Is(err, bearer.ErrUnknownKey) != (want == nil) {
+		if key != want || errors.Is(err, jwt.ErrUnknownKey) != (want == nil) {
 			t.Errorf("%q: %v, %v", kid, key, err)
 		}
 	}
 	token := mint(t, hmacKey, nil, claimsOf("1", time.Hour))
-	if err := verdict(m, token); !errors.Is(err, bearer.ErrRefused) {
+	if err := verdict(m, token); !errors.Is(err, jwt.ErrRefused) {
 		t.Errorf("a token without kid: %v", err)
 	}
 	m[""] = hmacKey
@@ -325,15 +323,15 @@ func TestKeyMap(t *testing.T) {
 // key. Both are genuine, so a DenyList must know both as one.
 func TestSecondSignature_J12(t *testing.T) {
 	token := tokenBy(t, ecKey(), "ES256", "")
-	d := new(bearer.DenyList)
-	v := &bearer.Verifier{
-		Keys: &bearer.Key{Method: "ES256", Key: ecKey()}, Revoked: d.Revoked,
+	d := new(jwt.DenyList)
+	v := &jwt.Verifier{
+		Keys: &jwt.Key{Method: "ES256", Key: ecKey()}, Revoked: d.Revoked,
 	}
 	text, signature := token[:len(token)-86], must(base64url.DecodeString(token[len(token)-86:]))
 	s := new(big.Int).SetBytes(signature[32:])
 	s.Sub(elliptic.P256().Params().N, s).FillBytes(signature[32:])
 	second := text + base64url.EncodeToString(signature)
-	var claims jwt.MapClaims
+	var claims map[string]any
 	for _, token := range []string{token, second} {
 		id, err := v.Authenticate(withToken(token))
 		if err != nil {
@@ -345,7 +343,7 @@ func TestSecondSignature_J12(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, token := range []string{token, second} {
-		if _, err := v.Authenticate(withToken(token)); !errors.Is(err, bearer.ErrRefused) {
+		if _, err := v.Authenticate(withToken(token)); !errors.Is(err, jwt.ErrRefused) {
 			t.Errorf("revoked: %v", err)
 		}
 	}

@@ -1,4 +1,4 @@
-package bearer_test
+package jwt_test
 
 import (
 	"encoding/json"
@@ -9,20 +9,21 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/golang-jwt/jwt/v5"
-
 	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/jwt/pyramid"
 	"github.com/countersign-go/countersign/provision"
 )
 
 // TestMaxLoginAgeBehindSession has keys handed out to users of a Session who logged in a while ago:
 // just now, with a cookie that was prolonged, and too long ago.
 func TestMaxLoginAgeBehindSession(t *testing.T) {
-	for _, pyramid := range []bool{false, true} {
+	for _, old := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
 			s := newSession()
-			s.JWT.Lifetime, s.ReissueAfter = 40*time.Minute, 20*time.Minute
-			s.PyramidCookie = pyramid
+			s.Signer.Lifetime, s.ReissueAfter = 40*time.Minute, 20*time.Minute
+			if old {
+				s.Encoding, s.NoIssuedAt = pyramid.Cookie{}, true
+			}
 			issuer := &provision.Issuer{Secrets: []creds.Secret{mintSecret}}
 			h := s.Handler(&provision.Handler{
 				Auth: s, Issue: issuer.Issue, MaxLoginAge: time.Hour,
@@ -45,7 +46,7 @@ func TestMaxLoginAgeBehindSession(t *testing.T) {
 			for minutes, want := range []int{200, 200, 200, 200, 401, 401} {
 				if got := post(); got != want {
 					t.Errorf("%d minutes after the login, pyramid %t: status %d, want %d",
-						minutes*18, pyramid, got, want)
+						minutes*18, old, got, want)
 				}
 				time.Sleep(18 * time.Minute)
 			}
@@ -60,14 +61,14 @@ func TestSessionLoginClaim(t *testing.T) {
 		s := newSession()
 		now := time.Now().Unix()
 		w := httptest.NewRecorder()
-		if err := s.Set(w, "ann", jwt.MapClaims{"auth_time": now + 60}); err != nil {
+		if err := s.Set(w, "ann", map[string]any{"auth_time": now + 60}); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Minute)
 		for name, token := range map[string]string{
 			"of Set":    w.Result().Cookies()[0].Value,
-			"of others": must(s.JWT.Token("ann", nil, 0)),
-			"of the future": must(s.JWT.Token("ann", jwt.MapClaims{
+			"of others": must(s.Signer.Token("ann", nil, 0)),
+			"of the future": must(s.Signer.Token("ann", map[string]any{
 				"auth_time": time.Now().Unix() + 60}, 0)),
 		} {
 			req := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)

@@ -1,4 +1,4 @@
-package bearer
+package jwt
 
 import (
 	"context"
@@ -12,7 +12,7 @@ import (
 // signature checked for each, and some methods take a millisecond for one.
 const maxCopies = 10
 
-var errCopies = fmt.Errorf("bearer: there are over %d cookies of the name, and not all have ended",
+var errCopies = fmt.Errorf("jwt: there are over %d cookies of the name, and not all have ended",
 	maxCopies)
 
 // Clear ends the session of req: it clears the cookie, in place of one that the answer sets, and
@@ -36,12 +36,12 @@ func (s *Session) Clear(w http.ResponseWriter, req *http.Request) error {
 	}
 	var errs []error
 	tried := 0
-	for value := range set.place.cookieValues(req.Header) {
+	for value := range set.place.CookieValues(req.Header) {
 		if tried++; tried > maxCopies {
 			errs = append(errs, errCopies)
 			break
 		}
-		if token, _ := set.place.cookieToken(value); token != "" {
+		if token, _ := set.place.CookieToken(value); token != "" {
 			errs = append(errs, s.revoke(req.Context(), set, token))
 		}
 	}

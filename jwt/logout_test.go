@@ -1,4 +1,4 @@
-package bearer_test
+package jwt_test
 
 import (
 	"context"
@@ -11,18 +11,16 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/golang-jwt/jwt/v5"
-
 	"github.com/countersign-go/countersign/auth"
-	"github.com/countersign-go/countersign/bearer"
 	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/jwt"
 )
 
 // After a logout no copy of the cookie is good, neither of those before it nor after it.
 func TestSessionLogoutRevokes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSession()
-		s.DenyList = new(bearer.DenyList)
+		s.DenyList = new(jwt.DenyList)
 		b, thief := newBrowser(t, s), newBrowser(t, s)
 		b.visit("POST", "/login")
 		first := b.cookie
@@ -57,9 +55,9 @@ func TestSessionLogoutRevokes(t *testing.T) {
 
 func TestSessionClearErrors(t *testing.T) {
 	s := newSession()
-	s.DenyList = new(bearer.DenyList)
-	token := mint(t, hmacKeyOf(mintSecret), nil, jwt.MapClaims{"sub": "bob", "exp": int64(1) << 40})
-	never := func(claims jwt.MapClaims) string {
+	s.DenyList = new(jwt.DenyList)
+	token := mint(t, hmacKeyOf(mintSecret), nil, map[string]any{"sub": "bob", "exp": int64(1) << 40})
+	never := func(claims map[string]any) string {
 		return mint(t, hmacKeyOf(mintSecret), nil, claims)
 	}
 	for name, tt := range map[string]struct {
@@ -73,11 +71,11 @@ func TestSessionClearErrors(t *testing.T) {
 		"and one more":       {"__Host-session=" + token + "; __Host-session=abc", true},
 		"too many":           {strings.Repeat("__Host-session=abc; ", 11), true},
 		"just not too many":  {strings.Repeat("__Host-session=abc; ", 10), false},
-		"without id, ended":  {"__Host-session=" + never(jwt.MapClaims{"exp": 1}), false},
-		"without end":        {"__Host-session=" + never(jwt.MapClaims{"sub": "bob"}), false},
-		"end is no number":   {"__Host-session=" + never(jwt.MapClaims{"exp": "x"}), false},
+		"without id, ended":  {"__Host-session=" + never(map[string]any{"exp": 1}), false},
+		"without end":        {"__Host-session=" + never(map[string]any{"sub": "bob"}), false},
+		"end is no number":   {"__Host-session=" + never(map[string]any{"exp": "x"}), false},
 		"of another key": {"__Host-session=" + mint(t, hmacKey, nil,
-			jwt.MapClaims{"sub": "bob", "exp": int64(1) << 40}), false},
+			map[string]any{"sub": "bob", "exp": int64(1) << 40}), false},
 	} {
 		req := requestTo(t, siteURL)
 		req.Header.Set("Cookie", tt.cookie)
@@ -91,8 +89,8 @@ func TestSessionClearErrors(t *testing.T) {
 	}
 	down := errors.New("down")
 	s = newSession()
-	s.DenyList = new(bearer.DenyList)
-	s.Verifier = &bearer.Verifier{Keys: keysDown{down}}
+	s.DenyList = new(jwt.DenyList)
+	s.Verifier = &jwt.Verifier{Keys: keysDown{down}}
 	req := requestTo(t, siteURL)
 	req.Header.Set("Cookie", "__Host-session="+token)
 	if err := s.Clear(httptest.NewRecorder(), req); !errors.Is(err, down) {
@@ -108,8 +106,8 @@ func TestSessionClearErrors(t *testing.T) {
 func TestSessionClearsAll_J12(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		now := time.Now().Unix()
-		token := func(jti string, change jwt.MapClaims) string {
-			claims := jwt.MapClaims{"sub": "bob", "jti": jti, "iat": now, "exp": now + 3600}
+		token := func(jti string, change map[string]any) string {
+			claims := map[string]any{"sub": "bob", "jti": jti, "iat": now, "exp": now + 3600}
 			maps.Copy(claims, change)
 			return mint(t, hmacKeyOf(mintSecret), nil, claims)
 		}
@@ -118,13 +116,13 @@ func TestSessionClearsAll_J12(t *testing.T) {
 			"a planted one":  {token("1", nil), "abc"},
 			"planted before": {"", "a.b.c", token("1", nil)},
 			"of two users":   {token("1", nil), token("2", nil)},
-			"made ahead":     {token("1", jwt.MapClaims{"iat": now + 1})},
-			"good only then": {token("1", jwt.MapClaims{"nbf": now + 1})},
+			"made ahead":     {token("1", map[string]any{"iat": now + 1})},
+			"good only then": {token("1", map[string]any{"nbf": now + 1})},
 			"of the past, of which there are copies": {token("1",
-				jwt.MapClaims{"iat": now - 3600, "exp": now})},
+				map[string]any{"iat": now - 3600, "exp": now})},
 		} {
 			s := newSession()
-			s.DenyList = new(bearer.DenyList)
+			s.DenyList = new(jwt.DenyList)
 			req := requestTo(t, siteURL)
 			req.Header.Set("Cookie", "__Host-session="+strings.Join(values, "; __Host-session="))
 			if err := s.Clear(httptest.NewRecorder(), req); err != nil {
@@ -135,7 +133,7 @@ func TestSessionClearsAll_J12(t *testing.T) {
 				copied.Header.Set("Cookie", "__Host-session="+token(id, nil))
 				_, err := s.Authenticate(copied)
 				if ended := id == "1" || len(values) == 2 && values[1] != "abc"; ended !=
-					errors.Is(err, bearer.ErrRefused) {
+					errors.Is(err, jwt.ErrRefused) {
 					t.Errorf("%s, session %s: %v", name, id, err)
 				}
 			}
@@ -143,12 +141,12 @@ func TestSessionClearsAll_J12(t *testing.T) {
 	})
 }
 
-func hmacKeyOf(secret creds.Secret) *bearer.Key {
-	return &bearer.Key{Method: "HS256", Key: secret}
+func hmacKeyOf(secret creds.Secret) *jwt.Key {
+	return &jwt.Key{Method: "HS256", Key: secret}
 }
 
 type keysDown struct{ err error }
 
-func (k keysDown) VerificationKey(context.Context, string) (*bearer.Key, error) {
+func (k keysDown) VerificationKey(context.Context, string) (*jwt.Key, error) {
 	return nil, k.err
 }

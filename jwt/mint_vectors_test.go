@@ -1,4 +1,4 @@
-package bearer_test
+package jwt_test
 
 import (
 	"bytes"
@@ -16,11 +16,12 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/golang-jwt/jwt/v5"
+	jwtlib "github.com/golang-jwt/jwt/v5"
 
 	"github.com/countersign-go/countersign/auth"
-	"github.com/countersign-go/countersign/bearer"
 	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/jwt"
+	"github.com/countersign-go/countersign/jwt/pyramid"
 )
 
 // mintFile is the part of testdata/jwt.json that is about making tokens and cookies.
@@ -60,9 +61,9 @@ var settingOf = map[string]string{
 // session has the settings read that a policy stands for.
 func (f *vectorFile) session(
 	t *testing.T, policy map[string]any, settings map[string]string,
-) *bearer.Session {
+) *jwt.Session {
 	t.Helper()
-	s, err := bearer.FromPyramid(f.settings(policy, settings))
+	s, err := pyramid.FromSettings(f.settings(policy, settings))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,11 +97,11 @@ func (f *vectorFile) judgeKey(t *testing.T, policy map[string]any, method string
 	var err error
 	switch method[:2] {
 	case "RS":
-		key, err = jwt.ParseRSAPublicKeyFromPEM(file)
+		key, err = jwtlib.ParseRSAPublicKeyFromPEM(file)
 	case "ES":
-		key, err = jwt.ParseECPublicKeyFromPEM(file)
+		key, err = jwtlib.ParseECPublicKeyFromPEM(file)
 	default:
-		key, err = jwt.ParseEdPublicKeyFromPEM(file)
+		key, err = jwtlib.ParseEdPublicKeyFromPEM(file)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -157,11 +158,11 @@ func TestCreateVectors(t *testing.T) {
 // create makes the token of a case: what is no argument of Token is a claim.
 func create(t *testing.T, keys *vectorFile, c *createCase) (string, error) {
 	t.Helper()
-	s, err := bearer.FromPyramid(keys.settings(c.Policy, nil))
+	s, err := pyramid.FromSettings(keys.settings(c.Policy, nil))
 	if err != nil {
 		return "", err
 	}
-	claims := jwt.MapClaims{}
+	claims := map[string]any{}
 	var lifetime time.Duration
 	audience := s.Verifier.Audience
 	for name, value := range c.Args {
@@ -190,7 +191,7 @@ func create(t *testing.T, keys *vectorFile, c *createCase) (string, error) {
 	if !ok {
 		claims["sub"] = c.Args["principal"]
 	}
-	return s.JWT.Token(subject, claims, lifetime, audience...)
+	return s.Signer.Token(subject, claims, lifetime, audience...)
 }
 
 type cookieCase struct {
@@ -361,7 +362,7 @@ func visited(t *testing.T, keys *vectorFile, c *cookieCase) string {
 		case "logout", "me_logout":
 			err = s.Clear(w, req)
 		case "me_login":
-			err = s.Set(w, "bob", jwt.MapClaims{"fresh": true})
+			err = s.Set(w, "bob", map[string]any{"fresh": true})
 		case "boom":
 			http.Error(w, "no", http.StatusForbidden)
 		case "twice":
@@ -441,7 +442,7 @@ func TestConfigVectors(t *testing.T) {
 	differ := 0
 	for _, c := range file.ConfigCases {
 		t.Run(c.Name, func(t *testing.T) {
-			s, err := bearer.FromPyramid(c.Settings)
+			s, err := pyramid.FromSettings(c.Settings)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -468,7 +469,7 @@ func TestConfigVectors(t *testing.T) {
 }
 
 // setFields sets what pyramid_jwt is given as arguments in code.
-func setFields(t *testing.T, s *bearer.Session, args map[string]any) {
+func setFields(t *testing.T, s *jwt.Session, args map[string]any) {
 	t.Helper()
 	seconds := func(value any) time.Duration {
 		n, err := value.(json.Number).Int64()
@@ -477,28 +478,28 @@ func setFields(t *testing.T, s *bearer.Session, args map[string]any) {
 		}
 		return time.Duration(n) * time.Second
 	}
-	key := s.Verifier.Keys.(*bearer.Key)
+	key := s.Verifier.Keys.(*jwt.Key)
 	public, hasPublic := args["public_key"].(string)
 	for name, value := range args {
 		text, _ := value.(string)
 		switch name {
 		case "private_key":
-			s.JWT.Key = creds.Secret(text)
-			key.Key = s.JWT.Key
+			s.Signer.Key = creds.Secret(text)
+			key.Key = s.Signer.Key
 		case "public_key":
 		case "algorithm":
-			s.JWT.Method, key.Method = text, text
+			s.Signer.Method, key.Method = text, text
 		case "expiration":
-			s.JWT.Lifetime = seconds(value)
-			s.JWT.NoExpiry = s.JWT.Lifetime == 0
+			s.Signer.Lifetime = seconds(value)
+			s.Signer.NoExpiry = s.Signer.Lifetime == 0
 		case "leeway":
 			s.Verifier.Leeway = seconds(value)
 		case "audience":
 			s.Verifier.Audience = []string{text}
 		case "http_header":
-			s.JWT.Header, s.Verifier.Header = text, text
+			s.Signer.Header, s.Verifier.Header = text, text
 		case "auth_type":
-			s.JWT.Scheme, s.Verifier.Scheme = text, text
+			s.Signer.Scheme, s.Verifier.Scheme = text, text
 		case "cookie_name":
 			s.Name = text
 		case "cookie_path":
@@ -517,7 +518,7 @@ func setFields(t *testing.T, s *bearer.Session, args map[string]any) {
 }
 
 // resolved tells what the fields are, by the names of pyramid_jwt.
-func resolved(s *bearer.Session) map[string]any {
+func resolved(s *jwt.Session) map[string]any {
 	text := func(key any) any {
 		if secret, ok := key.(creds.Secret); ok {
 			return string(secret)
@@ -531,19 +532,19 @@ func resolved(s *bearer.Session) map[string]any {
 		return int(d / time.Second)
 	}
 	r := map[string]any{
-		"algorithm": s.JWT.Method, "private_key": text(s.JWT.Key),
-		"verify_key":  text(s.Verifier.Keys.(*bearer.Key).Key),
+		"algorithm": s.Signer.Method, "private_key": text(s.Signer.Key),
+		"verify_key":  text(s.Verifier.Keys.(*jwt.Key).Key),
 		"leeway":      int(s.Verifier.Leeway / time.Second),
-		"expiration":  seconds(s.JWT.Lifetime),
+		"expiration":  seconds(s.Signer.Lifetime),
 		"audience":    nil,
-		"http_header": s.JWT.Header, "auth_type": s.JWT.Scheme,
+		"http_header": s.Signer.Header, "auth_type": s.Signer.Scheme,
 		"cookie_name": s.Name, "cookie_path": s.Path, "https_only": !s.Insecure,
 		"reissue_time": seconds(s.ReissueAfter), "http_only": true,
 	}
 	if len(s.Verifier.Audience) == 1 {
 		r["audience"] = s.Verifier.Audience[0]
 	}
-	if s.JWT.Header != "Authorization" {
+	if s.Signer.Header != "Authorization" {
 		r["auth_type"] = nil // it is not used there
 	}
 	return r

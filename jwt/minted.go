@@ -1,4 +1,4 @@
-package bearer
+package jwt
 
 import (
 	"fmt"
@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/golang-jwt/jwt/v5"
+	jwtlib "github.com/golang-jwt/jwt/v5"
 
 	"github.com/countersign-go/countersign/internal/origin"
 )
@@ -30,7 +30,7 @@ type purpose struct {
 
 // A mintedToken is one that can be used again.
 type mintedToken struct {
-	text  *string   // a pointer, so that nobody prints it who prints a JWT by value
+	text  *string   // a pointer, so that a Signer that is printed by value does not show it
 	now   time.Time // by the server's clock, when it was made
 	local time.Time // the same moment, with its monotonic part
 	renew time.Time // by the server's clock
@@ -111,7 +111,7 @@ func (m *minted) drop(text string) bool {
 type aheadError struct{ origin origin.Origin }
 
 func (e *aheadError) Error() string {
-	return fmt.Sprintf("bearer: the clock of %v is over 24 hours ahead of this machine's, and the "+
+	return fmt.Sprintf("jwt: the clock of %v is over 24 hours ahead of this machine's, and the "+
 		"token would be good at other servers then: have Claims set aud to %[1]v alone, or "+
 		"correct the clock of this machine", e.origin)
 }
@@ -122,7 +122,7 @@ func namesOnly(aud any, name string) bool {
 	switch aud := aud.(type) {
 	case []string:
 		alone = len(aud) == 1
-	case jwt.ClaimStrings:
+	case jwtlib.ClaimStrings:
 		alone = len(aud) == 1
 	case []any:
 		alone = len(aud) == 1
@@ -138,7 +138,7 @@ func names(aud any, name string) bool {
 		return aud == name
 	case []string:
 		return slices.Contains(aud, name)
-	case jwt.ClaimStrings:
+	case jwtlib.ClaimStrings:
 		return slices.Contains(aud, name)
 	case []any:
 		return slices.Contains(aud, any(name))

@@ -1,4 +1,4 @@
-package bearer_test
+package jwt_test
 
 import (
 	"fmt"
@@ -7,14 +7,12 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/golang-jwt/jwt/v5"
-
-	"github.com/countersign-go/countersign/bearer"
+	"github.com/countersign-go/countersign/jwt"
 )
 
 // counted returns a JWT each of whose tokens is another one.
-func counted(lifetime time.Duration) *bearer.JWT {
-	return &bearer.JWT{Key: mintSecret, Method: "HS256", TokenID: true, Lifetime: lifetime}
+func counted(lifetime time.Duration) *jwt.Signer {
+	return &jwt.Signer{Key: mintSecret, Method: "HS256", TokenID: true, Lifetime: lifetime}
 }
 
 // A token is used again until min(60 s, 20 % of its lifetime) before its end.
@@ -77,8 +75,8 @@ func TestTokenFollowsClock(t *testing.T) {
 // Each origin and each set of claims has a token of its own. All else of a request does not count.
 func TestTokenPerPurpose(t *testing.T) {
 	j := counted(0)
-	j.Claims = func(req *http.Request) (jwt.MapClaims, error) {
-		return jwt.MapClaims{"user": req.Header.Get("X-User"), "a": 1, "b": 2, "c": 3}, nil
+	j.Claims = func(req *http.Request) (map[string]any, error) {
+		return map[string]any{"user": req.Header.Get("X-User"), "a": 1, "b": 2, "c": 3}, nil
 	}
 	tokens := make(map[string]string)
 	for range 3 {
@@ -195,7 +193,7 @@ func TestJWTRefresh(t *testing.T) {
 			t.Errorf("%s: %t, %v", name, again, err)
 		}
 	}
-	if _, err := new(bearer.JWT).Refresh(&http.Response{}); err == nil {
+	if _, err := new(jwt.Signer).Refresh(&http.Response{}); err == nil {
 		t.Error("no key, and no error")
 	}
 }

@@ -1,4 +1,4 @@
-package bearer_test
+package jwt_test
 
 import (
 	"bytes"
@@ -12,22 +12,22 @@ import (
 	"testing"
 	"time"
 
-	"github.com/countersign-go/countersign/bearer"
 	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/jwt"
 )
 
 // TestRedaction_K6 prints all types that hold a key, after use, in all ways, and looks for it. It
 // also looks for the token in errors and challenges.
 func TestRedaction_K6(t *testing.T) {
 	const planted = "canary-5d2e8b-secret-of-32-bytes"
-	secret := &bearer.Key{Method: "HS256", Key: []byte(planted)}
-	typed := &bearer.Key{Method: "HS256", Key: creds.Secret(planted)}
-	private := &bearer.Key{Method: "ES256", Key: ecKey()}
+	secret := &jwt.Key{Method: "HS256", Key: []byte(planted)}
+	typed := &jwt.Key{Method: "HS256", Key: creds.Secret(planted)}
+	private := &jwt.Key{Method: "ES256", Key: ecKey()}
 	set := newIssuer("").keys()
 	set.URL = keysURL + "?key=" + planted
-	verifiers := []*bearer.Verifier{
+	verifiers := []*jwt.Verifier{
 		{Keys: secret}, {Keys: typed}, {Keys: private}, {Keys: set},
-		{Keys: bearer.KeyMap{"a": secret}},
+		{Keys: jwt.KeyMap{"a": secret}},
 	}
 	var out bytes.Buffer
 	for _, v := range verifiers {
@@ -50,8 +50,8 @@ func TestRedaction_K6(t *testing.T) {
 	fmt.Fprintln(&out, err, set.Err())
 	handlers := []slog.Handler{slog.NewTextHandler(&out, nil), slog.NewJSONHandler(&out, nil)}
 	for _, value := range []any{
-		secret, typed, private, verifiers, verifiers[0], *verifiers[4], bearer.KeyMap{"a": secret},
-		struct{ K *bearer.Key }{secret}, map[string]any{"k": secret}, []any{set, secret},
+		secret, typed, private, verifiers, verifiers[0], *verifiers[4], jwt.KeyMap{"a": secret},
+		struct{ K *jwt.Key }{secret}, map[string]any{"k": secret}, []any{set, secret},
 	} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d"} {
 			fmt.Fprintf(&out, verb+"\n", value)
@@ -88,18 +88,18 @@ func TestRedaction_K6(t *testing.T) {
 func TestRedactionByValue_K6(t *testing.T) {
 	const planted = "canary-77c0de-secret-of-32-bytes"
 	held := &struct {
-		Key bearer.Key
-		JWT bearer.JWT
+		Key    jwt.Key
+		Signer jwt.Signer
 	}{
-		bearer.Key{Method: "HS256", Key: creds.Secret(planted)},
-		bearer.JWT{Method: "HS256", Key: creds.Secret(planted)},
+		jwt.Key{Method: "HS256", Key: creds.Secret(planted)},
+		jwt.Signer{Method: "HS256", Key: creds.Secret(planted)},
 	}
-	token := must(held.JWT.Token("ann", nil, 0))
+	token := must(held.Signer.Token("ann", nil, 0))
 	if err := verdict(&held.Key, token); err != nil {
 		t.Fatal(err)
 	}
 	req := requestTo(t, siteURL)
-	if err := held.JWT.Sign(req, time.Now()); err != nil {
+	if err := held.Signer.Sign(req, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	sent := strings.TrimPrefix(req.Header.Get("Authorization"), "Bearer ")

@@ -1,4 +1,4 @@
-package bearer
+package jwt
 
 import (
 	"context"
@@ -13,10 +13,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/golang-jwt/jwt/v5"
-
 	"github.com/countersign-go/countersign/auth"
-	"github.com/countersign-go/countersign/internal/authparam"
+	"github.com/countersign-go/countersign/internal/place"
 )
 
 // loginClaim is when the user logged in, as a NumericDate: auth_time of OpenID Connect Core 1.0,
@@ -29,70 +27,73 @@ const defaultMaxAge = 24 * time.Hour
 var _ auth.Challenger = (*Session)(nil)
 
 // A Session keeps the users of browsers logged in by a token in a cookie. [Session.Set] begins it
-// and [Session.Clear] ends it, for a handler that logs in and out. The Session itself is the
-// [auth.Authenticator] that tells who is logged in. [Session.Handler] belongs in front of
-// everything: it refuses what another site has a browser send, and gives out new cookies in time.
+// and [Session.Clear] ends it, in the handlers of a login and a logout. [Session.Handler] goes in
+// front of all handlers: it refuses requests that another site made the browser send, and replaces
+// cookies in time. The Session itself is an [auth.Authenticator].
 //
-// A browser sends its cookies unasked, so one that has ended, or is none of ours, makes a request
-// anonymous, and not an error.
-//
-// Whoever has a token can put it into a cookie. If the service takes tokens in a header too, give
-// the two different keys, or the Verifiers different Audiences.
+// Browsers send cookies unasked, so a cookie that has ended, or was not made by this Session, makes a
+// request anonymous.
 //
 // The fields must not be changed after the first use. A Session must not be copied then; it is safe
 // for concurrent use.
 type Session struct {
-	// JWT makes the tokens. Its Lifetime is how long a session goes on without a new cookie; its
-	// Claims and its place are not used. Required.
-	JWT *JWT
+	// Signer makes the tokens. Its Lifetime is how long a session goes on without a new cookie. Its
+	// Claims and its place in a request are not used. Required.
+	Signer *Signer
 
-	// Verifier checks the tokens. Its place is not used. A new token gets the first of its Audience
-	// as aud, and its Issuer as iss, unless the claims have their own. Nil: one with the Key of
-	// JWT.
+	// Verifier checks the tokens. Its place in a request is not used. A new token gets the first of
+	// its Audience as aud, and its Issuer as iss, unless the claims have their own. If nil, one
+	// with the Key of Signer.
+	//
+	// Anyone who has a token can put it into a cookie. If the service takes tokens in a header too,
+	// give the two different keys, or the Verifiers different Audiences.
 	Verifier *Verifier
 
-	// Name is the name of the cookie. "": "__Host-session", which browsers take from this very host
-	// only, or "session" where such a cookie cannot be: with Insecure, a Path or Domains.
+	// Name is the name of the cookie. If "", "__Host-session", which browsers take from this very
+	// host only, or "session" where such a cookie cannot be: with Insecure, a Path or Domains.
 	Name string
 
-	// Path is the path below which browsers send the cookie. "": "/".
+	// Path is the path below which browsers send the cookie. If "", "/".
 	Path string
 
 	// Domains are sent the cookie with all their subdomains: one cookie is set for each. None may
-	// be equal to another or lie below it, since browsers would send two cookies there. Nil: only
-	// the host that sets the cookie.
+	// be equal to another or lie below it, since browsers would send two cookies there. If nil,
+	// only the host that sets the cookie.
 	Domains []string
 
-	// SameSite says which requests that begin at other sites have the cookie. Zero: Lax, those that
-	// lead a user here by a link.
+	// SameSite says which requests that begin at other sites have the cookie. If zero, Lax: those
+	// that lead a user here by a link.
 	SameSite http.SameSite
 
 	// Insecure lets the cookie travel over plain http, for the machine of a developer.
 	Insecure bool
 
 	// ReissueAfter is the age from which on a token is replaced, so that a session lasts as long as
-	// somebody uses it. Zero: never.
+	// it is used. If zero, tokens are not replaced.
 	ReissueAfter time.Duration
 
-	// MaxAge is how long after the login a session ends, however much it is used. A token that does
-	// not say when it was made, by iat, is accepted with PyramidCookie only, and ends by its exp
-	// alone. Zero: 24 hours, or the Lifetime of JWT if that is longer.
+	// MaxAge is how long after the login a session ends, however much it is used. If zero, 24
+	// hours, or the Lifetime of Signer if that is longer.
 	MaxAge time.Duration
 
+	// NoIssuedAt also accepts tokens that do not say when they were made, by iat. They end by their
+	// exp alone.
+	NoIssuedAt bool
+
 	// DenyList has the sessions that were logged out; with it, each token has an id, as with
-	// JWT.TokenID. Nil: after a logout, a copy of the cookie is good until it ends.
+	// TokenID of Signer. If nil, a copy of the cookie is good until it ends, also after a logout.
 	DenyList *DenyList
 
-	// PyramidCookie reads and writes the cookie as pyramid_jwt does.
-	PyramidCookie bool
+	// Encoding is how the token is written in the cookie. If nil, the token as it stands.
+	Encoding Encoding
 
-	// CrossOrigin says which requests come from another site, and what is answered to them. Nil: as
-	// a zero one does.
+	// CrossOrigin says which requests come from another site, and how they are answered. If nil, a
+	// zero one.
 	CrossOrigin *http.CrossOriginProtection
 
 	// Logger is told why a cookie was not accepted, as information, and how the Session is set up
-	// wrongly, as an error. It gets the method, the path without query and the remote address. Nil:
-	// silent.
+	// wrongly, as an error. It gets the method, the path without query and the remote address. If
+	// nil, nothing is logged.
 	Logger *slog.Logger
 
 	once sync.Once
@@ -104,7 +105,7 @@ type Session struct {
 type sessionSettings struct {
 	press       *press
 	verifier    *Verifier
-	place       place
+	place       place.Place
 	cookies     []http.Cookie // without value
 	maxAge      time.Duration
 	crossOrigin *http.CrossOriginProtection
@@ -114,30 +115,30 @@ type sessionSettings struct {
 const (
 	errCrossOrigin problem = "another site has the browser send it"
 	errMaxAge      problem = "the login was too long ago"
-	errNoAge       problem = "it has no iat, so nobody knows when the login was"
+	errNoAge       problem = "it has no iat, which tells the time of the login"
 )
 
 // Set begins a session: it sets the cookie on the answer, in place of one that is there already,
-// and has the answer kept out of caches. Call it once the user has proved who he is, and before
-// anything is written. What the token says, everybody who has the cookie can read: claims, then
-// sub, iat, exp and auth_time, as with [JWT.Token]. With TokenID of JWT or a DenyList each call
-// makes another token; else two within a second may make the same.
+// and has the answer kept out of caches. Call it once the user has proved who they are, and before
+// anything is written. The token holds claims, then sub, iat, exp and auth_time, as with
+// [Signer.Token]; anyone who has the cookie can read them. With TokenID of Signer or a DenyList each
+// call makes another token; else two within a second may make the same.
 //
 // The auth_time is when the user logged in: now, or an earlier auth_time of claims, in seconds.
 //
 // The error tells what is wrong with the Session or the claims, which is so too if the Session
 // itself would not accept them; then the answer is as before.
-func (s *Session) Set(w http.ResponseWriter, subject string, claims jwt.MapClaims) error {
+func (s *Session) Set(w http.ResponseWriter, subject string, claims map[string]any) error {
 	set, err := s.ready()
 	if err != nil {
 		return err
 	}
 	now := time.Now()
-	all, err := s.JWT.says(subject, claims, 0, now)
+	all, err := s.Signer.says(subject, claims, 0, now)
 	if err != nil {
 		return err
 	}
-	if s.JWT.TokenID || s.DenyList != nil {
+	if s.Signer.TokenID || s.DenyList != nil {
 		all["jti"] = rand.Text() // also where claims are those of another session
 	}
 	if _, ok := all["aud"]; !ok && len(set.verifier.Audience) > 0 {
@@ -150,7 +151,7 @@ func (s *Session) Set(w http.ResponseWriter, subject string, claims jwt.MapClaim
 		err = set.verifier.checkClaims(all, now)
 	}
 	if err != nil {
-		return fmt.Errorf("bearer: the claims of a session: %w", err)
+		return fmt.Errorf("jwt: the claims of a session: %w", err)
 	}
 	login := loginTime(all)
 	if !now.Before(login.Add(set.maxAge)) {
@@ -161,7 +162,7 @@ func (s *Session) Set(w http.ResponseWriter, subject string, claims jwt.MapClaim
 }
 
 // reread returns claims as a Verifier reads them, or the reason why it does not.
-func reread(claims jwt.MapClaims) (jwt.MapClaims, error) {
+func reread(claims map[string]any) (map[string]any, error) {
 	text, err := json.Marshal(claims)
 	if err != nil {
 		return nil, err
@@ -189,15 +190,10 @@ func (s *Session) Authenticate(req *http.Request) (*auth.Identity, error) {
 func (s *Session) Challenge(h http.Header, _ *http.Request, _ error) {
 	set, err := s.ready()
 	if err != nil {
-		h.Add("WWW-Authenticate", cookieScheme)
+		h.Add("WWW-Authenticate", place.CookieScheme)
 		return
 	}
-	c := authparam.Challenge{Scheme: cookieScheme}
-	if set.verifier.Realm != "" {
-		c.Params = append(c.Params, authparam.Param{Name: "realm", Value: set.verifier.Realm})
-	}
-	c.Params = append(c.Params, authparam.Param{Name: "cookie-name", Value: set.place.cookie})
-	h.Add("WWW-Authenticate", c.String())
+	h.Add("WWW-Authenticate", set.place.Challenge(set.verifier.Realm, "", ""))
 }
 
 // A visit is what the cookie of a request says.
@@ -213,18 +209,18 @@ type visitKey struct{ session *Session }
 // now.
 func (s *Session) visit(set *sessionSettings, req *http.Request) *visit {
 	if v, ok := req.Context().Value(visitKey{s}).(*visit); ok {
-		if token, err := set.place.get(req.Header); err == nil && token == v.token {
+		if token, err := set.place.Get(req.Header); err == nil && token == v.token {
 			return v
 		}
 	}
 	return s.judge(set, req)
 }
 
-// judge looks at the cookie of a request. It counts as little as none if another site has had the
-// browser send it: whoever forgets the Handler is safe too.
+// judge looks at the cookie of a request. A cookie that another site made the browser send is
+// ignored, so that a service without the Handler is safe too.
 func (s *Session) judge(set *sessionSettings, req *http.Request) *visit {
 	v := new(visit)
-	v.token, v.err = set.place.get(req.Header)
+	v.token, v.err = set.place.Get(req.Header)
 	switch {
 	case v.err != nil:
 		v.err = refused(v.err)
@@ -237,7 +233,7 @@ func (s *Session) judge(set *sessionSettings, req *http.Request) *visit {
 		v.id, v.err = s.identify(req.Context(), set, v.token)
 	}
 	if errors.Is(v.err, ErrRefused) {
-		set.log(req, slog.LevelInfo, "bearer: session not accepted", v.err)
+		set.log(req, slog.LevelInfo, "jwt: session not accepted", v.err)
 		v.err = fmt.Errorf("%w: %w", auth.ErrNone, v.err)
 	}
 	return v
@@ -256,7 +252,7 @@ func (s *Session) identify(
 		}
 	}
 	switch login := loginTime(id.Claims); {
-	case login.IsZero() && !s.PyramidCookie:
+	case login.IsZero() && !s.NoIssuedAt:
 		return nil, refused(errNoAge)
 	case login.IsZero():
 	case !time.Now().Before(login.Add(set.maxAge)):
@@ -264,13 +260,13 @@ func (s *Session) identify(
 	default:
 		id.Claims[loginClaim] = numericDate(login)
 	}
-	id.Scheme = cookieScheme
+	id.Scheme = place.CookieScheme
 	return id, nil
 }
 
-// loginTime returns when the session began, or the zero time if nobody knows. A login after the
-// token was made is none.
-func loginTime(claims jwt.MapClaims) time.Time {
+// loginTime returns when the session began, or the zero time if the claims do not tell. A login
+// after the token was made does not count.
+func loginTime(claims map[string]any) time.Time {
 	made, ok, err := date(claims, "iat")
 	if !ok || err != nil {
 		return time.Time{}
@@ -290,14 +286,14 @@ func numericDate(t time.Time) json.Number { return json.Number(strconv.FormatInt
 // cookie is kept out of caches, whatever next says. If the Session is set up wrongly, it answers
 // 500 to everything.
 //
-// A request without our cookie is let through as it is. So a login needs a check of its own, lest
-// another site log its users in as somebody else: put an [http.CrossOriginProtection] in front of
+// A request without our cookie is let through. So a login needs a check of its own, since another
+// site could log its visitors in as another user: put an [http.CrossOriginProtection] in front of
 // it.
 func (s *Session) Handler(next http.Handler) http.Handler {
 	set, err := s.ready()
 	if err != nil {
 		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-			set.log(req, slog.LevelError, "bearer: the Session is set up wrongly", err)
+			set.log(req, slog.LevelError, "jwt: the Session is set up wrongly", err)
 			http.Error(w, "the session is set up wrongly", http.StatusInternalServerError)
 		})
 	}
@@ -306,7 +302,7 @@ func (s *Session) Handler(next http.Handler) http.Handler {
 		if v.id != nil {
 			if err := s.reissue(set, w.Header(), v.id.Claims); err != nil {
 				// The old cookie is still good, and the next request tries again.
-				set.log(req, slog.LevelWarn, "bearer: session not prolonged", err)
+				set.log(req, slog.LevelWarn, "jwt: session not prolonged", err)
 			}
 		}
 		known := req.WithContext(context.WithValue(req.Context(), visitKey{s}, v))
@@ -318,7 +314,7 @@ func (s *Session) Handler(next http.Handler) http.Handler {
 	})
 	guarded := set.crossOrigin.Handler(inner)
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		if token, err := set.place.get(req.Header); token == "" && err == nil {
+		if token, err := set.place.Get(req.Header); token == "" && err == nil {
 			inner.ServeHTTP(w, req)
 			return
 		}
@@ -329,7 +325,7 @@ func (s *Session) Handler(next http.Handler) http.Handler {
 // reissue sets another cookie if it is time: with the same claims and the same lifetime, but not
 // beyond the end of the session. A token that lives by the leeway of the Verifier alone has ended.
 func (s *Session) reissue(
-	set *sessionSettings, header http.Header, claims jwt.MapClaims,
+	set *sessionSettings, header http.Header, claims map[string]any,
 ) error {
 	now := time.Now()
 	made, hasMade, _ := date(claims, "iat") // the Verifier has seen that it is a date
@@ -353,13 +349,13 @@ func (s *Session) reissue(
 }
 
 // write sets the cookie that says claims, but no longer than a session may be.
-func (s *Session) write(header http.Header, claims jwt.MapClaims, now time.Time) error {
+func (s *Session) write(header http.Header, claims map[string]any, now time.Time) error {
 	set := &s.set
 	maxAge := 0 // until the browser is closed
 	exp, ok, err := date(claims, "exp")
 	switch {
 	case err != nil:
-		return fmt.Errorf("bearer: the claims of a session: %w", err)
+		return fmt.Errorf("jwt: the claims of a session: %w", err)
 	case ok:
 		if last := loginTime(claims).Add(set.maxAge); exp.After(last) {
 			exp = last
@@ -373,10 +369,10 @@ func (s *Session) write(header http.Header, claims jwt.MapClaims, now time.Time)
 	if err != nil {
 		return err
 	}
-	if s.PyramidCookie {
-		token = pyramidEncode(token)
+	if s.Encoding != nil {
+		token = s.Encoding.Encode(token)
 	}
-	if len(set.place.cookie)+len(token) > maxCookie {
+	if len(set.place.Cookie)+len(token) > maxCookie {
 		return errCookieSize
 	}
 	set.setCookie(header, token, maxAge)

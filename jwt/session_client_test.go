@@ -1,4 +1,4 @@
-package bearer_test
+package jwt_test
 
 import (
 	"net/http"
@@ -10,6 +10,7 @@ import (
 	"github.com/countersign-go/countersign/auth"
 	"github.com/countersign-go/countersign/bearer"
 	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/jwt"
 	"github.com/countersign-go/countersign/transport"
 )
 
@@ -18,8 +19,8 @@ import (
 func TestSignerKeepsSession_J16(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		key := creds.Secret("a secret of 32 bytes for HS256..")
-		session := &bearer.Session{
-			JWT:          &bearer.JWT{Key: key, Method: "HS256", Lifetime: time.Hour},
+		session := &jwt.Session{
+			Signer:       &jwt.Signer{Key: key, Method: "HS256", Lifetime: time.Hour},
 			ReissueAfter: 10 * time.Minute,
 			MaxAge:       6 * time.Hour,
 		}

@@ -1,4 +1,4 @@
-package bearer_test
+package jwt_test
 
 import (
 	"bytes"
@@ -15,19 +15,17 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/golang-jwt/jwt/v5"
-
 	"github.com/countersign-go/countersign/auth"
-	"github.com/countersign-go/countersign/bearer"
 	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/jwt"
 )
 
 // TestSessionAcceptsItsOwn has new tokens that the Verifier would not accept, if nobody took care.
 func TestSessionAcceptsItsOwn(t *testing.T) {
 	s := newSession()
-	s.Verifier = &bearer.Verifier{Keys: hmacKeyOf(mintSecret), Issuer: "me",
+	s.Verifier = &jwt.Verifier{Keys: hmacKeyOf(mintSecret), Issuer: "me",
 		Audience: []string{"app", "other"}, Realm: "staff",
-		Groups: func(context.Context, jwt.MapClaims) ([]string, error) {
+		Groups: func(context.Context, map[string]any) ([]string, error) {
 			return []string{"g"}, nil
 		}}
 	b := newBrowser(t, s)
@@ -50,7 +48,7 @@ func TestSessionAcceptsItsOwn(t *testing.T) {
 }
 
 func TestSessionSetErrors(t *testing.T) {
-	for name, claims := range map[string]jwt.MapClaims{
+	for name, claims := range map[string]map[string]any{
 		"no JSON": {"f": func() {}}, "similar name": {"Sub": "x"}, "id": {"jti": 1},
 		"too long":      {"a": strings.Repeat("a", 3000)},
 		"much too long": {"a": strings.Repeat("a", 9000)},
@@ -68,8 +66,8 @@ func TestSessionSetErrors(t *testing.T) {
 		t.Error("a session of nobody")
 	}
 	endless := newSession()
-	endless.JWT = &bearer.JWT{Key: mintSecret, Method: "HS256", NoExpiry: true}
-	for name, claims := range map[string]jwt.MapClaims{
+	endless.Signer = &jwt.Signer{Key: mintSecret, Method: "HS256", NoExpiry: true}
+	for name, claims := range map[string]map[string]any{
 		"ended": {"exp": 1}, "no number": {"exp": "x"},
 		"login too long ago": {"exp": int64(1) << 40, "auth_time": 1},
 		"and without end":    {"auth_time": 1},
@@ -84,25 +82,25 @@ func TestSessionSetErrors(t *testing.T) {
 // to what its Verifier takes.
 func TestSessionAcceptsWhatItSets(t *testing.T) {
 	for name, tt := range map[string]struct {
-		verifier bearer.Verifier
-		claims   jwt.MapClaims
+		verifier jwt.Verifier
+		claims   map[string]any
 		fails    bool
 	}{
-		"its issuer":     {bearer.Verifier{Issuer: "me"}, jwt.MapClaims{"iss": "me"}, false},
-		"another issuer": {bearer.Verifier{Issuer: "me"}, jwt.MapClaims{"iss": "you"}, true},
-		"one of its names": {bearer.Verifier{Audience: []string{"a", "b"}},
-			jwt.MapClaims{"aud": []string{"c", "b"}}, false},
-		"another name": {bearer.Verifier{Audience: []string{"a"}},
-			jwt.MapClaims{"aud": "b"}, true},
-		"nbf within leeway": {bearer.Verifier{Leeway: time.Minute},
-			jwt.MapClaims{"nbf": time.Now().Unix() + 30}, false},
-		"a login of the past": {bearer.Verifier{},
-			jwt.MapClaims{"auth_time": time.Now().Unix() - 3600}, false},
+		"its issuer":     {jwt.Verifier{Issuer: "me"}, map[string]any{"iss": "me"}, false},
+		"another issuer": {jwt.Verifier{Issuer: "me"}, map[string]any{"iss": "you"}, true},
+		"one of its names": {jwt.Verifier{Audience: []string{"a", "b"}},
+			map[string]any{"aud": []string{"c", "b"}}, false},
+		"another name": {jwt.Verifier{Audience: []string{"a"}},
+			map[string]any{"aud": "b"}, true},
+		"nbf within leeway": {jwt.Verifier{Leeway: time.Minute},
+			map[string]any{"nbf": time.Now().Unix() + 30}, false},
+		"a login of the past": {jwt.Verifier{},
+			map[string]any{"auth_time": time.Now().Unix() - 3600}, false},
 	} {
 		s := newSession()
-		s.JWT.KeyID = "a"
+		s.Signer.KeyID = "a"
 		s.Verifier = &tt.verifier
-		s.Verifier.Keys = bearer.KeyMap{"a": hmacKeyOf(mintSecret)}
+		s.Verifier.Keys = jwt.KeyMap{"a": hmacKeyOf(mintSecret)}
 		w := httptest.NewRecorder()
 		if err := s.Set(w, "bob", tt.claims); (err != nil) != tt.fails {
 			t.Errorf("%s: %v", name, err)
@@ -123,13 +121,13 @@ func TestSessionAcceptsWhatItSets(t *testing.T) {
 func TestSessionFromAnother_S17(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		now := time.Now().Unix()
-		for _, s := range []*bearer.Session{
-			{JWT: &bearer.JWT{Key: mintSecret, Method: "HS256", TokenID: true}},
-			{JWT: &bearer.JWT{Key: mintSecret, Method: "HS256"}, DenyList: new(bearer.DenyList)},
+		for _, s := range []*jwt.Session{
+			{Signer: &jwt.Signer{Key: mintSecret, Method: "HS256", TokenID: true}},
+			{Signer: &jwt.Signer{Key: mintSecret, Method: "HS256"}, DenyList: new(jwt.DenyList)},
 		} {
 			w := httptest.NewRecorder()
 			err := s.Set(w, "bob",
-				jwt.MapClaims{"jti": "x", "iat": 1, "exp": 2, "auth_time": now - 9})
+				map[string]any{"jti": "x", "iat": 1, "exp": 2, "auth_time": now - 9})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -145,7 +143,7 @@ func TestSessionFromAnother_S17(t *testing.T) {
 
 // A Lifetime of over a day needs no MaxAge beside it; a Weak key needs no Verifier.
 func TestSessionDefaults(t *testing.T) {
-	s := &bearer.Session{JWT: &bearer.JWT{
+	s := &jwt.Session{Signer: &jwt.Signer{
 		Key: mintSecret[:8], Method: "HS256", Weak: true, Lifetime: 48 * time.Hour,
 	}}
 	b := newBrowser(t, s)
@@ -159,64 +157,64 @@ func TestSessionDefaults(t *testing.T) {
 
 // A Session that is set up wrongly says so at the first use, and lets nobody in.
 func TestSessionSetup(t *testing.T) {
-	for name, change := range map[string]func(*bearer.Session){
-		"no JWT": func(s *bearer.Session) { s.JWT = nil },
-		"no key": func(s *bearer.Session) { s.JWT.Key = nil },
-		"a public key": func(s *bearer.Session) {
-			s.JWT = &bearer.JWT{Key: mintKeys.ed.Public(), Method: "EdDSA",
+	for name, change := range map[string]func(*jwt.Session){
+		"no JWT": func(s *jwt.Session) { s.Signer = nil },
+		"no key": func(s *jwt.Session) { s.Signer.Key = nil },
+		"a public key": func(s *jwt.Session) {
+			s.Signer = &jwt.Signer{Key: mintKeys.ed.Public(), Method: "EdDSA",
 				Lifetime: time.Hour}
 		},
-		"no Keys":    func(s *bearer.Session) { s.Verifier = &bearer.Verifier{} },
-		"other type": func(s *bearer.Session) { s.Verifier = verifierOfType("at+jwt") },
-		"other key": func(s *bearer.Session) {
+		"no Keys":    func(s *jwt.Session) { s.Verifier = &jwt.Verifier{} },
+		"other type": func(s *jwt.Session) { s.Verifier = verifierOfType("at+jwt") },
+		"other key": func(s *jwt.Session) {
 			s.Verifier = verifierOf(hmacKey)
 		},
-		"other method": func(s *bearer.Session) {
+		"other method": func(s *jwt.Session) {
 			long := creds.Secret(strings.Repeat("k", 64))
-			s.JWT = &bearer.JWT{Method: "HS512", Key: long, Lifetime: time.Hour}
+			s.Signer = &jwt.Signer{Method: "HS512", Key: long, Lifetime: time.Hour}
 			s.Verifier = verifierOf(hmacKeyOf(long))
 		},
-		"other public key": func(s *bearer.Session) {
-			s.JWT = &bearer.JWT{Method: "EdDSA", Key: mintKeys.ed, Lifetime: time.Hour}
-			s.Verifier = verifierOf(&bearer.Key{Method: "EdDSA", Key: edKey().Public()})
+		"other public key": func(s *jwt.Session) {
+			s.Signer = &jwt.Signer{Method: "EdDSA", Key: mintKeys.ed, Lifetime: time.Hour}
+			s.Verifier = verifierOf(&jwt.Key{Method: "EdDSA", Key: edKey().Public()})
 		},
-		"no key of that id": func(s *bearer.Session) {
-			s.JWT.KeyID = "b"
-			s.Verifier = verifierOf(bearer.KeyMap{"a": hmacKeyOf(mintSecret)})
+		"no key of that id": func(s *jwt.Session) {
+			s.Signer.KeyID = "b"
+			s.Verifier = verifierOf(jwt.KeyMap{"a": hmacKeyOf(mintSecret)})
 		},
-		"nil key": func(s *bearer.Session) {
-			s.Verifier = verifierOf((*bearer.Key)(nil))
+		"nil key": func(s *jwt.Session) {
+			s.Verifier = verifierOf((*jwt.Key)(nil))
 		},
-		"useless key":      func(s *bearer.Session) { s.Verifier = verifierOf(&bearer.Key{}) },
-		"key id too long":  func(s *bearer.Session) { s.JWT.KeyID = strings.Repeat("k", 1025) },
-		"key id not UTF-8": func(s *bearer.Session) { s.JWT.KeyID = "a\xff" },
-		"host and domain": func(s *bearer.Session) {
+		"useless key":      func(s *jwt.Session) { s.Verifier = verifierOf(&jwt.Key{}) },
+		"key id too long":  func(s *jwt.Session) { s.Signer.KeyID = strings.Repeat("k", 1025) },
+		"key id not UTF-8": func(s *jwt.Session) { s.Signer.KeyID = "a\xff" },
+		"host and domain": func(s *jwt.Session) {
 			s.Name, s.Domains = "__Host-a", []string{"a.example"}
 		},
-		"host and path":  func(s *bearer.Session) { s.Name, s.Path = "__host-a", "/a" },
-		"host, insecure": func(s *bearer.Session) { s.Name, s.Insecure = "__Host-a", true },
-		"secure, not so": func(s *bearer.Session) { s.Name, s.Insecure = "__Secure-a", true },
-		"none, insecure": func(s *bearer.Session) {
+		"host and path":  func(s *jwt.Session) { s.Name, s.Path = "__host-a", "/a" },
+		"host, insecure": func(s *jwt.Session) { s.Name, s.Insecure = "__Host-a", true },
+		"secure, not so": func(s *jwt.Session) { s.Name, s.Insecure = "__Secure-a", true },
+		"none, insecure": func(s *jwt.Session) {
 			s.SameSite, s.Insecure = http.SameSiteNoneMode, true
 		},
-		"name":        func(s *bearer.Session) { s.Name = "a b" },
-		"path":        func(s *bearer.Session) { s.Path = "a" },
-		"path in two": func(s *bearer.Session) { s.Path = "/a;b" },
-		"domain":      func(s *bearer.Session) { s.Domains = []string{"a_b!"} },
-		"a domain below": func(s *bearer.Session) {
+		"name":        func(s *jwt.Session) { s.Name = "a b" },
+		"path":        func(s *jwt.Session) { s.Path = "a" },
+		"path in two": func(s *jwt.Session) { s.Path = "/a;b" },
+		"domain":      func(s *jwt.Session) { s.Domains = []string{"a_b!"} },
+		"a domain below": func(s *jwt.Session) {
 			s.Domains = []string{"example.com", "app.example.com"}
 		},
-		"a domain above": func(s *bearer.Session) {
+		"a domain above": func(s *jwt.Session) {
 			s.Domains = []string{"app.example.com", "example.org", ".Example.com"}
 		},
-		"a domain twice": func(s *bearer.Session) {
+		"a domain twice": func(s *jwt.Session) {
 			s.Domains = []string{"example.com", "EXAMPLE.COM"}
 		},
-		"empty domain":  func(s *bearer.Session) { s.Domains = []string{""} },
-		"never in time": func(s *bearer.Session) { s.ReissueAfter = time.Hour },
-		"negative":      func(s *bearer.Session) { s.ReissueAfter = -1 },
-		"negative age":  func(s *bearer.Session) { s.MaxAge = -1 },
-		"negative life": func(s *bearer.Session) { s.JWT.Lifetime = -1 },
+		"empty domain":  func(s *jwt.Session) { s.Domains = []string{""} },
+		"never in time": func(s *jwt.Session) { s.ReissueAfter = time.Hour },
+		"negative":      func(s *jwt.Session) { s.ReissueAfter = -1 },
+		"negative age":  func(s *jwt.Session) { s.MaxAge = -1 },
+		"negative life": func(s *jwt.Session) { s.Signer.Lifetime = -1 },
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSession()
@@ -225,7 +223,7 @@ func TestSessionSetup(t *testing.T) {
 			s.Logger = slog.New(slog.NewTextHandler(&log, nil))
 			b := newBrowser(t, s)
 			status := b.visit("GET", "/")
-			if status != 500 || !strings.Contains(log.String(), "bearer:") {
+			if status != 500 || !strings.Contains(log.String(), "jwt:") {
 				t.Errorf("status %d, log %s", status, &log)
 			}
 			w := httptest.NewRecorder()
@@ -246,14 +244,14 @@ func TestSessionSetup(t *testing.T) {
 	}
 }
 
-func verifierOf(keys bearer.KeySet) *bearer.Verifier { return &bearer.Verifier{Keys: keys} }
+func verifierOf(keys jwt.KeySet) *jwt.Verifier { return &jwt.Verifier{Keys: keys} }
 
-func verifierOfType(typ string) *bearer.Verifier {
-	return &bearer.Verifier{Keys: hmacKeyOf(mintSecret), Type: typ}
+func verifierOfType(typ string) *jwt.Verifier {
+	return &jwt.Verifier{Keys: hmacKeyOf(mintSecret), Type: typ}
 }
 
 func TestSessionNames(t *testing.T) {
-	for want, s := range map[string]*bearer.Session{
+	for want, s := range map[string]*jwt.Session{
 		"__Host-session=": {},
 		"session=":        {Insecure: true},
 		"session=a":       {Path: "/app"},
@@ -262,7 +260,7 @@ func TestSessionNames(t *testing.T) {
 		"own=":            {Name: "own"},
 		"__Secure-own=":   {Name: "__Secure-own", Path: "/a", SameSite: http.SameSiteNoneMode},
 	} {
-		s.JWT = newSession().JWT
+		s.Signer = newSession().Signer
 		w := httptest.NewRecorder()
 		if err := s.Set(w, "bob", nil); err != nil {
 			t.Fatal(err)
@@ -293,7 +291,7 @@ func TestSessionVisitIsOfItsRequest(t *testing.T) {
 		}
 		req.AddCookie(c)
 	}
-	is := func(s *bearer.Session, req *http.Request, want string) {
+	is := func(s *jwt.Session, req *http.Request, want string) {
 		t.Helper()
 		id, err := s.Authenticate(req)
 		if want == "" && !errors.Is(err, auth.ErrNone) ||
@@ -344,18 +342,18 @@ func TestSessionLog(t *testing.T) {
 	key := new(failingKey)
 	log.Reset()
 	s = newSession()
-	s.JWT = &bearer.JWT{Key: key, Method: "EdDSA", Lifetime: time.Hour}
+	s.Signer = &jwt.Signer{Key: key, Method: "EdDSA", Lifetime: time.Hour}
 	s.Logger = slog.New(slog.NewTextHandler(&log, nil))
 	b = newBrowser(t, s)
 	now := time.Now().Unix()
-	token, err := s.JWT.Token("bob", jwt.MapClaims{"auth_time": now - 1}, 0)
+	token, err := s.Signer.Token("bob", map[string]any{"auth_time": now - 1}, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, claims := opened(t, token)
 	claims["iat"] = now - 1000
 	b.cookie = &http.Cookie{Name: "__Host-session", Value: mint(t,
-		&bearer.Key{Method: "EdDSA", Key: mintKeys.ed}, nil, claims)}
+		&jwt.Key{Method: "EdDSA", Key: mintKeys.ed}, nil, claims)}
 	key.broken = true
 	b.visit("GET", "/")
 	b.is("bob", 0)

@@ -1,4 +1,4 @@
-package bearer_test
+package jwt_test
 
 import (
 	"encoding/json"
@@ -10,18 +10,16 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/golang-jwt/jwt/v5"
-
 	"github.com/countersign-go/countersign/auth"
-	"github.com/countersign-go/countersign/bearer"
+	"github.com/countersign-go/countersign/jwt"
 )
 
 const siteURL = "https://app.example.org/"
 
 // newSession has tokens of an hour, which are replaced after a quarter of it.
-func newSession() *bearer.Session {
-	return &bearer.Session{
-		JWT:          &bearer.JWT{Key: mintSecret, Method: "HS256", Lifetime: time.Hour},
+func newSession() *jwt.Session {
+	return &jwt.Session{
+		Signer:       &jwt.Signer{Key: mintSecret, Method: "HS256", Lifetime: time.Hour},
 		ReissueAfter: 15 * time.Minute,
 	}
 }
@@ -35,12 +33,12 @@ type browser struct {
 	lines   []string     // the Set-Cookie fields of the last answer
 }
 
-func newBrowser(t *testing.T, s *bearer.Session) *browser {
+func newBrowser(t *testing.T, s *jwt.Session) *browser {
 	t.Helper()
 	b := &browser{t: t}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/login", func(w http.ResponseWriter, _ *http.Request) {
-		if err := s.Set(w, "bob", jwt.MapClaims{"role": "admin"}); err != nil {
+		if err := s.Set(w, "bob", map[string]any{"role": "admin"}); err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 		}
 	})
@@ -181,7 +179,7 @@ func TestSessionSlides_J16(t *testing.T) {
 func TestSessionWithoutExpiry_J16(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSession()
-		s.JWT = &bearer.JWT{Key: mintSecret, Method: "HS256", NoExpiry: true}
+		s.Signer = &jwt.Signer{Key: mintSecret, Method: "HS256", NoExpiry: true}
 		b := newBrowser(t, s)
 		b.visit("POST", "/login")
 		if strings.Contains(b.lines[0], "Max-Age") || strings.Contains(b.lines[0], "Expires") {
@@ -201,7 +199,7 @@ func TestSessionWithoutExpiry_J16(t *testing.T) {
 func TestSessionReissue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSession()
-		s.JWT.TokenID = true
+		s.Signer.TokenID = true
 		b := newBrowser(t, s)
 		b.visit("POST", "/login")
 		_, first := opened(t, b.cookie.Value)
@@ -327,7 +325,7 @@ func TestSessionWithoutHandler(t *testing.T) {
 func TestSessionGarbage_J16(t *testing.T) {
 	s := newSession()
 	b := newBrowser(t, s)
-	good := func(claims jwt.MapClaims) string {
+	good := func(claims map[string]any) string {
 		return mint(t, hmacKeyOf(mintSecret), nil, claims)
 	}
 	now := time.Now().Unix()
@@ -336,17 +334,17 @@ func TestSessionGarbage_J16(t *testing.T) {
 		"long": strings.Repeat("a", 9000),
 		"none": part(t, `{"alg":"none"}`) + "." + part(t, `{"sub":"bob"}`) + ".",
 		"other key": mint(t, hmacKeyOf(mintSecret[1:]), nil,
-			jwt.MapClaims{"sub": "bob", "iat": now, "exp": now + 60}),
-		"expired":    good(jwt.MapClaims{"sub": "bob", "iat": now - 60, "exp": now - 1}),
-		"no exp":     good(jwt.MapClaims{"sub": "bob", "iat": now}),
-		"nobody":     good(jwt.MapClaims{"iat": now, "exp": now + 60}),
-		"for others": good(jwt.MapClaims{"sub": "bob", "exp": now + 60, "aud": "x"}),
-		"old login":  good(jwt.MapClaims{"sub": "bob", "iat": now - 90000, "exp": now + 60}),
-		"no login":   good(jwt.MapClaims{"sub": "bob", "exp": now + 60}),
+			map[string]any{"sub": "bob", "iat": now, "exp": now + 60}),
+		"expired":    good(map[string]any{"sub": "bob", "iat": now - 60, "exp": now - 1}),
+		"no exp":     good(map[string]any{"sub": "bob", "iat": now}),
+		"nobody":     good(map[string]any{"iat": now, "exp": now + 60}),
+		"for others": good(map[string]any{"sub": "bob", "exp": now + 60, "aud": "x"}),
+		"old login":  good(map[string]any{"sub": "bob", "iat": now - 90000, "exp": now + 60}),
+		"no login":   good(map[string]any{"sub": "bob", "exp": now + 60}),
 		"a login, but no iat": good(
-			jwt.MapClaims{"sub": "bob", "auth_time": now, "exp": now + 60}),
+			map[string]any{"sub": "bob", "auth_time": now, "exp": now + 60}),
 		"older login": good(
-			jwt.MapClaims{"sub": "bob", "iat": now, "auth_time": 1, "exp": now + 60}),
+			map[string]any{"sub": "bob", "iat": now, "auth_time": 1, "exp": now + 60}),
 		"of the peer": "ImV5SmhiR2NpT2lKSVV6STFOaUlzSW5SNWNDSTZJa3BYVkNKOS5leUp6",
 	} {
 		b.cookie = &http.Cookie{Name: "__Host-session", Value: value}
@@ -358,7 +356,7 @@ func TestSessionGarbage_J16(t *testing.T) {
 			t.Errorf("%s: status %d with Require", name, status)
 		}
 	}
-	b.cookie = &http.Cookie{Name: "__Host-session", Value: good(jwt.MapClaims{
+	b.cookie = &http.Cookie{Name: "__Host-session", Value: good(map[string]any{
 		"sub": "bob", "iat": now, "exp": now + 60})}
 	b.visit("GET", "/")
 	b.is("bob", 0)
@@ -377,7 +375,7 @@ func TestSessionLoginTime(t *testing.T) {
 		for name, login := range map[string]any{
 			"ahead": now + 1e6, "text": "x", "negative": -1, "null": nil, "list": []int{1},
 		} {
-			token := mint(t, hmacKeyOf(mintSecret), nil, jwt.MapClaims{
+			token := mint(t, hmacKeyOf(mintSecret), nil, map[string]any{
 				"sub": "bob", "iat": now - 1800, "exp": now + 60, "auth_time": login,
 			})
 			b.cookie = &http.Cookie{Name: "__Host-session", Value: token}

@@ -1,4 +1,4 @@
-package bearer
+package jwt
 
 import (
 	"crypto/rand"
@@ -12,9 +12,9 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/golang-jwt/jwt/v5"
-
+	"github.com/countersign-go/countersign/internal/jose"
 	"github.com/countersign-go/countersign/internal/origin"
+	"github.com/countersign-go/countersign/internal/place"
 	"github.com/countersign-go/countersign/transport"
 )
 
@@ -26,8 +26,9 @@ const (
 	// longestLifetime is that of a token which would be good at any server.
 	longestLifetime = 24 * time.Hour
 
-	// backdated is how far iat and nbf lie before the time of the server. Clocks that differ by no
-	// more are left alone by whoever keeps them, and a strict server refuses a token of the future.
+	// backdated is how far iat and nbf lie before the time of the server, since a strict server
+	// refuses a token of the future, and the clocks of many machines differ by a few seconds. So
+	// exp comes as much earlier than Lifetime says.
 	backdated = 5 * time.Second
 
 	// maxAhead is how far ahead of this machine's clock a token may be issued that is good at any
@@ -39,65 +40,60 @@ const (
 	shortestLifetime = 2 * backdated
 )
 
-// A JWT makes tokens (RFC 7519) and signs requests with them: it is a transport.Signer, and a
-// Reader, a Refresher and an Observer of that package too. [JWT.Token] makes one by hand, as a
-// login handler does. Whoever has a token can read it: it is signed and not encrypted, so no claim
-// may be a secret. A claim whose name sounds like one is signed all the same: a name does not tell
-// whether its value is secret.
+// A Signer makes tokens (RFC 7519), signs requests with them, and uses each as long as it is good. It
+// is a transport.Signer, and a Reader, a Refresher and an Observer of that package too.
+// [Signer.Token] makes one by hand, as a login handler does.
 //
-// The iat and nbf of a token that Sign makes lie 5 seconds before the server's time, since strict
-// servers refuse a token that is from a moment ahead by their clock. So its exp comes 5 seconds
-// earlier than Lifetime says.
+// A token is signed and not encrypted: anyone who has it can read it, so no claim may be a secret.
 //
-// With a Cookie, a Set-Cookie of that name is taken out of the answer, so that what a service makes
-// of the token does not go to other ports by a cookie jar. It is not used: the JWT makes its own.
-//
-// The fields must not be changed after the first use. A JWT must not be copied then; it is safe for
-// concurrent use, and so must Claims be.
-type JWT struct {
+// The fields must not be changed after the first use. A Signer must not be copied then; it is safe
+// for concurrent use, and so must Claims be.
+type Signer struct {
 	// Key is what tokens are signed with. For HS256 and its like it is a creds.Secret or []byte
 	// with the secret. For the other methods it is a private key: a crypto.Signer, which may be a
 	// piece of hardware, or a PEM file as a creds.Secret or []byte. Required.
 	//
-	// A creds.Secret is better than []byte: a struct that holds a JWT, and not a *JWT, is printed
-	// without asking the JWT how, and so is an ed25519.PrivateKey in it.
+	// A creds.Secret is better than []byte: package fmt prints a struct that holds a Signer, and
+	// not a *Signer, without calling its Format method, and so also an ed25519.PrivateKey in it.
 	Key any
 
 	// Method is how tokens are signed, as in [Key.Method]. Required.
 	Method string
 
 	// KeyID goes into the header of each token as kid, so that the other side can tell which key to
-	// verify with. "": no kid.
+	// verify with. If "", there is no kid.
 	KeyID string
 
-	// Claims gives what a token for req says, besides iat, nbf and exp, which are set by the clock
-	// of the server. It is asked for each request, and a token is used again only while the claims
-	// are the same. It must not change req. Nil: no claims.
-	Claims func(req *http.Request) (jwt.MapClaims, error)
+	// Claims returns the claims of a token for req, except iat, nbf and exp, which follow from the
+	// server's clock. It is called for each request, and a token is used again only while the
+	// claims are the same. It must not change req. If nil, there are no claims.
+	Claims func(req *http.Request) (map[string]any, error)
 
-	// Lifetime is how long a token is good. Zero: 5 minutes. Less than 10 seconds is too short for
-	// clocks that differ. More than 24 hours is for tokens only whose aud names the origin that
+	// Lifetime is how long a token is good. If zero, 5 minutes. Less than 10 seconds is too short
+	// for clocks that differ. More than 24 hours is for tokens only whose aud names the origin that
 	// they are sent to, for instance "https://api.example.com". These bounds are those of Sign.
 	//
 	// Sign makes no token whose iat is over 24 hours ahead of this machine's clock, whatever the
 	// server says the time is, unless its aud names that origin and nothing else.
 	Lifetime time.Duration
 
-	// Scheme is the word before the token in the Authorization field. "": Bearer. It is not used
+	// Scheme is the word before the token in the Authorization field. If "", Bearer. It is not used
 	// for other fields.
 	Scheme string
 
-	// Header is the field that the token is sent in. "": Authorization.
+	// Header is the field that the token is sent in. If "", Authorization.
 	Header string
 
-	// Cookie is the name of the cookie that the token is sent in, in place of a field. "": none.
+	// Cookie is the name of the cookie that the token is sent in, in place of a field. If "", the
+	// token is in a field. A Set-Cookie of that name is taken out of the answer, so that no cookie
+	// jar sends what a service makes of the token to other ports. It is not used.
 	Cookie string
 
-	// PyramidCookie writes the cookie as servers with pyramid_jwt read it.
-	PyramidCookie bool
+	// Encoding is how the token is written in the Cookie. If nil, the token as it stands.
+	Encoding Encoding
 
-	// NoExpiry lets Token make tokens that never end, where no lifetime is given. What is signed by
-	// Sign always has an end.
+	// NoExpiry lets Token make tokens that never end, where no lifetime is given. A token that Sign
+	// makes always has an end.
 	NoExpiry bool
 
 	// Weak allows keys that are too short, as in [Key.Weak].
@@ -115,75 +111,86 @@ type JWT struct {
 }
 
 var (
-	_ transport.Signer    = (*JWT)(nil)
-	_ transport.Reader    = (*JWT)(nil)
-	_ transport.Refresher = (*JWT)(nil)
-	_ transport.Observer  = (*JWT)(nil)
+	_ transport.Signer    = (*Signer)(nil)
+	_ transport.Reader    = (*Signer)(nil)
+	_ transport.Refresher = (*Signer)(nil)
+	_ transport.Observer  = (*Signer)(nil)
 )
+
+// An Encoding is how a token is written in a cookie; that of pyramid_jwt is in package jwt/pyramid.
+// Decode must return an error for a value that Encode cannot have written.
+type Encoding interface {
+	Encode(token string) string
+	Decode(value string) (token string, err error)
+}
 
 // A press makes tokens.
 type press struct {
 	key   *signingKey
 	head  string // the header, encoded, with its dot
-	place place
+	place place.Place
 	err   error // why there is no place to put tokens
 }
 
-// Format writes the Method and the KeyID and not the Key of a *JWT, whatever the verb.
-func (j *JWT) Format(f fmt.State, _ rune) {
-	fmt.Fprintf(f, "{Method:%q KeyID:%q}", j.Method, j.KeyID)
+// Format writes the Method and the KeyID and not the Key of a *Signer, whatever the verb.
+func (s *Signer) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "{Method:%q KeyID:%q}", s.Method, s.KeyID)
 }
 
 // MarshalText returns an error: the Key is a secret. It implements [encoding.TextMarshaler], which
 // encoding/json and encoding/xml ask for.
-func (j *JWT) MarshalText() ([]byte, error) { return nil, errJWTMarshalled }
+func (s *Signer) MarshalText() ([]byte, error) { return nil, errSignerMarshalled }
 
 // MarshalBinary returns an error. It implements [encoding.BinaryMarshaler], which encoding/gob asks
 // for.
-func (j *JWT) MarshalBinary() ([]byte, error) { return nil, errJWTMarshalled }
+func (s *Signer) MarshalBinary() ([]byte, error) { return nil, errSignerMarshalled }
 
-var errJWTMarshalled = errors.New("bearer: a JWT is not marshalled: it holds a key")
+var errSignerMarshalled = errors.New("jwt: a Signer is not marshalled: it holds a key")
 
-// ready returns what makes the tokens of j.
-func (j *JWT) ready() (*press, error) {
-	j.once.Do(func() {
-		j.err = errPanic
-		j.press, j.err = j.newPress()
+// ready returns what makes the tokens of s.
+func (s *Signer) ready() (*press, error) {
+	s.once.Do(func() {
+		s.err = errPanic
+		s.press, s.err = s.newPress()
 	})
-	return j.press, j.err
+	return s.press, s.err
 }
 
-func (j *JWT) newPress() (*press, error) {
-	key, err := newSigningKey(j.Method, j.Key, j.Weak)
+func (s *Signer) newPress() (*press, error) {
+	key, err := newSigningKey(s.Method, s.Key, s.Weak)
 	if err != nil {
 		return nil, err
 	}
-	if _, secret := key.verifies.([]byte); !secret && key.signs == nil {
-		return nil, fmt.Errorf("%w: a public key cannot sign", ErrKey)
+	if key.signs == nil && !key.Symmetric() {
+		return nil, errPublic
 	}
-	if len(j.KeyID) > maxKeyID || !utf8.ValidString(j.KeyID) {
+	if len(s.KeyID) > jose.MaxKeyID || !utf8.ValidString(s.KeyID) {
 		return nil, errBadKeyID
 	}
 	header := struct {
 		Alg string `json:"alg"`
 		Typ string `json:"typ"`
 		Kid string `json:"kid,omitempty"`
-	}{j.Method, "JWT", j.KeyID}
+	}{s.Method, "JWT", s.KeyID}
 	head, err := json.Marshal(header)
 	if err != nil {
-		return nil, fmt.Errorf("bearer: the header of a token: %w", err)
+		return nil, fmt.Errorf("jwt: the header of a token: %w", err)
 	}
 	p := &press{key: key, head: base64.RawURLEncoding.EncodeToString(head) + "."}
-	p.place, p.err = placeOf(j.Scheme, j.Header, j.Cookie)
-	p.place.pyramid = j.PyramidCookie && j.Cookie != ""
+	if p.place, err = place.New(s.Scheme, s.Header, s.Cookie); err != nil {
+		p.err = fmt.Errorf("jwt: %w", err)
+	}
+	if s.Cookie != "" {
+		p.place.Encoding = s.Encoding
+	}
 	return p, nil
 }
 
 // mint returns the token that says claims (RFC 7515, section 7.1).
-func (p *press) mint(claims jwt.MapClaims) (string, error) {
+func (p *press) mint(claims map[string]any) (string, error) {
 	payload, err := json.Marshal(claims)
 	if err != nil {
-		return "", fmt.Errorf("bearer: the claims of a token: %w", err)
+		return "", fmt.Errorf("jwt: the claims of a token: %w", err)
 	}
 	text := p.head + base64.RawURLEncoding.EncodeToString(payload)
 	signature, err := p.key.sign(text)
@@ -191,32 +198,34 @@ func (p *press) mint(claims jwt.MapClaims) (string, error) {
 		return "", err
 	}
 	token := text + "." + base64.RawURLEncoding.EncodeToString(signature)
-	if len(token) > maxToken {
+	if len(token) > jose.MaxToken {
 		return "", errTooLong
 	}
 	return token, nil
 }
 
 var (
-	errNotMinted = errors.New("bearer: the request that was refused carries no token of this JWT")
-	errBadKeyID  = errors.New("bearer: the KeyID is over 1024 bytes, or is not UTF-8")
-	errNoURL     = errors.New("bearer: the request has no URL")
-	errTooLong   = fmt.Errorf("bearer: the token is over %d bytes: use fewer claims", maxToken)
-	errNoSubject = errors.New("bearer: a token of nobody: give a subject, or claims with a sub")
-	errShort     = fmt.Errorf("bearer: the Lifetime is under %v, so that tokens could end on "+
+	errNotMinted = errors.New("jwt: the request that was refused carries no token of this Signer")
+	errBadKeyID  = errors.New("jwt: the KeyID is over 1024 bytes, or is not UTF-8")
+	errNoURL     = errors.New("jwt: the request has no URL")
+	errTooLong   = fmt.Errorf("jwt: the token is over %d bytes: use fewer claims", jose.MaxToken)
+	errNoSubject = errors.New("jwt: the token has no subject: give one, or claims with a sub")
+	errShort     = fmt.Errorf("jwt: the Lifetime is under %v, so that tokens could end on "+
 		"their way to a server whose clock is ahead", shortestLifetime)
-	errLifetime = fmt.Errorf("bearer: the Lifetime is over %v: use a shorter one, or have Claims "+
+	errLifetime = fmt.Errorf("jwt: the Lifetime is over %v: use a shorter one, or have Claims "+
 		"set aud to the origin of the request", longestLifetime)
 )
 
 // Sign puts a token into req, in place of what is there. now is the time by the server's clock; the
 // time that Claims takes is added to it. The token is that of an earlier request to the same origin
-// if it says the same, is not about to end, and was made by a clock that agrees with now.
+// if it says the same, is not about to end, and was made by a clock that agrees with now. Its iat and
+// nbf lie 5 seconds before now, since strict servers refuse a token that is from a moment ahead by
+// their clock, and so its exp comes 5 seconds earlier than Lifetime says.
 //
 // Errors wrap [ErrKey], or are those of Claims and of the key, or tell that the claims make no
 // token that a server would take.
-func (j *JWT) Sign(req *http.Request, now time.Time) error {
-	p, err := j.ready()
+func (s *Signer) Sign(req *http.Request, now time.Time) error {
+	p, err := s.ready()
 	switch {
 	case err != nil:
 		return err
@@ -227,9 +236,9 @@ func (j *JWT) Sign(req *http.Request, now time.Time) error {
 	}
 	local := time.Now()
 	use := purpose{origin: origin.Of(req.URL)}
-	var claims jwt.MapClaims
-	if j.Claims != nil {
-		if claims, err = j.Claims(req); err != nil {
+	var claims map[string]any
+	if s.Claims != nil {
+		if claims, err = s.Claims(req); err != nil {
 			return err
 		}
 		if use.claims, err = canonical(claims); err != nil {
@@ -240,33 +249,36 @@ func (j *JWT) Sign(req *http.Request, now time.Time) error {
 	}
 	// Without its monotonic part, so that a step of the clock can be told from the passing of time.
 	now = now.Round(0)
-	token, ok := j.minted.find(use, now, local)
+	token, ok := s.minted.find(use, now, local)
 	if !ok {
-		if token, err = j.mintFor(p, use, claims, now, local); err != nil {
+		if token, err = s.mintFor(p, use, claims, now, local); err != nil {
 			return err
 		}
 	}
 	if req.Header == nil {
 		req.Header = make(http.Header, 1)
 	}
-	return p.place.put(req.Header, token)
+	if err := p.place.Put(req.Header, token); err != nil {
+		return fmt.Errorf("jwt: %w", err)
+	}
+	return nil
 }
 
 // canonical returns claims as JSON, whose members are sorted.
-func canonical(claims jwt.MapClaims) (string, error) {
+func canonical(claims map[string]any) (string, error) {
 	text, err := json.Marshal(claims)
 	if err != nil {
-		return "", fmt.Errorf("bearer: the claims of a token: %w", err)
+		return "", fmt.Errorf("jwt: the claims of a token: %w", err)
 	}
 	return string(text), nil
 }
 
 // mintFor makes a token and keeps it. Nothing is locked while the key signs, which may take a
-// while; whoever comes meanwhile makes another token, which does no harm.
-func (j *JWT) mintFor(
-	p *press, use purpose, claims jwt.MapClaims, now, local time.Time,
+// while; a caller that comes in between makes another token, which does no harm.
+func (s *Signer) mintFor(
+	p *press, use purpose, claims map[string]any, now, local time.Time,
 ) (string, error) {
-	lifetime := j.lifetime()
+	lifetime := s.lifetime()
 	switch {
 	case lifetime < shortestLifetime:
 		return "", errShort
@@ -279,67 +291,75 @@ func (j *JWT) mintFor(
 		return "", &aheadError{use.origin}
 	}
 	ends := issued.Add(lifetime.Truncate(time.Second))
-	all := j.withID(claims)
+	all := s.withID(claims)
 	all["iat"], all["nbf"], all["exp"] = issued.Unix(), issued.Unix(), ends.Unix()
 	token, err := p.mint(all)
 	if err != nil {
 		return "", err
 	}
-	j.minted.keep(use, &mintedToken{
+	s.minted.keep(use, &mintedToken{
 		text: &token, now: now, local: local,
 		renew: ends.Add(-min(time.Minute, lifetime/5)),
 	})
 	return token, nil
 }
 
-func (j *JWT) lifetime() time.Duration {
-	if j.Lifetime == 0 {
+func (s *Signer) lifetime() time.Duration {
+	if s.Lifetime == 0 {
 		return defaultLifetime
 	}
-	return j.Lifetime
+	return s.Lifetime
 }
 
 // withID returns a copy of claims, with an id if tokens have one.
-func (j *JWT) withID(claims jwt.MapClaims) jwt.MapClaims {
-	all := make(jwt.MapClaims, len(claims)+4)
+func (s *Signer) withID(claims map[string]any) map[string]any {
+	all := make(map[string]any, len(claims)+4)
 	maps.Copy(all, claims)
-	if _, ok := all["jti"]; !ok && j.TokenID {
+	if _, ok := all["jti"]; !ok && s.TokenID {
 		all["jti"] = rand.Text()
 	}
 	return all
 }
 
-// Read says what a refusal means, as [Signer.Read] does: the Cause is "credential" where the token
-// is not accepted. A server that says no more by that than that its clock differs is understood by
-// package transport, which looks at the time of the answer first.
-func (j *JWT) Read(resp *http.Response) (refusal transport.Refusal) {
-	if p, err := j.ready(); err == nil && p.err == nil {
-		refusal.Cause = readRefusal(p.place, resp)
+// Read says what a refusal means (RFC 6750, section 3): the Cause is "credential" for
+// error="invalid_token". It is "" for an error that no other token would mend, such as
+// insufficient_scope, and for challenges of other schemes, headers and cookies alone. For all other
+// refusals it is "unknown". Package transport looks at the time of the answer first, so a server
+// whose clock differs is understood too.
+func (s *Signer) Read(resp *http.Response) (refusal transport.Refusal) {
+	if p, err := s.ready(); err == nil && p.err == nil {
+		switch invalid, ours := p.place.Refusal(resp); {
+		case !ours:
+		case invalid:
+			refusal.Cause = transport.CauseCredential
+		default:
+			refusal.Cause = transport.CauseUnknown
+		}
 	}
 	return refusal
 }
 
 // Refresh drops the token that resp.Request carried, and reports whether another one is worth
 // sending: not if that token was made within the last 5 seconds, most likely for this very request.
-func (j *JWT) Refresh(resp *http.Response) (again bool, err error) {
-	p, err := j.ready()
+func (s *Signer) Refresh(resp *http.Response) (again bool, err error) {
+	p, err := s.ready()
 	switch {
 	case err != nil:
 		return false, err
 	case resp == nil || resp.Request == nil:
 		return false, errNotMinted
 	}
-	token, err := p.place.get(resp.Request.Header)
+	token, err := p.place.Get(resp.Request.Header)
 	if err != nil || token == "" {
 		return false, errNotMinted
 	}
-	return j.minted.drop(token), nil
+	return s.minted.drop(token), nil
 }
 
-// Observe takes a Set-Cookie of the name of the Cookie out of resp; see [JWT].
-func (j *JWT) Observe(resp *http.Response, _ transport.Outcome) error {
-	if j.Cookie != "" {
-		takeCookie(resp, j.Cookie)
+// Observe takes a Set-Cookie of the name of the Cookie out of resp; see [Signer].
+func (s *Signer) Observe(resp *http.Response, _ transport.Outcome) error {
+	if s.Cookie != "" {
+		place.TakeCookie(resp, s.Cookie)
 	}
 	return nil
 }
@@ -348,19 +368,19 @@ func (j *JWT) Observe(resp *http.Response, _ transport.Outcome) error {
 // what wins over them: sub, iat, exp and, if an audience is given, aud.
 //
 // A subject of "" leaves the sub of claims, which must be there then, and may be a number.
-// A lifetime of zero means that of j; where that is zero too, it is 5 minutes, or, with NoExpiry,
+// A lifetime of zero means that of s; where that is zero too, it is 5 minutes, or, with NoExpiry,
 // no exp but that of claims. A negative one makes a token that has ended already, for tests. The
 // bounds of Lifetime do not apply here. One audience is written as a text, several are as a list.
 //
 // Errors wrap [ErrKey], or are those of the key, or tell that the claims make no token.
-func (j *JWT) Token(
-	subject string, claims jwt.MapClaims, lifetime time.Duration, audience ...string,
+func (s *Signer) Token(
+	subject string, claims map[string]any, lifetime time.Duration, audience ...string,
 ) (string, error) {
-	p, err := j.ready()
+	p, err := s.ready()
 	if err != nil {
 		return "", err
 	}
-	all, err := j.says(subject, claims, lifetime, time.Now())
+	all, err := s.says(subject, claims, lifetime, time.Now())
 	if err != nil {
 		return "", err
 	}
@@ -375,10 +395,10 @@ func (j *JWT) Token(
 }
 
 // says returns what a token made by hand says.
-func (j *JWT) says(
-	subject string, claims jwt.MapClaims, lifetime time.Duration, now time.Time,
-) (jwt.MapClaims, error) {
-	all := j.withID(claims)
+func (s *Signer) says(
+	subject string, claims map[string]any, lifetime time.Duration, now time.Time,
+) (map[string]any, error) {
+	all := s.withID(claims)
 	if subject != "" {
 		all["sub"] = subject
 	}
@@ -387,9 +407,9 @@ func (j *JWT) says(
 	}
 	all["iat"] = now.Unix()
 	if lifetime == 0 {
-		lifetime = j.Lifetime
+		lifetime = s.Lifetime
 	}
-	if lifetime == 0 && !j.NoExpiry {
+	if lifetime == 0 && !s.NoExpiry {
 		lifetime = defaultLifetime
 	}
 	if lifetime != 0 {

@@ -1,4 +1,4 @@
-package bearer_test
+package jwt_test
 
 import (
 	"bytes"
@@ -25,10 +25,11 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/golang-jwt/jwt/v5"
+	jwtlib "github.com/golang-jwt/jwt/v5"
 
-	"github.com/countersign-go/countersign/bearer"
 	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/jwt"
+	"github.com/countersign-go/countersign/jwt/pyramid"
 )
 
 const apiOrigin = "https://api.example.com"
@@ -48,7 +49,7 @@ func requestTo(t testing.TB, url string) *http.Request {
 }
 
 // signAt returns the token that j puts on a request, which is taken from the Authorization field.
-func signAt(t testing.TB, j *bearer.JWT, url string, now time.Time) string {
+func signAt(t testing.TB, j *jwt.Signer, url string, now time.Time) string {
 	t.Helper()
 	req := requestTo(t, url)
 	if err := j.Sign(req, now); err != nil {
@@ -91,15 +92,15 @@ func asJSON(t testing.TB, v any) string {
 // judge checks a signature by the library itself, not by what is tested.
 func judge(t testing.TB, method, token string, key any) {
 	t.Helper()
-	parser := jwt.NewParser(jwt.WithValidMethods([]string{method}), jwt.WithoutClaimsValidation())
-	_, err := parser.Parse(token, func(*jwt.Token) (any, error) { return key, nil })
+	parser := jwtlib.NewParser(jwtlib.WithValidMethods([]string{method}), jwtlib.WithoutClaimsValidation())
+	_, err := parser.Parse(token, func(*jwtlib.Token) (any, error) { return key, nil })
 	if err != nil {
 		t.Errorf("%s: %v", method, err)
 	}
 }
 
 func TestSignTimes(t *testing.T) {
-	j := &bearer.JWT{Key: mintSecret, Method: "HS256", KeyID: "k1", Lifetime: time.Minute}
+	j := &jwt.Signer{Key: mintSecret, Method: "HS256", KeyID: "k1", Lifetime: time.Minute}
 	for _, now := range []time.Time{
 		mintTime, mintTime.Add(-48 * time.Hour), mintTime.Add(48*time.Hour + 999*time.Millisecond),
 	} {
@@ -118,10 +119,10 @@ func TestSignTimes(t *testing.T) {
 }
 
 func TestSignClaims(t *testing.T) {
-	claims := jwt.MapClaims{"sub": "bob", "exp": 1, "iat": 1, "nbf": 1, "jti": "mine",
+	claims := map[string]any{"sub": "bob", "exp": 1, "iat": 1, "nbf": 1, "jti": "mine",
 		"big": json.Number("12345678901234567890123")}
-	j := &bearer.JWT{Key: mintSecret, Method: "HS256", TokenID: true,
-		Claims: func(*http.Request) (jwt.MapClaims, error) { return claims, nil }}
+	j := &jwt.Signer{Key: mintSecret, Method: "HS256", TokenID: true,
+		Claims: func(*http.Request) (map[string]any, error) { return claims, nil }}
 	_, got := opened(t, signAt(t, j, apiOrigin, mintTime))
 	want := `{"big":12345678901234567890123,"exp":1705311295,"iat":1705310995,"jti":"mine",` +
 		`"nbf":1705310995,"sub":"bob"}`
@@ -136,15 +137,15 @@ func TestSignClaims(t *testing.T) {
 func TestSignPlaces(t *testing.T) {
 	for _, tt := range []struct {
 		name string
-		j    *bearer.JWT
+		j    *jwt.Signer
 		want string // TOKEN stands for the token
 	}{
-		{"default", &bearer.JWT{}, "map[Authorization:[Bearer TOKEN] Cookie:[a=1]]"},
-		{"scheme", &bearer.JWT{Scheme: "JWT"}, "map[Authorization:[JWT TOKEN] Cookie:[a=1]]"},
-		{"field", &bearer.JWT{Header: "x-token", Scheme: "JWT"},
+		{"default", &jwt.Signer{}, "map[Authorization:[Bearer TOKEN] Cookie:[a=1]]"},
+		{"scheme", &jwt.Signer{Scheme: "JWT"}, "map[Authorization:[JWT TOKEN] Cookie:[a=1]]"},
+		{"field", &jwt.Signer{Header: "x-token", Scheme: "JWT"},
 			"map[Cookie:[a=1] X-Token:[TOKEN]]"},
-		{"cookie", &bearer.JWT{Cookie: "session"}, "map[Cookie:[a=1; session=TOKEN]]"},
-		{"cookie of a peer", &bearer.JWT{Cookie: "session", PyramidCookie: true},
+		{"cookie", &jwt.Signer{Cookie: "session"}, "map[Cookie:[a=1; session=TOKEN]]"},
+		{"cookie of a peer", &jwt.Signer{Cookie: "session", Encoding: pyramid.Cookie{}},
 			"map[Cookie:[a=1; session=PYRAMID]]"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -154,7 +155,7 @@ func TestSignPlaces(t *testing.T) {
 			if err := tt.j.Sign(req, mintTime); err != nil {
 				t.Fatal(err)
 			}
-			plain := &bearer.JWT{Key: mintSecret, Method: "HS256"}
+			plain := &jwt.Signer{Key: mintSecret, Method: "HS256"}
 			token := signAt(t, plain, apiOrigin, mintTime)
 			want := strings.Replace(tt.want, "TOKEN", token, 1)
 			want = strings.Replace(want, "PYRAMID",
@@ -171,37 +172,37 @@ func TestJWTSignErrors(t *testing.T) {
 	rsaKey, _ := x509.MarshalPKIXPublicKey(&mintKeys.rsa.PublicKey)
 	public := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: rsaKey})
 	broken := errors.New("broken")
-	says := func(c jwt.MapClaims, err error) func(*http.Request) (jwt.MapClaims, error) {
-		return func(*http.Request) (jwt.MapClaims, error) { return c, err }
+	says := func(c map[string]any, err error) func(*http.Request) (map[string]any, error) {
+		return func(*http.Request) (map[string]any, error) { return c, err }
 	}
 	for _, tt := range []struct {
 		name string
-		j    *bearer.JWT
+		j    *jwt.Signer
 		is   error  // nil: any
 		want string // part of the text
 	}{
-		{"nothing", &bearer.JWT{}, bearer.ErrKey, "Method"},
-		{"J1 none", &bearer.JWT{Key: mintSecret, Method: "none"}, bearer.ErrKey, "Method"},
-		{"J2 public key as a secret", &bearer.JWT{Key: public, Method: "HS256"},
-			bearer.ErrKey, "key file"},
-		{"J2 other family", &bearer.JWT{Key: mintKeys.rsa, Method: "ES256"}, bearer.ErrKey, "fit"},
-		{"J13 empty", &bearer.JWT{Key: creds.Secret{}, Method: "HS256", Weak: true},
-			bearer.ErrKey, "empty"},
-		{"J13 short", &bearer.JWT{Key: mintSecret[:31], Method: "HS256"}, bearer.ErrKey, "Weak"},
-		{"a public key", &bearer.JWT{Key: public, Method: "RS256"}, bearer.ErrKey, "sign"},
-		{"two places", &bearer.JWT{Key: mintSecret, Method: "HS256", Header: "X", Cookie: "x"},
+		{"nothing", &jwt.Signer{}, jwt.ErrKey, "Method"},
+		{"J1 none", &jwt.Signer{Key: mintSecret, Method: "none"}, jwt.ErrKey, "Method"},
+		{"J2 public key as a secret", &jwt.Signer{Key: public, Method: "HS256"},
+			jwt.ErrKey, "key file"},
+		{"J2 other family", &jwt.Signer{Key: mintKeys.rsa, Method: "ES256"}, jwt.ErrKey, "fit"},
+		{"J13 empty", &jwt.Signer{Key: creds.Secret{}, Method: "HS256", Weak: true},
+			jwt.ErrKey, "empty"},
+		{"J13 short", &jwt.Signer{Key: mintSecret[:31], Method: "HS256"}, jwt.ErrKey, "Weak"},
+		{"a public key", &jwt.Signer{Key: public, Method: "RS256"}, jwt.ErrKey, "sign"},
+		{"two places", &jwt.Signer{Key: mintSecret, Method: "HS256", Header: "X", Cookie: "x"},
 			nil, "choose one"},
-		{"Claims fails", &bearer.JWT{Key: mintSecret, Method: "HS256", Claims: says(nil, broken)},
+		{"Claims fails", &jwt.Signer{Key: mintSecret, Method: "HS256", Claims: says(nil, broken)},
 			broken, "broken"},
-		{"claims that are no JSON", &bearer.JWT{Key: mintSecret, Method: "HS256",
-			Claims: says(jwt.MapClaims{"f": func() {}}, nil)}, nil, "the claims of a token"},
-		{"claims that are too long", &bearer.JWT{Key: mintSecret, Method: "HS256",
-			Claims: says(jwt.MapClaims{"a": strings.Repeat("a", 8<<10)}, nil)}, nil, "fewer"},
-		{"lifetime too short", &bearer.JWT{Key: mintSecret, Method: "HS256", Lifetime: 9999 *
+		{"claims that are no JSON", &jwt.Signer{Key: mintSecret, Method: "HS256",
+			Claims: says(map[string]any{"f": func() {}}, nil)}, nil, "the claims of a token"},
+		{"claims that are too long", &jwt.Signer{Key: mintSecret, Method: "HS256",
+			Claims: says(map[string]any{"a": strings.Repeat("a", 8<<10)}, nil)}, nil, "fewer"},
+		{"lifetime too short", &jwt.Signer{Key: mintSecret, Method: "HS256", Lifetime: 9999 *
 			time.Millisecond}, nil, "under 10s"},
-		{"lifetime negative", &bearer.JWT{Key: mintSecret, Method: "HS256", Lifetime: -1},
+		{"lifetime negative", &jwt.Signer{Key: mintSecret, Method: "HS256", Lifetime: -1},
 			nil, "under 10s"},
-		{"lifetime too long", &bearer.JWT{Key: mintSecret, Method: "HS256",
+		{"lifetime too long", &jwt.Signer{Key: mintSecret, Method: "HS256",
 			Lifetime: 24*time.Hour + 1}, nil, "aud"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -218,7 +219,7 @@ func TestJWTSignErrors(t *testing.T) {
 			}
 		})
 	}
-	j := &bearer.JWT{Key: mintSecret, Method: "HS256"}
+	j := &jwt.Signer{Key: mintSecret, Method: "HS256"}
 	if err := j.Sign(new(http.Request), mintTime); err == nil {
 		t.Error("signed a request without URL")
 	}
@@ -235,7 +236,7 @@ func TestLongLifetime(t *testing.T) {
 		{"https://API.example.com:443/", "https://api.example.com", true},
 		{"http://[::1]:8080/", []string{"x", "http://[::1]:8080"}, true},
 		{"http://localhost/", []any{1, "http://localhost"}, true},
-		{"https://api.example.com", jwt.ClaimStrings{"https://api.example.com"}, true},
+		{"https://api.example.com", jwtlib.ClaimStrings{"https://api.example.com"}, true},
 		{"https://api.example.com", "https://api.example.com/", false},
 		{"https://api.example.com", "https://api.example.com:443", false},
 		{"https://api.example.com", "http://api.example.com", false},
@@ -244,9 +245,9 @@ func TestLongLifetime(t *testing.T) {
 		{"https://api.example.com", nil, false},
 		{"https://api.example.com", 1, false},
 	} {
-		j := &bearer.JWT{Key: mintSecret, Method: "HS256", Lifetime: 30 * 24 * time.Hour,
-			Claims: func(*http.Request) (jwt.MapClaims, error) {
-				return jwt.MapClaims{"aud": tt.aud}, nil
+		j := &jwt.Signer{Key: mintSecret, Method: "HS256", Lifetime: 30 * 24 * time.Hour,
+			Claims: func(*http.Request) (map[string]any, error) {
+				return map[string]any{"aud": tt.aud}, nil
 			}}
 		if err := j.Sign(requestTo(t, tt.url), mintTime); (err == nil) != tt.ok {
 			t.Errorf("%s, aud %v: got %v", tt.url, tt.aud, err)
@@ -297,7 +298,7 @@ func TestJWTMethods(t *testing.T) {
 			"hardware": sealed{signer},
 		} {
 			t.Run(method+" "+form, func(t *testing.T) {
-				j := &bearer.JWT{Key: key, Method: method}
+				j := &jwt.Signer{Key: key, Method: method}
 				judge(t, method, signAt(t, j, apiOrigin, mintTime), signer.Public())
 				token, err := j.Token("bob", nil, 0)
 				if err != nil {
@@ -309,7 +310,7 @@ func TestJWTMethods(t *testing.T) {
 	}
 	for _, method := range []string{"HS256", "HS384", "HS512"} {
 		for _, key := range []any{mintSecret, []byte(mintSecret)} {
-			j := &bearer.JWT{Key: key, Method: method}
+			j := &jwt.Signer{Key: key, Method: method}
 			judge(t, method, signAt(t, j, apiOrigin, mintTime), []byte(mintSecret))
 		}
 	}
@@ -323,7 +324,7 @@ func (unplugged) Sign(io.Reader, []byte, crypto.SignerOpts) ([]byte, error) {
 }
 
 func TestHardwareFails(t *testing.T) {
-	j := &bearer.JWT{Key: unplugged{mintKeys.ec[0]}, Method: "ES256"}
+	j := &jwt.Signer{Key: unplugged{mintKeys.ec[0]}, Method: "ES256"}
 	if err := j.Sign(requestTo(t, apiOrigin), mintTime); !errors.Is(err, io.ErrClosedPipe) {
 		t.Errorf("got %v", err)
 	}
@@ -333,7 +334,7 @@ func TestHardwareFails(t *testing.T) {
 }
 
 func TestTokenID(t *testing.T) {
-	j := &bearer.JWT{Key: mintSecret, Method: "HS256", TokenID: true}
+	j := &jwt.Signer{Key: mintSecret, Method: "HS256", TokenID: true}
 	seen := make(map[any]bool)
 	for range 100 {
 		token, err := j.Token("bob", nil, 0)
@@ -353,18 +354,18 @@ func TestTokenID(t *testing.T) {
 }
 
 func TestTokenErrors(t *testing.T) {
-	j := &bearer.JWT{Key: mintSecret, Method: "HS256"}
-	for name, claims := range map[string]jwt.MapClaims{
+	j := &jwt.Signer{Key: mintSecret, Method: "HS256"}
+	for name, claims := range map[string]map[string]any{
 		"no claims": nil, "no sub": {"a": 1}, "empty sub": {"sub": ""}, "null": {"sub": nil},
 	} {
 		if token, err := j.Token("", claims, 0); err == nil {
 			t.Errorf("%s: a token of nobody: %s", name, token)
 		}
 	}
-	if _, err := j.Token("bob", jwt.MapClaims{"f": func() {}}, 0); err == nil {
+	if _, err := j.Token("bob", map[string]any{"f": func() {}}, 0); err == nil {
 		t.Error("a function is a claim")
 	}
-	if _, err := new(bearer.JWT).Token("bob", nil, 0); !errors.Is(err, bearer.ErrKey) {
+	if _, err := new(jwt.Signer).Token("bob", nil, 0); !errors.Is(err, jwt.ErrKey) {
 		t.Errorf("without a key: %v", err)
 	}
 }
@@ -386,7 +387,7 @@ func TestTokenLifetimes(t *testing.T) {
 		{"ended", 0, -time.Minute, false, "-60"},
 		{"none", 0, 0, true, ""},
 	} {
-		j := &bearer.JWT{Key: mintSecret, Method: "HS256", Lifetime: tt.of, NoExpiry: tt.noExpiry}
+		j := &jwt.Signer{Key: mintSecret, Method: "HS256", Lifetime: tt.of, NoExpiry: tt.noExpiry}
 		token, err := j.Token("bob", nil, tt.call)
 		if err != nil {
 			t.Fatal(err)
@@ -406,9 +407,9 @@ func TestTokenLifetimes(t *testing.T) {
 
 // Concurrent first uses share what is made ready once.
 func TestJWTConcurrent(t *testing.T) {
-	j := &bearer.JWT{Key: mintSecret, Method: "HS256", TokenID: true,
-		Claims: func(req *http.Request) (jwt.MapClaims, error) {
-			return jwt.MapClaims{"path": req.URL.Path}, nil
+	j := &jwt.Signer{Key: mintSecret, Method: "HS256", TokenID: true,
+		Claims: func(req *http.Request) (map[string]any, error) {
+			return map[string]any{"path": req.URL.Path}, nil
 		}}
 	var wg sync.WaitGroup
 	for i := range 200 {
@@ -431,14 +432,14 @@ func TestJWTRedaction_K6(t *testing.T) {
 	var output bytes.Buffer
 	handlers := []slog.Handler{slog.NewTextHandler(&output, nil), slog.NewJSONHandler(&output, nil)}
 	for _, key := range []any{[]byte(planted), creds.Secret(planted)} {
-		j := &bearer.JWT{Key: key, Method: "HS256", KeyID: "k"}
+		j := &jwt.Signer{Key: key, Method: "HS256", KeyID: "k"}
 		signAt(t, j, apiOrigin, mintTime)
-		s := &bearer.Session{JWT: j}
+		s := &jwt.Session{Signer: j}
 		if err := s.Set(httptest.NewRecorder(), "bob", nil); err != nil {
 			t.Fatal(err)
 		}
-		for _, value := range []any{j, []*bearer.JWT{j}, struct{ J *bearer.JWT }{j},
-			map[string]any{"j": j}, s, []*bearer.Session{s}} {
+		for _, value := range []any{j, []*jwt.Signer{j}, struct{ J *jwt.Signer }{j},
+			map[string]any{"j": j}, s, []*jwt.Session{s}} {
 			for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d"} {
 				fmt.Fprintf(&output, verb+"\n", value)
 			}
@@ -449,7 +450,7 @@ func TestJWTRedaction_K6(t *testing.T) {
 				slog.New(h).Info("value", "value", value)
 			}
 		}
-		short := &bearer.JWT{Key: []byte(planted), Method: "HS512"}
+		short := &jwt.Signer{Key: []byte(planted), Method: "HS512"}
 		fmt.Fprintln(&output, short.Sign(requestTo(t, apiOrigin), mintTime))
 	}
 	raw := []byte(planted)
@@ -471,10 +472,10 @@ func TestJWTRedaction_K6(t *testing.T) {
 // Claims that take their time make no old token.
 func TestSignAddsItsWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		j := &bearer.JWT{Key: mintSecret, Method: "HS256",
-			Claims: func(*http.Request) (jwt.MapClaims, error) {
+		j := &jwt.Signer{Key: mintSecret, Method: "HS256",
+			Claims: func(*http.Request) (map[string]any, error) {
 				time.Sleep(time.Minute)
-				return jwt.MapClaims{}, nil
+				return map[string]any{}, nil
 			}}
 		start := time.Now()
 		_, claims := opened(t, signAt(t, j, apiOrigin, start))

@@ -1,4 +1,4 @@
-package bearer_test
+package jwt_test
 
 import (
 	"crypto/tls"
@@ -14,11 +14,11 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/golang-jwt/jwt/v5"
+	jwtlib "github.com/golang-jwt/jwt/v5"
 
 	"github.com/countersign-go/countersign/auth"
 	"github.com/countersign-go/countersign/authtest"
-	"github.com/countersign-go/countersign/bearer"
+	"github.com/countersign-go/countersign/jwt"
 	"github.com/countersign-go/countersign/transport"
 )
 
@@ -53,12 +53,12 @@ func (s *mintService) RoundTrip(req *http.Request) (*http.Response, error) {
 // refuses a token that was issued a moment ahead.
 func (s *mintService) strict(challenge string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		parser := jwt.NewParser(jwt.WithValidMethods([]string{"HS256"}), jwt.WithIssuedAt(),
-			jwt.WithExpirationRequired(),
-			jwt.WithTimeFunc(func() time.Time { return time.Now().Add(s.ahead) }))
+		parser := jwtlib.NewParser(jwtlib.WithValidMethods([]string{"HS256"}), jwtlib.WithIssuedAt(),
+			jwtlib.WithExpirationRequired(),
+			jwtlib.WithTimeFunc(func() time.Time { return time.Now().Add(s.ahead) }))
 		field := req.Header.Get("Authorization")
 		if len(field) > 7 {
-			_, err := parser.Parse(field[7:], func(*jwt.Token) (any, error) {
+			_, err := parser.Parse(field[7:], func(*jwtlib.Token) (any, error) {
 				return []byte(mintSecret), nil
 			})
 			if err == nil {
@@ -102,7 +102,7 @@ func TestClockOff(t *testing.T) {
 		{0, `Bearer`, 1},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			j := &bearer.JWT{Key: mintSecret, Method: "HS256"}
+			j := &jwt.Signer{Key: mintSecret, Method: "HS256"}
 			s := &mintService{ahead: tt.ahead}
 			s.handler = s.strict(tt.challenge)
 			rt := &transport.Transport{Signer: j, Base: s}
@@ -129,12 +129,12 @@ func TestClockOff(t *testing.T) {
 func TestVerifierClockOff(t *testing.T) {
 	for _, off := range []time.Duration{24 * time.Hour, -24 * time.Hour, 10 * time.Minute} {
 		synctest.Test(t, func(t *testing.T) {
-			j := &bearer.JWT{Key: mintSecret, Method: "HS256", TokenID: true,
-				Claims: func(*http.Request) (jwt.MapClaims, error) {
-					return jwt.MapClaims{"sub": "bob", "aud": apiOrigin}, nil
+			j := &jwt.Signer{Key: mintSecret, Method: "HS256", TokenID: true,
+				Claims: func(*http.Request) (map[string]any, error) {
+					return map[string]any{"sub": "bob", "aud": apiOrigin}, nil
 				}}
-			s := &mintService{handler: auth.Require(http.NotFoundHandler(), &bearer.Verifier{
-				Keys:     &bearer.Key{Method: "HS256", Key: mintSecret},
+			s := &mintService{handler: auth.Require(http.NotFoundHandler(), &jwt.Verifier{
+				Keys:     &jwt.Key{Method: "HS256", Key: mintSecret},
 				Audience: []string{apiOrigin},
 			})}
 			clock := new(transport.Clock)
@@ -171,7 +171,7 @@ func TestJWTAlwaysRefused(t *testing.T) {
 				w.WriteHeader(http.StatusUnauthorized)
 			}
 			s := &mintService{handler: http.HandlerFunc(refuse)}
-			rt := &transport.Transport{Base: s, Signer: &bearer.JWT{
+			rt := &transport.Transport{Base: s, Signer: &jwt.Signer{
 				Key: mintSecret, Method: "HS256", TokenID: true,
 			}}
 			if status, _ := fetched(t, rt, apiOrigin); status != 401 || len(s.sent) != 1 {
@@ -210,7 +210,7 @@ func TestNotWorthATry(t *testing.T) {
 				w.WriteHeader(http.StatusUnauthorized)
 			}
 			s := &mintService{handler: http.HandlerFunc(refuse)}
-			j := &bearer.JWT{Key: mintSecret, Method: "HS256"}
+			j := &jwt.Signer{Key: mintSecret, Method: "HS256"}
 			rt := &transport.Transport{Signer: j, Base: s}
 			signAt(t, j, apiOrigin, time.Now())
 			time.Sleep(time.Minute)
@@ -220,7 +220,7 @@ func TestNotWorthATry(t *testing.T) {
 		})
 	}
 	resp := &http.Response{Header: http.Header{"Www-Authenticate": {"Bearer"}}}
-	if r := new(bearer.JWT).Read(resp); r.Cause != "" {
+	if r := new(jwt.Signer).Read(resp); r.Cause != "" {
 		t.Errorf("a JWT without a key reads %q", r.Cause)
 	}
 }
@@ -228,18 +228,18 @@ func TestNotWorthATry(t *testing.T) {
 // A token that was revoked is replaced.
 func TestRevokedTokenIsReplaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		deny := new(bearer.DenyList)
-		v := &bearer.Verifier{Keys: &bearer.Key{Method: "HS256", Key: mintSecret},
+		deny := new(jwt.DenyList)
+		v := &jwt.Verifier{Keys: &jwt.Key{Method: "HS256", Key: mintSecret},
 			Revoked: deny.Revoked}
 		var last *auth.Identity
 		s := &mintService{handler: auth.Require(http.HandlerFunc(
 			func(_ http.ResponseWriter, req *http.Request) {
 				last, _ = auth.FromContext(req.Context())
 			}), v)}
-		rt := &transport.Transport{Base: s, Signer: &bearer.JWT{
+		rt := &transport.Transport{Base: s, Signer: &jwt.Signer{
 			Key: mintSecret, Method: "HS256", TokenID: true,
-			Claims: func(*http.Request) (jwt.MapClaims, error) {
-				return jwt.MapClaims{"sub": "bob"}, nil
+			Claims: func(*http.Request) (map[string]any, error) {
+				return map[string]any{"sub": "bob"}, nil
 			},
 		}}
 		fetched(t, rt, apiOrigin)
@@ -256,7 +256,7 @@ func TestRevokedTokenIsReplaced(t *testing.T) {
 
 // A redirect to another origin takes no token along, in whatever place; one within the origin does.
 func TestJWTRedirects_K1(t *testing.T) {
-	for name, j := range map[string]*bearer.JWT{
+	for name, j := range map[string]*jwt.Signer{
 		"authorization": {}, "field": {Header: "X-Token"}, "cookie": {Cookie: "session"},
 	} {
 		j.Key, j.Method = mintSecret, "HS256"
@@ -294,7 +294,7 @@ func TestJWTReissuedCookie_K1(t *testing.T) {
 		var got []string // what the other port was sent
 		jar, _ := cookiejar.New(nil)
 		client := &http.Client{Jar: jar, Transport: &transport.Transport{
-			Signer: &bearer.JWT{Key: mintSecret, Method: "HS256", Cookie: "session"},
+			Signer: &jwt.Signer{Key: mintSecret, Method: "HS256", Cookie: "session"},
 			Base: &mintService{handler: http.HandlerFunc(
 				func(w http.ResponseWriter, req *http.Request) {
 					if req.URL.Port() != "" {
@@ -329,15 +329,15 @@ func TestJWTKit(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			authtest.Run(t, authtest.Pair{
 				New: func(*testing.T) (transport.Signer, auth.Authenticator) {
-					j := &bearer.JWT{
+					j := &jwt.Signer{
 						Key: []byte(kitSecret), Method: "HS256",
 						Scheme: places[0], Header: places[1], Cookie: places[2],
-						Claims: func(*http.Request) (jwt.MapClaims, error) {
-							return jwt.MapClaims{"sub": "alice"}, nil
+						Claims: func(*http.Request) (map[string]any, error) {
+							return map[string]any{"sub": "alice"}, nil
 						},
 					}
-					return j, &bearer.Verifier{
-						Keys:   &bearer.Key{Method: "HS256", Key: []byte(kitSecret)},
+					return j, &jwt.Verifier{
+						Keys:   &jwt.Key{Method: "HS256", Key: []byte(kitSecret)},
 						Scheme: places[0], Header: places[1], Cookie: places[2],
 					}
 				},
@@ -352,9 +352,9 @@ const kitSecret = "canary-31fd0a-canary-31fd0a-canary-31fd0a"
 // The first request fails where there is nothing to sign with, and nothing is sent.
 func TestNoKeyNothingSent(t *testing.T) {
 	s := &mintService{handler: http.NotFoundHandler()}
-	client := &http.Client{Transport: &transport.Transport{Signer: &bearer.JWT{}, Base: s}}
+	client := &http.Client{Transport: &transport.Transport{Signer: &jwt.Signer{}, Base: s}}
 	_, err := client.Do(requestTo(t, apiOrigin))
-	if !errors.Is(err, bearer.ErrKey) || len(s.sent) != 0 {
+	if !errors.Is(err, jwt.ErrKey) || len(s.sent) != 0 {
 		t.Errorf("%v, and %d requests", err, len(s.sent))
 	}
 }
@@ -380,9 +380,9 @@ func TestClockFarAhead_M3(t *testing.T) {
 		{"a year behind, for any server", -365 * limit, nil, true},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			j := &bearer.JWT{Key: mintSecret, Method: "HS256",
-				Claims: func(*http.Request) (jwt.MapClaims, error) {
-					claims := jwt.MapClaims{"sub": "bob"}
+			j := &jwt.Signer{Key: mintSecret, Method: "HS256",
+				Claims: func(*http.Request) (map[string]any, error) {
+					claims := map[string]any{"sub": "bob"}
 					if tt.aud != nil {
 						claims["aud"] = tt.aud
 					}

@@ -1,4 +1,4 @@
-package bearer_test
+package jwt_test
 
 import (
 	"io"

@@ -1,4 +1,4 @@
-package bearer_test
+package jwt_test
 
 import (
 	"bytes"
@@ -16,9 +16,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/golang-jwt/jwt/v5"
-
-	"github.com/countersign-go/countersign/bearer"
+	"github.com/countersign-go/countersign/jwt"
 )
 
 // vectorFile is the part of testdata/jwt.json that a Verifier has to do with.
@@ -75,15 +73,15 @@ func (f *vectorFile) key(name string) []byte {
 }
 
 // verifier translates the policy of a case, whose arguments win over its settings.
-func (f *vectorFile) verifier(t *testing.T, c *verifyCase) *bearer.Verifier {
+func (f *vectorFile) verifier(t *testing.T, c *verifyCase) *jwt.Verifier {
 	t.Helper()
 	policy := make(map[string]any)
 	for name, value := range c.Settings {
 		policy[name[len("jwt."):]] = value
 	}
 	maps.Copy(policy, c.Policy)
-	key := &bearer.Key{Method: "HS512", Weak: c.AllowWeakKey}
-	v := &bearer.Verifier{Keys: key, Scheme: "JWT", NoExpiry: true}
+	key := &jwt.Key{Method: "HS512", Weak: c.AllowWeakKey}
+	v := &jwt.Verifier{Keys: key, Scheme: "JWT", NoExpiry: true}
 	var secret, public []byte
 	for name, value := range policy {
 		text, _ := value.(string)
@@ -125,18 +123,18 @@ func (f *vectorFile) verifier(t *testing.T, c *verifyCase) *bearer.Verifier {
 }
 
 // callbacks are those that the vectors name.
-var callbacks = map[string]func(context.Context, jwt.MapClaims) ([]string, error){
-	"roles": func(_ context.Context, claims jwt.MapClaims) (groups []string, err error) {
+var callbacks = map[string]func(context.Context, map[string]any) ([]string, error){
+	"roles": func(_ context.Context, claims map[string]any) (groups []string, err error) {
 		roles, _ := claims["roles"].([]any)
 		for _, r := range roles {
 			groups = append(groups, "role:"+r.(string))
 		}
 		return groups, nil
 	},
-	"refuse": func(context.Context, jwt.MapClaims) ([]string, error) {
+	"refuse": func(context.Context, map[string]any) ([]string, error) {
 		return nil, errors.New("nobody I know")
 	},
-	"empty": func(context.Context, jwt.MapClaims) ([]string, error) { return nil, nil },
+	"empty": func(context.Context, map[string]any) ([]string, error) { return nil, nil },
 }
 
 // decisions has an entry for each case whose outcome is for us to choose, and for each other one
@@ -203,7 +201,7 @@ func TestVerifyVectors(t *testing.T) {
 }
 
 // outcome has a Verifier judge the request of a case, and compares what comes with an acceptance.
-func outcome(t *testing.T, v *bearer.Verifier, c *verifyCase) string {
+func outcome(t *testing.T, v *jwt.Verifier, c *verifyCase) string {
 	t.Helper()
 	req := &http.Request{Header: make(http.Header)}
 	var token string

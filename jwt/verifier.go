@@ -1,4 +1,4 @@
-package bearer
+package jwt
 
 import (
 	"context"
@@ -8,16 +8,15 @@ import (
 	"slices"
 	"time"
 
-	"github.com/golang-jwt/jwt/v5"
-
 	"github.com/countersign-go/countersign/auth"
-	"github.com/countersign-go/countersign/internal/authparam"
+	"github.com/countersign-go/countersign/internal/jose"
+	"github.com/countersign-go/countersign/internal/place"
 )
 
 var (
 	// ErrRefused means that there is a token and it is not accepted. The text says why, for a log;
 	// the answer to the client does not.
-	ErrRefused = errors.New("bearer: token refused")
+	ErrRefused = errors.New("jwt: token refused")
 
 	// ErrExpired means a genuine token that has ended. It wraps [ErrRefused].
 	ErrExpired = fmt.Errorf("%w: %w", ErrRefused, errExpired)
@@ -64,8 +63,8 @@ type Verifier struct {
 	// something, by the rules of a zero [http.CrossOriginProtection].
 	Scheme, Header, Cookie string
 
-	// PyramidCookie says that the cookie is encoded as by pyramid_jwt.
-	PyramidCookie bool
+	// Encoding is how the token is written in the Cookie. If nil, the token as it stands.
+	Encoding Encoding
 
 	// NoExpiry also accepts tokens without exp. They end only with their key.
 	NoExpiry bool
@@ -76,18 +75,18 @@ type Verifier struct {
 	// Groups returns the groups of the user that a token is about. An error refuses the user. An
 	// error that wraps [auth.ErrUnavailable], or is the error of a context, is answered with 503.
 	// If nil, identities have no groups.
-	Groups func(context.Context, jwt.MapClaims) ([]string, error)
+	Groups func(context.Context, map[string]any) ([]string, error)
 
 	// Revoked reports whether a token was withdrawn before its end, as [DenyList.Revoked] does. An
 	// error means that it cannot tell, which is answered with 503. If nil, no token is withdrawn.
-	Revoked func(context.Context, jwt.MapClaims) (bool, error)
+	Revoked func(context.Context, map[string]any) (bool, error)
 }
 
 // Verify checks that a token is genuine, meant for this service and in time, and returns its
 // claims, whose numbers are each a json.Number. It does not say who is let in: neither Revoked nor
 // Groups are asked, and there may be no sub. [Verifier.AuthenticateToken] does. The error wraps
 // [ErrRefused], or [auth.ErrUnavailable] where Keys cannot tell or the Verifier is set up wrongly.
-func (v *Verifier) Verify(ctx context.Context, token string) (jwt.MapClaims, error) {
+func (v *Verifier) Verify(ctx context.Context, token string) (map[string]any, error) {
 	if _, err := v.place(); err != nil {
 		return nil, err
 	}
@@ -105,13 +104,13 @@ func (v *Verifier) Authenticate(req *http.Request) (*auth.Identity, error) {
 	if err != nil {
 		return nil, err
 	}
-	token, err := p.get(req.Header)
+	token, err := p.Get(req.Header)
 	switch {
 	case err != nil:
 		err = refused(err)
 	case token == "":
 		return nil, auth.ErrNone
-	case p.header == "" && new(http.CrossOriginProtection).Check(req) != nil:
+	case p.Cookie != "" && new(http.CrossOriginProtection).Check(req) != nil:
 		err = refused(errCrossOrigin)
 	default:
 		var id *auth.Identity
@@ -119,7 +118,7 @@ func (v *Verifier) Authenticate(req *http.Request) (*auth.Identity, error) {
 			return id, nil
 		}
 	}
-	if p.header == "" && errors.Is(err, ErrRefused) && !errors.Is(err, auth.ErrUnavailable) {
+	if p.Cookie != "" && errors.Is(err, ErrRefused) && !errors.Is(err, auth.ErrUnavailable) {
 		err = fmt.Errorf("%w: %w", auth.ErrNone, err)
 	}
 	return nil, err
@@ -136,14 +135,14 @@ func (v *Verifier) AuthenticateToken(ctx context.Context, token string) (*auth.I
 	if err != nil {
 		return nil, err
 	}
-	id.Scheme = p.challenge()
+	id.Scheme = p.AuthScheme()
 	return id, nil
 }
 
 // place checks how the Verifier is set up.
-func (v *Verifier) place() (place, error) {
-	p, err := placeOf(v.Scheme, v.Header, v.Cookie)
-	p.pyramid = v.PyramidCookie
+func (v *Verifier) place() (place.Place, error) {
+	p, err := place.New(v.Scheme, v.Header, v.Cookie)
+	p.Encoding = v.Encoding
 	switch {
 	case err != nil:
 	case v.Keys == nil:
@@ -152,15 +151,15 @@ func (v *Verifier) place() (place, error) {
 		err = fmt.Errorf("the Leeway is not from 0 to %v", maxLeeway)
 	case slices.Contains(v.Audience, ""):
 		err = errors.New("the Audience holds an empty name")
-	case v.PyramidCookie && v.Cookie == "":
-		err = errors.New("PyramidCookie is set, but no Cookie")
+	case v.Encoding != nil && v.Cookie == "":
+		err = errors.New("an Encoding is set, but no Cookie")
 	default:
 		return p, nil
 	}
-	return place{}, unavailable("the Verifier cannot work", setupError{err})
+	return place.Place{}, unavailable("the Verifier cannot work", setupError{err})
 }
 
-func (v *Verifier) verify(ctx context.Context, token string) (jwt.MapClaims, error) {
+func (v *Verifier) verify(ctx context.Context, token string) (map[string]any, error) {
 	claims, err := v.genuine(ctx, token)
 	if err != nil {
 		return nil, err
@@ -172,20 +171,20 @@ func (v *Verifier) verify(ctx context.Context, token string) (jwt.MapClaims, err
 }
 
 // genuine returns the claims of a token that was signed with our key, whether it is good or not.
-func (v *Verifier) genuine(ctx context.Context, token string) (jwt.MapClaims, error) {
-	t, err := parseJWS(token)
+func (v *Verifier) genuine(ctx context.Context, token string) (map[string]any, error) {
+	t, err := jose.Parse(token)
 	if err != nil {
 		return nil, refused(err)
 	}
 	if err := v.prove(ctx, t); err != nil {
 		return nil, err
 	}
-	// From here on the token is genuine. Whoever sends a forged one is told nothing of what the
-	// claims should be.
-	if !isKind(t.typ, v.Type) {
+	// From here on the token is genuine. The sender of a forged one learns nothing of the claims
+	// that would be accepted.
+	if !jose.IsKind(t.Type, v.Type) {
 		return nil, refused(errKind)
 	}
-	claims, err := readClaims(t.payload)
+	claims, err := readClaims(t.Payload)
 	if err != nil {
 		return nil, refused(err)
 	}
@@ -193,7 +192,7 @@ func (v *Verifier) genuine(ctx context.Context, token string) (jwt.MapClaims, er
 }
 
 // checkClaims judges what a genuine token says.
-func (v *Verifier) checkClaims(claims jwt.MapClaims, now time.Time) error {
+func (v *Verifier) checkClaims(claims map[string]any, now time.Time) error {
 	err := v.checkTimes(claims, now)
 	if err == nil {
 		err = v.checkAudience(claims)
@@ -205,23 +204,23 @@ func (v *Verifier) checkClaims(claims jwt.MapClaims, now time.Time) error {
 }
 
 // prove checks the signature, with the one method of the key (RFC 8725, section 3.1).
-func (v *Verifier) prove(ctx context.Context, t *jws) error {
-	key, err := v.Keys.VerificationKey(ctx, t.kid)
+func (v *Verifier) prove(ctx context.Context, t *jose.JWS) error {
+	key, err := v.Keys.VerificationKey(ctx, t.KeyID)
 	switch {
 	case errors.Is(err, ErrUnknownKey) && !errors.Is(err, auth.ErrUnavailable),
 		err == nil && key == nil:
-		return refused(fmt.Errorf("%w (kid %.256q)", ErrUnknownKey, t.kid))
+		return refused(fmt.Errorf("%w (kid %.256q)", ErrUnknownKey, t.KeyID))
 	case err != nil:
 		return unavailable("looking up the key", err)
 	}
-	ready, err := key.forMethod(t.alg).prepared()
+	ready, err := key.forMethod(t.Alg).prepared()
 	if err != nil {
 		return unavailable("using the key", setupError{err})
 	}
-	if !sameMethod(t.alg, ready.Alg()) {
+	if !jose.Same(t.Alg, ready.Name) {
 		return refused(errAlg)
 	}
-	if !ready.verify(t.text, t.signature) {
+	if !ready.verify(t.Text, t.Signature) {
 		return refused(errSignature)
 	}
 	return nil
@@ -284,20 +283,9 @@ func (e setupError) Unwrap() error { return e.error }
 // unavailable returns the error for a token that cannot be judged, which is answered with 503.
 func unavailable(what string, cause error) error {
 	if errors.Is(cause, auth.ErrUnavailable) {
-		return fmt.Errorf("bearer: %s: %w", what, cause)
+		return fmt.Errorf("jwt: %s: %w", what, cause)
 	}
-	return fmt.Errorf("bearer: %s: %w: %w", what, auth.ErrUnavailable, cause)
-}
-
-// challenge is the scheme that a place is challenged for, and named by in an identity.
-func (p place) challenge() string {
-	switch {
-	case p.header == "":
-		return "Cookie"
-	case p.scheme == "":
-		return bearerScheme
-	}
-	return p.scheme
+	return fmt.Errorf("jwt: %s: %w: %w", what, auth.ErrUnavailable, cause)
 }
 
 // Challenge adds to h the challenge (RFC 6750, section 3) that answers err, an error of
@@ -312,25 +300,14 @@ func (p place) challenge() string {
 func (v *Verifier) Challenge(h http.Header, _ *http.Request, err error) {
 	p, faulty := v.place()
 	if faulty != nil {
-		h.Add("WWW-Authenticate", bearerScheme)
+		h.Add("WWW-Authenticate", place.Bearer)
 		return
 	}
-	c := authparam.Challenge{Scheme: p.challenge()}
-	add := func(name, value string) {
-		if value != "" {
-			c.Params = append(c.Params, authparam.Param{Name: name, Value: value})
-		}
-	}
-	add("realm", v.Realm)
-	if p.header != authorization {
-		add("header", p.header)
-	}
-	add("cookie-name", p.cookie)
+	code, scope := "", ""
 	if lacking, ok := errors.AsType[*auth.ScopeError](err); ok {
-		add("error", "insufficient_scope")
-		add("scope", lacking.Scope)
+		code, scope = "insufficient_scope", lacking.Scope
 	} else if err != nil && !errors.Is(err, auth.ErrNone) {
-		add("error", "invalid_token")
+		code = "invalid_token"
 	}
-	h.Add("WWW-Authenticate", c.String())
+	h.Add("WWW-Authenticate", p.Challenge(v.Realm, code, scope))
 }

@@ -1,4 +1,4 @@
-package bearer_test
+package jwt_test
 
 import (
 	"context"
@@ -12,26 +12,25 @@ import (
 	"testing"
 	"time"
 
-	"github.com/golang-jwt/jwt/v5"
-
 	"github.com/countersign-go/countersign/auth"
-	"github.com/countersign-go/countersign/bearer"
+	"github.com/countersign-go/countersign/jwt"
+	"github.com/countersign-go/countersign/jwt/pyramid"
 )
 
 var (
-	_ auth.Authenticator = (*bearer.Verifier)(nil)
-	_ auth.Challenger    = (*bearer.Verifier)(nil)
+	_ auth.Authenticator = (*jwt.Verifier)(nil)
+	_ auth.Challenger    = (*jwt.Verifier)(nil)
 )
 
 // A keyFunc is a KeySet.
-type keyFunc func(ctx context.Context, kid string) (*bearer.Key, error)
+type keyFunc func(ctx context.Context, kid string) (*jwt.Key, error)
 
-func (f keyFunc) VerificationKey(ctx context.Context, kid string) (*bearer.Key, error) {
+func (f keyFunc) VerificationKey(ctx context.Context, kid string) (*jwt.Key, error) {
 	return f(ctx, kid)
 }
 
 // annToken is a token about ann that is good for an hour, with claims changed as told.
-func annToken(t testing.TB, change jwt.MapClaims) string {
+func annToken(t testing.TB, change map[string]any) string {
 	t.Helper()
 	claims := claimsOf("1", time.Hour)
 	maps.Copy(claims, change)
@@ -39,9 +38,9 @@ func annToken(t testing.TB, change jwt.MapClaims) string {
 }
 
 func TestAuthenticate(t *testing.T) {
-	v := &bearer.Verifier{
+	v := &jwt.Verifier{
 		Keys: hmacKey,
-		Groups: func(_ context.Context, claims jwt.MapClaims) ([]string, error) {
+		Groups: func(_ context.Context, claims map[string]any) ([]string, error) {
 			return []string{fmt.Sprint("of ", claims["sub"])}, nil
 		},
 	}
@@ -64,12 +63,12 @@ func TestAuthenticate(t *testing.T) {
 func TestPlaces(t *testing.T) {
 	token := annToken(t, nil)
 	for x := "x"; len(token)%3 == 1; x += "x" { // so that its cookie has padding
-		token = annToken(t, jwt.MapClaims{"x": x})
+		token = annToken(t, map[string]any{"x": x})
 	}
-	pyramid := pyramidCookie(token)
+	encoded := pyramidCookie(token)
 	long := strings.Repeat("x", 8<<10)
 	type fields = http.Header
-	type verifier = bearer.Verifier
+	type verifier = jwt.Verifier
 	for _, c := range []struct {
 		name string
 		v    verifier
@@ -126,13 +125,13 @@ func TestPlaces(t *testing.T) {
 			fields{"Cookie": {"s=" + token + "; s=" + token}}, "anonymous"},
 		{"cookie too long", verifier{Cookie: "s"}, fields{"Cookie": {"s=" + long + "x"}},
 			"anonymous"},
-		{"pyramid", verifier{Cookie: "s", PyramidCookie: true},
-			fields{"Cookie": {"s=" + pyramid}}, "Cookie"},
-		{"pyramid without padding", verifier{Cookie: "s", PyramidCookie: true},
-			fields{"Cookie": {"s=" + strings.TrimRight(pyramid, "=")}}, "anonymous"},
-		{"pyramid, sent bare", verifier{Cookie: "s", PyramidCookie: true},
+		{"pyramid", verifier{Cookie: "s", Encoding: pyramid.Cookie{}},
+			fields{"Cookie": {"s=" + encoded}}, "Cookie"},
+		{"pyramid without padding", verifier{Cookie: "s", Encoding: pyramid.Cookie{}},
+			fields{"Cookie": {"s=" + strings.TrimRight(encoded, "=")}}, "anonymous"},
+		{"pyramid, sent bare", verifier{Cookie: "s", Encoding: pyramid.Cookie{}},
 			fields{"Cookie": {"s=" + token}}, "anonymous"},
-		{"bare, sent as pyramid", verifier{Cookie: "s"}, fields{"Cookie": {"s=" + pyramid}},
+		{"bare, sent as pyramid", verifier{Cookie: "s"}, fields{"Cookie": {"s=" + encoded}},
 			"anonymous"},
 	} {
 		c.v.Keys = hmacKey
@@ -149,7 +148,7 @@ func TestPlaces(t *testing.T) {
 
 // kindOf sorts what Authenticate returns.
 func kindOf(err error) string {
-	none, refused := errors.Is(err, auth.ErrNone), errors.Is(err, bearer.ErrRefused)
+	none, refused := errors.Is(err, auth.ErrNone), errors.Is(err, jwt.ErrRefused)
 	switch {
 	case err == nil:
 		return "accepted"
@@ -189,11 +188,11 @@ func TestVerifierCrossOrigin_S16(t *testing.T) {
 				req.Header.Set(name, value)
 			}
 		}
-		_, err := (&bearer.Verifier{Keys: hmacKey, Cookie: "s"}).Authenticate(req)
+		_, err := (&jwt.Verifier{Keys: hmacKey, Cookie: "s"}).Authenticate(req)
 		if got := kindOf(err); got != c.want {
 			t.Errorf("%s: %s (%v), want %s", c.name, got, err, c.want)
 		}
-		if _, err := (&bearer.Verifier{Keys: hmacKey}).Authenticate(req); err != nil {
+		if _, err := (&jwt.Verifier{Keys: hmacKey}).Authenticate(req); err != nil {
 			t.Errorf("%s, in a field: %v", c.name, err)
 		}
 	}
@@ -204,34 +203,34 @@ var errDown = errors.New("the database is down")
 // TestHooks says what becomes of the answers of Keys, Revoked and Groups, with the token in a field
 // and in a cookie.
 func TestHooks(t *testing.T) {
-	keys := func(key *bearer.Key, err error) bearer.KeySet {
-		return keyFunc(func(context.Context, string) (*bearer.Key, error) { return key, err })
+	keys := func(key *jwt.Key, err error) jwt.KeySet {
+		return keyFunc(func(context.Context, string) (*jwt.Key, error) { return key, err })
 	}
-	groups := func(err error) bearer.Verifier {
-		return bearer.Verifier{Keys: hmacKey,
-			Groups: func(context.Context, jwt.MapClaims) ([]string, error) { return nil, err }}
+	groups := func(err error) jwt.Verifier {
+		return jwt.Verifier{Keys: hmacKey,
+			Groups: func(context.Context, map[string]any) ([]string, error) { return nil, err }}
 	}
-	revoked := func(yes bool, err error) bearer.Verifier {
-		return bearer.Verifier{Keys: hmacKey,
-			Revoked: func(context.Context, jwt.MapClaims) (bool, error) { return yes, err }}
+	revoked := func(yes bool, err error) jwt.Verifier {
+		return jwt.Verifier{Keys: hmacKey,
+			Revoked: func(context.Context, map[string]any) (bool, error) { return yes, err }}
 	}
 	wrap := func(err error) error { return fmt.Errorf("wrapped: %w", err) }
-	lookup := func(keys bearer.KeySet) bearer.Verifier { return bearer.Verifier{Keys: keys} }
-	unknown := wrap(bearer.ErrUnknownKey)
-	both := errors.Join(bearer.ErrUnknownKey, auth.ErrUnavailable)
-	other := &bearer.Key{Method: "HS256", Key: []byte(strings.Repeat("k", 32))}
+	lookup := func(keys jwt.KeySet) jwt.Verifier { return jwt.Verifier{Keys: keys} }
+	unknown := wrap(jwt.ErrUnknownKey)
+	both := errors.Join(jwt.ErrUnknownKey, auth.ErrUnavailable)
+	other := &jwt.Key{Method: "HS256", Key: []byte(strings.Repeat("k", 32))}
 	for name, c := range map[string]struct {
-		v              bearer.Verifier
+		v              jwt.Verifier
 		header, cookie string
 	}{
 		"no key":            {lookup(keys(nil, nil)), "refused", "anonymous"},
 		"unknown key":       {lookup(keys(nil, unknown)), "refused", "anonymous"},
-		"no map":            {lookup(bearer.KeyMap(nil)), "refused", "anonymous"},
+		"no map":            {lookup(jwt.KeyMap(nil)), "refused", "anonymous"},
 		"another key":       {lookup(other), "refused", "anonymous"},
 		"keys down, S9":     {lookup(keys(nil, errDown)), "unavailable", "unavailable"},
 		"keys in no time":   {lookup(keys(nil, context.Canceled)), "unavailable", "unavailable"},
 		"unknown, and down": {lookup(keys(nil, both)), "unavailable", "unavailable"},
-		"unusable key":      {lookup(&bearer.Key{Method: "HS256"}), "unavailable", "unavailable"},
+		"unusable key":      {lookup(&jwt.Key{Method: "HS256"}), "unavailable", "unavailable"},
 
 		"revoked":                {revoked(true, nil), "refused", "anonymous"},
 		"not revoked":            {revoked(false, nil), "accepted", "accepted"},
@@ -243,14 +242,14 @@ func TestHooks(t *testing.T) {
 		"groups down, S9":   {groups(wrap(auth.ErrUnavailable)), "unavailable", "unavailable"},
 		"groups in no time": {groups(wrap(context.DeadlineExceeded)), "unavailable", "unavailable"},
 		"groups say none":   {groups(wrap(auth.ErrNone)), "refused", "anonymous"},
-		"groups say denied": {groups(wrap(bearer.ErrExpired)), "refused", "anonymous"},
+		"groups say denied": {groups(wrap(jwt.ErrExpired)), "refused", "anonymous"},
 	} {
 		token := annToken(t, nil)
 		_, err := c.v.Authenticate(withToken(token))
 		if got := kindOf(err); got != c.header {
 			t.Errorf("%s: %s (%v), want %s", name, got, err, c.header)
 		}
-		if errors.Is(err, bearer.ErrExpired) {
+		if errors.Is(err, jwt.ErrExpired) {
 			t.Errorf("%s: another decision was made of the error: %v", name, err)
 		}
 		c.v.Cookie = "s"
@@ -264,21 +263,21 @@ func TestHooks(t *testing.T) {
 // TestHooksAreAskedLast_S10 hands nothing to a hook that is not genuine, in time and meant for us.
 func TestHooksAreAskedLast_S10(t *testing.T) {
 	asked := 0
-	v := &bearer.Verifier{
+	v := &jwt.Verifier{
 		Keys: hmacKey, Audience: []string{"api"},
-		Revoked: func(context.Context, jwt.MapClaims) (bool, error) {
+		Revoked: func(context.Context, map[string]any) (bool, error) {
 			asked++
 			return false, nil
 		},
-		Groups: func(context.Context, jwt.MapClaims) ([]string, error) {
+		Groups: func(context.Context, map[string]any) ([]string, error) {
 			asked++
 			return nil, nil
 		},
 	}
-	good := annToken(t, jwt.MapClaims{"aud": "api"})
+	good := annToken(t, map[string]any{"aud": "api"})
 	for _, token := range []string{
 		good[:len(good)-4], "x", annToken(t, nil),
-		annToken(t, jwt.MapClaims{"aud": "api", "exp": 1}),
+		annToken(t, map[string]any{"aud": "api", "exp": 1}),
 	} {
 		if _, err := v.Authenticate(withToken(token)); err == nil || asked != 0 {
 			t.Errorf("%v, and %d hooks were asked", err, asked)
@@ -291,12 +290,12 @@ func TestHooksAreAskedLast_S10(t *testing.T) {
 
 // TestSetup answers 503 where the Verifier is set up wrongly, whatever the token is.
 func TestSetup(t *testing.T) {
-	for want, v := range map[string]*bearer.Verifier{
+	for want, v := range map[string]*jwt.Verifier{
 		"no Keys":          {},
 		"Leeway is not":    {Keys: hmacKey, Leeway: 5*time.Minute + 1},
 		"Leeway is not f":  {Keys: hmacKey, Leeway: -1},
 		"empty name":       {Keys: hmacKey, Audience: []string{"api", ""}},
-		"but no Cookie":    {Keys: hmacKey, PyramidCookie: true},
+		"but no Cookie":    {Keys: hmacKey, Encoding: pyramid.Cookie{}},
 		"choose one":       {Keys: hmacKey, Cookie: "s", Header: "X"},
 		"RFC 9110":         {Keys: hmacKey, Scheme: "Be arer"},
 		"Header is Cookie": {Keys: hmacKey, Header: "cookie"},
@@ -325,14 +324,14 @@ func forged(token string) string {
 
 // TestChallenge_J15 answers all that is wrong with a token in the same way.
 func TestChallenge_J15(t *testing.T) {
-	v := &bearer.Verifier{Keys: bearer.KeyMap{"": hmacKey}}
+	v := &jwt.Verifier{Keys: jwt.KeyMap{"": hmacKey}}
 	good := annToken(t, nil)
 	for name, token := range map[string]string{
-		"expired":     annToken(t, jwt.MapClaims{"exp": 1}),
+		"expired":     annToken(t, map[string]any{"exp": 1}),
 		"forged":      forged(good),
 		"garbage":     "x",
 		"unknown key": mint(t, hmacKey, `{"alg":"HS256","kid":"x"}`, `{}`),
-		"for another": annToken(t, jwt.MapClaims{"aud": "x"}),
+		"for another": annToken(t, map[string]any{"aud": "x"}),
 	} {
 		_, err := v.Authenticate(withToken(token))
 		if c := challenge(v, err); c != `Bearer error="invalid_token"` {
@@ -340,9 +339,9 @@ func TestChallenge_J15(t *testing.T) {
 		}
 	}
 	// A forged token is not told from an expired one before it is known to be genuine.
-	old := annToken(t, jwt.MapClaims{"exp": 1})
+	old := annToken(t, map[string]any{"exp": 1})
 	_, err := v.Authenticate(withToken(forged(old)))
-	if err == nil || errors.Is(err, bearer.ErrExpired) {
+	if err == nil || errors.Is(err, jwt.ErrExpired) {
 		t.Errorf("forged and expired: %v", err)
 	}
 }
@@ -355,29 +354,29 @@ func challenge(c auth.Challenger, err error) string {
 }
 
 func TestChallenge(t *testing.T) {
-	refused := fmt.Errorf("wrapped: %w", bearer.ErrRefused)
-	anonymous := fmt.Errorf("%w: %w", auth.ErrNone, bearer.ErrRefused)
+	refused := fmt.Errorf("wrapped: %w", jwt.ErrRefused)
+	anonymous := fmt.Errorf("%w: %w", auth.ErrNone, jwt.ErrRefused)
 	for _, c := range []struct {
-		v    bearer.Verifier
+		v    jwt.Verifier
 		err  error
 		want string
 	}{
-		{bearer.Verifier{}, auth.ErrNone, `Bearer`},
-		{bearer.Verifier{}, nil, `Bearer`},
-		{bearer.Verifier{}, refused, `Bearer error="invalid_token"`},
-		{bearer.Verifier{Realm: `the "api"`}, auth.ErrNone, `Bearer realm="the \"api\""`},
-		{bearer.Verifier{Realm: "api"}, refused, `Bearer realm="api", error="invalid_token"`},
-		{bearer.Verifier{Scheme: "JWT"}, refused, `JWT error="invalid_token"`},
-		{bearer.Verifier{Header: "x-token"}, auth.ErrNone, `Bearer header="X-Token"`},
-		{bearer.Verifier{Header: "X-Token", Realm: "api"}, refused,
+		{jwt.Verifier{}, auth.ErrNone, `Bearer`},
+		{jwt.Verifier{}, nil, `Bearer`},
+		{jwt.Verifier{}, refused, `Bearer error="invalid_token"`},
+		{jwt.Verifier{Realm: `the "api"`}, auth.ErrNone, `Bearer realm="the \"api\""`},
+		{jwt.Verifier{Realm: "api"}, refused, `Bearer realm="api", error="invalid_token"`},
+		{jwt.Verifier{Scheme: "JWT"}, refused, `JWT error="invalid_token"`},
+		{jwt.Verifier{Header: "x-token"}, auth.ErrNone, `Bearer header="X-Token"`},
+		{jwt.Verifier{Header: "X-Token", Realm: "api"}, refused,
 			`Bearer realm="api", header="X-Token", error="invalid_token"`},
-		{bearer.Verifier{Cookie: "s"}, anonymous, `Cookie cookie-name="s"`},
-		{bearer.Verifier{Cookie: "s", Realm: "api"}, auth.ErrNone,
+		{jwt.Verifier{Cookie: "s"}, anonymous, `Cookie cookie-name="s"`},
+		{jwt.Verifier{Cookie: "s", Realm: "api"}, auth.ErrNone,
 			`Cookie realm="api", cookie-name="s"`},
-		{bearer.Verifier{Cookie: "s p"}, refused, `Bearer`},
-		{bearer.Verifier{Realm: "r"}, fmt.Errorf("wrapped: %w", &auth.ScopeError{Scope: "a b"}),
+		{jwt.Verifier{Cookie: "s p"}, refused, `Bearer`},
+		{jwt.Verifier{Realm: "r"}, fmt.Errorf("wrapped: %w", &auth.ScopeError{Scope: "a b"}),
 			`Bearer realm="r", error="insufficient_scope", scope="a b"`},
-		{bearer.Verifier{}, &auth.ScopeError{}, `Bearer error="insufficient_scope"`},
+		{jwt.Verifier{}, &auth.ScopeError{}, `Bearer error="insufficient_scope"`},
 	} {
 		c.v.Keys = hmacKey
 		if got := challenge(&c.v, c.err); got != c.want {
@@ -389,16 +388,16 @@ func TestChallenge(t *testing.T) {
 // TestAuthenticateToken judges a token as Authenticate does, without a request.
 func TestAuthenticateToken(t *testing.T) {
 	claims := func(sub string) string {
-		return mint(t, hmacKey, nil, jwt.MapClaims{"sub": sub, "exp": time.Now().Unix() + 60})
+		return mint(t, hmacKey, nil, map[string]any{"sub": sub, "exp": time.Now().Unix() + 60})
 	}
-	v := &bearer.Verifier{Keys: hmacKey, Cookie: "session",
-		Revoked: func(_ context.Context, claims jwt.MapClaims) (bool, error) {
+	v := &jwt.Verifier{Keys: hmacKey, Cookie: "session",
+		Revoked: func(_ context.Context, claims map[string]any) (bool, error) {
 			if claims["sub"] == "store is down" {
 				return false, errDown
 			}
 			return claims["sub"] == "withdrawn", nil
 		},
-		Groups: func(_ context.Context, claims jwt.MapClaims) ([]string, error) {
+		Groups: func(_ context.Context, claims map[string]any) ([]string, error) {
 			if claims["sub"] == "left" {
 				return nil, errDown
 			}
@@ -410,12 +409,12 @@ func TestAuthenticateToken(t *testing.T) {
 		want  error
 	}{
 		{claims("ann"), nil},
-		{claims("withdrawn"), bearer.ErrRefused},
+		{claims("withdrawn"), jwt.ErrRefused},
 		{claims("store is down"), auth.ErrUnavailable},
-		{claims("left"), bearer.ErrRefused},
-		{"", bearer.ErrRefused},
-		{"Bearer " + claims("ann"), bearer.ErrRefused},
-		{mint(t, hmacKey, nil, jwt.MapClaims{"sub": "ann", "exp": 1}), bearer.ErrExpired},
+		{claims("left"), jwt.ErrRefused},
+		{"", jwt.ErrRefused},
+		{"Bearer " + claims("ann"), jwt.ErrRefused},
+		{mint(t, hmacKey, nil, map[string]any{"sub": "ann", "exp": 1}), jwt.ErrExpired},
 	} {
 		id, err := v.AuthenticateToken(t.Context(), tt.token)
 		if !errors.Is(err, tt.want) || (id == nil) != (err != nil) || errors.Is(err, auth.ErrNone) {
@@ -426,7 +425,7 @@ func TestAuthenticateToken(t *testing.T) {
 			t.Errorf("identity %+v", id)
 		}
 	}
-	if _, err := new(bearer.Verifier).AuthenticateToken(t.Context(), claims("ann")); !errors.Is(err,
+	if _, err := new(jwt.Verifier).AuthenticateToken(t.Context(), claims("ann")); !errors.Is(err,
 		auth.ErrUnavailable) {
 		t.Errorf("a Verifier that is not set up: %v", err)
 	}

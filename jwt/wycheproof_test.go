@@ -1,4 +1,4 @@
-package bearer_test
+package jwt_test
 
 import (
 	"compress/gzip"
@@ -13,7 +13,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/countersign-go/countersign/bearer"
+	"github.com/countersign-go/countersign/jwt"
 )
 
 // A wycheproofFile is a file of testdata/wycheproof.
@@ -101,15 +101,15 @@ func TestWycheproofSignatures(t *testing.T) {
 		file := readWycheproof(t, name)
 		n := 0
 		for _, group := range file.Groups {
-			key := &bearer.Key{Method: file.Method, Key: []byte(group.Key), Weak: true}
+			key := &jwt.Key{Method: file.Method, Key: []byte(group.Key), Weak: true}
 			for _, w := range group.Tests {
 				n++
 				sig := must(hex.DecodeString(w.Sig))
 				if group.Key == "" {
 					secret := must(hex.DecodeString(w.Key))
-					key = &bearer.Key{Method: file.Method, Key: secret, Weak: true}
+					key = &jwt.Key{Method: file.Method, Key: secret, Weak: true}
 				}
-				ok, err := bearer.VerifiedBy(key, string(must(hex.DecodeString(w.Msg))), sig)
+				ok, err := jwt.VerifiedBy(key, string(must(hex.DecodeString(w.Msg))), sig)
 				if err != nil {
 					t.Fatalf("%s %d: %v", name, w.ID, err)
 				}
@@ -141,14 +141,14 @@ func TestWycheproofTokens(t *testing.T) {
 	run := 0
 	byID := make(map[int]string)
 	for _, group := range file.Groups {
-		var keys bearer.KeySet = newIssuer(setOf(group.JWK)).keys()
+		var keys jwt.KeySet = newIssuer(setOf(group.JWK)).keys()
 		if k, ok := group.JWK["k"].(string); ok {
-			keys = &bearer.Key{
+			keys = &jwt.Key{
 				Method: group.JWK["alg"].(string),
 				Key:    must(base64.RawURLEncoding.DecodeString(k)),
 			}
 		}
-		v := &bearer.Verifier{Keys: keys}
+		v := &jwt.Verifier{Keys: keys}
 		for _, w := range group.Tests {
 			run++
 			byID[w.ID] = w.JWS
@@ -156,7 +156,7 @@ func TestWycheproofTokens(t *testing.T) {
 			w.judge(t, name, err == nil)
 			if _, err := v.Verify(context.Background(), w.JWS); err == nil {
 				t.Errorf("%d: claims that are no JSON are accepted", w.ID)
-			} else if errors.Is(err, bearer.ErrExpired) {
+			} else if errors.Is(err, jwt.ErrExpired) {
 				t.Errorf("%d: %v", w.ID, err)
 			}
 		}
