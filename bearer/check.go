@@ -2,80 +2,8 @@ package bearer
 
 import (
 	"context"
-	"maps"
 	"net/http"
-	"slices"
 )
-
-// Check returns why Sign would fail for every request, because of the fields of j, or nil. It does
-// not ask Claims. Call it when a program starts.
-//
-// A handler that only calls [JWT.Token] may have a shorter Lifetime than Sign accepts.
-func (j *JWT) Check() error {
-	p, err := j.ready()
-	switch {
-	case err != nil:
-		return err
-	case p.err != nil:
-		return p.err
-	case j.lifetime() < shortestLifetime:
-		return errShort
-	case j.lifetime() > longestLifetime && j.Claims == nil:
-		return errLifetime
-	}
-	return nil
-}
-
-// Check returns why the Key cannot be used, or nil. The error wraps [ErrKey].
-func (k *Key) Check() error {
-	_, err := k.prepared()
-	return err
-}
-
-// Check returns why Authenticate would fail for every request, because of the fields of v, or nil.
-// Of Keys, it looks at a [*Key], at each key of a [KeyMap], and at any KeySet with a method Check
-// of its own, as a [*JWKS] has. It fetches nothing. Call it when a program starts.
-func (v *Verifier) Check() error {
-	if _, err := v.place(); err != nil {
-		return err
-	}
-	switch keys := v.Keys.(type) {
-	case *Key:
-		if err := keys.Check(); err != nil {
-			return unavailable("using the key", setupError{err})
-		}
-	case KeyMap:
-		for _, kid := range slices.Sorted(maps.Keys(keys)) {
-			if key := keys[kid]; key != nil && key.Check() != nil {
-				return unavailable("using the key", setupError{key.Check()})
-			}
-		}
-	case interface{ Check() error }:
-		if err := keys.Check(); err != nil {
-			return unavailable("looking up the key", err)
-		}
-	}
-	return nil
-}
-
-// Check returns why the key set cannot be fetched, because of the fields of s, or nil. It fetches
-// nothing. Call it when a program starts.
-func (s *JWKS) Check() error {
-	if _, _, err := s.request(context.Background()); err != nil {
-		return unavailable("fetching the key set of "+s.address(), setupError{err})
-	}
-	return nil
-}
-
-// Check returns why no session can begin, because of the fields of s and of its JWT and Verifier,
-// or nil. Call it when a program starts.
-func (s *Session) Check() error {
-	set, err := s.ready()
-	if err != nil {
-		return err
-	}
-	return set.verifier.Check()
-}
 
 // Check returns why Sign would fail for every request, because of the fields of s, or nil. Of the
 // Source, it looks at a [StaticToken], and at one with a method Check of its own. It fetches
@@ -93,7 +21,7 @@ func (s *Signer) Check() error {
 		if err != nil {
 			return err
 		}
-		return p.put(make(http.Header), t.AccessToken)
+		return put(p, make(http.Header), t.AccessToken)
 	case interface{ Check() error }:
 		err = source.Check()
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/countersign-go/countersign/creds"
 	"github.com/countersign-go/countersign/internal/fetch"
 	"github.com/countersign-go/countersign/internal/origin"
+	"github.com/countersign-go/countersign/internal/place"
 )
 
 // A Login gets a token for a user and a password from the login view of a service. Its method Token
@@ -115,7 +116,7 @@ func (l *Login) request(ctx context.Context) (*http.Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	if l.Cookie != "" && !isWord(l.Cookie) {
+	if l.Cookie != "" && !place.IsWord(l.Cookie) {
 		return nil, errors.New("bearer: the name of the Cookie is no token of RFC 9110")
 	}
 	if l.JSON && !(utf8.ValidString(l.User) && utf8.ValidString(string(l.Password))) {
@@ -257,7 +258,7 @@ func (c *cookieTaker) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	resp, err := base.RoundTrip(req)
 	if err == nil {
-		c.found = takeCookie(resp, c.name)
+		c.found = place.TakeCookie(resp, c.name)
 	}
 	return resp, err
 }

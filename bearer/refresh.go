@@ -13,6 +13,29 @@ import (
 
 var errNotOurs = errors.New("bearer: the request that was refused carries no token of this Signer")
 
+// Read says what a refusal means (RFC 6750, section 3): error="invalid_token" is about the token.
+// With "insufficient_scope", "invalid_request" or "insufficient_user_authentication" (RFC 9470), no
+// other token of the same source would do, so the Cause is "", and nothing more is tried. It is
+// "unknown" for any other error, for a challenge without one, and without any challenge at all. Of
+// several challenges, the first that gives a known reason counts. Challenges are looked at if their
+// scheme is Bearer, or the one that the Signer sends, or Cookie if it sends a cookie; but not where
+// they name another header or cookie. If there are only others, the Cause is "". Where none can be
+// read, the scheme that a line begins with counts.
+func (s *Signer) Read(resp *http.Response) (refusal transport.Refusal) {
+	p, err := s.place()
+	if err != nil {
+		return refusal
+	}
+	switch invalid, ours := p.Refusal(resp); {
+	case !ours:
+	case invalid:
+		refusal.Cause = transport.CauseCredential
+	default:
+		refusal.Cause = transport.CauseUnknown
+	}
+	return refusal
+}
+
 // Refresh has Source replace the token that resp.Request carried, by [creds.Refresh].
 func (s *Signer) Refresh(resp *http.Response) (again bool, err error) {
 	refused, err := s.sent(resp)
@@ -96,7 +119,7 @@ func (s *Signer) sent(resp *http.Response) (sentToken, error) {
 	if err != nil || s.Source == nil || resp == nil || resp.Request == nil {
 		return "", errNotOurs
 	}
-	text, err := p.get(resp.Request.Header)
+	text, err := p.Get(resp.Request.Header)
 	if err != nil || text == "" {
 		return "", errNotOurs
 	}

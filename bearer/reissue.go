@@ -1,17 +1,15 @@
 package bearer
 
 import (
-	"encoding/base64"
-	"encoding/json"
 	"net/http"
-	"strings"
 	"time"
 
 	"golang.org/x/oauth2"
 
 	"github.com/countersign-go/countersign/creds"
 	"github.com/countersign-go/countersign/internal/fetch"
-	"github.com/countersign-go/countersign/internal/strictjson"
+	"github.com/countersign-go/countersign/internal/jose"
+	"github.com/countersign-go/countersign/internal/place"
 )
 
 // replacer is a Source that takes up a token which came without being asked for.
@@ -21,7 +19,7 @@ type replacer interface {
 
 // observeCookie takes up what an answer to a request with sent says about the cookie.
 func (s *Signer) observeCookie(resp *http.Response, sent sentToken) {
-	c := takeCookie(resp, s.Cookie)
+	c := place.TakeCookie(resp, s.Cookie)
 	if c == nil {
 		return
 	}
@@ -35,42 +33,6 @@ func (s *Signer) observeCookie(resp *http.Response, sent sentToken) {
 	if r, ok := s.Source.(replacer); ok && checkToken(token) == nil {
 		r.Replace(sent.is, token)
 	}
-}
-
-// takeCookie returns the last Set-Cookie of that name, which is the one that counts (RFC 6265,
-// section 5.3), and takes all of them out of resp.
-func takeCookie(resp *http.Response, name string) (found *http.Cookie) {
-	lines := resp.Header["Set-Cookie"]
-	for _, line := range lines {
-		if c := namedCookie(line, name); c != nil {
-			found = c
-		}
-	}
-	if found == nil {
-		return nil
-	}
-	var rest []string
-	for _, line := range lines {
-		if namedCookie(line, name) == nil {
-			rest = append(rest, line)
-		}
-	}
-	// A Base that answers from memory may share the map among its answers.
-	resp.Header = resp.Header.Clone()
-	delete(resp.Header, "Set-Cookie")
-	if rest != nil {
-		resp.Header["Set-Cookie"] = rest
-	}
-	return found
-}
-
-// namedCookie reads one Set-Cookie, and returns nil if that is about another cookie.
-func namedCookie(line, name string) *http.Cookie {
-	c, err := http.ParseSetCookie(line)
-	if err != nil || c.Name != name {
-		return nil
-	}
-	return c
 }
 
 // cookieToken returns the value of a cookie as a token, with its end by the clock of this machine.
@@ -115,30 +77,13 @@ func seconds(n int64) time.Duration {
 	return time.Duration(min(n, int64(longest/time.Second))) * time.Second
 }
 
-// endInside returns when a JWT ends, by its own word. Nobody has verified it: it is good for
-// nothing but to ask for another one in time. A cookie of pyramid_jwt is read too.
+// endInside returns when a JSON Web Token ends, by its own word: it is not verified. The value of a
+// cookie of pyramid_jwt is read too.
 func endInside(token string) (time.Time, bool) {
-	if plain, err := pyramidDecode(token); err == nil {
+	if plain, err := (place.Pyramid{}).Decode(token); err == nil {
 		token = plain
 	}
-	parts := strings.Split(token, ".")
-	if len(parts) != 3 {
-		return time.Time{}, false
-	}
-	text, err := base64.RawURLEncoding.DecodeString(parts[1])
-	if err != nil {
-		return time.Time{}, false
-	}
-	claims, err := strictjson.Object(text)
-	if err != nil {
-		return time.Time{}, false
-	}
-	number, _ := claims["exp"].(json.Number)
-	exp, err := number.Float64()
-	if err != nil || exp <= 0 || exp > endOfTime {
-		return time.Time{}, false
-	}
-	return time.Unix(int64(exp), 0), true
+	return jose.Expiry(token)
 }
 
 // endOfTime is the first second of the year 10000, which RFC 3339 cannot write any more.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/countersign-go/countersign/creds"
 	"github.com/countersign-go/countersign/internal/keep"
+	"github.com/countersign-go/countersign/internal/place"
 )
 
 // minTokenLife is how long a token counts as good at least, so that one which is said to end at
@@ -204,9 +205,9 @@ func checkToken(t *oauth2.Token) error {
 		return errors.New("bearer: Fetch returned nil, and no error")
 	case t.AccessToken == "":
 		return errors.New("bearer: the token has no AccessToken")
-	case !isToken(t.AccessToken) || len(t.AccessToken) > maxTaken:
+	case !place.IsToken(t.AccessToken) || len(t.AccessToken) > place.MaxTaken:
 		return fmt.Errorf("bearer: the token holds what cannot be sent, or is over %d bytes",
-			maxTaken)
+			place.MaxTaken)
 	}
 	return nil
 }

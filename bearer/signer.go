@@ -13,6 +13,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/internal/place"
 	"github.com/countersign-go/countersign/transport"
 )
 
@@ -55,7 +56,7 @@ type Signer struct {
 	Cookie string
 
 	once  sync.Once
-	where place
+	where place.Place
 	err   error // why there is no such place
 
 	given atomic.Pointer[givenToken] // nil: Source does not want to know
@@ -69,8 +70,12 @@ var (
 )
 
 // place returns where the token goes. The fields are read once.
-func (s *Signer) place() (place, error) {
-	s.once.Do(func() { s.where, s.err = placeOf(s.Scheme, s.Header, s.Cookie) })
+func (s *Signer) place() (place.Place, error) {
+	s.once.Do(func() {
+		if s.where, s.err = place.New(s.Scheme, s.Header, s.Cookie); s.err != nil {
+			s.err = fmt.Errorf("bearer: %w", s.err)
+		}
+	})
 	return s.where, s.err
 }
 
@@ -92,7 +97,14 @@ func (s *Signer) Sign(req *http.Request, _ time.Time) error {
 		req.Header = make(http.Header, 1)
 	}
 	s.note(t)
-	return p.put(req.Header, t.AccessToken)
+	return put(p, req.Header, t.AccessToken)
+}
+
+func put(p place.Place, header http.Header, token string) error {
+	if err := p.Put(header, token); err != nil {
+		return fmt.Errorf("bearer: %w", err)
+	}
+	return nil
 }
 
 func (s *Signer) token(ctx context.Context) (*oauth2.Token, error) {
@@ -109,10 +121,10 @@ func (s *Signer) token(ctx context.Context) (*oauth2.Token, error) {
 
 func (s *Signer) checkType(name string) error {
 	if name == "" || s.Scheme != "" || s.Header != "" || s.Cookie != "" ||
-		strings.EqualFold(name, bearerScheme) {
+		strings.EqualFold(name, place.Bearer) {
 		return nil
 	}
-	if len(name) > 32 || !isWord(name) {
+	if len(name) > 32 || !place.IsWord(name) {
 		name = "another type"
 	}
 	return fmt.Errorf("bearer: the token is not of type Bearer but %s: "+
