@@ -11,9 +11,9 @@ import (
 	"time"
 
 	"github.com/countersign-go/countersign/auth"
-	"github.com/countersign-go/countersign/bearer"
 	"github.com/countersign-go/countersign/creds"
 	"github.com/countersign-go/countersign/internal/authparam"
+	"github.com/countersign-go/countersign/jwt"
 	"github.com/countersign-go/countersign/mac"
 )
 
@@ -21,7 +21,7 @@ import (
 type core struct {
 	lifetime time.Duration
 	secret   creds.Secret // of all tokens
-	key      *bearer.Key  // the same, to verify them with
+	key      *jwt.Key     // the same, to verify them with
 
 	mu            sync.Mutex // guards all below; not held while a handler runs or somebody waits
 	faults        Faults
@@ -57,7 +57,7 @@ func newCore(lifetime time.Duration) *core {
 		grants: make(map[string]*grant), nonces: make(map[[2]string]bool),
 		last: make(map[string]*grant),
 	}
-	c.key = &bearer.Key{Method: tokenMethod, Key: c.secret}
+	c.key = &jwt.Key{Method: tokenMethod, Key: c.secret}
 	c.seen.Refused = make(map[string]int)
 	return c
 }
@@ -278,7 +278,7 @@ func (v *visit) decided(_ *http.Request, _ auth.Authenticator, _ *auth.Identity,
 		v.entry.Refused = "malformed"
 	case v.cause != "":
 		v.entry.Refused = v.cause
-	case errors.Is(err, bearer.ErrExpired):
+	case errors.Is(err, jwt.ErrExpired):
 		v.entry.Refused = "expired"
 	default:
 		v.entry.Refused = "invalid"

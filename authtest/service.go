@@ -15,6 +15,7 @@ import (
 	"github.com/countersign-go/countersign/basic"
 	"github.com/countersign-go/countersign/bearer"
 	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/jwt"
 	"github.com/countersign-go/countersign/mac"
 	"github.com/countersign-go/countersign/provision"
 )
@@ -115,7 +116,7 @@ func (s *Service) Tokens() *bearer.Tokens {
 }
 
 // JWT returns a signer that makes tokens itself, with a key that s knows, for User.
-func (s *Service) JWT() *bearer.JWT { return s.core().newJWT(s.User) }
+func (s *Service) JWT() *jwt.Signer { return s.core().newJWT(s.User) }
 
 // Server returns s behind a socket of the loopback interface. It is closed at the end of the test.
 // It must not be called in a bubble of testing/synctest, since waiting for a socket is not idle

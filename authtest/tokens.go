@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/countersign-go/countersign/auth"
-	"github.com/countersign-go/countersign/bearer"
+	"github.com/countersign-go/countersign/jwt"
 )
 
 const tokenMethod = "HS256"
@@ -23,17 +23,12 @@ const tokenMethod = "HS256"
 var errNotYet = errors.New("authtest: the token begins later")
 
 // newJWT makes tokens with the key of the service.
-func (c *core) newJWT(user string) *bearer.JWT {
-	j := &bearer.JWT{Key: c.secret, Method: tokenMethod, TokenID: true}
-	always(&j.Claims, map[string]any{"sub": user})
-	return j
-}
-
-// always sets f to a function that returns claims. M is a type of the library that package bearer
-// uses, which this package then need not import.
-func always[M ~map[string]any](f *func(*http.Request) (M, error), claims map[string]any) {
-	//nolint:unparam // the function is that of JWT.Claims, which may fail
-	*f = func(*http.Request) (M, error) { return M(claims), nil }
+func (c *core) newJWT(user string) *jwt.Signer {
+	claims := map[string]any{"sub": user}
+	return &jwt.Signer{
+		Key: c.secret, Method: tokenMethod, TokenID: true,
+		Claims: func(*http.Request) (map[string]any, error) { return claims, nil },
+	}
 }
 
 // token makes a token by the clock of the service.
@@ -47,11 +42,11 @@ func (v *visit) token(subject string) (id, text string, err error) {
 
 // tokens verifies tokens.
 func (v *visit) tokens() *tokenDoor {
-	return &tokenDoor{Verifier: &bearer.Verifier{Keys: v.key}, visit: v}
+	return &tokenDoor{Verifier: &jwt.Verifier{Keys: v.key}, visit: v}
 }
 
 type tokenDoor struct {
-	*bearer.Verifier
+	*jwt.Verifier
 
 	visit *visit
 }
@@ -69,13 +64,13 @@ func (d *tokenDoor) Authenticate(req *http.Request) (*auth.Identity, error) {
 	identity, err := d.Verifier.Authenticate(seen)
 	switch {
 	case err == nil:
-	case genuine && !errors.Is(err, bearer.ErrExpired) && !errors.Is(err, auth.ErrNone):
+	case genuine && !errors.Is(err, jwt.ErrExpired) && !errors.Is(err, auth.ErrNone):
 		return nil, fmt.Errorf("%w: %w", errNotYet, err)
 	default:
 		return nil, err
 	}
 	if v.cause = v.judge(v.known(id, identity)); v.cause != "" {
-		return nil, bearer.ErrRefused
+		return nil, jwt.ErrRefused
 	}
 	return identity, nil
 }
