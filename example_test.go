@@ -9,11 +9,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/golang-jwt/jwt/v5"
-
 	"github.com/countersign-go/countersign"
 	"github.com/countersign-go/countersign/bearer"
 	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/jwt"
 	"github.com/countersign-go/countersign/mac"
 	"github.com/countersign-go/countersign/transport"
 )
@@ -171,11 +170,11 @@ func ExampleNewClient_twoSchemes() {
 			Source: &mac.Credentials{ID: "id", Key: creds.Secret("a key for this example")},
 		},
 		Base: &transport.Transport{
-			Signer: &bearer.JWT{
+			Signer: &jwt.Signer{
 				Key:    creds.Secret("a secret of 32 bytes for HS256.."),
 				Method: "HS256",
-				Claims: func(*http.Request) (jwt.MapClaims, error) {
-					return jwt.MapClaims{"sub": "ann"}, nil
+				Claims: func(*http.Request) (map[string]any, error) {
+					return map[string]any{"sub": "ann"}, nil
 				},
 				Cookie: "session",
 			},

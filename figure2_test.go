@@ -13,8 +13,9 @@ import (
 
 	"github.com/countersign-go/countersign/auth"
 	"github.com/countersign-go/countersign/basic"
-	"github.com/countersign-go/countersign/bearer"
 	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/jwt"
+	"github.com/countersign-go/countersign/jwt/pyramid"
 	"github.com/countersign-go/countersign/mac"
 	"github.com/countersign-go/countersign/portal"
 )
@@ -107,9 +108,9 @@ func verifierOf(scheme string) auth.Authenticator {
 	case "Basic":
 		return &basic.Verifier{Checker: noUser{}}
 	}
-	v := &bearer.Verifier{Keys: &bearer.Key{Method: "HS256", Key: key}}
+	v := &jwt.Verifier{Keys: &jwt.Key{Method: "HS256", Key: key}}
 	if scheme == "Cookie" {
-		v.Cookie, v.PyramidCookie = "s", true
+		v.Cookie, v.Encoding = "s", pyramid.Cookie{}
 	}
 	return v
 }

@@ -19,19 +19,23 @@ const module = "github.com/countersign-go/countersign"
 // directions says what each package may import of this module, besides internal packages. The root
 // is ".". A folder that is not listed is a scheme, so that a new scheme edits nothing here.
 var directions = map[string][]string{
-	".":          {"transport"},
-	"transport":  {},
-	"auth":       {},
-	"creds":      {},
-	"creds/file": {"creds"},
-	"mac":        {"auth", "creds", "transport"},
-	"portal":     {"creds"},
-	"basic":      {"auth", "creds", "portal", "transport"},
-	"bearer":     {"auth", "creds", "transport"},
-	"raven":      {"auth"},
-	"provision":  {"auth", "creds", "mac", "transport"},
-	"raven/wls":  {"creds", "portal", "raven"},
-	"authtest":   {"auth", "basic", "bearer", "creds", "mac", "portal", "provision", "transport"},
+	".":           {"transport"},
+	"transport":   {},
+	"auth":        {},
+	"creds":       {},
+	"creds/file":  {"creds"},
+	"mac":         {"auth", "creds", "transport"},
+	"portal":      {"creds"},
+	"basic":       {"auth", "creds", "portal", "transport"},
+	"bearer":      {"auth", "creds", "transport"},
+	"jwt":         {"auth", "creds", "transport"},
+	"jwt/pyramid": {"creds", "jwt"},
+	"raven":       {"auth"},
+	"provision":   {"auth", "creds", "mac", "transport"},
+	"raven/wls":   {"creds", "portal", "raven"},
+	"authtest": {
+		"auth", "basic", "bearer", "creds", "jwt", "mac", "portal", "provision", "transport",
+	},
 }
 
 var scheme = []string{"auth", "creds", "portal", "transport"}
@@ -45,6 +49,8 @@ var leaves = map[string][]string{
 		"internal/authparam", "internal/body", "internal/httptime", "internal/logs",
 		"internal/lost", "internal/origin", "internal/repeat",
 	},
+	"internal/jose":  {"internal/strictjson"},
+	"internal/place": {"internal/authparam", "internal/slip"},
 	"internal/fetch": {
 		"internal/httptime", "internal/lost", "internal/origin", "internal/strictjson",
 	},
@@ -52,15 +58,14 @@ var leaves = map[string][]string{
 
 // foreign names the only packages of other modules that standalone packages may import. Locks of
 // files differ between systems, and the standard library exports none. Requests are repeated by the
-// root alone. Package bearer is for the tokens of two libraries that everybody has, and reads key
-// sets with a third. Package portal computes the hashes of passwords, of which the standard library
-// has PBKDF2 alone. Package raven keeps its sessions where its users keep theirs.
+// root alone. Package bearer is for the tokens of package oauth2. Package jwt verifies signatures and
+// reads key sets with a library each. Package portal computes the hashes of passwords, of which the
+// standard library has PBKDF2 alone. Package raven keeps its sessions where its users keep theirs.
 var foreign = map[string][]string{
 	".":          {"github.com/hashicorp/go-retryablehttp"},
 	"creds/file": {"github.com/gofrs/flock"},
-	"bearer": {
-		"github.com/golang-jwt/jwt/v5", "golang.org/x/oauth2", "github.com/go-jose/go-jose/v4",
-	},
+	"bearer":     {"golang.org/x/oauth2"},
+	"jwt":        {"github.com/golang-jwt/jwt/v5", "github.com/go-jose/go-jose/v4"},
 	"portal": {
 		"golang.org/x/crypto/argon2", "golang.org/x/crypto/bcrypt",
 		"github.com/go-crypt/x/crypt", "github.com/go-crypt/x/yescrypt",
@@ -72,7 +77,7 @@ var foreign = map[string][]string{
 // what foreign names.
 var standalone = []string{
 	".", "transport", "mac", "auth", "creds", "creds/file", "provision", "basic", "portal",
-	"authtest", "bearer", "raven", "raven/wls",
+	"authtest", "bearer", "jwt", "jwt/pyramid", "raven", "raven/wls",
 }
 
 func TestImports(t *testing.T) {
@@ -111,6 +116,9 @@ func TestImportFindings(t *testing.T) {
 		{"its neighbour", "creds/file/x.go", "github.com/gofrs/flock2", "must not import github"},
 		{"a part of it", "creds/file/x.go", "github.com/gofrs/flock/x", "must not import github"},
 		{"tokens of bearer", "bearer/x.go", "golang.org/x/oauth2", ""},
+		{"key sets of jwt", "jwt/x.go", "github.com/go-jose/go-jose/v4", ""},
+		{"key sets in bearer", "bearer/x.go", "github.com/go-jose/go-jose/v4", "bearer must not"},
+		{"one in the other", "jwt/x.go", module + "/bearer", "jwt must not import bearer"},
 		{"tokens elsewhere", "mac/x.go", "golang.org/x/oauth2", "mac must not import golang"},
 		{"retries of the root", "x.go", "github.com/hashicorp/go-retryablehttp", ""},
 		{"retries elsewhere", "transport/x.go", "github.com/hashicorp/go-retryablehttp",

@@ -13,6 +13,7 @@ import (
 	"github.com/countersign-go/countersign"
 	"github.com/countersign-go/countersign/bearer"
 	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/jwt"
 	"github.com/countersign-go/countersign/provision"
 	"github.com/countersign-go/countersign/transport"
 )
@@ -83,9 +84,9 @@ func TestLoopbackByProxy_S6(t *testing.T) {
 			t.Errorf("bearer.Login: %v, %d connections", err, *dials)
 		}
 	}
-	keys := &bearer.JWKS{URL: at, HTTP: client}
+	keys := &jwt.JWKS{URL: at, HTTP: client}
 	if _, err := keys.VerificationKey(t.Context(), "k"); err == nil || *dials != 0 {
-		t.Errorf("bearer.JWKS: %v, %d connections", err, *dials)
+		t.Errorf("jwt.JWKS: %v, %d connections", err, *dials)
 	}
 }
 

@@ -44,7 +44,7 @@ var known = map[string]string{
 	"authtest": module + "/authtest", "httpmock": "github.com/jarcoal/httpmock",
 	"bearer": module + "/bearer", "oauth2": "golang.org/x/oauth2",
 	"clientcredentials": "golang.org/x/oauth2/clientcredentials",
-	"jwt":               "github.com/golang-jwt/jwt/v5",
+	"jwt":               module + "/jwt",
 }
 
 type block struct {

@@ -17,12 +17,11 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/golang-jwt/jwt/v5"
-
 	"github.com/countersign-go/countersign"
 	"github.com/countersign-go/countersign/basic"
 	"github.com/countersign-go/countersign/bearer"
 	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/jwt"
 	"github.com/countersign-go/countersign/mac"
 	"github.com/countersign-go/countersign/provision"
 	"github.com/countersign-go/countersign/transport"
@@ -290,13 +289,13 @@ var redirectSigners = map[string]func() transport.Signer{
 			Source: bearer.StaticToken(creds.Secret(redirectSecret))}
 	},
 	"JWT": func() transport.Signer {
-		return &bearer.JWT{Method: "HS256", Key: creds.Secret(redirectSecret + redirectSecret +
+		return &jwt.Signer{Method: "HS256", Key: creds.Secret(redirectSecret + redirectSecret +
 			redirectSecret)}
 	},
 	"JWT in a cookie": func() transport.Signer {
-		return &bearer.JWT{Method: "HS256", Cookie: "session",
+		return &jwt.Signer{Method: "HS256", Cookie: "session",
 			Key:    creds.Secret(redirectSecret + redirectSecret + redirectSecret),
-			Claims: func(*http.Request) (jwt.MapClaims, error) { return jwt.MapClaims{}, nil }}
+			Claims: func(*http.Request) (map[string]any, error) { return map[string]any{}, nil }}
 	},
 }
 
@@ -388,8 +387,8 @@ var asks = map[string]func(n *twoServers, endpoint string) string{
 		}
 		return ""
 	},
-	"bearer.JWKS": func(n *twoServers, endpoint string) string {
-		s := &bearer.JWKS{URL: endpoint, HTTP: &http.Client{Transport: n.base}}
+	"jwt.JWKS": func(n *twoServers, endpoint string) string {
+		s := &jwt.JWKS{URL: endpoint, HTTP: &http.Client{Transport: n.base}}
 		for _, id := range []string{"theirs", "attackers"} {
 			if key, err := s.VerificationKey(context.Background(), id); err == nil && key != nil {
 				return id

@@ -25,6 +25,8 @@ import (
 	"github.com/countersign-go/countersign/bearer"
 	"github.com/countersign-go/countersign/creds"
 	"github.com/countersign-go/countersign/creds/file"
+	"github.com/countersign-go/countersign/jwt"
+	"github.com/countersign-go/countersign/jwt/pyramid"
 	"github.com/countersign-go/countersign/mac"
 	"github.com/countersign-go/countersign/portal"
 	"github.com/countersign-go/countersign/provision"
@@ -67,17 +69,18 @@ var exported = map[string]reflect.Type{
 	"mac.Verifier":          reflect.TypeFor[mac.Verifier](),
 	"basic.Signer":          reflect.TypeFor[basic.Signer](),
 	"basic.Verifier":        reflect.TypeFor[basic.Verifier](),
-	"bearer.DenyList":       reflect.TypeFor[bearer.DenyList](),
+	"pyramid.Cookie":        reflect.TypeFor[pyramid.Cookie](),
+	"jwt.DenyList":          reflect.TypeFor[jwt.DenyList](),
 	"bearer.Error":          reflect.TypeFor[bearer.Error](),
-	"bearer.JWKS":           reflect.TypeFor[bearer.JWKS](),
-	"bearer.JWT":            reflect.TypeFor[bearer.JWT](),
-	"bearer.Key":            reflect.TypeFor[bearer.Key](),
-	"bearer.KeyMap":         reflect.TypeFor[bearer.KeyMap](),
+	"jwt.JWKS":              reflect.TypeFor[jwt.JWKS](),
+	"jwt.Signer":            reflect.TypeFor[jwt.Signer](),
+	"jwt.Key":               reflect.TypeFor[jwt.Key](),
+	"jwt.KeyMap":            reflect.TypeFor[jwt.KeyMap](),
 	"bearer.Login":          reflect.TypeFor[bearer.Login](),
-	"bearer.Session":        reflect.TypeFor[bearer.Session](),
+	"jwt.Session":           reflect.TypeFor[jwt.Session](),
 	"bearer.Signer":         reflect.TypeFor[bearer.Signer](),
 	"bearer.Tokens":         reflect.TypeFor[bearer.Tokens](),
-	"bearer.Verifier":       reflect.TypeFor[bearer.Verifier](),
+	"jwt.Verifier":          reflect.TypeFor[jwt.Verifier](),
 	"portal.AllowAnonymous": reflect.TypeFor[portal.AllowAnonymous](),
 	"portal.Anonymous":      reflect.TypeFor[portal.Anonymous](),
 	"portal.Bearer":         reflect.TypeFor[portal.Bearer](),

@@ -19,8 +19,8 @@ var errNotOurs = errors.New("bearer: the request that was refused carries no tok
 // "unknown" for any other error, for a challenge without one, and without any challenge at all. Of
 // several challenges, the first that gives a known reason counts. Challenges are looked at if their
 // scheme is Bearer, or the one that the Signer sends, or Cookie if it sends a cookie; but not where
-// they name another header or cookie. If there are only others, the Cause is "". Where none can be
-// read, the scheme that a line begins with counts.
+// they name another header or cookie. If there are only others, the Cause is "". It is "unknown"
+// too if such a challenge is malformed, alone or beside others.
 func (s *Signer) Read(resp *http.Response) (refusal transport.Refusal) {
 	p, err := s.place()
 	if err != nil {

@@ -114,7 +114,7 @@ func TestDenyListOutlivesLeeway(t *testing.T) {
 // is good again when it is back.
 func TestDenyListOutlivesGlitch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := new(bearer.DenyList)
+		d := new(jwt.DenyList)
 		claims := claimsOf("1", time.Hour)
 		if err := d.Revoke(claims); err != nil {
 			t.Fatal(err)

@@ -1,6 +1,4 @@
-package bearer
-
-import "github.com/golang-jwt/jwt/v5"
+package jwt
 
 // A judged is the refusal of a genuine token, whose subject is known.
 type judged struct {
@@ -8,10 +6,10 @@ type judged struct {
 	subject string
 }
 
-// about adds to a refusal whose token it is of, if the claims say so.
-func about(claims jwt.MapClaims, err error) error {
-	sub, nobody := subject(claims)
-	if nobody != nil {
+// about adds the subject of the token to a refusal, if the claims name one.
+func about(claims map[string]any, err error) error {
+	sub, missing := subject(claims)
+	if missing != nil {
 		return err
 	}
 	return &judged{err, sub}

@@ -1,4 +1,4 @@
-package bearer_test
+package jwt_test
 
 import (
 	"context"
@@ -10,31 +10,29 @@ import (
 	"testing"
 	"time"
 
-	"github.com/golang-jwt/jwt/v5"
-
 	"github.com/countersign-go/countersign/auth"
-	"github.com/countersign-go/countersign/bearer"
+	"github.com/countersign-go/countersign/jwt"
 )
 
 // TestLogNamesSubject has the records of refused tokens: they name the subject of a genuine one,
 // and of no other.
 func TestLogNamesSubject(t *testing.T) {
-	ended := jwt.MapClaims{"exp": time.Now().Add(-time.Hour).Unix()}
-	revoked := func(context.Context, jwt.MapClaims) (bool, error) { return true, nil }
-	groups := func(context.Context, jwt.MapClaims) ([]string, error) {
+	ended := map[string]any{"exp": time.Now().Add(-time.Hour).Unix()}
+	revoked := func(context.Context, map[string]any) (bool, error) { return true, nil }
+	groups := func(context.Context, map[string]any) ([]string, error) {
 		return nil, errors.New("locked")
 	}
 	for _, tt := range []struct {
 		reason string
 		token  string
-		v      *bearer.Verifier
+		v      *jwt.Verifier
 		named  bool
 	}{
-		{"it has ended", annToken(t, ended), &bearer.Verifier{}, true},
-		{"it is for another", annToken(t, jwt.MapClaims{"aud": "b"}), &bearer.Verifier{}, true},
-		{"it is revoked", annToken(t, nil), &bearer.Verifier{Revoked: revoked}, true},
-		{"its user is locked", annToken(t, nil), &bearer.Verifier{Groups: groups}, true},
-		{"it is forged", annToken(t, nil) + "A", &bearer.Verifier{}, false},
+		{"it has ended", annToken(t, ended), &jwt.Verifier{}, true},
+		{"it is for another", annToken(t, map[string]any{"aud": "b"}), &jwt.Verifier{}, true},
+		{"it is revoked", annToken(t, nil), &jwt.Verifier{Revoked: revoked}, true},
+		{"its user is locked", annToken(t, nil), &jwt.Verifier{Groups: groups}, true},
+		{"it is forged", annToken(t, nil) + "A", &jwt.Verifier{}, false},
 	} {
 		var logged strings.Builder
 		tt.v.Keys = hmacKey

@@ -37,7 +37,7 @@ type Response struct {
 func (r Response) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "{User:%q}", r.User) }
 
 // A Bearer shows a token, and each client that has it is taken for its owner. No Checker of this
-// package judges it; the example of bearer.Verifier.AuthenticateToken has one. It prints without
+// package judges it; the example of jwt.Verifier.AuthenticateToken has one. It prints without
 // the token.
 type Bearer struct{ Token creds.Secret }
 

@@ -51,7 +51,7 @@ type Handler struct {
 
 	// MaxLoginAge is the greatest age of a login that still gives credentials. The claim auth_time
 	// of the identity says when the login was: in seconds since 1970 (OpenID Connect Core 1.0,
-	// section 2), or as a time.Time. raven.Login and bearer.Session set it. Other tokens have it
+	// section 2), or as a time.Time. raven.Login and jwt.Session set it. Other tokens have it
 	// where their issuer sets it, and MAC credentials where Terms hand it on. The scheme Basic does
 	// without: its password comes with each request, so the login is now. Without the claim, the
 	// answer is 401 and the error wraps [ErrLogin]. 0: any age.

@@ -9,24 +9,24 @@ import (
 	"time"
 
 	"github.com/countersign-go/countersign/auth"
-	"github.com/countersign-go/countersign/bearer"
 	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/jwt"
 	"github.com/countersign-go/countersign/portal"
 )
 
 // tokens is the other way to sign: JSON Web Tokens, which the service makes for who logs in, and
 // verifies by itself. Like the keys, they end with the process.
 type tokens struct {
-	maker    *bearer.JWT
-	verifier *bearer.Verifier
+	maker    *jwt.Signer
+	verifier *jwt.Verifier
 }
 
 func newTokens(lifetime time.Duration) tokens {
 	const method = "HS256"
 	secret := creds.Secret(rand.Text() + rand.Text())
 	return tokens{
-		&bearer.JWT{Key: secret, Method: method, Lifetime: lifetime},
-		&bearer.Verifier{Keys: &bearer.Key{Key: secret, Method: method}, Realm: "luckynum"},
+		&jwt.Signer{Key: secret, Method: method, Lifetime: lifetime},
+		&jwt.Verifier{Keys: &jwt.Key{Key: secret, Method: method}, Realm: "luckynum"},
 	}
 }
 

@@ -15,8 +15,8 @@ import (
 
 	"github.com/countersign-go/countersign/auth"
 	"github.com/countersign-go/countersign/basic"
-	"github.com/countersign-go/countersign/bearer"
 	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/jwt"
 	"github.com/countersign-go/countersign/mac"
 	"github.com/countersign-go/countersign/portal"
 	"github.com/countersign-go/countersign/provision"
@@ -138,7 +138,7 @@ func (c *counters) count(err error) {
 		c.answered.Add(1)
 	case errors.Is(err, mac.ErrStale):
 		c.stale.Add(1)
-	case errors.Is(err, mac.ErrExpired), errors.Is(err, bearer.ErrExpired):
+	case errors.Is(err, mac.ErrExpired), errors.Is(err, jwt.ErrExpired):
 		c.expired.Add(1)
 	default:
 		c.invalid.Add(1)

@@ -23,8 +23,8 @@ import (
 
 	"github.com/countersign-go/countersign/auth"
 	"github.com/countersign-go/countersign/basic"
-	"github.com/countersign-go/countersign/bearer"
 	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/jwt"
 	"github.com/countersign-go/countersign/mac"
 	"github.com/countersign-go/countersign/portal"
 	"github.com/countersign-go/countersign/provision"
@@ -197,12 +197,12 @@ func verifierDoors(count *writes, users portal.Checker, registry *provision.Regi
 		return limiter.Handler(guard.Handler(http.NotFoundHandler()))
 	}
 	secret := creds.Secret(rand.Text() + rand.Text())
-	jwt := &bearer.JWT{Key: secret, Method: "HS256"}
-	denied := new(bearer.DenyList)
-	tokens := &bearer.Verifier{
-		Keys: &bearer.Key{Key: secret, Method: "HS256"}, Revoked: denied.Revoked,
+	signer := &jwt.Signer{Key: secret, Method: "HS256"}
+	denied := new(jwt.DenyList)
+	tokens := &jwt.Verifier{
+		Keys: &jwt.Key{Key: secret, Method: "HS256"}, Revoked: denied.Revoked,
 	}
-	session := &bearer.Session{JWT: jwt, DenyList: denied}
+	session := &jwt.Session{Signer: signer, DenyList: denied}
 	password := basic.Verifier{Realm: "x", Checker: users}
 	withMAC := func(s stranger) *http.Request {
 		return s.request(http.MethodGet, "/", "", "Authorization", s.mac())
@@ -218,11 +218,11 @@ func verifierDoors(count *writes, users portal.Checker, registry *provision.Regi
 		{"basic.Verifier", guarded(password), func(s stranger) *http.Request {
 			return s.request(http.MethodGet, "/", "", "Authorization", s.basic())
 		}},
-		{"bearer.Verifier", guarded(tokens), func(s stranger) *http.Request {
+		{"jwt.Verifier", guarded(tokens), func(s stranger) *http.Request {
 			return s.request(http.MethodGet, "/", "", "Authorization", s.token())
 		}},
-		{"bearer.Session", session.Handler(guarded(session)), withCookie},
-		{"bearer.Session.Clear", http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		{"jwt.Session", session.Handler(guarded(session)), withCookie},
+		{"jwt.Session.Clear", http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 			if err := session.Clear(w, req); err != nil {
 				w.WriteHeader(http.StatusServiceUnavailable)
 			}

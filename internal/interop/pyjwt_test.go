@@ -17,10 +17,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/golang-jwt/jwt/v5"
-
-	"github.com/countersign-go/countersign/bearer"
 	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/jwt"
 )
 
 // A keyPair is one key in PEM, as both sides read it. A secret is the same twice.
@@ -98,9 +96,9 @@ func TestPyJWT(t *testing.T) {
 	}
 	for method, key := range keys {
 		t.Run(method, func(t *testing.T) {
-			claims := jwt.MapClaims{"iss": issuer, "name": "Jöhn", "roles": []any{"a", "b"}}
+			claims := map[string]any{"iss": issuer, "name": "Jöhn", "roles": []any{"a", "b"}}
 			t.Run("ours read by theirs", func(t *testing.T) {
-				signer := &bearer.JWT{Key: key.private, Method: method, KeyID: "k1"}
+				signer := &jwt.Signer{Key: key.private, Method: method, KeyID: "k1"}
 				token, err := signer.Token("ann", claims, time.Minute, audience)
 				if err != nil {
 					t.Fatal(err)
@@ -124,9 +122,9 @@ func TestPyJWT(t *testing.T) {
 					"headers": map[string]any{"kid": "k1"}, "claims": map[string]any{
 						"sub": "ann", "iss": issuer, "aud": []string{audience, "x"}, "iat": now,
 						"exp": now + 60, "name": "Jöhn", "big": big}})
-				verifier := func(key keyPair) *bearer.Verifier {
-					return &bearer.Verifier{Issuer: issuer, Audience: []string{audience},
-						Keys: bearer.KeyMap{"k1": {Method: method, Key: key.public}}}
+				verifier := func(key keyPair) *jwt.Verifier {
+					return &jwt.Verifier{Issuer: issuer, Audience: []string{audience},
+						Keys: jwt.KeyMap{"k1": {Method: method, Key: key.public}}}
 				}
 				got, err := verifier(key).Verify(t.Context(), a.Token)
 				if err != nil || got["sub"] != "ann" || got["name"] != "Jöhn" ||
@@ -134,7 +132,7 @@ func TestPyJWT(t *testing.T) {
 					t.Errorf("%v, %v; from %+v", got, err, a)
 				}
 				if _, err := verifier(others[method]).Verify(t.Context(), a.Token); !errors.Is(
-					err, bearer.ErrRefused) {
+					err, jwt.ErrRefused) {
 					t.Errorf("under another key: %v", err)
 				}
 			})
@@ -146,9 +144,9 @@ func TestPyJWT(t *testing.T) {
 func TestPyJWTTakesOurSignature(t *testing.T) {
 	python := pyJWT{startPeer(t, "jwt_peer.py")}
 	for method, key := range newKeys(t) {
-		signer := &bearer.JWT{Key: key.private, Method: method,
-			Claims: func(*http.Request) (jwt.MapClaims, error) {
-				return jwt.MapClaims{"iss": "ann"}, nil
+		signer := &jwt.Signer{Key: key.private, Method: method,
+			Claims: func(*http.Request) (map[string]any, error) {
+				return map[string]any{"iss": "ann"}, nil
 			}}
 		req, err := http.NewRequest(http.MethodGet, "https://api.example/", http.NoBody)
 		if err != nil {

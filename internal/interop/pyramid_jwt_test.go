@@ -11,12 +11,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/golang-jwt/jwt/v5"
 	"golang.org/x/oauth2"
 
 	"github.com/countersign-go/countersign"
 	"github.com/countersign-go/countersign/bearer"
 	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/jwt"
+	"github.com/countersign-go/countersign/jwt/pyramid"
 	"github.com/countersign-go/countersign/transport"
 )
 
@@ -46,6 +47,14 @@ func (s jwtServices) places() []place {
 		{"X-Token", s.Field, "", "X-Token", ""},
 		{"cookie", s.Cookie, "", "", "Authorization"},
 	}
+}
+
+// encoding is how the token is written there.
+func (p place) encoding() jwt.Encoding {
+	if p.cookie == "" {
+		return nil
+	}
+	return pyramid.Cookie{}
 }
 
 // login returns a source that logs in at the service as a person does.
@@ -159,14 +168,14 @@ func TestPyramidJWTReissue(t *testing.T) {
 func TestPyramidJWTTakesOurTokens(t *testing.T) {
 	for _, p := range startJWTServices(t, 3600, 3600).places() {
 		t.Run(p.name, func(t *testing.T) {
-			claims := func(*http.Request) (jwt.MapClaims, error) {
-				return jwt.MapClaims{"sub": user, "roles": []string{"admin"}}, nil
+			claims := func(*http.Request) (map[string]any, error) {
+				return map[string]any{"sub": user, "roles": []string{"admin"}}, nil
 			}
 			client := func(key string) *http.Client {
-				return countersign.NewClient(countersign.Config{Signer: &bearer.JWT{
+				return countersign.NewClient(countersign.Config{Signer: &jwt.Signer{
 					Key: creds.Secret(key), Method: jwtMethod, Claims: claims,
 					Scheme: p.scheme, Header: p.header,
-					Cookie: p.cookie, PyramidCookie: p.cookie != "",
+					Cookie: p.cookie, Encoding: p.encoding(),
 				}})
 			}
 			m := whoAmI(t, client(jwtSecret), p.url)
@@ -199,9 +208,9 @@ func TestOurVerifierTakesTokensOfPyramidJWT(t *testing.T) {
 			if err := signer.Sign(req, time.Now()); err != nil {
 				t.Fatal(err)
 			}
-			verifier := &bearer.Verifier{
-				Keys:   &bearer.Key{Method: jwtMethod, Key: creds.Secret(jwtSecret)},
-				Scheme: p.scheme, Header: p.header, Cookie: p.cookie, PyramidCookie: p.cookie != "",
+			verifier := &jwt.Verifier{
+				Keys:   &jwt.Key{Method: jwtMethod, Key: creds.Secret(jwtSecret)},
+				Scheme: p.scheme, Header: p.header, Cookie: p.cookie, Encoding: p.encoding(),
 			}
 			id, err := verifier.Authenticate(req)
 			if err != nil || id.Subject != user ||
@@ -215,12 +224,12 @@ func TestOurVerifierTakesTokensOfPyramidJWT(t *testing.T) {
 // TestPyramidJWTReadsOurSession gives the cookie that our own service sets to the real one.
 func TestPyramidJWTReadsOurSession(t *testing.T) {
 	p := startJWTServices(t, 3600, 3600).places()[3]
-	session, err := bearer.FromPyramid(map[string]string{"jwt.private_key": jwtSecret})
+	session, err := pyramid.FromSettings(map[string]string{"jwt.private_key": jwtSecret})
 	if err != nil {
 		t.Fatal(err)
 	}
 	w := httptest.NewRecorder()
-	if err := session.Set(w, user, jwt.MapClaims{"roles": []string{"reports"}}); err != nil {
+	if err := session.Set(w, user, map[string]any{"roles": []string{"reports"}}); err != nil {
 		t.Fatal(err)
 	}
 	service, err := url.Parse(p.url)
