@@ -2,6 +2,9 @@ package jwt_test
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net/http"
@@ -257,4 +260,28 @@ func ExampleJWKS() {
 	fmt.Println(err)
 	// Output:
 	// jwt: token refused: it has expired
+}
+
+// An issuer publishes its keys, the public halves alone, and a service verifies tokens with them.
+func ExamplePublish() {
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	issuer := &jwt.Signer{Key: private, Method: "ES256", KeyID: "2026-12"}
+	mux := http.NewServeMux()
+	mux.Handle("/keys", jwt.Publish(&jwt.Key{Key: private, Method: "ES256", ID: "2026-12"}))
+	server := httptest.NewServer(mux)
+	defer server.Close()
+
+	service := &jwt.Verifier{Keys: &jwt.JWKS{URL: server.URL + "/keys"}}
+	token, err := issuer.Token("ann", nil, time.Hour)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	claims, err := service.Verify(context.Background(), token)
+	fmt.Println(claims["sub"], err)
+	// Output: ann <nil>
 }
