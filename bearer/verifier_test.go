@@ -89,8 +89,10 @@ func TestVerifier(t *testing.T) {
 			[]string{"Bearer abc"}, "unavailable", 503},
 		{"no subject", &bearer.Verifier{Check: checks(&auth.Identity{}, nil)}, "Authorization",
 			[]string{"Bearer abc"}, "unavailable", 503},
-		{"no Check", &bearer.Verifier{}, "Authorization", []string{"Bearer abc"}, "unavailable", 503},
-		{"no Check and no token", &bearer.Verifier{}, "X-Token", []string{"abc"}, "unavailable", 503},
+		{"no Check", &bearer.Verifier{}, "Authorization",
+			[]string{"Bearer abc"}, "unavailable", 503},
+		{"no Check and no token", &bearer.Verifier{}, "X-Token", []string{"abc"},
+			"unavailable", 503},
 		{"no field", &bearer.Verifier{Header: "a b", Check: checks(ann, nil)}, "Authorization",
 			[]string{"Bearer abc"}, "unavailable", 503},
 	} {

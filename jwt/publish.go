@@ -10,8 +10,8 @@ import (
 	"github.com/countersign-go/countersign/internal/jose"
 )
 
-// publishedFor is how long clients and caches may keep a published key set, in seconds. A key should
-// be published for longer than that before a token is signed with it.
+// publishedFor is how long clients and caches may keep a published key set, in seconds. A key
+// should be published for longer than that before a token is signed with it.
 const publishedFor = 300
 
 // Publish returns a handler that answers GET and HEAD with a key set (RFC 7517, section 5), from

@@ -65,7 +65,8 @@ func TestPublishedIsPublic(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, key := range read.Keys {
-		if !key.IsPublic() || !key.Valid() || key.Use != "sig" || key.KeyID != []string{"a", "b", ""}[i] {
+		if !key.IsPublic() || !key.Valid() || key.Use != "sig" ||
+			key.KeyID != []string{"a", "b", ""}[i] {
 			t.Errorf("published: %+v", key)
 		}
 		for _, name := range []string{"d", "p", "q", "dp", "dq", "qi", "k"} {
@@ -90,16 +91,19 @@ func TestPublishNone(t *testing.T) {
 		want   string
 	}{
 		"a secret": {[]*jwt.Key{ec, {Method: "HS256", Key: creds.Secret(planted), ID: "b"}},
-			http.MethodGet, 500, `the key of ID "b" is not published: jwt: unusable key: it is a secret for HS256`},
+			http.MethodGet, 500,
+			`the key of ID "b" is not published: jwt: unusable key: it is a secret for HS256`},
 		"a key of another kind": {[]*jwt.Key{{Method: "RS256", Key: mintKeys.ec[0]}},
 			http.MethodGet, 500, `does not fit RS256`},
 		"a text that is not a key": {[]*jwt.Key{{Method: "ES256", Key: creds.Secret(planted)}},
 			http.MethodGet, 500, "it is not PEM"},
-		"one ID and method twice": {[]*jwt.Key{ec, ec}, http.MethodGet, 500, `two ES256 keys of ID "a"`},
+		"one ID and method twice": {[]*jwt.Key{ec, ec}, http.MethodGet, 500,
+			`two ES256 keys of ID "a"`},
 		"one ID, and two methods": {[]*jwt.Key{ec, {Method: "RS256", Key: mintKeys.rsa, ID: "a"}},
 			http.MethodGet, 200, `"keys":[{`},
 		"one ID and one method by two names": {[]*jwt.Key{{Method: "EdDSA", Key: mintKeys.ed},
-			{Method: "Ed25519", Key: mintKeys.ed}}, http.MethodGet, 500, `two Ed25519 keys of ID ""`},
+			{Method: "Ed25519", Key: mintKeys.ed}}, http.MethodGet, 500,
+			`two Ed25519 keys of ID ""`},
 		"a nil key":    {[]*jwt.Key{nil}, http.MethodGet, 500, "a nil Key"},
 		"no key":       {nil, http.MethodGet, 200, `{"keys":[]}`},
 		"a HEAD":       {nil, http.MethodHead, 200, ""},

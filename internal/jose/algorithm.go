@@ -76,8 +76,8 @@ func OfCurve(bits int) string {
 	return ""
 }
 
-// Same compares names of algorithms. Ed25519 is what EdDSA means with a key of that curve (RFC 9864,
-// section 2.2), and no other curve is supported.
+// Same compares names of algorithms. Ed25519 is what EdDSA means with a key of that curve (RFC
+// 9864, section 2.2), and no other curve is supported.
 func Same(a, b string) bool {
 	isEd25519 := func(name string) bool { return name == "EdDSA" || name == "Ed25519" }
 	return a == b || isEd25519(a) && isEd25519(b)
@@ -97,9 +97,9 @@ const (
 	maxRSA  = 16384
 )
 
-// Check refuses a public key of another kind than the algorithm's, so that no token can have it used
-// for another purpose (RFC 8725, section 3.1), and one that is too small. weak allows RSA keys from
-// 1024 bits.
+// Check refuses a public key of another kind than the algorithm's, so that no token can have it
+// used for another purpose (RFC 8725, section 3.1), and one that is too small. weak allows RSA keys
+// from 1024 bits.
 func (a Algorithm) Check(public crypto.PublicKey, weak bool) error {
 	fits := false
 	switch a.kind {

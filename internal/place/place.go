@@ -65,7 +65,8 @@ func New(scheme, header, cookie string) (Place, error) {
 	case "Cookie":
 		return Place{}, errors.New("the Header is Cookie: set Cookie to the name of one")
 	case "Host", "Content-Length", "Transfer-Encoding", "Trailer", "Connection":
-		return Place{}, fmt.Errorf("the Header is %s, which net/http sets: choose another", p.Header)
+		return Place{}, fmt.Errorf("the Header is %s, which net/http sets: choose another",
+			p.Header)
 	case "", Authorization:
 		p.Header = Authorization
 		if scheme == "" {

@@ -3,8 +3,8 @@ package place
 import "net/http"
 
 // TakeCookie returns the last Set-Cookie of that name, which is the one that counts (RFC 6265,
-// section 5.3), and takes all of them out of resp. So no cookie jar, which knows no ports, sends the
-// token elsewhere.
+// section 5.3), and takes all of them out of resp. So no cookie jar, which knows no ports, sends
+// the token elsewhere.
 func TakeCookie(resp *http.Response, name string) (found *http.Cookie) {
 	lines := resp.Header["Set-Cookie"]
 	for _, line := range lines {
