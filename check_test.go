@@ -5,8 +5,8 @@ import (
 	"testing"
 
 	"github.com/countersign-go/countersign"
-	"github.com/countersign-go/countersign/bearer"
 	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/jwt"
 	"github.com/countersign-go/countersign/mac"
 	"github.com/countersign-go/countersign/transport"
 )
@@ -14,7 +14,7 @@ import (
 // Whatever Check finds is the error of each request, and nothing is sent.
 func TestCheck(t *testing.T) {
 	good := &mac.Signer{Source: &mac.Credentials{ID: "id", Key: creds.Secret("canary-c4ec")}}
-	short := &bearer.JWT{Method: "HS256", Key: creds.Secret("canary-5407")}
+	short := &jwt.Signer{Method: "HS256", Key: creds.Secret("canary-5407")}
 	var none *mac.Signer
 	for name, tt := range map[string]struct {
 		config countersign.Config

@@ -13,8 +13,8 @@
 // not be made, is repeated if that is safe; see [Config].
 //
 // A scheme is a package that holds both directions, the signer of a client and the verifier of a
-// server: mac is MAC Access Authentication (draft-ietf-oauth-v2-http-mac-01), bearer is bearer
-// tokens (RFC 6750) and JSON Web Tokens (RFC 7519), basic is RFC 7617. Package provision gets MAC
-// credentials from an endpoint and hands them out. Package auth puts verifiers in front of a
-// handler, and package portal checks passwords for them.
+// server: mac is MAC Access Authentication (draft-ietf-oauth-v2-http-mac-01), bearer is opaque
+// bearer tokens (RFC 6750), jwt is JSON Web Tokens (RFC 7519), basic is RFC 7617. Package provision
+// gets MAC credentials from an endpoint and hands them out. Package auth puts verifiers in front of
+// a handler, and package portal checks passwords for them.
 package countersign

@@ -79,6 +79,7 @@ var exported = map[string]reflect.Type{
 	"bearer.Login":          reflect.TypeFor[bearer.Login](),
 	"jwt.Session":           reflect.TypeFor[jwt.Session](),
 	"bearer.Signer":         reflect.TypeFor[bearer.Signer](),
+	"bearer.Verifier":       reflect.TypeFor[bearer.Verifier](),
 	"bearer.Tokens":         reflect.TypeFor[bearer.Tokens](),
 	"jwt.Verifier":          reflect.TypeFor[jwt.Verifier](),
 	"portal.AllowAnonymous": reflect.TypeFor[portal.AllowAnonymous](),

@@ -34,8 +34,8 @@ type Verifier struct {
 	// has passed is refused. If its Scheme is "", it becomes the scheme of the Verifier.
 	//
 	// The token comes from an unknown sender: it is 1 to 8192 bytes of printable ASCII. Store a
-	// hash of each token and look up the hash. Then a copy of the database is of no use to a thief, and
-	// the time of a lookup tells nothing of the tokens in it. Required.
+	// hash of each token and look up the hash. Then a copy of the database is of no use to a thief,
+	// and the time of a lookup tells nothing of the tokens in it. Required.
 	Check func(ctx context.Context, token creds.Secret) (*auth.Identity, error)
 
 	// Scheme is the word in front of the token in the Authorization field, compared without case.

@@ -66,8 +66,8 @@ func (s *JWKS) Check() error {
 	return nil
 }
 
-// Check returns why no session can begin, because of the fields of s and of its Signer and Verifier,
-// or nil. Call it when a program starts.
+// Check returns why no session can begin, because of the fields of s and of its Signer and
+// Verifier, or nil. Call it when a program starts.
 func (s *Session) Check() error {
 	set, err := s.ready()
 	if err != nil {

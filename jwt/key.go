@@ -195,8 +195,8 @@ func newSigningKey(name string, key any, weak bool) (*signingKey, error) {
 	return k, nil
 }
 
-// checkSecret refuses a secret for an HMAC that is not one. A public key is known to everyone, so it
-// is not a secret, however it came to be used as one (RFC 8725, section 2.1).
+// checkSecret refuses a secret for an HMAC that is not one. A public key is known to everyone, so
+// it is not a secret, however it came to be used as one (RFC 8725, section 2.1).
 func (k *signingKey) checkSecret(secret []byte, weak bool) error {
 	switch {
 	case len(secret) == 0:

@@ -31,8 +31,8 @@ var _ auth.Challenger = (*Session)(nil)
 // front of all handlers: it refuses requests that another site made the browser send, and replaces
 // cookies in time. The Session itself is an [auth.Authenticator].
 //
-// Browsers send cookies unasked, so a cookie that has ended, or was not made by this Session, makes a
-// request anonymous.
+// Browsers send cookies unasked, so a cookie that has ended, or was not made by this Session, makes
+// a request anonymous.
 //
 // The fields must not be changed after the first use. A Session must not be copied then; it is safe
 // for concurrent use.
@@ -121,8 +121,8 @@ const (
 // Set begins a session: it sets the cookie on the answer, in place of one that is there already,
 // and has the answer kept out of caches. Call it once the user has proved who they are, and before
 // anything is written. The token holds claims, then sub, iat, exp and auth_time, as with
-// [Signer.Token]; anyone who has the cookie can read them. With TokenID of Signer or a DenyList each
-// call makes another token; else two within a second may make the same.
+// [Signer.Token]; anyone who has the cookie can read them. With TokenID of Signer or a DenyList
+// each call makes another token; else two within a second may make the same.
 //
 // The auth_time is when the user logged in: now, or an earlier auth_time of claims, in seconds.
 //

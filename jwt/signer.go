@@ -40,8 +40,8 @@ const (
 	shortestLifetime = 2 * backdated
 )
 
-// A Signer makes tokens (RFC 7519), signs requests with them, and uses each as long as it is good. It
-// is a transport.Signer, and a Reader, a Refresher and an Observer of that package too.
+// A Signer makes tokens (RFC 7519), signs requests with them, and uses each as long as it is good.
+// It is a transport.Signer, and a Reader, a Refresher and an Observer of that package too.
 // [Signer.Token] makes one by hand, as a login handler does.
 //
 // A token is signed and not encrypted: anyone who has it can read it, so no claim may be a secret.
@@ -218,9 +218,9 @@ var (
 
 // Sign puts a token into req, in place of what is there. now is the time by the server's clock; the
 // time that Claims takes is added to it. The token is that of an earlier request to the same origin
-// if it says the same, is not about to end, and was made by a clock that agrees with now. Its iat and
-// nbf lie 5 seconds before now, since strict servers refuse a token that is from a moment ahead by
-// their clock, and so its exp comes 5 seconds earlier than Lifetime says.
+// if it says the same, is not about to end, and was made by a clock that agrees with now. Its iat
+// and nbf lie 5 seconds before now, since strict servers refuse a token that is from a moment ahead
+// by their clock, and so its exp comes 5 seconds earlier than Lifetime says.
 //
 // Errors wrap [ErrKey], or are those of Claims and of the key, or tell that the claims make no
 // token that a server would take.

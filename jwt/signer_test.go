@@ -92,7 +92,8 @@ func asJSON(t testing.TB, v any) string {
 // judge checks a signature by the library itself, not by what is tested.
 func judge(t testing.TB, method, token string, key any) {
 	t.Helper()
-	parser := jwtlib.NewParser(jwtlib.WithValidMethods([]string{method}), jwtlib.WithoutClaimsValidation())
+	parser := jwtlib.NewParser(jwtlib.WithValidMethods([]string{method}),
+		jwtlib.WithoutClaimsValidation())
 	_, err := parser.Parse(token, func(*jwtlib.Token) (any, error) { return key, nil })
 	if err != nil {
 		t.Errorf("%s: %v", method, err)

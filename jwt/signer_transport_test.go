@@ -53,7 +53,8 @@ func (s *mintService) RoundTrip(req *http.Request) (*http.Response, error) {
 // refuses a token that was issued a moment ahead.
 func (s *mintService) strict(challenge string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		parser := jwtlib.NewParser(jwtlib.WithValidMethods([]string{"HS256"}), jwtlib.WithIssuedAt(),
+		parser := jwtlib.NewParser(
+			jwtlib.WithValidMethods([]string{"HS256"}), jwtlib.WithIssuedAt(),
 			jwtlib.WithExpirationRequired(),
 			jwtlib.WithTimeFunc(func() time.Time { return time.Now().Add(s.ahead) }))
 		field := req.Header.Get("Authorization")

@@ -156,7 +156,7 @@ func TestUntriedOffset_R14(t *testing.T) {
 	}
 }
 
-// A nearby signs only by a time that is at most a day ahead, like a *bearer.JWT.
+// A nearby signs only by a time that is at most a day ahead, like a *jwt.Signer.
 type nearby struct{ token }
 
 func (s *nearby) Sign(req *http.Request, now time.Time) error {

@@ -11,14 +11,14 @@
 //	private_key          Signer.Key, and Key.Key in Verifier.Keys where that is a secret
 //	public_key           Key.Key in Verifier.Keys; it may be left to the private one
 //	algorithm            Signer.Method and Key.Method; HS512 with FromSettings
-//	expiration           Signer.Lifetime, 5 minutes by default; none: NoExpiry of Signer and Verifier
+//	expiration           Signer.Lifetime; none: NoExpiry of Signer and Verifier
 //	audience             Verifier.Audience, and an argument of Signer.Token
 //	leeway               Verifier.Leeway
 //	http_header          Header of Signer and Verifier, in any case
 //	auth_type            Scheme of Signer and Verifier, Bearer by default (JWT with FromSettings)
 //	callback             Verifier.Groups; an error of it refuses the user
 //	json_encoder         json.Marshaler, on the claims that need it
-//	default_claims       Signer.Claims for requests; a map of your own for Signer.Token and Session.Set
+//	default_claims       Signer.Claims for requests; the claims of Signer.Token and Session.Set
 //	cookie_name          Session.Name
 //	cookie_path          Session.Path, "/" by default
 //	https_only           Session.Insecure, the other way round (in a file: https_only_cookie)
@@ -45,10 +45,10 @@
 //	}
 //
 // Schemes are compared without case, and secrets have a least length. A cookie is for the host that
-// set it, with the path / and SameSite=Lax unless the settings say otherwise. Its token has the time
-// of the login in auth_time. A token that replaces another keeps its audience and lifetime; one that
-// is accepted because of the Leeway alone is not replaced. No session lasts longer than
-// Session.MaxAge, except one whose token has no iat, which pyramid_jwt accepts and so does a Session
-// of FromSettings. No domain of Session.Domains may lie below another, where browsers would send two
-// cookies.
+// set it, with the path / and SameSite=Lax unless the settings say otherwise. Its token has the
+// time of the login in auth_time. A token that replaces another keeps its audience and lifetime;
+// one that is accepted because of the Leeway alone is not replaced. No session lasts longer than
+// Session.MaxAge, except one whose token has no iat, which pyramid_jwt accepts and so does a
+// Session of FromSettings. No domain of Session.Domains may lie below another, where browsers would
+// send two cookies.
 package pyramid

@@ -39,9 +39,9 @@ const maxLeeway = 300 * time.Second
 //
 // Settings that could not work are an error too, such as a jwt.leeway over 300 seconds or a key of
 // another kind than jwt.algorithm's, with two exceptions. A key that is missing may come from
-// elsewhere. And a secret or RSA key that is too short for its method, as pyramid_jwt accepts it, is
-// refused at the first use: use a longer one, or set Weak of the Signer and of the [jwt.Key] in the
-// Verifier. Call [jwt.Session.Check] after the changes.
+// elsewhere. And a secret or RSA key that is too short for its method, as pyramid_jwt accepts it,
+// is refused at the first use: use a longer one, or set Weak of the Signer and of the [jwt.Key] in
+// the Verifier. Call [jwt.Session.Check] after the changes.
 func FromSettings(settings map[string]string) (*jwt.Session, error) {
 	r := reader{settings: settings, left: make(map[string]bool)}
 	for name := range settings {
@@ -115,7 +115,8 @@ func (r *reader) check(s *jwt.Session, public any) {
 	}
 	signer.Lifetime, signer.NoExpiry = own.Lifetime, own.NoExpiry
 	trial := &jwt.Session{
-		Signer: signer, Verifier: &jwt.Verifier{Keys: verifier, Leeway: v.Leeway, NoExpiry: v.NoExpiry},
+		Signer:   signer,
+		Verifier: &jwt.Verifier{Keys: verifier, Leeway: v.Leeway, NoExpiry: v.NoExpiry},
 		Name: s.Name, Path: s.Path, Insecure: s.Insecure,
 		ReissueAfter: s.ReissueAfter, Encoding: s.Encoding, NoIssuedAt: s.NoIssuedAt,
 	}

@@ -32,7 +32,8 @@ func TestFromSettings(t *testing.T) {
 		"blanks around": {
 			map[string]string{"jwt.expiration": " 60 ", "jwt.algorithm": "HS256\n"},
 			func(s *jwt.Session) bool {
-				return s.Signer.Lifetime == time.Minute && s.Signer.Method == "HS256" && !s.Signer.NoExpiry
+				return s.Signer.Lifetime == time.Minute && s.Signer.Method == "HS256" &&
+					!s.Signer.NoExpiry
 			},
 		},
 		"empty is missing": {
