@@ -110,21 +110,25 @@ func (r *refusal) Error() string { return r.err.Error() }
 
 func (r *refusal) Unwrap() error { return ErrRefused }
 
-// Challenge returns the challenge (RFC 6750, section 3) that answers err, an error of
+// Challenge adds to h the challenge (RFC 6750, section 3) that answers err, an error of
 // [Verifier.Authenticate]:
 //
-//	Bearer                         there was no token
-//	Bearer error="invalid_token"   for every other error
+//	Bearer                                            there was no token
+//	Bearer error="insufficient_scope", scope="write"  an [*auth.ScopeError]
+//	Bearer error="invalid_token"                      every other error
 //
 // The scheme is that of the Verifier. A parameter names another field: Bearer header="X-Token".
-func (v *Verifier) Challenge(_ *http.Request, err error) string {
+func (v *Verifier) Challenge(h http.Header, _ *http.Request, err error) {
 	p, faulty := v.place()
 	if faulty != nil {
-		return place.Bearer
+		h.Add("WWW-Authenticate", place.Bearer)
+		return
 	}
-	code := ""
-	if err != nil && !errors.Is(err, auth.ErrNone) {
+	code, scope := "", ""
+	if lacking, ok := errors.AsType[*auth.ScopeError](err); ok {
+		code, scope = "insufficient_scope", lacking.Scope
+	} else if err != nil && !errors.Is(err, auth.ErrNone) {
 		code = "invalid_token"
 	}
-	return p.Challenge(v.Realm, code)
+	h.Add("WWW-Authenticate", p.Challenge(v.Realm, code, scope))
 }

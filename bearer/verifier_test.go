@@ -136,11 +136,15 @@ func TestVerifierChallenge(t *testing.T) {
 		{bearer.Verifier{Check: checks(nil, nil)}, refused, `Bearer error="invalid_token"`},
 		{bearer.Verifier{Check: checks(nil, nil), Realm: "a"}, refused,
 			`Bearer realm="a", error="invalid_token"`},
+		{bearer.Verifier{Check: checks(nil, nil)}, &auth.ScopeError{Scope: "write"},
+			`Bearer error="insufficient_scope", scope="write"`},
 		{bearer.Verifier{Check: checks(nil, nil), Scheme: "Token"}, auth.ErrNone, "Token"},
 		{bearer.Verifier{Check: checks(nil, nil), Header: "x-token"}, refused,
 			`Bearer header="X-Token", error="invalid_token"`},
 	} {
-		if got := tt.verifier.Challenge(nil, tt.err); got != tt.want {
+		h := make(http.Header)
+		tt.verifier.Challenge(h, newRequest(t, "https://api.example.com/"), tt.err)
+		if got := h.Get("WWW-Authenticate"); got != tt.want {
 			t.Errorf("%+v: %q, want %q", tt.err, got, tt.want)
 		}
 	}

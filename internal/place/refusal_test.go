@@ -71,16 +71,18 @@ func TestRefusal(t *testing.T) {
 
 func TestChallenge(t *testing.T) {
 	for _, tt := range []struct {
-		place             place.Place
-		realm, code, want string
+		place              place.Place
+		realm, code, scope string
+		want               string
 	}{
-		{place.Place{Scheme: "JWT", Header: "Authorization"}, "", "", "JWT"},
-		{place.Place{Scheme: "Bearer", Header: "Authorization"}, "a", "invalid_token",
+		{place.Place{Scheme: "JWT", Header: "Authorization"}, "", "", "", "JWT"},
+		{place.Place{Scheme: "Bearer", Header: "Authorization"}, "a", "invalid_token", "",
 			`Bearer realm="a", error="invalid_token"`},
-		{place.Place{Header: "X-Token"}, "", "", `Bearer header="X-Token"`},
-		{place.Place{Cookie: "s"}, "", "", `Cookie cookie-name="s"`},
+		{place.Place{Header: "X-Token"}, "", "insufficient_scope", "b",
+			`Bearer header="X-Token", error="insufficient_scope", scope="b"`},
+		{place.Place{Cookie: "s"}, "", "", "", `Cookie cookie-name="s"`},
 	} {
-		if got := tt.place.Challenge(tt.realm, tt.code); got != tt.want {
+		if got := tt.place.Challenge(tt.realm, tt.code, tt.scope); got != tt.want {
 			t.Errorf("%q, want %q", got, tt.want)
 		}
 	}
