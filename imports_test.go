@@ -58,9 +58,10 @@ var leaves = map[string][]string{
 
 // foreign names the only packages of other modules that standalone packages may import. Locks of
 // files differ between systems, and the standard library exports none. Requests are repeated by the
-// root alone. Package bearer is for the tokens of package oauth2. Package jwt verifies signatures and
-// reads key sets with a library each. Package portal computes the hashes of passwords, of which the
-// standard library has PBKDF2 alone. Package raven keeps its sessions where its users keep theirs.
+// root alone. Package bearer is for the tokens of package oauth2. Package jwt verifies signatures
+// and reads key sets with a library each. Package portal computes the hashes of passwords, of which
+// the standard library has PBKDF2 alone. Package raven keeps its sessions where its users keep
+// theirs.
 var foreign = map[string][]string{
 	".":          {"github.com/hashicorp/go-retryablehttp"},
 	"creds/file": {"github.com/gofrs/flock"},

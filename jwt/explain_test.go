@@ -85,7 +85,7 @@ func TestExplain(t *testing.T) {
 			{"another kind", bearing(mint(t, hmacKey, map[string]string{"alg": "HS256",
 				"typ": "logout+jwt"}, claims("x", 1))), nil, "typ"},
 			{"nobody", bearing(mint(t, hmacKey, nil, claims("sub", ""))), nil,
-			"is empty or is not"},
+				"is empty or is not"},
 			{"revoked", nil, &jwt.Verifier{
 				Revoked: func(context.Context, map[string]any) (bool, error) { return true, nil },
 			}, "revoked"},

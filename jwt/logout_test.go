@@ -56,7 +56,8 @@ func TestSessionLogoutRevokes(t *testing.T) {
 func TestSessionClearErrors(t *testing.T) {
 	s := newSession()
 	s.DenyList = new(jwt.DenyList)
-	token := mint(t, hmacKeyOf(mintSecret), nil, map[string]any{"sub": "bob", "exp": int64(1) << 40})
+	token := mint(t, hmacKeyOf(mintSecret), nil,
+		map[string]any{"sub": "bob", "exp": int64(1) << 40})
 	never := func(claims map[string]any) string {
 		return mint(t, hmacKeyOf(mintSecret), nil, claims)
 	}

@@ -71,8 +71,8 @@ func (p Place) AuthScheme() string {
 }
 
 // Challenge returns the challenge for a token in p (RFC 6750, section 3), which names another field
-// or a cookie by a parameter. The realm, the code of the error, and the scope that a token lacks are
-// left out if they are "".
+// or a cookie by a parameter. The realm, the code of the error, and the scope that a token lacks
+// are left out if they are "".
 func (p Place) Challenge(realm, code, scope string) string {
 	c := authparam.Challenge{Scheme: p.AuthScheme()}
 	add := func(name, value string) {

@@ -117,7 +117,7 @@ func (r *reader) check(s *jwt.Session, public any) {
 	trial := &jwt.Session{
 		Signer:   signer,
 		Verifier: &jwt.Verifier{Keys: verifier, Leeway: v.Leeway, NoExpiry: v.NoExpiry},
-		Name: s.Name, Path: s.Path, Insecure: s.Insecure,
+		Name:     s.Name, Path: s.Path, Insecure: s.Insecure,
 		ReissueAfter: s.ReissueAfter, Encoding: s.Encoding, NoIssuedAt: s.NoIssuedAt,
 	}
 	if err := trial.Check(); err != nil {
