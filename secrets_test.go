@@ -54,6 +54,7 @@ var exported = map[string]reflect.Type{
 	"creds.Static":          reflect.TypeFor[creds.Static[creds.Secret]](),
 	"auth.All":              reflect.TypeFor[auth.All](),
 	"file.Dir":              reflect.TypeFor[file.Dir](),
+	"file.Secret":           reflect.TypeFor[file.Secret](),
 	"auth.Guard":            reflect.TypeFor[auth.Guard](),
 	"auth.Identity":         reflect.TypeFor[auth.Identity](),
 	"auth.Limiter":          reflect.TypeFor[auth.Limiter](),

@@ -20,7 +20,7 @@ import (
 // reported an error, that is wrapped too.
 var (
 	// ErrType means that a symbolic link, or another file that is not a regular one, has the name
-	// of a file of the Dir, or that the Dir itself is not a folder.
+	// of a file of the Dir, that the Dir itself is not a folder, or that a Secret is not a file.
 	ErrType = errors.New("file: wrong type of file")
 
 	// ErrOwner means that a file of the Dir, or the Dir, belongs to another user.

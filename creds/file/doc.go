@@ -1,7 +1,8 @@
 // Package file keeps credentials in files. A [Dir] is a folder of records that several processes
-// share:
+// share. A [Secret] is a file that another program writes and rotates.
 //
 //	store := &file.Dir{Path: "/var/lib/bot/credentials"}
+//	key := &file.Secret{Path: "/run/secrets/api-key"}
 //
 // # The files of a Dir
 //

@@ -79,3 +79,36 @@ func ExampleDir_Update() {
 	// "token 1" false
 	// "" true
 }
+
+// A key in a file that another program rotates. The server has the new key already, and refuses the
+// old one, so the Signer of the request has the file read again at once.
+func ExampleSecret() {
+	folder, err := os.MkdirTemp("", "example")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.RemoveAll(folder)
+	key, ctx := &file.Secret{Path: filepath.Join(folder, "key")}, context.Background()
+	rotate := func(contents string) {
+		if err := os.WriteFile(key.Path, []byte(contents), 0o600); err != nil {
+			fmt.Println(err)
+		}
+	}
+
+	rotate("first key\n")
+	secret, err := key.Credentials(ctx)
+	fmt.Printf("%v %q %v\n", secret, string(secret), err)
+
+	rotate("second key\n")
+	again, _, err := creds.Refresh(ctx, key, func(now creds.Secret) bool {
+		return string(now) == string(secret) // this one is refused
+	}, nil)
+	fmt.Println("sign again:", again, err)
+	secret, err = key.Credentials(ctx)
+	fmt.Printf("%v %q %v\n", secret, string(secret), err)
+	// Output:
+	// [redacted] "first key" <nil>
+	// sign again: true <nil>
+	// [redacted] "second key" <nil>
+}

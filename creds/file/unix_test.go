@@ -16,6 +16,8 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/countersign-go/countersign/creds"
 	"github.com/countersign-go/countersign/creds/file"
@@ -345,5 +347,62 @@ func TestHardLink_K10(t *testing.T) {
 	kept, err := os.ReadFile(backup)
 	if record, bad := file.ParseRecord(kept); err != nil || bad != nil || string(record) != "one" {
 		t.Errorf("the link has %q, %v, %v", record, err, bad)
+	}
+}
+
+// Kubernetes mounts a Secret as a link to a link to a folder, and rotates it by renaming a new link
+// over the second one.
+func TestSecretRotatedByKubernetes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		folder := t.TempDir()
+		mount := func(version, contents string) {
+			t.Helper()
+			name := "..2026_01_02_03_04_05." + version
+			if err := os.Mkdir(filepath.Join(folder, name), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			write(t, filepath.Join(folder, name, "token"), contents)
+			next := filepath.Join(folder, "..data_tmp")
+			err := errors.Join(os.Symlink(name, next),
+				os.Rename(next, filepath.Join(folder, "..data")))
+			if err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Second)
+		}
+		mount("1", "one\n")
+		s := &file.Secret{Path: filepath.Join(folder, "token")}
+		if err := os.Symlink("..data/token", s.Path); err != nil {
+			t.Fatal(err)
+		}
+		wantSecret(t, s, "one")
+		mount("2", "two\n")
+		wantSecret(t, s, "two")
+		if err := os.RemoveAll(filepath.Join(folder, "..2026_01_02_03_04_05.1")); err != nil {
+			t.Fatal(err)
+		}
+		wantSecret(t, s, "two")
+
+		// A mount that is away for a moment leaves links that lead to nothing.
+		if err := os.Remove(filepath.Join(folder, "..data")); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		if wantSecret(t, s, "two"); !errors.Is(s.Err(), fs.ErrNotExist) {
+			t.Errorf("Err: %v", s.Err())
+		}
+		mount("3", "three\n")
+		wantSecret(t, s, "three")
+	})
+}
+
+// A pipe is refused before it is opened, which would wait for a writer.
+func TestSecretIsAPipe(t *testing.T) {
+	s := &file.Secret{Path: filepath.Join(t.TempDir(), "pipe")}
+	if err := syscall.Mkfifo(s.Path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := wantNoSecret(t, s, "special file"); !errors.Is(err, file.ErrType) {
+		t.Errorf("a pipe: %v", err)
 	}
 }
