@@ -1,146 +1,195 @@
-package countersign
+package retry
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
-	"net/http/httptrace"
-	"net/url"
-	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-retryablehttp"
 
 	"github.com/countersign-go/countersign/internal/body"
-	"github.com/countersign-go/countersign/internal/httptime"
 	"github.com/countersign-go/countersign/internal/lost"
 	"github.com/countersign-go/countersign/internal/repeat"
 	"github.com/countersign-go/countersign/transport"
 )
 
 const (
-	defaultRetries = 2
-	firstWait      = 400 * time.Millisecond // at least, and at most twice that
-	longestWait    = 30 * time.Second
+	defaultMax     = 2
+	defaultWaitMin = 400 * time.Millisecond
+	defaultWaitMax = 30 * time.Second
 )
 
-// A retrier repeats requests. It stands around the Transport, so that each attempt has its own
-// signature.
-type retrier struct {
-	signed  *transport.Transport // its Base is a wire
-	retries int
-	logger  *slog.Logger
+// A Transport is an [http.RoundTripper] that sends a request, and sends it again while that is safe
+// and may help. The package comment tells the rules. The zero value works.
+//
+// The fields must not be changed after the first request. A Transport is safe for concurrent use.
+type Transport struct {
+	// Base sends each attempt. If nil, http.DefaultTransport, looked up at each request.
+	Base http.RoundTripper
+
+	// Max is how many times a request is repeated. If 0: 2, which bridges an outage of 1.2s at
+	// least. Others bridge, in the same way, 1: 400ms, 3: 2.4s, 5: 6s, 10: 22s, 20: 1m24s. If
+	// negative, no request is repeated.
+	Max int
+
+	// WaitMin and WaitMax bound the waits. If zero, they are 400 ms and 30 s.
+	WaitMin, WaitMax time.Duration
+
+	// Check says which statuses and errors may pass, in place of the rules in the package comment:
+	// for instance [retryablehttp.DefaultRetryPolicy]. It is asked after each attempt that could be
+	// repeated. It gets the errors of Base as a *url.Error without the query. If it returns false
+	// and an error, that error takes the place of the attempt's error, but never of a response.
+	// Check must not close the response's body. If nil, the rules in the package comment.
+	Check retryablehttp.CheckRetry
+
+	// Backoff returns how long to wait if the answer does not ask for a wait: for instance
+	// [retryablehttp.DefaultBackoff]. It is given WaitMin, WaitMax, the number of repetitions so
+	// far, and the answer without its Retry-After field, or nil after an error. The context alone
+	// limits its waits. If nil, they are random times from WaitMin to twice that, which grow with
+	// each attempt up to WaitMax.
+	Backoff retryablehttp.Backoff
+
+	// Logger gets a record of each repetition, at level Debug, and of each request that failed
+	// despite its repetitions, at level Warn. The records carry the context of the request. If
+	// nil, nothing is logged.
+	Logger *slog.Logger
 }
 
-func newRetrier(signed *transport.Transport, retries int) *retrier {
-	r := &retrier{signed: signed, retries: retries, logger: signed.Logger}
-	if retries == 0 {
-		r.retries = defaultRetries
-	}
-	if r.logger == nil {
-		r.logger = slog.New(slog.DiscardHandler)
-	}
-	return r
+// Format writes the settings and the type of the Base, under every verb. The Base may hold secrets.
+func (t Transport) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "{Base:%T Max:%d WaitMin:%v WaitMax:%v Check:%t Backoff:%t}",
+		t.Base, t.Max, t.WaitMin, t.WaitMax, t.Check != nil, t.Backoff != nil)
 }
 
-// RoundTrip sends req, and sends it again while that is safe and may help. The outcome of the last
-// attempt is returned as it is.
-func (r *retrier) RoundTrip(req *http.Request) (*http.Response, error) {
-	c := &call{r: r, req: req, body: body.New(req)}
+// RoundTrip sends req, and sends it again while that is safe and may help. It returns the response
+// or error of the last attempt. If the context of req ends during a wait, the error is its cause.
+func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	if t.Max < 0 || req.URL == nil {
+		return t.base().RoundTrip(req)
+	}
+	c := &call{t: t, req: req, safe: safe(req), body: body.New(req)}
 	defer c.body.Finish()
-	first := req
-	if c.body != nil {
-		first = new(http.Request)
-		*first = *req
-		_ = c.body.Lend(first, nil) // the first time, it does not fail
+	ctx := req.Context()
+	c.load(ctx, nil) // the first time, it does not fail
+	for {
+		c.send()
+		if !c.again(ctx) {
+			return c.resp, c.err
+		}
+		if err := sleep(ctx, time.Until(c.until)); err != nil {
+			if c.next.Body != nil {
+				_ = c.next.Body.Close()
+			}
+			return nil, err
+		}
 	}
-	c.send(first)
-	if c.mayPass() {
-		c.repeat()
-	}
-	return c.resp, unmarked(c.err)
 }
 
-// Unwrap is for a Transport around r.
-func (r *retrier) Unwrap() http.RoundTripper { return r.signed }
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// Unwrap returns the Base; nil stands for http.DefaultTransport. Through it, a Transport that signs
+// finds out whether requests leave by a proxy.
+func (t *Transport) Unwrap() http.RoundTripper { return t.Base }
 
 // CloseIdleConnections does so on the Base, if that can.
-func (r *retrier) CloseIdleConnections() { r.signed.CloseIdleConnections() }
+func (t *Transport) CloseIdleConnections() {
+	if b, ok := t.base().(interface{ CloseIdleConnections() }); ok {
+		b.CloseIdleConnections()
+	}
+}
 
-// A call is a request and its attempts. After the first one it is the http.RoundTripper of a
-// retryablehttp.Client, which counts the attempts and waits between them. That client gets to see
-// neither the request nor an answer, but a token for each. So it cannot read or close their bodies,
-// follow their redirects, log them or make errors of them; and since a call has no
-// CloseIdleConnections, it cannot close the connections of the Base.
+func (t *Transport) base() http.RoundTripper {
+	if t.Base == nil {
+		return http.DefaultTransport
+	}
+	return t.Base
+}
+
+// A call is a request and its attempts.
 type call struct {
-	r     *retrier      // not embedded, since it can close connections
+	t     *Transport
 	req   *http.Request // the caller's: never written
+	safe  bool          // it may be executed twice
 	body  *body.Lender
-	next  *http.Request // the attempt that is to be sent after the wait
-	since time.Time     // when the wait began
-	wait  time.Duration // how long it lasts
+	next  *http.Request   // the attempt to send
+	trial *repeat.Attempt // carried by next; nil if nothing needs to be known but its outcome
 	sends int
-	past  []transport.Attempt // that were repeated
+	past  []transport.Attempt // the attempts before next
+	until time.Time           // the end of the wait
 
 	resp *http.Response // of the last attempt, as is err
 	err  error
 }
 
-func (c *call) send(req *http.Request) {
+// load makes the next attempt, which comes after the attempts in past. It reports false if there is
+// no body for it.
+func (c *call) load(ctx context.Context, past []transport.Attempt) bool {
+	next, trial := c.req, (*repeat.Attempt)(nil)
+	switch {
+	case past != nil || !c.safe || c.t.Check != nil:
+		trial = &repeat.Attempt{Before: past, Traced: !c.safe}
+		next = next.WithContext(repeat.With(ctx, trial))
+	case c.body != nil:
+		next = new(http.Request)
+		*next = *c.req
+	}
+	if c.body.Lend(next, nil) != nil {
+		return false
+	}
+	c.next, c.trial, c.past = next, trial, past
+	return true
+}
+
+func (c *call) send() {
 	c.sends++
-	c.resp, c.err = c.r.signed.RoundTrip(req) //nolint:bodyclose // it is returned, or drained
-}
-
-// repeat sends the request again, after the first attempt has failed.
-func (c *call) repeat() {
-	loop := retryablehttp.Client{
-		HTTPClient: &http.Client{Transport: c},
-		RetryMax:   c.r.retries,
-		CheckRetry: c.check,
-		Backoff:    c.pause,
+	base := c.t.base()
+	if _, signs := base.(*transport.Transport); !signs { // which watches the requests it has signed
+		base = c.trial.Base(base)
 	}
-	ctx := c.req.Context()
-	_, err := loop.Do(&retryablehttp.Request{Request: token(ctx)}) //nolint:bodyclose // it has none
-	if err != nil {
-		c.abandon(ctx, err)
-	} else if c.sends > 1 && c.mayPass() {
-		c.log(ctx, slog.LevelWarn, "request failed, and so did its repetitions")
-	}
+	c.resp, c.err = base.RoundTrip(c.next) //nolint:bodyclose // it is returned, or drained
 }
 
-// token returns what goes through retryablehttp in place of a request.
-func token(ctx context.Context) *http.Request {
-	t := &http.Request{Method: http.MethodGet, URL: new(url.URL), Header: make(http.Header)}
-	return t.WithContext(ctx)
-}
-
-// RoundTrip answers every token alike. For the first one there is nothing to send: it stands for
-// the attempt that has failed.
-func (c *call) RoundTrip(*http.Request) (*http.Response, error) {
-	if next := c.next; next != nil {
-		c.next = nil
-		c.send(next)
-	}
-	return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody}, nil
-}
-
-// check reports whether there will be another attempt, and prepares it. All reasons against it are
+// again reports whether there will be another attempt, and prepares it. All reasons against it are
 // found before the last answer is given up.
-func (c *call) check(ctx context.Context, _ *http.Response, _ error) (bool, error) {
-	if c.sends > c.r.retries || !c.mayPass() {
-		return false, nil
+func (c *call) again(ctx context.Context) bool {
+	if !c.mayPass() {
+		return false
 	}
-	wait, ok := pause(c.sends, c.resp)
-	if c.since, c.wait = time.Now(), wait; !ok || !hasTime(ctx, wait) || !c.prepare(ctx) {
-		return false, nil
+	begun := time.Now()
+	wait, ok := c.t.wait(c.sends, c.resp)
+	c.until = begun.Add(wait)
+	if c.sends > cmp.Or(c.t.Max, defaultMax) || !ok || !hasTime(ctx, wait) || !c.prepare(ctx) {
+		if c.sends > 1 {
+			c.log(ctx, slog.LevelWarn, "request failed, and so did its repetitions")
+		}
+		return false
 	}
-	c.log(ctx, slog.LevelDebug, "request repeated", slog.Duration("wait", c.wait))
+	c.log(ctx, slog.LevelDebug, "request repeated", slog.Duration("wait", wait))
 	if c.resp != nil && c.resp.Body != nil {
 		body.Drain(ctx, c.drainTime(ctx), c.resp.Body)
 	}
 	c.resp, c.err = nil, nil
-	return true, nil
+	return true
+}
+
+// prepare makes the attempt that comes after the last one. It reports false if the body cannot be
+// sent again.
+func (c *call) prepare(ctx context.Context) bool {
+	past := c.attempts() //nolint:contextcheck // the context is that of the last answer
+	return c.body.TakeBack() && c.load(ctx, past)
 }
 
 func hasTime(ctx context.Context, wait time.Duration) bool {
@@ -148,26 +197,25 @@ func hasTime(ctx context.Context, wait time.Duration) bool {
 	return ctx.Err() == nil && (!limited || time.Until(end) > wait)
 }
 
-// prepare makes the request to send next. It reports false if the body cannot be had again.
-func (c *call) prepare(ctx context.Context) bool {
-	past := c.attempts() //nolint:contextcheck // the context is that of the last answer
-	next := c.req.WithContext(repeat.With(ctx, past))
-	if !c.body.TakeBack() || c.body.Lend(next, nil) != nil {
-		return false
-	}
-	c.next, c.past = next, past
-	return true
-}
-
 // attempts returns all attempts so far.
 func (c *call) attempts() []transport.Attempt {
 	if c.resp == nil {
-		return append(c.past, transport.Attempt{Err: lost.Connection(unmarked(c.err))})
+		return append(c.past, transport.Attempt{Err: reason(c.err)})
 	}
 	if all := transport.History(c.resp); all != nil {
 		return all
 	}
 	return append(c.past, transport.Attempt{Status: c.resp.StatusCode})
+}
+
+var errChosen = errors.New("retry: an error that Check chose to repeat")
+
+// reason returns the part of err that is a reason to repeat. The rest may hold a secret.
+func reason(err error) error {
+	if part := lost.Connection(err); part != nil {
+		return part
+	}
+	return errChosen
 }
 
 // drainTime returns how long the answer may be read: during the wait, and beyond that only while
@@ -177,29 +225,16 @@ func (c *call) drainTime(ctx context.Context) time.Duration {
 	if !limited {
 		return body.DrainTime
 	}
-	return min(body.DrainTime, max(time.Until(c.since.Add(c.wait)), time.Until(end)/2))
+	return min(body.DrainTime, max(time.Until(c.until), time.Until(end)/2))
 }
 
-// pause returns how much is left of the wait.
-func (c *call) pause(_, _ time.Duration, _ int, _ *http.Response) time.Duration {
-	return max(0, time.Until(c.since.Add(c.wait)))
-}
-
-// abandon ends a call whose context has ended during a wait.
-func (c *call) abandon(ctx context.Context, err error) {
-	c.resp, c.err = nil, err
-	if cause := context.Cause(ctx); cause != nil {
-		c.err = cause
-	}
-	if c.next != nil && c.next.Body != nil {
-		_ = c.next.Body.Close()
-	}
-}
-
-// log tells the outcome of the last attempt. It leaves out what a URL may hold besides its path,
-// and of an error all but the reason to repeat.
+// log records the outcome of the last attempt. Of the URL it tells the origin and the path, and of
+// an error the reason to repeat: the rest may hold secrets.
 func (c *call) log(ctx context.Context, level slog.Level, text string, more ...slog.Attr) {
-	outcome := slog.Any("err", lost.Connection(unmarked(c.err)))
+	if c.t.Logger == nil {
+		return
+	}
+	outcome := slog.Any("err", reason(c.err))
 	if c.resp != nil {
 		outcome = slog.Int("status", c.resp.StatusCode)
 	}
@@ -208,75 +243,5 @@ func (c *call) log(ctx context.Context, level slog.Level, text string, more ...s
 		slog.String("path", c.req.URL.Path), slog.String("method", c.req.Method),
 		slog.Int("attempt", c.sends),
 	}, more...)
-	c.r.logger.LogAttrs(ctx, level, text, append(attrs, outcome)...)
-}
-
-// pause returns how long to wait after an attempt, counted from 1. resp is nil after an error. It
-// reports false if the answer asks for a longer wait than there is, since a wait is never cut. Zero
-// seconds and a date in the past ask for nothing: a fleet of clients that obeyed them would come
-// back at once. The usual wait is random, so that clients that failed together do not come back
-// together.
-func pause(attempt int, resp *http.Response) (wait time.Duration, ok bool) {
-	if resp != nil {
-		if wait = httptime.RetryAfter(resp.Header, time.Now()); wait > 0 {
-			return wait, wait <= longestWait
-		}
-	}
-	wait = retryablehttp.LinearJitterBackoff(firstWait, 2*firstWait, attempt-1, nil)
-	return min(wait, longestWait), true
-}
-
-// A wire is the Base of a Transport whose requests are repeated. It marks the errors of requests
-// that were not sent, since those may be repeated whatever the method is.
-type wire struct {
-	base http.RoundTripper // nil: http.DefaultTransport, as it is at each request
-}
-
-// An unsentError is the error of a request of which no byte has left.
-type unsentError struct{ error }
-
-func (e *unsentError) Unwrap() error { return e.error }
-
-func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
-	if safe(req) {
-		return w.current().RoundTrip(req)
-	}
-	// An error of the TLS handshake looks like one that came after the request was sent. But it
-	// comes before there is a connection.
-	var wanted, got atomic.Bool
-	traced := req.WithContext(httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
-		GetConn: func(string) { wanted.Store(true) },
-		GotConn: func(httptrace.GotConnInfo) { got.Store(true) },
-	}))
-	resp, err := w.current().RoundTrip(traced)
-	if err != nil && (lost.Dial(err) != nil || wanted.Load() && !got.Load()) {
-		err = &unsentError{err}
-	}
-	if resp != nil && resp.Request == traced {
-		resp.Request = req
-	}
-	return resp, err
-}
-
-// Unwrap is for the Transport around w, which asks by way of which proxy requests go.
-func (w *wire) Unwrap() http.RoundTripper { return w.base }
-
-func (w *wire) CloseIdleConnections() {
-	if b, ok := w.current().(interface{ CloseIdleConnections() }); ok {
-		b.CloseIdleConnections()
-	}
-}
-
-func (w *wire) current() http.RoundTripper {
-	if w.base == nil {
-		return http.DefaultTransport
-	}
-	return w.base
-}
-
-func unmarked(err error) error {
-	if u, ok := errors.AsType[*unsentError](err); ok {
-		return u.error
-	}
-	return err
+	c.t.Logger.LogAttrs(ctx, level, text, append(attrs, outcome)...)
 }

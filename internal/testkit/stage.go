@@ -1,4 +1,4 @@
-package countersign_test
+package testkit
 
 import (
 	"io"
@@ -7,50 +7,48 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/countersign-go/countersign"
-	"github.com/countersign-go/countersign/creds"
-	"github.com/countersign-go/countersign/mac"
 )
 
-// A stage is a Base that answers by a plan, the last part of it for ever, and that remembers what
-// it was sent. Like a real one it reads the body, and closes it.
-type stage struct {
-	plan   []reply
-	closed int // idle connections, how many times
+// A Stage is a RoundTripper that answers by a plan, and remembers the requests. Like a real one it
+// reads their bodies and closes them.
+type Stage struct {
+	Plan   []Reply // of each request; the last part is for all that follow
+	Closed int     // how many times idle connections were closed
 
-	mu     sync.Mutex // guards what follows
-	sent   []*http.Request
-	bodies []string
-	times  []time.Time
+	mu     sync.Mutex // guards the fields below
+	Sent   []*http.Request
+	Bodies []string
+	Times  []time.Time // of each request
 }
 
-// A reply is an error, or an answer.
-type reply struct {
-	status int
-	header string // "Name: value"
-	body   io.ReadCloser
-	err    error
+// A Reply is an error, or an answer.
+type Reply struct {
+	Status int
+	Header string // "Name: value"
+	Body   io.ReadCloser
+	Err    error
 }
 
-func statuses(list ...int) (plan []reply) {
+// Statuses returns a plan of answers that have these statuses.
+func Statuses(list ...int) (plan []Reply) {
 	for _, status := range list {
-		plan = append(plan, reply{status: status})
+		plan = append(plan, Reply{Status: status})
 	}
 	return plan
 }
 
-func (s *stage) RoundTrip(req *http.Request) (*http.Response, error) {
+// RoundTrip answers by the plan.
+func (s *Stage) RoundTrip(req *http.Request) (*http.Response, error) {
 	s.mu.Lock()
-	r := s.plan[min(len(s.sent), len(s.plan)-1)]
-	s.sent = append(s.sent, req)
-	s.times = append(s.times, time.Now())
+	r := s.Plan[min(len(s.Sent), len(s.Plan)-1)]
+	s.Sent = append(s.Sent, req)
+	s.Times = append(s.Times, time.Now())
 	s.mu.Unlock()
 	if req.Body != nil {
 		body, err := io.ReadAll(req.Body)
 		_ = req.Body.Close()
 		s.mu.Lock()
-		s.bodies = append(s.bodies, string(body))
+		s.Bodies = append(s.Bodies, string(body))
 		s.mu.Unlock()
 		if err != nil {
 			return nil, err
@@ -59,40 +57,32 @@ func (s *stage) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err := req.Context().Err(); err != nil {
 		return nil, err
 	}
-	if r.err != nil {
-		return nil, r.err
+	if r.Err != nil {
+		return nil, r.Err
 	}
-	resp := &http.Response{StatusCode: r.status, Header: make(http.Header), Body: r.body}
-	if name, value, ok := strings.Cut(r.header, ": "); ok {
+	resp := &http.Response{StatusCode: r.Status, Header: make(http.Header), Body: r.Body}
+	if name, value, ok := strings.Cut(r.Header, ": "); ok {
 		resp.Header.Set(name, value)
 	}
-	if r.body == nil {
+	if r.Body == nil {
 		resp.Body = io.NopCloser(strings.NewReader("a reason"))
 	}
 	return resp, nil
 }
 
-func (s *stage) CloseIdleConnections() { s.closed++ }
+// CloseIdleConnections counts in Closed.
+func (s *Stage) CloseIdleConnections() { s.Closed++ }
 
-// waits returns how long it took from each attempt to the next.
-func (s *stage) waits() (waits []time.Duration) {
-	for i, t := range s.times[1:] {
-		waits = append(waits, t.Sub(s.times[i]))
+// Waits returns how long it took from each attempt to the next.
+func (s *Stage) Waits() (waits []time.Duration) {
+	for i, t := range s.Times[1:] {
+		waits = append(waits, t.Sub(s.Times[i]))
 	}
 	return waits
 }
 
-func (s *stage) client(retries int) *http.Client {
-	return countersign.NewClient(countersign.Config{
-		Signer: &mac.Signer{
-			Source: &mac.Credentials{ID: "id", Key: creds.Secret("canary-4e7213")},
-		},
-		Base: s, Retries: retries,
-	})
-}
-
-// do sends a request and closes the answer.
-func do(t *testing.T, client *http.Client, req *http.Request) (int, string, error) {
+// Do sends a request, and returns the status and the body of its answer.
+func Do(t *testing.T, client *http.Client, req *http.Request) (int, string, error) {
 	t.Helper()
 	resp, err := client.Do(req)
 	if err != nil {
@@ -106,11 +96,19 @@ func do(t *testing.T, client *http.Client, req *http.Request) (int, string, erro
 	return resp.StatusCode, string(body), nil
 }
 
-func request(t *testing.T, method string, body io.Reader) *http.Request {
+// Request returns a request to https://api.example.com.
+func Request(t *testing.T, method string, body io.Reader) *http.Request {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), method, origin+"/path?query", body)
+	const url = "https://api.example.com/path?query"
+	req, err := http.NewRequestWithContext(t.Context(), method, url, body)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return req
 }
+
+// A RoundTripper is a function that sends requests.
+type RoundTripper func(*http.Request) (*http.Response, error)
+
+// RoundTrip calls f.
+func (f RoundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
