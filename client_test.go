@@ -55,7 +55,7 @@ func newService(lifetime time.Duration) *service {
 	}}
 	mux := http.NewServeMux()
 	mux.Handle("/provision", &provision.Handler{
-		Auth: &basic.Verifier{Checker: portal.Memory{"alice": creds.Secret(password)}},
+		Auth: &basic.Verifier{Users: portal.Memory{"alice": creds.Secret(password)}},
 		Issue: func(ctx context.Context, id *auth.Identity) (*mac.Credentials, error) {
 			s.provisioned.Add(1)
 			return issue().Issue(ctx, id)

@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
-	"reflect"
 	"strconv"
 	"strings"
 	"testing"
@@ -17,7 +16,6 @@ import (
 	"github.com/countersign-go/countersign/jwt"
 	"github.com/countersign-go/countersign/jwt/pyramid"
 	"github.com/countersign-go/countersign/mac"
-	"github.com/countersign-go/countersign/portal"
 )
 
 // A hostileField is a field, Authorization or Cookie, that an attacker without a key sends to cost
@@ -106,7 +104,7 @@ func verifierOf(scheme string) auth.Authenticator {
 			return &mac.Key{Secret: key}, nil
 		}}
 	case "Basic":
-		return &basic.Verifier{Checker: noUser{}}
+		return &basic.Verifier{Users: noUser{}}
 	}
 	v := &jwt.Verifier{Keys: &jwt.Key{Method: "HS256", Key: key}}
 	if scheme == "Cookie" {
@@ -118,10 +116,8 @@ func verifierOf(scheme string) auth.Authenticator {
 // noUser knows no user, and hashes no password, whose cost is chosen by the operator.
 type noUser struct{}
 
-func (noUser) Kinds() []reflect.Type { return []reflect.Type{reflect.TypeFor[portal.Password]()} }
-
-func (noUser) Check(context.Context, portal.Credentials) (string, error) {
-	return "", portal.ErrUnauthorized
+func (noUser) CheckPassword(context.Context, string, creds.Secret) (string, error) {
+	return "", creds.ErrWrong
 }
 
 // refuse returns a function that has v refuse a field.

@@ -124,7 +124,7 @@ func ExampleLimiter_Attempt() {
 	perAddress := &auth.Limiter{Every: time.Minute, Burst: 2}
 	guard := &auth.Guard{
 		Stack: auth.Stack{basic.Verifier{
-			Checker: people.Checker,
+			Users: people.Users,
 			Attempt: func(_ *http.Request, user string) (func(error), error) {
 				return perUser.Attempt(strings.ToLower(user))
 			},

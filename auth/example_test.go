@@ -18,7 +18,7 @@ import (
 )
 
 // The examples know one scheme, and two people.
-var people = basic.Verifier{Realm: "lab", Checker: portal.Memory{
+var people = basic.Verifier{Realm: "lab", Users: portal.Memory{
 	"ann": creds.Secret("correct horse"),
 	"bob": creds.Secret("battery staple"),
 }}
@@ -117,7 +117,7 @@ func ExampleGuard() {
 	// Output:
 	// let in: ann by Basic
 	// 200 hello, ann
-	// kept out: basic: credentials refused: portal: wrong user or password
+	// kept out: basic: credentials refused: creds: wrong user or password
 	// 401 <a href="/login">Log in</a>
 	// nobody tried
 	// 401 <a href="/login">Log in</a>

@@ -200,7 +200,7 @@ func hello(w http.ResponseWriter, req *http.Request) {
 type login struct{ service *Service }
 
 func (l login) verifier() *basic.Verifier {
-	return &basic.Verifier{Checker: portal.Memory{l.service.User: l.service.Password}}
+	return &basic.Verifier{Users: portal.Memory{l.service.User: l.service.Password}}
 }
 
 func (l login) Authenticate(req *http.Request) (*auth.Identity, error) {

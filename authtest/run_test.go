@@ -50,7 +50,7 @@ func TestBasic(t *testing.T) {
 	authtest.Run(t, authtest.Pair{
 		New: func(*testing.T) (transport.Signer, auth.Authenticator) {
 			return &basic.Signer{User: "alice", Password: creds.Secret(secret)},
-				&basic.Verifier{Checker: portal.Memory{"alice": creds.Secret(secret)}}
+				&basic.Verifier{Users: portal.Memory{"alice": creds.Secret(secret)}}
 		},
 		Fixed:   true,
 		Secrets: []string{secret},

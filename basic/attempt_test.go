@@ -59,7 +59,7 @@ func TestAttempt_S12(t *testing.T) {
 					}
 				}, tt.attempt
 			},
-			Checker: checker(func(context.Context, portal.Credentials) (string, error) {
+			Users: checker(func(context.Context, portal.Credentials) (string, error) {
 				calls = append(calls, "check")
 				return "ann", tt.check
 			}),
@@ -88,7 +88,7 @@ func TestAttempt_S12(t *testing.T) {
 // What names nobody is no attempt, and what does nothing afterwards needs no function.
 func TestAttemptIsForNames(t *testing.T) {
 	asked := 0
-	v := basic.Verifier{Checker: users,
+	v := basic.Verifier{Users: users,
 		Attempt: func(*http.Request, string) (func(error), error) {
 			asked++
 			return nil, nil
@@ -108,7 +108,7 @@ func TestAttemptIsForNames(t *testing.T) {
 func limited(hashes *int) http.Handler {
 	perUser := &auth.Limiter{Every: time.Minute, Burst: 3}
 	return auth.Require(http.NotFoundHandler(), &basic.Verifier{
-		Checker: checker(func(ctx context.Context, c portal.Credentials) (string, error) {
+		Users: checker(func(ctx context.Context, c portal.Credentials) (string, error) {
 			*hashes++
 			return users.Check(ctx, c)
 		}),
@@ -163,14 +163,14 @@ func TestBruteForce_S12(t *testing.T) {
 
 // People type passwords where names belong, so no reason has the name.
 func TestReasonsNameNobody_S12(t *testing.T) {
-	for _, check := range []portal.Checker{
+	for _, check := range []passwordChecker{
 		portal.Memory{},
 		checker(func(context.Context, portal.Credentials) (string, error) {
 			return "", errors.New("test: down")
 		}),
 	} {
 		limiter := &auth.Limiter{Burst: 1}
-		v := basic.Verifier{Checker: check,
+		v := basic.Verifier{Users: check,
 			Attempt: func(_ *http.Request, user string) (func(error), error) {
 				return limiter.Attempt(user)
 			}}

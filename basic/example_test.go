@@ -21,7 +21,7 @@ func ExampleVerifier() {
 		fmt.Fprintln(w, "hello,", id.Subject)
 	})
 	users := portal.Memory{"ann": creds.Secret("correct horse")}
-	protected := auth.Require(hello, basic.Verifier{Realm: "the lab", Checker: users})
+	protected := auth.Require(hello, basic.Verifier{Realm: "the lab", Users: users})
 
 	for _, password := range []string{"correct horse", "battery staple"} {
 		req := httptest.NewRequest("GET", "/", nil)
@@ -39,7 +39,7 @@ func ExampleVerifier() {
 func ExampleVerifier_attempt() {
 	perUser := &auth.Limiter{Every: time.Minute, Burst: 2}
 	v := &basic.Verifier{
-		Checker: portal.Memory{"ann": creds.Secret("correct horse")},
+		Users: portal.Memory{"ann": creds.Secret("correct horse")},
 		Attempt: func(_ *http.Request, user string) (func(error), error) {
 			return perUser.Attempt(user)
 		},

@@ -31,7 +31,7 @@ func FuzzAuthorization(f *testing.F) {
 			return "somebody", nil
 		}
 		req := request(field)
-		id, err := basic.Verifier{Checker: checker(everybody)}.Authenticate(req)
+		id, err := basic.Verifier{Users: checker(everybody)}.Authenticate(req)
 		if err != nil {
 			if id != nil || !errors.Is(err, auth.ErrNone) && !errors.Is(err, basic.ErrRefused) {
 				t.Fatalf("%v, %v", id, err)

@@ -13,6 +13,6 @@ func TestPrintsRedacted_K6(t *testing.T) {
 	secret := creds.Secret("canary-b4s1c")
 	canary.Print(t, ".", map[string]any{
 		"Signer":   basic.Signer{User: "ann", Password: secret},
-		"Verifier": basic.Verifier{Checker: portal.Memory{"ann": secret}},
+		"Verifier": basic.Verifier{Users: portal.Memory{"ann": secret}},
 	})
 }

@@ -25,7 +25,7 @@ func spending(guesses *atomic.Int32, second portal.Checker) http.Handler {
 		return users.Check(ctx, c)
 	})
 	return auth.Require(http.NotFoundHandler(), &basic.Verifier{
-		Checker: portal.Checkers{counts, second},
+		Users: portal.Checkers{counts, second},
 		Attempt: func(_ *http.Request, user string) (func(error), error) {
 			return limiter.Attempt(user)
 		},
@@ -88,12 +88,12 @@ func TestGuessesByHangingUp_S12(t *testing.T) {
 // A fault of the set-up is the service's, so nobody is told that a password is wrong, and no user
 // is locked out by it.
 func TestFaultOfSetUp_S9(t *testing.T) {
-	for _, nobody := range []portal.Checker{
-		portal.Checkers{}, portal.AllowAnonymous{}, &portal.File{}, &portal.SQL{},
+	for _, nobody := range []passwordChecker{
+		portal.Checkers{}, portal.Checkers{portal.AllowAnonymous{}}, &portal.File{}, &portal.SQL{},
 	} {
 		limiter := &auth.Limiter{Every: time.Hour, Burst: 1}
 		page := auth.Require(http.NotFoundHandler(), &basic.Verifier{
-			Checker: nobody,
+			Users: nobody,
 			Attempt: func(_ *http.Request, user string) (func(error), error) {
 				return limiter.Attempt(user)
 			},

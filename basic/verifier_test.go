@@ -24,8 +24,18 @@ var (
 	_ auth.Challenger    = basic.Verifier{}
 )
 
-// A checker is a function that is a portal.Checker.
+// A passwordChecker is a type that fits a Verifier.
+type passwordChecker interface {
+	CheckPassword(ctx context.Context, user string, password creds.Secret) (string, error)
+}
+
+// A checker is a function that is a portal.Checker, and fits a Verifier.
 type checker func(context.Context, portal.Credentials) (string, error)
+
+func (f checker) CheckPassword(
+	ctx context.Context, user string, password creds.Secret) (string, error) {
+	return f(ctx, portal.Password{User: user, Password: password})
+}
 
 func (f checker) Check(ctx context.Context, c portal.Credentials) (string, error) {
 	return f(ctx, c)
@@ -55,7 +65,7 @@ func TestAuthenticate(t *testing.T) {
 		{"UTF-8", "Basic " + encoded("Jürgen:pässword"), "Jürgen"},
 		{"the longest password", "Basic " + encoded("long:"+strings.Repeat("x", 1024)), "long"},
 	} {
-		id, err := basic.Verifier{Checker: users}.Authenticate(request(tt.field))
+		id, err := basic.Verifier{Users: users}.Authenticate(request(tt.field))
 		if err != nil || id.Subject != tt.subject || id.Scheme != "Basic" {
 			t.Errorf("%s: %+v, %v", tt.reason, id, err)
 		}
@@ -74,7 +84,7 @@ func TestNone(t *testing.T) {
 		{"a scheme that looks the same", []string{"Ba\u017fic " + encoded("ann:a:b")}},
 		{"several of other schemes, which they have to judge", []string{"MAC x=1", "Bearer abc"}},
 	} {
-		// No Checker: who carries no credentials of ours must not notice.
+		// No Users: who carries no credentials of ours must not notice.
 		id, err := basic.Verifier{}.Authenticate(request(tt.fields...))
 		if id != nil || err != auth.ErrNone {
 			t.Errorf("%s: %v, %v; want ErrNone", tt.reason, id, err)
@@ -124,7 +134,7 @@ func TestMalformed_S11(t *testing.T) {
 			t.Errorf("%s: the Checker was asked", tt.reason)
 			return "eve", nil
 		}
-		v := basic.Verifier{Checker: checker(never)}
+		v := basic.Verifier{Users: checker(never)}
 		id, err := v.Authenticate(request(tt.fields...))
 		if id != nil || !errors.Is(err, basic.ErrRefused) {
 			t.Errorf("%s: %v, %v; want ErrRefused", tt.reason, id, err)
@@ -166,7 +176,7 @@ func TestVerdicts(t *testing.T) {
 		says := func(context.Context, portal.Credentials) (string, error) {
 			return tt.subject, tt.err
 		}
-		v := basic.Verifier{Checker: checker(says)}
+		v := basic.Verifier{Users: checker(says)}
 		id, err := v.Authenticate(request("Basic " + encoded("ann:a:b")))
 		for _, want := range tt.want {
 			if id != nil || !errors.Is(err, want) {
@@ -179,7 +189,7 @@ func TestVerdicts(t *testing.T) {
 	}
 	id, err := basic.Verifier{}.Authenticate(request("Basic " + encoded("ann:a:b")))
 	if id != nil || !errors.Is(err, auth.ErrUnavailable) {
-		t.Errorf("no Checker: %v, %v; want ErrUnavailable", id, err)
+		t.Errorf("no Users: %v, %v; want ErrUnavailable", id, err)
 	}
 }
 
@@ -198,7 +208,7 @@ func TestCheckerIsAsked_S9(t *testing.T) {
 		}
 		return "Ann", nil
 	}
-	v := basic.Verifier{Checker: checker(ask)}
+	v := basic.Verifier{Users: checker(ask)}
 	id, err := v.Authenticate(request("Basic " + encoded("ann:a:b")).WithContext(ctx))
 	if err != nil || id.Subject != "Ann" {
 		t.Errorf("%v, %v", id, err)
@@ -223,7 +233,7 @@ func TestChallenge(t *testing.T) {
 
 // An unknown user and a wrong password get the same answer, to the byte, S2.
 func TestNoEnumeration_S2(t *testing.T) {
-	h := auth.Require(http.NotFoundHandler(), basic.Verifier{Checker: users})
+	h := auth.Require(http.NotFoundHandler(), basic.Verifier{Users: users})
 	answer := func(field string) string {
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, request(field))
@@ -248,7 +258,7 @@ func TestBothDirections(t *testing.T) {
 	if err := s.Sign(req, time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	id, err := basic.Verifier{Checker: users}.Authenticate(req)
+	id, err := basic.Verifier{Users: users}.Authenticate(req)
 	if err != nil || id.Subject != "Jürgen" {
 		t.Errorf("%v, %v", id, err)
 	}
@@ -256,7 +266,7 @@ func TestBothDirections(t *testing.T) {
 
 // What a Checker's error wraps besides must not turn a wrong password into an anonymous request.
 func TestCheckerSaysTooMuch_S5(t *testing.T) {
-	v := basic.Verifier{Checker: checkFunc(func() error {
+	v := basic.Verifier{Users: checkFunc(func() error {
 		return errors.Join(portal.ErrUnauthorized, auth.ErrNone)
 	})}
 	req := newRequest(t)
@@ -274,12 +284,16 @@ type checkFunc func() error
 
 func (f checkFunc) Check(context.Context, portal.Credentials) (string, error) { return "", f() }
 
+func (f checkFunc) CheckPassword(context.Context, string, creds.Secret) (string, error) {
+	return "", f()
+}
+
 // A second field is refused wherever the first of this scheme stands.
 func TestSecondField_C15(t *testing.T) {
 	for _, fields := range [][]string{{"Basic YTpi", "Bearer x"}, {"Bearer x", "Basic YTpi"}} {
 		req := newRequest(t)
 		req.Header["Authorization"] = fields
-		_, err := basic.Verifier{Checker: portal.Memory{"a": creds.Secret("b")}}.Authenticate(req)
+		_, err := basic.Verifier{Users: portal.Memory{"a": creds.Secret("b")}}.Authenticate(req)
 		if !errors.Is(err, basic.ErrRefused) {
 			t.Errorf("%q: %v", fields, err)
 		}
@@ -301,7 +315,7 @@ func TestBusyChecker(t *testing.T) {
 			return true
 		}}
 	limiter := &auth.Limiter{Burst: 1, Every: time.Hour}
-	handler := auth.Require(http.NotFoundHandler(), basic.Verifier{Checker: users,
+	handler := auth.Require(http.NotFoundHandler(), basic.Verifier{Users: users,
 		Attempt: func(_ *http.Request, user string) (func(error), error) {
 			return limiter.Attempt(user)
 		}})
@@ -333,17 +347,16 @@ func TestBusyChecker(t *testing.T) {
 func TestVerifierCheck(t *testing.T) {
 	for _, tt := range []struct {
 		reason  string
-		checker portal.Checker
+		checker passwordChecker
 		want    string // "": no error
 	}{
 		{"good", users, ""},
 		{"a function", checker(nil), ""},
-		{"none", nil, "no Checker"},
-		{"not for passwords", portal.AllowAnonymous{}, "does not judge passwords"},
+		{"none", nil, "no Users"},
 		{"one that does not load", portal.Checkers{users, &portal.File{Path: t.TempDir()}},
 			"not a regular file"},
 	} {
-		v := basic.Verifier{Checker: tt.checker}
+		v := basic.Verifier{Users: tt.checker}
 		for name, err := range map[string]error{
 			"Check": v.Check(), "Stack": auth.Stack{v}.Check(),
 		} {

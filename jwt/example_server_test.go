@@ -160,7 +160,7 @@ func ExampleVerifier_AuthenticateToken() {
 	show()
 	// Output:
 	// the mailbox of ann
-	// true portal: wrong user or password: jwt: token refused: it was revoked
+	// true creds: wrong user or password: jwt: token refused: it was revoked
 }
 
 // A tokenChecker is a portal.Checker that judges the tokens of a Verifier.

@@ -7,6 +7,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	"github.com/countersign-go/countersign/creds"
 )
 
 // Credentials are what somebody shows to prove who they are. A [Checker] looks at the Go type:
@@ -26,8 +28,8 @@ type Checker interface {
 
 var (
 	// ErrUnauthorized means that the credentials are wrong. It does not tell whether the user
-	// exists.
-	ErrUnauthorized = errors.New("portal: wrong user or password")
+	// exists. It is [creds.ErrWrong].
+	ErrUnauthorized = creds.ErrWrong
 	// ErrUnhandled means that a [Checker] does not judge credentials of this type. From a [Portal]
 	// it is a fault of how the service is set up, not of who logs in.
 	ErrUnhandled = errors.New("portal: no checker for credentials of this type")
@@ -95,6 +97,12 @@ func (cs Checkers) Check(ctx context.Context, c Credentials) (subject string, er
 		return "", wrong
 	}
 	return "", unhandled(c, cs.Kinds())
+}
+
+// CheckPassword is Check for a [Password].
+func (cs Checkers) CheckPassword(
+	ctx context.Context, user string, password creds.Secret) (subject string, err error) {
+	return cs.Check(ctx, Password{user, password})
 }
 
 // A spent error is one of a Checker that could not decide, behind one that had.

@@ -10,6 +10,8 @@ import (
 	"reflect"
 	"slices"
 	"time"
+
+	"github.com/countersign-go/countersign/creds"
 )
 
 // Command is a [Checker] of [Password] that asks a helper program, so that the service itself needs
@@ -121,6 +123,12 @@ func (c *Command) Check(ctx context.Context, credentials Credentials) (subject s
 		return "", err
 	}
 	return given.User, nil
+}
+
+// CheckPassword is Check for a [Password].
+func (c *Command) CheckPassword(
+	ctx context.Context, user string, password creds.Secret) (subject string, err error) {
+	return c.Check(ctx, Password{user, password})
 }
 
 // run asks the helper. It does not wait for one that cannot be killed, as one of another user may

@@ -25,7 +25,7 @@ func ExampleMemory() {
 	fmt.Println(users.Check(context.Background(), given))
 	// Output:
 	// ann <nil>
-	//  portal: wrong user or password
+	//  creds: wrong user or password
 }
 
 // hash is that of the password "correct horse". The cost, 04, is for tests.
@@ -213,7 +213,7 @@ test "$user:$password" = "ann:correct horse"`
 	}
 	// Output:
 	// ann <nil>
-	//  portal: wrong user or password: the helper ended with exit status 1
+	//  creds: wrong user or password: the helper ended with exit status 1
 }
 
 // An audited Checker writes each verdict of others to a log.
@@ -232,6 +232,6 @@ func ExampleChecker_audit() {
 		fmt.Println("denied")
 	}
 	// Output:
-	// {User:"ann" Password:[redacted]}  portal: wrong user or password
+	// {User:"ann" Password:[redacted]}  creds: wrong user or password
 	// denied
 }

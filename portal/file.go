@@ -148,6 +148,12 @@ func (f *File) Check(ctx context.Context, c Credentials) (subject string, err er
 	return user, nil
 }
 
+// CheckPassword is Check for a [Password].
+func (f *File) CheckPassword(
+	ctx context.Context, user string, password creds.Secret) (subject string, err error) {
+	return f.Check(ctx, Password{user, password})
+}
+
 // decoy returns what is compared with instead for somebody who is not in the file. Were it the same
 // for all names, a file with several formats would tell by the time who is in it.
 func (f *File) decoy(u *users, user string) *stored {

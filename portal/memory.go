@@ -41,6 +41,12 @@ func (m Memory) Check(_ context.Context, c Credentials) (subject string, err err
 	return user, nil
 }
 
+// CheckPassword is Check for a [Password].
+func (m Memory) CheckPassword(
+	ctx context.Context, user string, password creds.Secret) (subject string, err error) {
+	return m.Check(ctx, Password{user, password})
+}
+
 // find returns the password of user, nil if there is none. A map finds a name sooner than it misses
 // one, so one name is found here and another one missed, in whichever order.
 func (m Memory) find(user string) creds.Secret {

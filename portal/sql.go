@@ -96,6 +96,12 @@ func (s *SQL) Check(ctx context.Context, c Credentials) (subject string, err err
 	return row.name, nil
 }
 
+// CheckPassword is Check for a [Password].
+func (s *SQL) CheckPassword(
+	ctx context.Context, user string, password creds.Secret) (subject string, err error) {
+	return s.Check(ctx, Password{user, password})
+}
+
 // decoy returns what is compared with in place of found, and keeps found for others.
 func (s *SQL) decoy(r rules, name string, found *stored) *stored {
 	key := s.keys.of(name)

@@ -178,7 +178,7 @@ func ExampleHandler_limits() {
 	registry := &provision.Registry{Quota: 100}
 	users := portal.Memory{"ann": creds.Secret("correct horse")}
 	h := &provision.Handler{
-		Auth:       basic.Verifier{Checker: users},
+		Auth:       basic.Verifier{Users: users},
 		Issue:      registry.Issue,
 		PerAddress: &auth.Limiter{Every: time.Minute, Burst: 5},
 		PerSubject: &auth.Limiter{Every: time.Minute, Burst: 10},

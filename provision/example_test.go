@@ -74,7 +74,7 @@ func ExampleHandler() {
 
 	mux := http.NewServeMux()
 	mux.Handle("/provision", &provision.Handler{
-		Auth:  basic.Verifier{Realm: "provisioning", Checker: users},
+		Auth:  basic.Verifier{Realm: "provisioning", Users: users},
 		Issue: issuer.Issue,
 	})
 	hello := func(w http.ResponseWriter, req *http.Request) {
@@ -137,7 +137,7 @@ func exampleService() http.RoundTripper {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/provision", &provision.Handler{
-		Auth: basic.Verifier{Checker: users}, Issue: issuer.Issue,
+		Auth: basic.Verifier{Users: users}, Issue: issuer.Issue,
 	})
 	mux.Handle("/", auth.Require(http.HandlerFunc(hello), &mac.Verifier{Keys: issuer.Key}))
 	return direct{mux}

@@ -27,8 +27,8 @@ const password = "hunter2hunter2"
 
 func users() auth.Authenticator {
 	return basic.Verifier{
-		Realm:   "demo",
-		Checker: portal.Memory{"ann": creds.Secret(password)},
+		Realm: "demo",
+		Users: portal.Memory{"ann": creds.Secret(password)},
 	}
 }
 

@@ -295,7 +295,7 @@ func TestHandlerLimits_S12(t *testing.T) {
 		limited := 0
 		var got []string
 		h := &provision.Handler{
-			Auth: basic.Verifier{Checker: portal.Memory{
+			Auth: basic.Verifier{Users: portal.Memory{
 				"ann": creds.Secret(password), "bob": creds.Secret(password),
 			}},
 			Issue: testIssuer().Issue,

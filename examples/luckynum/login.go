@@ -11,7 +11,6 @@ import (
 	"github.com/countersign-go/countersign/auth"
 	"github.com/countersign-go/countersign/creds"
 	"github.com/countersign-go/countersign/jwt"
-	"github.com/countersign-go/countersign/portal"
 )
 
 // tokens is the other way to sign: JSON Web Tokens, which the service makes for who logs in, and
@@ -53,7 +52,7 @@ func (s *service) giveToken(t tokens, guesses *auth.Limiter) http.Handler {
 }
 
 // A form is an auth.Authenticator of what is typed into a page.
-type form struct{ users portal.Checker }
+type form struct{ users userList }
 
 // Authenticate reads at most as much of the body as a name and a password need.
 func (f form) Authenticate(req *http.Request) (*auth.Identity, error) {
@@ -63,10 +62,9 @@ func (f form) Authenticate(req *http.Request) (*auth.Identity, error) {
 	if user == "" && password == "" {
 		return nil, auth.ErrNone
 	}
-	given := portal.Password{User: user, Password: creds.Secret(password)}
-	subject, err := f.users.Check(req.Context(), given)
+	subject, err := f.users.CheckPassword(req.Context(), user, creds.Secret(password))
 	switch {
-	case errors.Is(err, portal.ErrUnauthorized):
+	case errors.Is(err, creds.ErrWrong):
 		return nil, err
 	case err != nil:
 		return nil, fmt.Errorf("%w: %w", auth.ErrUnavailable, err)

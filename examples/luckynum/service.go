@@ -23,12 +23,18 @@ import (
 	"github.com/countersign-go/countersign/raven"
 )
 
+// A userList checks the passwords of users, also for a login service.
+type userList interface {
+	portal.Checker
+	CheckPassword(ctx context.Context, user string, password creds.Secret) (string, error)
+}
+
 // A service tells its users a lucky number at "/". Programs sign for it, by MAC or with a token.
 // The key for the one they get at "/provision", the token at "/login", for their password. With a
 // registry, registry.go lets them list and revoke keys. People log in, and site.go has pages for
 // them.
 type service struct {
-	users     portal.Checker
+	users     userList
 	lifetime  time.Duration       // of a token, and a key without registry; 0: 5 minutes
 	registry  *provision.Registry // remembers all keys; nil: the service keeps none
 	publicURL *url.URL            // where clients reach the service; nil: where it listens
@@ -52,7 +58,7 @@ func (s *service) handler() http.Handler {
 	// Whoever guesses passwords is slowed down, wherever they are tried.
 	guesses := &auth.Limiter{Every: 5 * time.Second, Burst: 10}
 	perSubject := &auth.Limiter{Every: time.Second, Burst: 20}
-	password := basic.Verifier{Realm: "luckynum", Checker: s.users}
+	password := basic.Verifier{Realm: "luckynum", Users: s.users}
 	issue = s.countIssued(issue)
 	pages := &website{service: s, issue: issue, find: keys, perSubject: perSubject}
 	if pages.people = s.byDialog(password, guesses); s.login != nil {

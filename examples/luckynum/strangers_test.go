@@ -168,7 +168,7 @@ func ravenDoors(count *writes) []door {
 }
 
 // wlsDoors are those of a login service.
-func wlsDoors(users portal.Checker) []door {
+func wlsDoors(users userList) []door {
 	asked, err := (&raven.Request{URL: appAt + "/"}).Query()
 	if err != nil {
 		panic(err)
@@ -190,7 +190,7 @@ func wlsDoors(users portal.Checker) []door {
 }
 
 // verifierDoors are those of each scheme, in front of a page.
-func verifierDoors(count *writes, users portal.Checker, registry *provision.Registry) []door {
+func verifierDoors(count *writes, users userList, registry *provision.Registry) []door {
 	guarded := func(a auth.Authenticator) http.Handler {
 		limiter := &auth.Limiter{Every: time.Second, Burst: 10}
 		guard := &auth.Guard{Stack: auth.Stack{a}, Decided: limiter.Decided}
@@ -203,7 +203,7 @@ func verifierDoors(count *writes, users portal.Checker, registry *provision.Regi
 		Keys: &jwt.Key{Key: secret, Method: "HS256"}, Revoked: denied.Revoked,
 	}
 	session := &jwt.Session{Signer: signer, DenyList: denied}
-	password := basic.Verifier{Realm: "x", Checker: users}
+	password := basic.Verifier{Realm: "x", Users: users}
 	withMAC := func(s stranger) *http.Request {
 		return s.request(http.MethodGet, "/", "", "Authorization", s.mac())
 	}
@@ -238,7 +238,7 @@ func verifierDoors(count *writes, users portal.Checker, registry *provision.Regi
 }
 
 // siteDoors are those of this program's own service.
-func siteDoors(users portal.Checker, registry *provision.Registry) []door {
+func siteDoors(users userList, registry *provision.Registry) []door {
 	s := &service{users: users, listening: appAt, registry: registry, login: &raven.Login{
 		Service: raven.Demo(), BaseURL: appAt, AnyPTags: true}}
 	site := s.handler()

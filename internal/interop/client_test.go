@@ -76,7 +76,7 @@ func ourService(algorithm mac.Algorithm) http.Handler {
 	}
 	users := portal.Memory{user: creds.Secret(password)}
 	door := &provision.Handler{
-		Auth:  &basic.Verifier{Realm: "provision", Checker: users},
+		Auth:  &basic.Verifier{Realm: "provision", Users: users},
 		Issue: issuer.Issue,
 	}
 	echo := auth.Require(http.HandlerFunc(repeat),

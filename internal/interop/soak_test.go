@@ -146,7 +146,7 @@ func (r *rotating) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", guard.Handler(http.HandlerFunc(repeat)))
 	mux.Handle("POST /provision", &provision.Handler{
-		Auth: &basic.Verifier{Realm: "provision", Checker: users},
+		Auth: &basic.Verifier{Realm: "provision", Users: users},
 		Issue: func(ctx context.Context, id *auth.Identity) (*mac.Credentials, error) {
 			return r.current.Load().Issue(ctx, id)
 		},
