@@ -60,12 +60,8 @@ type Cache[C any] struct {
 	// not ask the same Cache, for instance by a client that signs with it; if it does so under ctx
 	// and would have to wait for itself, that is [ErrRecursive].
 	//
-	// Optional methods of its error, found by [errors.As], say more. RetryAfter() time.Duration is
-	// the least back-off. It is obeyed for up to a day; a longer one is taken for a mistake of the
-	// service. Final() bool makes it 5 min at least if true, for an answer that more tries cannot
-	// change, like a wrong password. Transient() bool reports whether the
-	// next try may well succeed, and does no harm, as after a lost connection. Postponed() bool
-	// reports whether nothing has failed, and the fetch just has to wait.
+	// Its error says more if it is a [DelayError], a [FinalError], a [TransientError] or a
+	// [PostponedError], as found by [errors.As].
 	Fetch func(ctx context.Context) (C, error)
 
 	// StepUp says that Fetch looks at [Challenge] and gets what the server asks for there, beside

@@ -304,13 +304,13 @@ func longer(d time.Duration) time.Duration { return min(max(2*d, firstStep), fin
 // failureOf asks an error of Fetch for all that it says.
 func failureOf(err error) *failure {
 	f := &failure{err: err}
-	var final interface{ Final() bool }
+	var final FinalError
 	f.final = errors.As(err, &final) && final.Final()
-	var transient interface{ Transient() bool }
+	var transient TransientError
 	f.transient = errors.As(err, &transient) && transient.Transient()
-	var postponed interface{ Postponed() bool }
+	var postponed PostponedError
 	f.postponed = errors.As(err, &postponed) && postponed.Postponed()
-	var after interface{ RetryAfter() time.Duration }
+	var after DelayError
 	if errors.As(err, &after) {
 		f.pause = min(max(after.RetryAfter(), 0), maxPause)
 	}

@@ -233,6 +233,11 @@ func (p pause) Postponed() bool { return true }
 // RetryAfter is what [creds.Cache] asks for.
 func (p pause) RetryAfter() time.Duration { return time.Duration(p) }
 
+var (
+	_ creds.DelayError     = pause(0)
+	_ creds.PostponedError = pause(0)
+)
+
 // An endedError is the error for credentials that have ended already.
 type endedError struct{ when, advice string }
 

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 
+	"github.com/countersign-go/countersign/creds"
 	"github.com/countersign-go/countersign/internal/fetch"
 	"github.com/countersign-go/countersign/transport"
 )
@@ -44,6 +45,8 @@ func (e *Error) Final() bool {
 	return ok && f.Final() || errors.Is(e.Err, transport.ErrPlainHTTP) ||
 		errors.Is(e.Err, transport.ErrUserInfo)
 }
+
+var _ creds.FinalError = (*Error)(nil)
 
 // cause leaves away what transport advises its own callers.
 func (e *Error) cause() string {

@@ -32,8 +32,8 @@ type Handler struct {
 	// Issue makes the credentials, for instance (*Issuer).Issue. Its context ends with the request,
 	// and after 20 s. An error that wraps [ErrQuota] is answered with 429. One that wraps
 	// [auth.ErrUnavailable], or comes after the context has ended, is answered with 503. Both
-	// answers have Retry-After; a method RetryAfter() time.Duration of the error chooses it. Any
-	// other error is answered with 500. Its text goes to Logger and Audit only. Required.
+	// answers have Retry-After, which an [auth.DelayError] chooses. Any other error is answered
+	// with 500. Its text goes to Logger and Audit only. Required.
 	Issue func(context.Context, *auth.Identity) (*mac.Credentials, error)
 
 	// Members returns more members of the answer, for instance for a token server like Mozilla's,
@@ -186,6 +186,8 @@ func (e *limitError) Error() string             { return ErrLimit.Error() }
 func (e *limitError) Unwrap() error             { return ErrLimit }
 func (e *limitError) RetryAfter() time.Duration { return e.wait }
 
+var _ auth.DelayError = (*limitError)(nil)
+
 func (h *Handler) issue(ctx context.Context, id *auth.Identity) (*mac.Credentials, []byte, error) {
 	if wait, ok := h.PerSubject.Allow(id.Subject); !ok {
 		return nil, nil, &limitError{wait}
@@ -259,16 +261,10 @@ func (h *Handler) refuse(w http.ResponseWriter, req *http.Request, log *slog.Log
 	http.Error(w, text, status)
 }
 
-// A later is an error that says how long to wait before the next try.
-type later interface {
-	error
-	RetryAfter() time.Duration
-}
-
 // retryAfter returns the wait that err asks for, in seconds, at least one.
 func retryAfter(err error) int64 {
 	wait := time.Second
-	if e, ok := errors.AsType[later](err); ok {
+	if e, ok := errors.AsType[auth.DelayError](err); ok {
 		wait = max(wait, e.RetryAfter())
 	}
 	return int64((wait-1)/time.Second) + 1

@@ -221,6 +221,8 @@ func (e *quotaError) Error() string             { return ErrQuota.Error() }
 func (e *quotaError) Unwrap() error             { return ErrQuota }
 func (e *quotaError) RetryAfter() time.Duration { return e.wait }
 
+var _ auth.DelayError = (*quotaError)(nil)
+
 func checkVersion(version int) error {
 	if version > recordVersion {
 		return broken(fmt.Errorf("version %d is newer than this program", version))

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"github.com/countersign-go/countersign/auth"
 )
 
 // unseenTime is how long a browser may take to follow a redirect.
@@ -43,13 +45,9 @@ func (u *unseen) take(id string, now time.Time) bool {
 	return ok && now.Before(until)
 }
 
-// retryAfter is what an error says of when to try again.
+// retryAfter returns the time until the next try makes sense, or 0 if err does not say.
 func retryAfter(err error) time.Duration {
-	type later interface {
-		error
-		RetryAfter() time.Duration
-	}
-	if e, ok := errors.AsType[later](err); ok {
+	if e, ok := errors.AsType[auth.DelayError](err); ok {
 		return e.RetryAfter()
 	}
 	return 0
