@@ -252,7 +252,7 @@ func (s *search) dialects() (a axis) {
 	const advice = "set the same Dialect on both sides, unless the path was quoted anew on its way"
 	gap := s.start.gap()
 	for _, d := range []Dialect{Draft01, WebOb, Django} {
-		if s.start.dialect == d || d == Django && s.h.mac.size != SHA1.size() {
+		if s.start.dialect == d || d == Django && s.h.mac.size != algorithm(SHA1).size() {
 			continue
 		}
 		f := finding{causeDialect, "the dialect " + d.String(), advice}

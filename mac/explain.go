@@ -282,7 +282,7 @@ func (e *Explanation) judge(changes []change, key *Key, h *header, now time.Time
 	for _, c := range changes {
 		e.add(c.finding)
 	}
-	if key.Algorithm.size() != h.mac.size {
+	if algorithm(key.Algorithm).size() != h.mac.size {
 		e.add(finding{causeAlgorithm, string(h.algorithm()), fmt.Sprintf(
 			"the key is for %q here: set the Algorithm of one side to that of the other",
 			key.Algorithm)})

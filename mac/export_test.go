@@ -32,8 +32,8 @@ func Reprint(line string) (text string, params map[string]string, err error) {
 }
 
 // HMAC is the MAC as a Verifier computes it.
-func HMAC(a Algorithm, key, message []byte) []byte {
-	t := a.mac(key, append(make([]byte, blockSize), message...))
+func HMAC(name string, key, message []byte) []byte {
+	t := algorithm(name).mac(key, append(make([]byte, blockSize), message...))
 	return t.slice()
 }
 

@@ -34,19 +34,24 @@ var (
 // skip CR and LF, which no value of the header can contain.
 var strict = base64.StdEncoding.Strict()
 
+// An algorithm is the hash of a MAC, by one of its names.
+type algorithm string
+
+func (a algorithm) isSHA1() bool { return a == SHA1 || a == "sha1" }
+
 // size is the length of a MAC in bytes, 0 for an algorithm that is not known.
-func (a Algorithm) size() int {
-	switch a {
-	case SHA256, "":
-		return sha256.Size
-	case SHA1:
+func (a algorithm) size() int {
+	switch {
+	case a.isSHA1():
 		return sha1.Size
+	case a == SHA256, a == "sha256", a == "":
+		return sha256.Size
 	}
 	return 0
 }
 
-func (a Algorithm) new() hash.Hash {
-	if a == SHA1 {
+func (a algorithm) new() hash.Hash {
+	if a.isSHA1() {
 		return sha1.New()
 	}
 	return sha256.New()
@@ -85,8 +90,8 @@ func parseTag(text string) (t tag, ok bool) {
 }
 
 // sum is the plain hash of data.
-func (a Algorithm) sum(data []byte) (t tag) {
-	if a == SHA1 {
+func (a algorithm) sum(data []byte) (t tag) {
+	if a.isSHA1() {
 		s := sha1.Sum(data)
 		t.size = copy(t.bytes[:], s[:])
 		return t
@@ -101,7 +106,7 @@ func (a Algorithm) sum(data []byte) (t tag) {
 // crypto/hmac is not used here because it allocates a state per key, and a state that is kept would
 // make an identifier seen lately cost less than an unknown one. This costs the same for every key
 // of up to a block, and keeps nothing of it.
-func (a Algorithm) mac(key, message []byte) tag {
+func (a algorithm) mac(key, message []byte) tag {
 	if len(key) > blockSize {
 		short := a.sum(key)
 		key = short.slice()

@@ -39,8 +39,8 @@ type header struct {
 }
 
 // algorithm is the one whose MAC has that size.
-func (h *header) algorithm() Algorithm {
-	if h.mac.size == SHA1.size() {
+func (h *header) algorithm() algorithm {
+	if h.mac.size == algorithm(SHA1).size() {
 		return SHA1
 	}
 	return SHA256

@@ -91,10 +91,10 @@ func (s *Signer) readSent(resp *http.Response) (*sentRequest, error) {
 
 // madeWith reports whether it was c that signed the request.
 func (sent *sentRequest) madeWith(c *Credentials) bool {
-	if c == nil || c.ID != sent.id || c.Algorithm.size() != sent.mac.size {
+	if c == nil || c.ID != sent.id || algorithm(c.Algorithm).size() != sent.mac.size {
 		return false
 	}
 	// A copy, since the same question may be asked from several goroutines.
-	mac := c.Algorithm.mac(c.Key, append([]byte(nil), sent.text...))
+	mac := algorithm(c.Algorithm).mac(c.Key, append([]byte(nil), sent.text...))
 	return mac.equal(&sent.mac)
 }

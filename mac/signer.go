@@ -150,7 +150,7 @@ func (s *Signer) pencase(ctx context.Context) (*pencase, error) {
 		return nil, because(ErrCredentials, err)
 	}
 	p := &pencase{creds: c}
-	p.pens.New = func() any { return &pen{keyed: hmac.New(c.Algorithm.new, c.Key)} }
+	p.pens.New = func() any { return &pen{keyed: hmac.New(algorithm(c.Algorithm).new, c.Key)} }
 	s.pens.Store(p)
 	return p, nil
 }
@@ -165,9 +165,9 @@ func (s *Signer) check(c *Credentials) error {
 		return slipped("the ID ", c.ID, errID)
 	case len(c.Key) == 0 || !plain.all(string(c.Key)):
 		return slipped("the Key ", string(c.Key), errKey)
-	case c.Algorithm.size() == 0:
+	case algorithm(c.Algorithm).size() == 0:
 		return errAlgorithm
-	case s.Dialect == Django && c.Algorithm != SHA1:
+	case s.Dialect == Django && !algorithm(c.Algorithm).isSHA1():
 		return errSHA1
 	}
 	return nil

@@ -36,7 +36,7 @@ func (f sourceFunc) Credentials(ctx context.Context) (*mac.Credentials, error) {
 
 // TestSign checks all that a signature shows, for both algorithms.
 func TestSign(t *testing.T) {
-	for _, a := range []mac.Algorithm{"", mac.SHA256, mac.SHA1} {
+	for _, a := range []string{"", mac.SHA256, mac.SHA1} {
 		c := &mac.Credentials{ID: "i d", Key: []byte("k e y"), Algorithm: a}
 		s := &mac.Signer{Source: c}
 		seen := map[string]bool{}
@@ -66,7 +66,7 @@ func TestSign(t *testing.T) {
 
 // TestHMAC compares our HMAC with that of the standard library, around the length of a block.
 func TestHMAC(t *testing.T) {
-	for _, a := range []mac.Algorithm{"", mac.SHA256, mac.SHA1} {
+	for _, a := range []string{"", mac.SHA256, mac.SHA1} {
 		for _, keyLen := range []int{1, 20, 32, 63, 64, 65, 128, 1000} {
 			for _, textLen := range []int{0, 1, 55, 56, 63, 64, 65, 119, 120, 1000} {
 				key, text := strings.Repeat("k", keyLen), strings.Repeat("t", textLen)
@@ -257,7 +257,7 @@ func TestSourceGetsTheContext(t *testing.T) {
 func TestChangingCredentials(t *testing.T) {
 	var all []*mac.Credentials
 	for i := range 8 {
-		a := []mac.Algorithm{mac.SHA256, mac.SHA1}[i%2]
+		a := []string{mac.SHA256, mac.SHA1}[i%2]
 		n := strconv.Itoa(i)
 		all = append(all, &mac.Credentials{ID: n, Key: []byte(n), Algorithm: a})
 	}
@@ -342,5 +342,42 @@ func TestHandlerTest(t *testing.T) {
 		if !errors.Is(err, mac.ErrUnsignable) || !errors.Is(err2, mac.ErrUnsignable) {
 			t.Errorf("%s in the Django dialect, which has no server: %v, %v", target, err, err2)
 		}
+	}
+}
+
+// Both names of an algorithm mean the same, to a Signer and to a Verifier, and none means SHA-256.
+func TestNamesOfAlgorithms(t *testing.T) {
+	sizes := map[string]int{
+		"": 32, "sha256": 32, mac.SHA256: 32, "sha1": 20, mac.SHA1: 20,
+	}
+	for ours, size := range sizes {
+		req := newRequest(t, "GET", "http://example.com/")
+		c := &mac.Credentials{ID: testCreds.ID, Key: testCreds.Key, Algorithm: ours}
+		if err := (&mac.Signer{Source: c}).Sign(req, testTime); err != nil {
+			t.Fatalf("%q: %v", ours, err)
+		}
+		for theirs, want := range sizes {
+			v := &mac.Verifier{Keys: oneKey(&mac.Credentials{
+				ID: c.ID, Key: c.Key, Algorithm: theirs,
+			})}
+			_, err := v.AuthenticateAt(received(req), testTime)
+			if (err == nil) != (size == want) {
+				t.Errorf("signed with %q, verified with %q: %v", ours, theirs, err)
+			}
+		}
+	}
+	for _, name := range []string{"SHA1", "sha-1", "hmac-sha1", "sha512", "hmac-sha-512", "md5"} {
+		req := newRequest(t, "GET", "http://example.com/")
+		c := &mac.Credentials{ID: testCreds.ID, Key: testCreds.Key, Algorithm: name}
+		err := (&mac.Signer{Source: c}).Sign(req, testTime)
+		if !errors.Is(err, mac.ErrCredentials) {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+	django := &mac.Signer{Dialect: mac.Django, Source: &mac.Credentials{
+		ID: "i", Key: testCreds.Key, Algorithm: "sha1",
+	}}
+	if err := django.Sign(newRequest(t, "GET", "http://example.com/"), testTime); err != nil {
+		t.Errorf("sha1 in the Django dialect: %v", err)
 	}
 }

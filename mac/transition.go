@@ -60,7 +60,7 @@ func (t *Transition) check() error {
 
 // covers reports whether a header may be in the Django dialect.
 func (t *Transition) covers(h *header, now time.Time) bool {
-	return t != nil && now.Before(t.Until) && h.mac.size == SHA1.size() && h.ext == ""
+	return t != nil && now.Before(t.Until) && h.mac.size == algorithm(SHA1).size() && h.ext == ""
 }
 
 // view is a request as auth_mac sees it: the host up to its first colon, and the port of a socket.

@@ -32,7 +32,7 @@ const (
 // A Key is what a [Verifier] has to know of an identifier.
 type Key struct {
 	Secret    creds.Secret  // as the client has it in Credentials.Key; never empty
-	Algorithm Algorithm     // "": SHA256
+	Algorithm string        // one of those of [Credentials]; "": SHA256
 	Identity  auth.Identity // who signs with it; a Subject of "" means the identifier
 }
 
@@ -248,7 +248,7 @@ func (v *Verifier) prove(req *http.Request, h *header, now time.Time) (
 	// The hash is that of the MAC's size, and not the key's, so that it costs the same for all.
 	secret, size := creds.Secret(unknownKey), h.mac.size
 	if key != nil {
-		secret, size = key.Secret, key.Algorithm.size()
+		secret, size = key.Secret, algorithm(key.Algorithm).size()
 	}
 	want := v.mac(h.algorithm(), secret, *text)
 	right := want.equal(&h.mac)
@@ -261,10 +261,10 @@ func (v *Verifier) prove(req *http.Request, h *header, now time.Time) (
 	return key, django, nil
 }
 
-// mac is [Algorithm.mac], at a cost that does not depend on the key. HMAC hashes a key over a block
+// mac is [algorithm.mac], at a cost that does not depend on the key. HMAC hashes a key over a block
 // first. Once a Verifier has seen such a key, it does the same work for all others, and so for
 // unknown ids: one hash of the key and one of zeros, of as many blocks together.
-func (v *Verifier) mac(a Algorithm, key, message []byte) tag {
+func (v *Verifier) mac(a algorithm, key, message []byte) tag {
 	blocks := blocksOf(len(key))
 	longest := v.longest.Load()
 	for len(key) > blockSize && longest < blocks && !v.longest.CompareAndSwap(longest, blocks) {
@@ -292,7 +292,7 @@ func (v *Verifier) lookup(ctx context.Context, id string) (key *Key, unknown, er
 		return nil, ErrUnknownID, nil
 	case len(key.Secret) == 0:
 		err = errNoKey
-	case key.Algorithm.size() == 0:
+	case algorithm(key.Algorithm).size() == 0:
 		err = errKeyAlg
 	default:
 		return key, nil, nil

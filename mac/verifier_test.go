@@ -166,7 +166,7 @@ func TestUnknownID_S2(t *testing.T) {
 	}
 	none := func(context.Context, string) (*mac.Key, error) { return nil, nil }
 	other := oneKey(&mac.Credentials{ID: testCreds.ID, Key: []byte("another key")})
-	for _, a := range []mac.Algorithm{mac.SHA256, mac.SHA1} {
+	for _, a := range []string{mac.SHA256, mac.SHA1} {
 		c := &mac.Credentials{ID: testCreds.ID, Key: testCreds.Key, Algorithm: a}
 		unknown := oneKey(&mac.Credentials{ID: "x"})
 		for _, keys := range []mac.KeyFunc{unknown, wrapped, none, other} {

@@ -17,7 +17,6 @@ import (
 	"github.com/countersign-go/countersign/internal/fetch"
 	"github.com/countersign-go/countersign/internal/keep"
 	"github.com/countersign-go/countersign/internal/origin"
-	"github.com/countersign-go/countersign/mac"
 	"github.com/countersign-go/countersign/transport"
 )
 
@@ -30,7 +29,7 @@ const (
 
 // A grant is what one answer of the endpoint gave.
 type grant struct {
-	creds    *mac.Credentials
+	creds    *creds.SharedKey
 	endpoint string
 	born     time.Time // when it was fetched, or stored by whoever did, by the wall clock
 }

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/countersign-go/countersign/creds"
-	"github.com/countersign-go/countersign/mac"
 	"github.com/countersign-go/countersign/transport"
 )
 
@@ -22,7 +21,7 @@ import (
 // [*Error], wrapped.
 //
 // The answer is a JSON object with id and key, both text, and, if the service tells, algorithm or
-// hashalg (else it is [mac.SHA1]), api_endpoint, and the end: expires_in or duration, in seconds;
+// hashalg (else it is hmac-sha-1), api_endpoint, and the end: expires_in or duration, in seconds;
 // expires or expires_at, in seconds since 1970 by the clock of that very answer, the latter also as
 // in RFC 3339; or the end that an id of Mozilla's tokenlib tells. Whatever it says, credentials
 // count as good for 5 s at least and a day at most; ones that end sooner are replaced when they are
@@ -79,7 +78,7 @@ type Client struct {
 
 	// Fetched is told of new credentials before they are used; see [creds.Cache]. Those that
 	// another process has stored are new too. It must not ask the Client. nil: nobody is told.
-	Fetched func(*mac.Credentials)
+	Fetched func(*creds.SharedKey)
 
 	// Logger is told of calls that failed, see [creds.Cache], and of trouble with the Store, at
 	// level Warn. If nil, the Logger of the transport.Transport whose request started the call.
@@ -100,7 +99,7 @@ func (c *Client) Format(f fmt.State, _ rune) {
 
 // Credentials returns the current credentials. It waits where others must be fetched first, but not
 // beyond the end of ctx. Their Expires is by the clock of this machine.
-func (c *Client) Credentials(ctx context.Context) (*mac.Credentials, error) {
+func (c *Client) Credentials(ctx context.Context) (*creds.SharedKey, error) {
 	if err := c.ready(); err != nil {
 		return nil, err
 	}
@@ -146,7 +145,7 @@ func (c *Client) ready() error {
 }
 
 // Reject has the current credentials replaced if bad reports true for them; see [creds.Cache].
-func (c *Client) Reject(bad func(*mac.Credentials) bool, refusal http.Header) {
+func (c *Client) Reject(bad func(*creds.SharedKey) bool, refusal http.Header) {
 	var g *grant
 	cache := c.configured()
 	cache.Reject(func(current *grant) bool {
@@ -162,20 +161,20 @@ func (c *Client) Reject(bad func(*mac.Credentials) bool, refusal http.Header) {
 
 // Accept tells that a server accepted the current credentials if good reports true for them; see
 // [creds.Cache].
-func (c *Client) Accept(good func(*mac.Credentials) bool) {
+func (c *Client) Accept(good func(*creds.SharedKey) bool) {
 	c.configured().Accept(func(g *grant) bool { return good(g.creds) })
 }
 
 // Wait gives a server some time to learn of new credentials that were refused; see [creds.Cache].
 func (c *Client) Wait(
-	ctx context.Context, refused func(*mac.Credentials) bool,
+	ctx context.Context, refused func(*creds.SharedKey) bool,
 ) (waited bool, err error) {
 	return c.configured().Wait(ctx, func(g *grant) bool { return refused(g.creds) })
 }
 
 // Confirm tells that the current credentials mended a call if good reports true for them; see
 // [creds.Cache].
-func (c *Client) Confirm(good func(*mac.Credentials) bool) {
+func (c *Client) Confirm(good func(*creds.SharedKey) bool) {
 	c.configured().Confirm(func(g *grant) bool { return good(g.creds) })
 }
 

@@ -24,7 +24,7 @@ const endpoint = "https://user.example/provision"
 func ann() transport.Signer { return basic.Signer{User: "ann", Password: creds.Secret(password)} }
 
 func TestClientAndHandler(t *testing.T) {
-	for _, algorithm := range []mac.Algorithm{mac.SHA256, mac.SHA1} {
+	for _, algorithm := range []string{mac.SHA256, mac.SHA1} {
 		synctest.Test(t, func(t *testing.T) {
 			i := testIssuer()
 			i.Algorithm = algorithm

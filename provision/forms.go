@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/countersign-go/countersign/mac"
+	"github.com/countersign-go/countersign/creds"
 )
 
 // A reply is what an endpoint gave. Of the forms in use, the names differ; each service sends some
@@ -20,7 +20,7 @@ import (
 //	expires, expires_at     seconds since 1970; the latter also as RFC 3339 has it
 //	api_endpoint            the URL of the service that takes the credentials
 type reply struct {
-	creds    *mac.Credentials // Expires as it was sent: by the clock of the server
+	creds    *creds.SharedKey // Expires as it was sent: by the clock of the server
 	relative bool             // left is known
 	left     time.Duration
 	endpoint string // "" if there is none
@@ -61,7 +61,7 @@ func replyOf(object map[string]any) (*reply, error) {
 
 // credentialsOf reads what lies in an object for good: all but what counts from the moment when it
 // was sent.
-func credentialsOf(object map[string]any) (*mac.Credentials, error) {
+func credentialsOf(object map[string]any) (*creds.SharedKey, error) {
 	var f form
 	var err error
 	if f.ID, err = textOf(object, "id"); err != nil {
@@ -76,7 +76,7 @@ func credentialsOf(object map[string]any) (*mac.Credentials, error) {
 	if err := f.check(); err != nil {
 		return nil, err
 	}
-	c := &mac.Credentials{ID: f.ID, Key: []byte(f.Key), Algorithm: f.Algorithm}
+	c := &creds.SharedKey{ID: f.ID, Key: []byte(f.Key), Algorithm: f.Algorithm}
 	if v := object["expires_at"]; v != nil {
 		if c.Expires, err = readMoment(v); err != nil {
 			return nil, fmt.Errorf("expires_at is %w", err)
@@ -90,8 +90,8 @@ func credentialsOf(object map[string]any) (*mac.Credentials, error) {
 	return c, nil
 }
 
-func algorithmOf(object map[string]any) (mac.Algorithm, error) {
-	var found mac.Algorithm
+func algorithmOf(object map[string]any) (string, error) {
+	var found string
 	for _, name := range []string{"algorithm", "hashalg"} {
 		if object[name] == nil {
 			continue
@@ -100,12 +100,12 @@ func algorithmOf(object map[string]any) (mac.Algorithm, error) {
 		if err != nil {
 			return "", err
 		}
-		a := mac.Algorithm(text)
+		a := text
 		if name == "hashalg" {
 			a = hashes[text]
 		}
 		switch {
-		case a != mac.SHA1 && a != mac.SHA256:
+		case a != hmacSHA1 && a != hmacSHA256:
 			return "", fmt.Errorf("%s is neither hmac-sha-1 nor hmac-sha-256", name)
 		case found != "" && found != a:
 			return "", errors.New("algorithm and hashalg are not the same")
@@ -113,15 +113,20 @@ func algorithmOf(object map[string]any) (mac.Algorithm, error) {
 		found = a
 	}
 	if found == "" {
-		return mac.SHA1, nil
+		return hmacSHA1, nil
 	}
 	return found, nil
 }
 
-// hashes are the algorithms by the names that Mozilla's tokenserver and its likes give them.
-var hashes = map[string]mac.Algorithm{
-	"sha1": mac.SHA1, "sha256": mac.SHA256,
-	string(mac.SHA1): mac.SHA1, string(mac.SHA256): mac.SHA256,
+// The names of algorithms in a form.
+const (
+	hmacSHA1   = "hmac-sha-1"
+	hmacSHA256 = "hmac-sha-256"
+)
+
+// hashes are the algorithms by the names that Mozilla's tokenserver and similar services give them.
+var hashes = map[string]string{
+	"sha1": hmacSHA1, "sha256": hmacSHA256, hmacSHA1: hmacSHA1, hmacSHA256: hmacSHA256,
 }
 
 func textOf(object map[string]any, name string) (string, error) {

@@ -21,7 +21,7 @@ func TestForms(t *testing.T) {
 	tests := []struct {
 		name, members string
 		header        string // one field
-		algorithm     mac.Algorithm
+		algorithm     string
 		want          time.Duration
 	}{
 		{"the lucky-number service", ``, "", sha1, never},

@@ -42,7 +42,7 @@ type Issuer struct {
 	// services with the first version of tokenlib: SHA-1, and other derivations.
 	Hash string
 
-	Algorithm mac.Algorithm // of the credentials; "": mac.SHA256
+	Algorithm string        // of the credentials; "": mac.SHA256
 	Lifetime  time.Duration // of the credentials; 0: 5 minutes
 
 	// Terms decides for each credential how long it lasts and what else its id says. Everybody on
@@ -63,7 +63,7 @@ func (i *Issuer) Format(f fmt.State, _ rune) {
 
 type settings struct {
 	sealers   []*sealer
-	algorithm mac.Algorithm
+	algorithm string
 	lifetime  time.Duration
 	err       error // why the Issuer is unusable
 }

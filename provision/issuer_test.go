@@ -19,7 +19,7 @@ import (
 func TestIssueAndKey(t *testing.T) {
 	subjects := []string{"u", "Zoë ☃", "a\"\\\n\x00", strings.Repeat("u", 2000)}
 	for _, hash := range []string{"", "sha1", "sha256", "sha512"} {
-		for _, algorithm := range []mac.Algorithm{"", mac.SHA1, mac.SHA256} {
+		for _, algorithm := range []string{"", mac.SHA1, mac.SHA256} {
 			for _, subject := range subjects {
 				synctest.Test(t, func(t *testing.T) {
 					i := testIssuer()

@@ -4,12 +4,13 @@
 package provision
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 
+	"github.com/countersign-go/countersign/creds"
 	"github.com/countersign-go/countersign/internal/strictjson"
-	"github.com/countersign-go/countersign/mac"
 )
 
 // maxText is the longest id and the longest key, in bytes: both must fit into header fields.
@@ -17,11 +18,11 @@ const maxText = 4096
 
 // form is the JSON object, in the order in which it is written.
 type form struct {
-	ID        string        `json:"id"`
-	Key       string        `json:"key"`
-	Algorithm mac.Algorithm `json:"algorithm"`
-	Expires   json.Number   `json:"expires,omitempty"`
-	ExpiresIn int64         `json:"expires_in,omitempty"` // only in an answer of Handler
+	ID        string      `json:"id"`
+	Key       string      `json:"key"`
+	Algorithm string      `json:"algorithm"`
+	Expires   json.Number `json:"expires,omitempty"`
+	ExpiresIn int64       `json:"expires_in,omitempty"` // only in an answer of Handler
 }
 
 // Marshal writes credentials as a JSON object, with the key in clear:
@@ -30,7 +31,7 @@ type form struct {
 //
 // algorithm is always there; expires, in seconds since 1970 with up to nine decimals, is left out
 // if it is zero. Whoever reads the text can sign as the owner of the credentials.
-func Marshal(c *mac.Credentials) ([]byte, error) {
+func Marshal(c *creds.SharedKey) ([]byte, error) {
 	f, err := formOf(c)
 	if err != nil {
 		return nil, fmt.Errorf("provision: credentials cannot be written: %w", err)
@@ -38,13 +39,13 @@ func Marshal(c *mac.Credentials) ([]byte, error) {
 	return json.Marshal(f)
 }
 
-func formOf(c *mac.Credentials) (*form, error) {
+func formOf(c *creds.SharedKey) (*form, error) {
 	if c == nil {
 		return nil, errors.New("they are nil")
 	}
-	f := &form{ID: c.ID, Key: string(c.Key), Algorithm: c.Algorithm}
-	if f.Algorithm == "" {
-		f.Algorithm = mac.SHA256
+	f := &form{ID: c.ID, Key: string(c.Key), Algorithm: cmp.Or(c.Algorithm, hmacSHA256)}
+	if name, ok := hashes[f.Algorithm]; ok {
+		f.Algorithm = name
 	}
 	if err := f.check(); err != nil {
 		return nil, err
@@ -61,13 +62,13 @@ func formOf(c *mac.Credentials) (*form, error) {
 
 // Unmarshal reads one JSON object as [Marshal] writes it, and the older form {"id","key"} as well.
 // Instead of algorithm there may be hashalg, and instead of expires there may be expires_at, each
-// in the forms that a [Client] reads. A form without an algorithm means [mac.SHA1], which is what
-// services that do not name one use. Names are exact; others than those six are ignored, so that
+// in the forms that a [Client] reads. A form without an algorithm means hmac-sha-1, which services
+// that do not name one use. Names are exact; others than those six are ignored, so that
 // what counts from the moment of an answer, such as expires_in, is lost; null stands for an absent
 // algorithm or expiry. It refuses whatever could be read in two ways, an id or key that does not
 // fit into a header field, and anything longer than 64 KiB. Expires is returned as it is, also if
 // it has passed.
-func Unmarshal(data []byte) (*mac.Credentials, error) {
+func Unmarshal(data []byte) (*creds.SharedKey, error) {
 	object, err := strictjson.Object(data)
 	if err != nil {
 		return nil, fmt.Errorf("provision: credentials cannot be read: %w", err)
@@ -92,7 +93,7 @@ func (f *form) check() error {
 	if f.Key == redacted {
 		return errors.New("key is a redacted one: write credentials with provision.Marshal")
 	}
-	if f.Algorithm != mac.SHA1 && f.Algorithm != mac.SHA256 {
+	if f.Algorithm != hmacSHA1 && f.Algorithm != hmacSHA256 {
 		return errors.New("algorithm is neither hmac-sha-1 nor hmac-sha-256")
 	}
 	return nil

@@ -221,3 +221,20 @@ func FuzzUnmarshal(f *testing.F) {
 		}
 	})
 }
+
+// Marshal writes one name for each algorithm, so that every reader of the form knows it.
+func TestMarshalNamesAlgorithms(t *testing.T) {
+	for name, want := range map[string]string{
+		"": "hmac-sha-256", "sha256": "hmac-sha-256", "hmac-sha-256": "hmac-sha-256",
+		"sha1": "hmac-sha-1", "hmac-sha-1": "hmac-sha-1",
+	} {
+		data, err := provision.Marshal(&creds.SharedKey{ID: "i", Key: []byte("k"), Algorithm: name})
+		if err != nil || !strings.Contains(string(data), `"algorithm":"`+want+`"`) {
+			t.Errorf("%q: %s, %v", name, data, err)
+		}
+	}
+	data, err := provision.Marshal(&creds.SharedKey{ID: "i", Key: []byte("k"), Algorithm: "md5"})
+	if err == nil {
+		t.Errorf("md5: %s", data)
+	}
+}

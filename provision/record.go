@@ -13,9 +13,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/countersign-go/countersign/creds"
 	"github.com/countersign-go/countersign/internal/origin"
 	"github.com/countersign-go/countersign/internal/strictjson"
-	"github.com/countersign-go/countersign/mac"
 )
 
 const (
@@ -156,7 +156,7 @@ func only(object map[string]any, names ...string) error {
 
 // grantOf returns the grant that lay in a record, and how long it was to last. One that had ended
 // when it was stored is as good as any that has ended since.
-func grantOf(c *mac.Credentials, saved time.Time, endpoint any) (*grant, time.Duration, error) {
+func grantOf(c *creds.SharedKey, saved time.Time, endpoint any) (*grant, time.Duration, error) {
 	g := &grant{creds: c, born: saved}
 	if endpoint != nil {
 		var ok bool
@@ -214,7 +214,7 @@ func integer(v any, limit int64) (int64, error) {
 // knows how long a clock that shows less than when r was saved has been wrong; then the grant is
 // thought to last as long as it did at first, at most.
 func (r *clientRecord) current(now time.Time) *grant {
-	g := &grant{creds: new(mac.Credentials), endpoint: r.grant.endpoint, born: r.saved}
+	g := &grant{creds: new(creds.SharedKey), endpoint: r.grant.endpoint, born: r.saved}
 	*g.creds = *r.grant.creds
 	if !g.creds.Expires.IsZero() {
 		left := g.creds.Expires.Sub(now.Round(0)) // by the wall clock, as it was saved

@@ -59,7 +59,7 @@ type Registry struct {
 	Store creds.Store
 
 	Lifetime  time.Duration // of the credentials; 0: 24 hours
-	Algorithm mac.Algorithm // of the credentials; "": mac.SHA256
+	Algorithm string        // of the credentials; "": mac.SHA256
 
 	// Quota is how many credentials one subject may have at a time. 0: 100. Negative: as many as
 	// can be listed in one record of the Store; the 64 KiB of a Dir of package creds/file hold some
@@ -101,7 +101,7 @@ func (r *Registry) Check() error {
 type Entry struct {
 	ID        string
 	Subject   string
-	Algorithm mac.Algorithm
+	Algorithm string
 	Created   time.Time
 	Expires   time.Time
 }

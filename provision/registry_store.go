@@ -37,7 +37,7 @@ type record struct {
 	ID        string          `json:"id"`
 	Serial    string          `json:"serial"` // no other one ever has it
 	Key       string          `json:"key"`
-	Algorithm mac.Algorithm   `json:"algorithm"`
+	Algorithm string          `json:"algorithm"`
 	Subject   string          `json:"subject"`
 	Claims    json.RawMessage `json:"claims,omitempty"`
 	Created   time.Time       `json:"created"`

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/countersign-go/countersign/mac"
+	"github.com/countersign-go/countersign/creds"
 )
 
 // FromToken returns the credentials in the answer of an OAuth 2.0 token endpoint whose token_type
@@ -20,7 +20,7 @@ import (
 // mac_key and mac_algorithm are required. Where expires_in is there, it counts from now, so
 // FromToken is to be called when the token has just come: for one that was kept, set Expires to its
 // Expiry. An error says which member is missing or not of its type, and never holds a value.
-func FromToken(id string, extra func(string) any) (*mac.Credentials, error) {
+func FromToken(id string, extra func(string) any) (*creds.SharedKey, error) {
 	if extra == nil {
 		return nil, errors.New("provision: a token cannot be used: extra is nil: " +
 			"give the method Extra of the token")
@@ -32,7 +32,7 @@ func FromToken(id string, extra func(string) any) (*mac.Credentials, error) {
 	return c, nil
 }
 
-func ofToken(id string, extra func(string) any) (*mac.Credentials, error) {
+func ofToken(id string, extra func(string) any) (*creds.SharedKey, error) {
 	kind, err := member(extra, "token_type")
 	if err != nil {
 		return nil, err
@@ -55,8 +55,8 @@ func ofToken(id string, extra func(string) any) (*mac.Credentials, error) {
 	if err := checkText("mac_key", key); err != nil {
 		return nil, err
 	}
-	c := &mac.Credentials{ID: id, Key: []byte(key), Algorithm: mac.Algorithm(algorithm)}
-	if c.Algorithm != mac.SHA1 && c.Algorithm != mac.SHA256 {
+	c := &creds.SharedKey{ID: id, Key: []byte(key), Algorithm: algorithm}
+	if c.Algorithm != hmacSHA1 && c.Algorithm != hmacSHA256 {
 		return nil, errors.New("mac_algorithm is neither hmac-sha-1 nor hmac-sha-256")
 	}
 	v := extra("expires_in")

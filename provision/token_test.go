@@ -29,7 +29,7 @@ func TestFromToken(t *testing.T) {
 	const never = time.Duration(-1)
 	tests := []struct {
 		extra     string
-		algorithm mac.Algorithm
+		algorithm string
 		want      time.Duration
 	}{
 		{`{"token_type":"mac",` + key + `,"mac_algorithm":"hmac-sha-256"}`, mac.SHA256, never},

@@ -55,7 +55,7 @@ func TestRealServerRefusesOurWrongKey(t *testing.T) {
 			wrongKey, wrongID, wrongHash := *good, *good, *good
 			wrongKey.Key = creds.Secret(changed(string(good.Key)))
 			wrongID.ID = changed(good.ID)
-			wrongHash.Algorithm = map[mac.Algorithm]mac.Algorithm{
+			wrongHash.Algorithm = map[string]string{
 				mac.SHA1: mac.SHA256, mac.SHA256: mac.SHA1}[algorithm]
 			target := s.url.String() + "/a"
 			wantStatus(t, get(t, s.client(&wrongKey, nil), target), http.StatusUnauthorized)

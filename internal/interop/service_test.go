@@ -26,7 +26,7 @@ const (
 	secret   = "V8 JUICE IS 1/8TH GASOLINE" // of tokens, on both sides
 )
 
-var algorithms = []mac.Algorithm{mac.SHA1, mac.SHA256}
+var algorithms = []string{mac.SHA1, mac.SHA256}
 
 // A service is the real one, under one algorithm.
 type service struct {
@@ -36,12 +36,12 @@ type service struct {
 
 // startServices runs testdata/server.py, and a TLS proxy in front of each of its services. lifetime
 // is that of tokens, in seconds; none: as tokenlib has it.
-func startServices(t *testing.T, lifetime ...string) map[mac.Algorithm]*service {
+func startServices(t *testing.T, lifetime ...string) map[string]*service {
 	t.Helper()
 	var urls struct{ SHA1, SHA256 string }
 	args := append([]string{secret, user, password}, lifetime...)
 	startPeer(t, "server.py", args...).read(t, &urls)
-	return map[mac.Algorithm]*service{
+	return map[string]*service{
 		mac.SHA1:   newService(t, urls.SHA1),
 		mac.SHA256: newService(t, urls.SHA256),
 	}

@@ -1,4 +1,4 @@
-package retry_test
+package countersign_test
 
 import (
 	"bufio"
@@ -15,6 +15,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/countersign-go/countersign"
 	"github.com/countersign-go/countersign/internal/testkit"
 )
 
@@ -50,7 +51,7 @@ func TestRetryOverNetHTTP(t *testing.T) {
 					return connection{answer: "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"}.open()
 				}}
 				defer base.CloseIdleConnections()
-				client := newClient(config{Signer: &refuser{}, Base: base})
+				client := countersign.NewClient(countersign.Config{Signer: &refuser{}, Base: base})
 				req := request(t, "GET", nil)
 				req.URL.Scheme, req.URL.Host = "http", "localhost"
 				status, _, err := do(t, client, req)
@@ -65,8 +66,8 @@ func TestRetryOverNetHTTP(t *testing.T) {
 	}
 }
 
-// A request that fails before there is a connection was never sent, so it is repeated whatever its
-// method is. All others are repeated only if that is safe.
+// What ends before there is a connection was never sent, so it is repeated whatever the method. All
+// else is repeated only if that is safe.
 func TestRetryUnsentLive(t *testing.T) {
 	cert, pool := testkit.Certificate()
 	answers := func(text string) func(net.Conn, *bufio.Reader) {
@@ -110,7 +111,7 @@ func TestRetryUnsentLive(t *testing.T) {
 						}
 						answers(ok)(conn, r)
 					}}.Start(t, cert, pool)
-					client := newClient(config{
+					client := countersign.NewClient(countersign.Config{
 						Signer: &refuser{}, Base: base})
 					req := request(t, method, nil)
 					if req.URL.Scheme = "https"; tt.proxy {
@@ -156,7 +157,7 @@ func TestRetryOverHTTP2_B10(t *testing.T) {
 	server.EnableHTTP2 = true
 	server.StartTLS()
 	defer server.Close()
-	client := newClient(config{Signer: &refuser{}, Base: server.Client().Transport})
+	client := countersign.Wrap(server.Client(), countersign.Config{Signer: &refuser{}})
 	req, err := http.NewRequestWithContext(t.Context(), "GET", server.URL, http.NoBody)
 	if err != nil {
 		t.Fatal(err)
