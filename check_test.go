@@ -6,6 +6,7 @@ import (
 
 	"github.com/countersign-go/countersign"
 	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/internal/testkit"
 	"github.com/countersign-go/countersign/jwt"
 	"github.com/countersign-go/countersign/mac"
 	"github.com/countersign-go/countersign/transport"
@@ -39,13 +40,13 @@ func TestCheck(t *testing.T) {
 			config != nil && config.Field != tt.field {
 			t.Errorf("%s: %v, want one about %s", name, err, tt.field)
 		}
-		s := &stage{plan: statuses(200)}
+		s := &testkit.Stage{Plan: testkit.Statuses(200)}
 		if tt.config.Base == nil {
 			tt.config.Base = s
 		}
-		req := request(t, "GET", nil)
+		req := testkit.Request(t, "GET", nil)
 		_, failed := countersign.NewClient(tt.config).Transport.RoundTrip(req)
-		if (failed == nil) != (err == nil) || (len(s.sent) == 0) != (err != nil) {
+		if (failed == nil) != (err == nil) || (len(s.Sent) == 0) != (err != nil) {
 			t.Errorf("%s: the request failed with %v, Check with %v", name, failed, err)
 		}
 	}

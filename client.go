@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 
+	"github.com/countersign-go/countersign/retry"
 	"github.com/countersign-go/countersign/transport"
 )
 
@@ -27,40 +28,26 @@ type Config struct {
 	// Clock knows how far the servers' clocks are off. nil: a private one.
 	Clock *transport.Clock
 
-	// Retries is how many times a request is repeated that failed for a reason which may pass.
-	// If 0: 2, which bridges an outage of 1.2s at least. Others bridge, in the same way,
-	// 1: 400ms, 3: 2.4s, 5: 6s, 10: 22s, 20: 1m24s. If negative, no request is repeated.
+	// Retries is how many times a request is repeated that failed for a reason which may pass, such
+	// as status 503 or a lost connection, if that is safe. If 0: 2, which bridges an outage of
+	// 1.2 s at least. If negative, no request is repeated. Package retry tells the rules. Each
+	// attempt has its own signature.
 	//
-	// Such reasons are status 429, 502, 503 or 504, a connection that could not be made, also by
-	// way of a proxy, and one that ended before the answer began. A request that may have been
-	// received is repeated only if executing it twice does no harm: its method is GET, HEAD,
-	// OPTIONS, TRACE, PUT or DELETE, or it has an Idempotency-Key or X-Idempotency-Key that is not
-	// empty. If the dial or the TLS handshake failed, nothing was sent, and the method does not
-	// matter. A body must have GetBody, or none of it may have been read; nothing is buffered.
-	// Each attempt has its own signature. [transport.History] tells of them all.
-	//
-	// The wait before the next attempt is the one that Retry-After asks for. If that is longer than
-	// 30 s, the answer is returned at once. Without a Retry-After, or if it is zero or in the past,
-	// the wait is a random time from 0.4 s to 0.8 s, the next one from 0.8 s to 1.6 s, and so on in
-	// equal steps, up to 30 s. If the context or the Timeout of the client would end first, the
-	// request is not repeated. The outcome of the last attempt is returned: a response remains a
-	// response, whatever its status.
-	//
-	// Some ends of a connection cannot be told from other errors, and are not repeated: a proxy
-	// that refuses CONNECT in other words than the registered reason phrase, and in HTTP/2 a stream
-	// that was reset for another reason than that the server refused it.
-	//
-	// Where a client is wrapped that repeats requests like this, they are not repeated by both: 0
-	// is then the number that it has, and another one counts in place of that.
+	// If the client that is wrapped repeats requests like this, only one of the two does so, by the
+	// settings of the inner one. Retries, if not 0, counts in place of its Max.
 	Retries int
+
+	// Retry, if not nil, says in more detail how requests are repeated, in place of Retries. If its
+	// Base or Logger is nil, that field of the Config is used. Retry itself is not changed.
+	Retry *retry.Transport
 
 	// Refused reports whether an answer refuses the credentials. If nil, the Signer says so if it
 	// is a [transport.Refuser], or else status 401 does. Some services say 403 for a credential
 	// that has expired.
 	Refused func(*http.Response) bool
 
-	// Logger gets the records of [transport.Transport].Logger and, at level Debug, one of each
-	// repetition. If nil, there are none.
+	// Logger gets the records of [transport.Transport] and of [retry.Transport]. If nil, there are
+	// none.
 	Logger *slog.Logger
 }
 
@@ -70,15 +57,16 @@ type ConfigError = transport.ConfigError
 // Format writes the settings and the types of the parts, under every verb. The parts may hold
 // secrets.
 func (c Config) Format(f fmt.State, _ rune) {
-	fmt.Fprintf(f, "{Signer:%T Base:%T Origins:%q Retries:%d}",
-		c.Signer, c.Base, c.Origins, c.Retries)
+	fmt.Fprintf(f, "{Signer:%T Base:%T Origins:%q Retries:%d Retry:%v}",
+		c.Signer, c.Base, c.Origins, c.Retries, c.Retry)
 }
 
 // Check returns the error with which each request would fail, so that a program can end at its
 // start: a [*ConfigError], or the error of a Signer or Base that has a Check method too. It sends
 // nothing.
 func (c Config) Check() error {
-	t := &transport.Transport{Signer: c.Signer, Base: c.Base, Origins: c.Origins}
+	_, base := c.retries()
+	t := &transport.Transport{Signer: c.Signer, Base: base, Origins: c.Origins}
 	return t.Check()
 }
 
@@ -96,21 +84,44 @@ func Wrap(client *http.Client, c Config) *http.Client {
 	if c.Base == nil {
 		c.Base = wrapped.Transport
 	}
+	repeats, base := c.retries()
 	signed := &transport.Transport{
-		Signer: c.Signer, Base: c.Base, Origins: c.Origins,
+		Signer: c.Signer, Base: base, Origins: c.Origins,
 		Clock: c.Clock, Refused: c.Refused, Logger: c.Logger,
 	}
 	wrapped.Transport = signed
-	if c.Retries >= 0 {
-		signed.Base = &wire{c.Base}
-		if inner, ok := c.Base.(*retrier); ok {
-			// One of them repeats, around both, so that each attempt is signed anew by both.
-			signed.Base = inner.signed
-			if c.Retries == 0 {
-				c.Retries = inner.retries
-			}
-		}
-		wrapped.Transport = newRetrier(signed, c.Retries)
+	if repeats != nil {
+		repeats.Base = signed
+		wrapped.Transport = repeats
 	}
 	return &wrapped
+}
+
+// retries returns how the requests of a client are repeated, without a Base, and the Base of the
+// Transport that signs them. If they are not repeated, it returns nil.
+func (c Config) retries() (*retry.Transport, http.RoundTripper) {
+	r, base := retry.Transport{Max: c.Retries}, c.Base
+	if c.Retry != nil {
+		r = *c.Retry
+		if r.Base != nil {
+			base = r.Base
+		}
+	}
+	if r.Max < 0 {
+		return nil, base
+	}
+	if inner, ok := base.(*retry.Transport); ok {
+		// One of them repeats, around both, so that each attempt is signed again by both.
+		base = inner.Base
+		if c.Retry == nil {
+			r = *inner
+			if c.Retries != 0 {
+				r.Max = c.Retries
+			}
+		}
+	}
+	if c.Logger != nil && (c.Retry == nil || r.Logger == nil) {
+		r.Logger = c.Logger
+	}
+	return &r, base
 }

@@ -10,7 +10,7 @@
 // machine is wrong, because its nonce was seen before, or because its credentials have ended, is
 // mended and sent again; see package transport for the rules, and [transport.History] for what was
 // done. One that fails for a reason which may pass, such as status 503 or a connection that could
-// not be made, is repeated if that is safe; see [Config].
+// not be made, is repeated if that is safe; see package retry.
 //
 // A scheme is a package that holds both directions, the signer of a client and the verifier of a
 // server: mac is MAC Access Authentication (draft-ietf-oauth-v2-http-mac-01), bearer is opaque

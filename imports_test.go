@@ -19,7 +19,8 @@ const module = "github.com/countersign-go/countersign"
 // directions says what each package may import of this module, besides internal packages. The root
 // is ".". A folder that is not listed is a scheme, so that a new scheme edits nothing here.
 var directions = map[string][]string{
-	".":           {"transport"},
+	".":           {"retry", "transport"},
+	"retry":       {"transport"},
 	"transport":   {},
 	"auth":        {},
 	"creds":       {},
@@ -49,6 +50,7 @@ var leaves = map[string][]string{
 		"internal/authparam", "internal/body", "internal/httptime", "internal/logs",
 		"internal/lost", "internal/origin", "internal/repeat",
 	},
+	"retry":          {"internal/body", "internal/httptime", "internal/lost", "internal/repeat"},
 	"internal/jose":  {"internal/strictjson"},
 	"internal/place": {"internal/authparam", "internal/slip"},
 	"internal/fetch": {
@@ -57,13 +59,13 @@ var leaves = map[string][]string{
 }
 
 // foreign names the only packages of other modules that standalone packages may import. Locks of
-// files differ between systems, and the standard library exports none. Requests are repeated by the
-// root alone. Package bearer is for the tokens of package oauth2. Package jwt verifies signatures
-// and reads key sets with a library each. Package portal computes the hashes of passwords, of which
-// the standard library has PBKDF2 alone. Package raven keeps its sessions where its users keep
-// theirs.
+// files differ between systems, and the standard library exports none. Package retry takes the
+// policies of a library that many programs use. Package bearer is for the tokens of package oauth2.
+// Package jwt verifies signatures and reads key sets with a library each. Package portal computes
+// the hashes of passwords, of which the standard library has PBKDF2 alone. Package raven keeps its
+// sessions where its users keep theirs.
 var foreign = map[string][]string{
-	".":          {"github.com/hashicorp/go-retryablehttp"},
+	"retry":      {"github.com/hashicorp/go-retryablehttp"},
 	"creds/file": {"github.com/gofrs/flock"},
 	"bearer":     {"golang.org/x/oauth2"},
 	"jwt":        {"github.com/golang-jwt/jwt/v5", "github.com/go-jose/go-jose/v4"},
@@ -77,8 +79,8 @@ var foreign = map[string][]string{
 // standalone packages import nothing from outside this module and the standard library, but for
 // what foreign names.
 var standalone = []string{
-	".", "transport", "mac", "auth", "creds", "creds/file", "provision", "basic", "portal",
-	"authtest", "bearer", "jwt", "jwt/pyramid", "raven", "raven/wls",
+	".", "retry", "transport", "mac", "auth", "creds", "creds/file", "provision", "basic",
+	"portal", "authtest", "bearer", "jwt", "jwt/pyramid", "raven", "raven/wls",
 }
 
 func TestImports(t *testing.T) {
@@ -121,13 +123,16 @@ func TestImportFindings(t *testing.T) {
 		{"key sets in bearer", "bearer/x.go", "github.com/go-jose/go-jose/v4", "bearer must not"},
 		{"one in the other", "jwt/x.go", module + "/bearer", "jwt must not import bearer"},
 		{"tokens elsewhere", "mac/x.go", "golang.org/x/oauth2", "mac must not import golang"},
-		{"retries of the root", "x.go", "github.com/hashicorp/go-retryablehttp", ""},
+		{"policies of retry", "retry/x.go", "github.com/hashicorp/go-retryablehttp", ""},
+		{"policies in the root", "x.go", "github.com/hashicorp/go-retryablehttp",
+			". must not import github"},
 		{"retries elsewhere", "transport/x.go", "github.com/hashicorp/go-retryablehttp",
 			"transport must not import github"},
 		{"retries in a leaf", "internal/x/x.go", "github.com/hashicorp/go-retryablehttp",
 			"internal/x must not import github"},
 		{"locks in the root", "x.go", "github.com/gofrs/flock", ". must not import github"},
-		{"what it is made of", "x.go", "github.com/hashicorp/go-cleanhttp", ". must not import"},
+		{"what it is made of", "retry/x.go", "github.com/hashicorp/go-cleanhttp",
+			"retry must not import"},
 		{"hashes of portal", "portal/x.go", "golang.org/x/crypto/bcrypt", ""},
 		{"hashes elsewhere", "basic/x.go", "golang.org/x/crypto/bcrypt", "basic must not import"},
 		{"hashes by a detour", "basic/x.go", module + "/portal", "basic must not import portal"},
@@ -138,6 +143,10 @@ func TestImportFindings(t *testing.T) {
 		{"foreign by a detour", "internal/fetch/x.go", "example.org/json", "must not import"},
 		{"root imported", "provision/x.go", module, "provision must not import ."},
 		{"root names a scheme", "client.go", module + "/mac", ". must not import mac"},
+		{"retry names a scheme", "retry/x.go", module + "/mac", "retry must not import mac"},
+		{"transport repeats", "transport/x.go", module + "/retry", "must not import retry"},
+		{"retry and a leaf", "retry/x.go", module + "/internal/lost", ""},
+		{"retry and another leaf", "retry/x.go", module + "/internal/fetch", "internal/fetch"},
 		{"scheme imports transport", "mac/x.go", module + "/transport", ""},
 		{"new scheme the same", "hawk/x.go", module + "/transport", ""},
 		{"servers only", "raven/x.go", module + "/transport", "must not import transport"},

@@ -25,6 +25,7 @@ import (
 	"github.com/countersign-go/countersign/bearer"
 	"github.com/countersign-go/countersign/creds"
 	"github.com/countersign-go/countersign/creds/file"
+	"github.com/countersign-go/countersign/internal/testkit"
 	"github.com/countersign-go/countersign/jwt"
 	"github.com/countersign-go/countersign/jwt/pyramid"
 	"github.com/countersign-go/countersign/mac"
@@ -32,6 +33,7 @@ import (
 	"github.com/countersign-go/countersign/provision"
 	"github.com/countersign-go/countersign/raven"
 	"github.com/countersign-go/countersign/raven/wls"
+	"github.com/countersign-go/countersign/retry"
 	"github.com/countersign-go/countersign/transport"
 )
 
@@ -42,6 +44,7 @@ const planted = "canary-f1gure18-0123"
 // generic ones stand here with one argument. TestExportedIsComplete finds a type that is missing.
 var exported = map[string]reflect.Type{
 	"countersign.Config":    reflect.TypeFor[countersign.Config](),
+	"retry.Transport":       reflect.TypeFor[retry.Transport](),
 	"transport.Attempt":     reflect.TypeFor[transport.Attempt](),
 	"transport.ByOrigin":    reflect.TypeFor[transport.ByOrigin](),
 	"transport.Clock":       reflect.TypeFor[transport.Clock](),
@@ -292,12 +295,9 @@ func used(t *testing.T) map[string]any {
 	must(err)
 	client := &provision.Client{
 		URL: "https://api.example.com/provision",
-		HTTP: &http.Client{Transport: roundTripper(func(*http.Request) (*http.Response, error) {
-			return &http.Response{
-				StatusCode: http.StatusOK, Header: http.Header{},
-				Body: io.NopCloser(bytes.NewReader(answer)),
-			}, nil
-		})},
+		HTTP: &http.Client{Transport: &testkit.Stage{Plan: []testkit.Reply{{
+			Status: http.StatusOK, Body: io.NopCloser(bytes.NewReader(answer)),
+		}}}},
 	}
 	_, err = client.Credentials(ctx)
 	must(err)

@@ -13,24 +13,41 @@ import (
 
 var errNotOurs = errors.New("bearer: the request that was refused carries no token of this Signer")
 
-// Read says what a refusal means (RFC 6750, section 3): error="invalid_token" is about the token.
-// With "insufficient_scope", "invalid_request" or "insufficient_user_authentication" (RFC 9470), no
-// other token of the same source would do, so the Cause is "", and nothing more is tried. It is
-// "unknown" for any other error, for a challenge without one, and without any challenge at all. Of
-// several challenges, the first that gives a known reason counts. Challenges are looked at if their
-// scheme is Bearer, or the one that the Signer sends, or Cookie if it sends a cookie; but not where
-// they name another header or cookie. If there are only others, the Cause is "". It is "unknown"
-// too if such a challenge is malformed, alone or beside others.
+// Refused reports whether resp refuses the token: status 401 does, and so does status 403 if it
+// asks for a token that holds more, and Source is a [creds.StepUpper] that can get one.
+func (s *Signer) Refused(resp *http.Response) bool {
+	return resp.StatusCode == http.StatusUnauthorized ||
+		resp.StatusCode == http.StatusForbidden && s.mayStepUp(resp)
+}
+
+// mayStepUp reports whether resp asks for a token that holds more, and Source can get one.
+func (s *Signer) mayStepUp(resp *http.Response) bool {
+	up, ok := s.Source.(creds.StepUpper)
+	if !ok || !up.StepsUp() {
+		return false
+	}
+	p, err := s.place()
+	return err == nil && p.AsksForMore(resp)
+}
+
+// Read reads a refusal (RFC 6750, section 3): error="invalid_token" is about the token. A refusal
+// with "insufficient_scope", "insufficient_user_authentication" (RFC 9470) or "insufficient_claims"
+// asks for a token that holds more: it counts as one about the token if Source is a
+// [creds.StepUpper] that can get one. If not, and for "invalid_request", the Cause is "", and
+// nothing more is tried. It is "unknown" for any other error, for a challenge without one, and
+// without any challenge at all. Of several challenges, the first that gives a known reason counts.
+// Challenges are looked at if their scheme is Bearer, or the one that the Signer sends, or Cookie
+// if it sends a cookie; but not where they name another header or cookie. If there are only others,
+// the Cause is "". It is "unknown" too if such a challenge is malformed, alone or beside others.
 func (s *Signer) Read(resp *http.Response) (refusal transport.Refusal) {
 	p, err := s.place()
 	if err != nil {
 		return refusal
 	}
 	switch invalid, ours := p.Refusal(resp); {
-	case !ours:
-	case invalid:
+	case invalid, s.mayStepUp(resp):
 		refusal.Cause = transport.CauseCredential
-	default:
+	case ours:
 		refusal.Cause = transport.CauseUnknown
 	}
 	return refusal
@@ -41,6 +58,9 @@ func (s *Signer) Refresh(resp *http.Response) (again bool, err error) {
 	refused, err := s.sent(resp)
 	if err != nil {
 		return false, err
+	}
+	if a, ok := s.Source.(creds.Accepter[*oauth2.Token]); ok && s.mayStepUp(resp) {
+		a.Accept(refused.is) // the server knows the token, so there is no need to wait for that
 	}
 	again, young, err := creds.Refresh(
 		resp.Request.Context(), s.Source, refused.is, resp.Header)

@@ -12,11 +12,6 @@ import (
 	"github.com/countersign-go/countersign/internal/place"
 )
 
-// replacer is a Source that takes up a token which came without being asked for.
-type replacer interface {
-	Replace(old func(*oauth2.Token) bool, next *oauth2.Token)
-}
-
 // observeCookie takes up what an answer to a request with sent says about the cookie.
 func (s *Signer) observeCookie(resp *http.Response, sent sentToken) {
 	c := place.TakeCookie(resp, s.Cookie)
@@ -30,7 +25,7 @@ func (s *Signer) observeCookie(resp *http.Response, sent sentToken) {
 		}
 		return
 	}
-	if r, ok := s.Source.(replacer); ok && checkToken(token) == nil {
+	if r, ok := s.Source.(creds.Replacer[*oauth2.Token]); ok && checkToken(token) == nil {
 		r.Replace(sent.is, token)
 	}
 }

@@ -18,7 +18,7 @@ import (
 )
 
 // A Signer puts a token on each request (RFC 6750, section 2.1). It is a transport.Signer, and
-// understands refusals: it is a Reader, a Refresher and an Observer of that package too.
+// understands refusals: it is a Refuser, a Reader, a Refresher and an Observer of that package too.
 //
 // A token goes out as "Authorization: Bearer ...", unless Scheme, Header or Cookie say otherwise.
 // Only if none of them is set, the TokenType of a token counts: one that is neither "" nor
@@ -64,6 +64,7 @@ type Signer struct {
 
 var (
 	_ transport.Signer    = (*Signer)(nil)
+	_ transport.Refuser   = (*Signer)(nil)
 	_ transport.Reader    = (*Signer)(nil)
 	_ transport.Refresher = (*Signer)(nil)
 	_ transport.Observer  = (*Signer)(nil)
@@ -134,7 +135,7 @@ func (s *Signer) checkType(name string) error {
 // Account returns whose tokens Source gives, if it has such a method, as [Tokens] does, and else
 // "". A provision.Client asks for it.
 func (s *Signer) Account() string {
-	if a, ok := s.Source.(interface{ Account() string }); ok {
+	if a, ok := s.Source.(creds.Accounter); ok {
 		return a.Account()
 	}
 	return ""

@@ -43,6 +43,11 @@ type Tokens struct {
 	// another one (oauth2.HTTPClient). Required, unless Token is all there ever is.
 	Fetch func(ctx context.Context, old *oauth2.Token) (*oauth2.Token, error)
 
+	// StepUp says that Fetch looks at [creds.Challenge]: it gets a token with the scope, the recent
+	// login or the claims that a server asks for there, beside what the old token had. If false, a
+	// refusal that asks for these goes to the caller, and no fetch is made for it.
+	StepUp bool
+
 	// Token is what to begin with: a token, or just a RefreshToken. Set its Expiry: ExpiresIn is
 	// not looked at, as nobody knows since when. A stored token that came of it counts more; one
 	// that came of another Token is not used. Nil: nothing, or what is stored.
@@ -66,6 +71,18 @@ type Tokens struct {
 	once    sync.Once
 	private *tokenKeeper // what follows from the fields; a pointer, so that fmt does not read it
 }
+
+var (
+	_ creds.Source[*oauth2.Token]    = (*Tokens)(nil)
+	_ creds.Rejecter[*oauth2.Token]  = (*Tokens)(nil)
+	_ creds.StepUpper                = (*Tokens)(nil)
+	_ creds.Accepter[*oauth2.Token]  = (*Tokens)(nil)
+	_ creds.Confirmer[*oauth2.Token] = (*Tokens)(nil)
+	_ creds.Waiter[*oauth2.Token]    = (*Tokens)(nil)
+	_ creds.Replacer[*oauth2.Token]  = (*Tokens)(nil)
+	_ creds.Failer                   = (*Tokens)(nil)
+	_ creds.Accounter                = (*Tokens)(nil)
+)
 
 // Credentials returns the current token. It waits where another must be fetched first, but not
 // beyond the end of ctx. The token must not be changed.
@@ -98,6 +115,9 @@ func (t *Tokens) Check() error {
 func (t *Tokens) Reject(bad func(*oauth2.Token) bool, refusal http.Header) {
 	t.cache().Reject(func(g *tokenGrant) bool { return bad(g.token) }, refusal)
 }
+
+// StepsUp returns StepUp.
+func (t *Tokens) StepsUp() bool { return t.StepUp }
 
 // Accept tells that a server accepted the current token if good reports true for it; see
 // [creds.Cache].

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
+	"regexp"
 	"time"
 
 	"github.com/countersign-go/countersign/creds"
@@ -194,4 +196,31 @@ func ExampleCache_Replace() {
 	// store session 1
 	// store session 2
 	// session 2 <nil>
+}
+
+// A token source that asks for the scope that a server wanted.
+func ExampleChallenge() {
+	scope := regexp.MustCompile(`scope="([^"]*)"`)
+	tokens := &creds.Cache[token]{
+		StepUp: true,
+		Fetch: func(ctx context.Context) (token, error) {
+			wanted := "read"
+			challenge := creds.Challenge(ctx).Get("WWW-Authenticate")
+			if m := scope.FindStringSubmatch(challenge); m != nil && m[1] == "write" {
+				wanted += " write" // no other is asked for, whatever the server says
+			}
+			return token{ID: "token for " + wanted}, nil
+		},
+	}
+	ctx := context.Background()
+	t, _ := tokens.Credentials(ctx)
+	fmt.Println(t.ID)
+	tokens.Reject(func(token) bool { return true }, http.Header{
+		"Www-Authenticate": {`Bearer error="insufficient_scope", scope="write"`},
+	})
+	t, _ = tokens.Credentials(ctx)
+	fmt.Println(t.ID)
+	// Output:
+	// token for read
+	// token for read write
 }

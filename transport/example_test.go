@@ -1,6 +1,8 @@
 package transport_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -96,6 +98,42 @@ func ExampleByOrigin() {
 	// api.example.com "a"
 	// files.example.com:444 "f"
 	// www.example.org ""
+}
+
+// Each request is signed for the user in its context.
+func ExampleChoose() {
+	type userKey struct{}
+	keys := map[string]string{"ann": "a", "bob": "b"}
+	client := &http.Client{Transport: &transport.Transport{
+		Signer: transport.Choose(func(req *http.Request) (transport.Signer, error) {
+			user, _ := req.Context().Value(userKey{}).(string)
+			key, ok := keys[user]
+			if !ok {
+				return nil, errors.New("no user in the context")
+			}
+			return transport.SignerFunc(func(req *http.Request, _ time.Time) error {
+				req.Header.Set("X-Api-Key", key)
+				return nil
+			}), nil
+		}),
+		Base: handler(func(w http.ResponseWriter, req *http.Request) {
+			fmt.Printf("%q\n", req.Header.Get("X-Api-Key"))
+		}),
+	}}
+	for _, user := range []string{"ann", "bob", "eve"} {
+		ctx := context.WithValue(context.Background(), userKey{}, user)
+		req, _ := http.NewRequestWithContext(ctx, "GET", "https://api.example.com/", nil)
+		resp, err := client.Do(req)
+		if err != nil {
+			fmt.Println(err)
+			continue
+		}
+		_ = resp.Body.Close()
+	}
+	// Output:
+	// "a"
+	// "b"
+	// Get "https://api.example.com/": no user in the context
 }
 
 // The offset of one process is the start of the next.

@@ -7,8 +7,6 @@ import (
 	"strconv"
 	"sync/atomic"
 	"time"
-
-	"github.com/countersign-go/countersign/internal/repeat"
 )
 
 // maxSends is how many requests one RoundTrip may send: the first, and one for each rung.
@@ -63,10 +61,9 @@ func (a Attempt) String() string {
 }
 
 // History returns the attempts that were made for resp, oldest first, and last the attempt that
-// resp answers. An attempt that the retries of package countersign have repeated is among them,
-// with the status of its answer, or status 0 and the error of its connection. If the first attempt
-// was neither refused nor repeated, History returns nil. It belongs to one hop: a redirect starts
-// again.
+// resp answers. An attempt that package retry has repeated is among them, with the status of its
+// answer, or status 0 and the error of its connection. If the first attempt was neither refused nor
+// repeated, History returns nil. It belongs to one hop: a redirect starts again.
 func History(resp *http.Response) []Attempt {
 	if resp == nil || resp.Request == nil {
 		return nil
@@ -136,8 +133,11 @@ func (c *call) record(resp *http.Response, cause Cause) {
 
 // repeats adds the attempts that the call repeats.
 func (c *call) repeats(resp *http.Response) {
-	before, _ := repeat.Before(c.req.Context()).([]Attempt)
-	if len(before) == 0 || c.elsewhere {
+	if c.repeated == nil || c.elsewhere {
+		return
+	}
+	before, _ := c.repeated.Before.([]Attempt)
+	if len(before) == 0 {
 		return
 	}
 	if c.trace == nil || len(c.trace.attempts) == 0 {

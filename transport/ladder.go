@@ -214,7 +214,7 @@ func (c *call) sameAs(next *http.Request) bool {
 // stopAsking prepares the attempt again without our Expect field, which this server, or something
 // in front of it, does not take. resp is nil after an error. If it fails, resp is the answer.
 func (c *call) stopAsking(resp *http.Response) error {
-	ctx := logs.With(c.req.Context(), c.t.Logger)
+	ctx := logs.With(c.parent, c.t.Logger)
 	if c.trace != nil {
 		ctx = c.ctx
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/countersign-go/countersign/internal/body"
 	"github.com/countersign-go/countersign/internal/logs"
 	"github.com/countersign-go/countersign/internal/origin"
+	"github.com/countersign-go/countersign/internal/repeat"
 )
 
 // Reasons not to sign a request. It was not sent.
@@ -123,13 +124,15 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if c.base == nil {
 		c.base = http.DefaultTransport
 	}
+	c.repeated, c.parent = repeat.Take(req.Context())
+	c.base = c.repeated.Base(c.base)
 	sign, err := c.admit()
 	if err == nil && !sign {
 		return c.pass()
 	}
 	defer c.body.Finish()
 	if err == nil {
-		err = c.next(logs.With(req.Context(), t.Logger))
+		err = c.next(logs.With(c.parent, t.Logger))
 	}
 	for err == nil {
 		var resp *http.Response
@@ -247,6 +250,9 @@ type call struct {
 	req    *http.Request // the caller's: never written
 	body   *body.Lender
 	origin origin.Origin
+
+	repeated *repeat.Attempt // if not nil, the attempt of a retry.Transport that this call is
+	parent   context.Context // of the request, without repeated
 
 	private bool // no machine on the way can read the request or make up the answer
 

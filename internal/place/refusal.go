@@ -9,32 +9,52 @@ import (
 
 // Refusal reads a refusal of the token that was sent in p (RFC 6750, section 3). ours reports
 // whether another token may help: the answer challenges for a token in p, or for nothing at all,
-// and does not say that no token of the same source would do, as "insufficient_scope",
-// "invalid_request" and "insufficient_user_authentication" (RFC 9470) do. invalid reports that the
-// answer says invalid_token.
+// and does not say that no token of the same source would do, as "invalid_request" does and all
+// that [Place.AsksForMore] reads. invalid reports that the answer says invalid_token.
 //
 // Of several challenges, the first that gives a known reason counts. A challenge that is malformed
 // counts as one without a reason. The status is not looked at, since some services say 403 for an
 // expired token.
 func (p Place) Refusal(resp *http.Response) (invalid, ours bool) {
+	switch code, ours := p.reason(resp); code {
+	case "":
+		return false, ours
+	case "invalid_token":
+		return true, true
+	}
+	return false, false
+}
+
+// AsksForMore reports whether the answer refuses a token in p that is good, and asks for one that
+// holds more: a scope (RFC 6750), a login that is more recent or stronger (RFC 9470), or claims.
+func (p Place) AsksForMore(resp *http.Response) bool {
+	switch code, _ := p.reason(resp); code {
+	case "insufficient_scope", "insufficient_user_authentication", "insufficient_claims":
+		return true
+	}
+	return false
+}
+
+// reason returns the first known code of an error in the challenges for a token in p, "" if there
+// is none. ours reports that there is such a challenge, or no challenge at all.
+func (p Place) reason(resp *http.Response) (code string, ours bool) {
 	lines := resp.Header["Www-Authenticate"]
 	challenges, err := authparam.Parse(lines)
 	if err == nil && len(challenges) == 0 {
-		return false, true
+		return "", true
 	}
 	for _, c := range challenges {
 		if !p.challengedBy(c) {
 			continue
 		}
 		ours = true
-		switch c.Param("error") {
-		case "invalid_token":
-			return true, true
-		case "insufficient_scope", "invalid_request", "insufficient_user_authentication":
-			return false, false
+		switch code := c.Param("error"); code {
+		case "invalid_token", "invalid_request", "insufficient_scope",
+			"insufficient_user_authentication", "insufficient_claims":
+			return code, true
 		}
 	}
-	return false, ours || err != nil && p.named(lines)
+	return "", ours || err != nil && p.named(lines)
 }
 
 // named reports whether these lines, which cannot all be parsed, name a scheme of a token in p.

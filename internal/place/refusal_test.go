@@ -61,10 +61,35 @@ func TestRefusal(t *testing.T) {
 		{"a cookie", cookie, []string{`Cookie cookie-name="s", error="invalid_token"`}, true, true},
 		{"another cookie", cookie, []string{`Cookie cookie-name="t"`}, false, false},
 		{"a malformed one for a cookie", cookie, []string{`Cookie a="b" c="d"`}, false, true},
+		{"claims", field, []string{`Bearer error="insufficient_claims"`}, false, false},
 	} {
 		resp := &http.Response{Header: http.Header{"Www-Authenticate": tt.lines}}
 		if invalid, ours := tt.place.Refusal(resp); invalid != tt.invalid || ours != tt.ours {
 			t.Errorf("%s: %t, %t; want %t, %t", tt.name, invalid, ours, tt.invalid, tt.ours)
+		}
+	}
+}
+
+// The first known reason decides whether a refusal asks for more.
+func TestAsksForMore(t *testing.T) {
+	field := place.Place{Scheme: "Bearer", Header: "Authorization"}
+	for line, want := range map[string]bool{
+		``:                                                false,
+		`Bearer`:                                          false,
+		`Bearer error="insufficient_scope"`:               true,
+		`Bearer error="insufficient_claims"`:              true,
+		`Basic error="insufficient_scope"`:                false,
+		`Bearer error="invalid_request"`:                  false,
+		`Bearer error="Insufficient_Scope"`:               false,
+		`Bearer error="insufficient_scope`:                false,
+		`Bearer header=a, error=insufficient_scope`:       false,
+		`Bearer error="insufficient_user_authentication"`: true,
+		`Bearer error="invalid_token", Bearer error="insufficient_scope"`: false,
+		`Bearer error="odd", Bearer error="insufficient_scope"`:           true,
+	} {
+		resp := &http.Response{Header: http.Header{"Www-Authenticate": {line}}}
+		if got := field.AsksForMore(resp); got != want {
+			t.Errorf("%s: %t, want %t", line, got, want)
 		}
 	}
 }

@@ -1,15 +1,102 @@
-// Package repeat carries the attempts that the root package has repeated to the transport, which
-// must not import it and whose type they have.
+// Package repeat connects the retries of package retry with the Transport that signs each attempt.
+// The two packages share no other state.
 package repeat
 
-import "context"
+import (
+	"context"
+	"net/http"
+	"net/http/httptrace"
+	"sync"
+	"sync/atomic"
+)
+
+// An Attempt travels in the context of one attempt. It tells the Transport of the attempts before,
+// and tells the retries how the Transport's Base failed.
+type Attempt struct {
+	// Before is the attempts that came before, in the type that package transport has for them.
+	Before any
+
+	// Traced says to find out whether a request that failed was sent.
+	Traced bool
+
+	mu     sync.Mutex // guards the fields below
+	takers int        // how many Transports have taken the Attempt, one as the Base of another
+	failed bool       // the last request ended with an error
+	unsent bool       // and no byte of it was sent
+}
 
 type key struct{}
 
-// With returns a context for an attempt that comes after these attempts.
-func With(ctx context.Context, attempts any) context.Context {
-	return context.WithValue(ctx, key{}, attempts)
+// With returns a copy of ctx that carries a.
+func With(ctx context.Context, a *Attempt) context.Context {
+	return context.WithValue(ctx, key{}, a)
 }
 
-// Before returns the attempts that came before, nil if there are none.
-func Before(ctx context.Context) any { return ctx.Value(key{}) }
+// Take returns the Attempt that ctx carries, or nil. It also returns a context without the Attempt,
+// for the Signer: the calls that a Signer makes are not a part of the attempt.
+func Take(ctx context.Context) (*Attempt, context.Context) {
+	a, _ := ctx.Value(key{}).(*Attempt)
+	if a == nil {
+		return nil, ctx
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.takers++
+	a.failed, a.unsent = false, false
+	return a, With(ctx, nil)
+}
+
+// Base returns base, watched by a. If a Transport further down the line takes a too, it alone
+// counts, since it stands nearer to the network. If a is nil, Base returns base.
+func (a *Attempt) Base(base http.RoundTripper) http.RoundTripper {
+	if a == nil {
+		return base
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return &watched{base, a, a.takers}
+}
+
+// watched notes how the requests of an attempt end.
+type watched struct {
+	base    http.RoundTripper
+	attempt *Attempt
+	takers  int // when it was made
+}
+
+// Unwrap is for the Transport, which asks by way of which proxy requests go.
+func (w *watched) Unwrap() http.RoundTripper { return w.base }
+
+func (w *watched) RoundTrip(req *http.Request) (*http.Response, error) {
+	a := w.attempt
+	ctx := With(req.Context(), a)
+	// An error of the TLS handshake looks like one that came after the request was sent. But it
+	// comes before there is a connection.
+	var wanted, got atomic.Bool
+	if a.Traced {
+		ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+			GetConn: func(string) { wanted.Store(true) },
+			GotConn: func(httptrace.GotConnInfo) { got.Store(true) },
+		})
+	}
+	sent := req.WithContext(ctx)
+	resp, err := w.base.RoundTrip(sent)
+	if resp != nil && resp.Request == sent {
+		resp.Request = req
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.takers == w.takers {
+		a.failed = err != nil
+		a.unsent = err != nil && wanted.Load() && !got.Load()
+	}
+	return resp, err
+}
+
+// Failed reports whether the last request ended with an error of its Base. It also reports whether
+// that came before the request was sent, as far as a trace of net/http can tell.
+func (a *Attempt) Failed() (failed, unsent bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.failed, a.unsent
+}

@@ -1,4 +1,4 @@
-package countersign_test
+package retry_test
 
 import (
 	"bytes"
@@ -11,9 +11,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/countersign-go/countersign"
 	"github.com/countersign-go/countersign/creds"
 	"github.com/countersign-go/countersign/mac"
+	"github.com/countersign-go/countersign/retry"
 	"github.com/countersign-go/countersign/transport"
 )
 
@@ -32,23 +32,23 @@ func TestRetryDiscards_B7(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				body := &answer{Reader: tt.body()}
-				s := &stage{plan: []reply{
-					{status: 503, header: "Retry-After: 1", body: body}, {status: 200}}}
-				status, _, err := do(t, s.client(0), request(t, "GET", nil))
-				if status != 200 || err != nil || len(s.sent) != 2 {
-					t.Fatalf("status %d, %v after %d attempts", status, err, len(s.sent))
+				s := &stage{Plan: []reply{
+					{Status: 503, Header: "Retry-After: 1", Body: body}, {Status: 200}}}
+				status, _, err := do(t, clientOf(s, 0), request(t, "GET", nil))
+				if status != 200 || err != nil || len(s.Sent) != 2 {
+					t.Fatalf("status %d, %v after %d attempts", status, err, len(s.Sent))
 				}
 				synctest.Wait() // until the reading has ended
-				if s.waits()[0] != time.Second || body.closed != 1 || body.read != tt.read {
+				if s.Waits()[0] != time.Second || body.closed != 1 || body.read != tt.read {
 					t.Errorf("read %d bytes in %v, closed %d times",
-						body.read, s.waits()[0], body.closed)
+						body.read, s.Waits()[0], body.closed)
 				}
 			})
 		})
 	}
 }
 
-// What it takes is a part of the pause, and leaves time for the next attempt.
+// The time for it is a part of the pause, and leaves time for the next attempt.
 func TestRetryDiscardsInTime_B7(t *testing.T) {
 	for _, tt := range []struct {
 		name, wait  string
@@ -61,15 +61,15 @@ func TestRetryDiscardsInTime_B7(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				silent, _ := io.Pipe()
-				s := &stage{plan: []reply{
-					{status: 503, header: "Retry-After: " + tt.wait, body: silent}, {status: 200}}}
+				s := &stage{Plan: []reply{
+					{Status: 503, Header: "Retry-After: " + tt.wait, Body: silent}, {Status: 200}}}
 				ctx, cancel := context.WithTimeout(t.Context(), tt.limit)
 				defer cancel()
-				status, _, err := do(t, s.client(0), request(t, "GET", nil).WithContext(ctx))
+				status, _, err := do(t, clientOf(s, 0), request(t, "GET", nil).WithContext(ctx))
 				if status != 200 || err != nil {
-					t.Fatalf("status %d, %v after %d attempts", status, err, len(s.sent))
+					t.Fatalf("status %d, %v after %d attempts", status, err, len(s.Sent))
 				}
-				if got := s.waits()[0]; got != tt.want {
+				if got := s.Waits()[0]; got != tt.want {
 					t.Errorf("the next attempt came after %v, want %v", got, tt.want)
 				}
 			})
@@ -101,7 +101,7 @@ func (a *answer) Close() error {
 	return nil
 }
 
-// A body is sent whole each time, and a request that has none left ends with what there is.
+// A body is sent whole each time. Where there is no further body, the last answer is returned.
 func TestRetryBody_B2(t *testing.T) {
 	fresh := func() (io.ReadCloser, error) {
 		return &counted{Reader: strings.NewReader("whole")}, nil
@@ -125,19 +125,19 @@ func TestRetryBody_B2(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := &stage{plan: statuses(503)}
+				s := &stage{Plan: statuses(503)}
 				req := request(t, "PUT", nil)
 				req.Body, _ = fresh()
 				req.ContentLength = 5
 				req.GetBody = tt.getBody(req.Body)
-				status, body, err := do(t, s.client(0), req)
-				if status != 503 || body != "a reason" || err != nil || len(s.sent) != tt.sends {
+				status, body, err := do(t, clientOf(s, 0), req)
+				if status != 503 || body != "a reason" || err != nil || len(s.Sent) != tt.sends {
 					t.Errorf("status %d, %q, %v after %d attempts, want %d",
-						status, body, err, len(s.sent), tt.sends)
+						status, body, err, len(s.Sent), tt.sends)
 				}
-				for i, sent := range s.sent {
-					if s.bodies[i] != "whole" || sent.ContentLength != 5 {
-						t.Errorf("attempt %d: %q of %d", i, s.bodies[i], sent.ContentLength)
+				for i, sent := range s.Sent {
+					if s.Bodies[i] != "whole" || sent.ContentLength != 5 {
+						t.Errorf("attempt %d: %q of %d", i, s.Bodies[i], sent.ContentLength)
 					}
 				}
 				if first := req.Body.(*counted); first.closed != 1 {
@@ -160,8 +160,8 @@ func TestRetryBodyReread_B2(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := &stage{plan: statuses(tt.plan...)}
-				client := countersign.NewClient(countersign.Config{Signer: tt.signer, Base: s})
+				s := &stage{Plan: statuses(tt.plan...)}
+				client := newClient(config{Signer: tt.signer, Base: s})
 				req := request(t, "PUT", nil)
 				var copies []*counted
 				open := func() (io.ReadCloser, error) {
@@ -172,8 +172,8 @@ func TestRetryBodyReread_B2(t *testing.T) {
 				req.GetBody = open
 				status, _, err := do(t, client, req)
 				want := strings.TrimSpace(strings.Repeat("whole ", len(tt.plan)))
-				if status != 200 || err != nil || strings.Join(s.bodies, " ") != want {
-					t.Errorf("status %d, %v, sent %q", status, err, s.bodies)
+				if status != 200 || err != nil || strings.Join(s.Bodies, " ") != want {
+					t.Errorf("status %d, %v, sent %q", status, err, s.Bodies)
 				}
 				for i, c := range copies {
 					if c.closed != 1 {
@@ -191,7 +191,7 @@ func TestRetryBodyStuck_B9(t *testing.T) {
 		source, feed := io.Pipe()
 		defer feed.Close()
 		sends, copies, arrived := 0, 0, int64(0)
-		client := countersign.NewClient(countersign.Config{
+		client := newClient(config{
 			Signer: &refuser{},
 			Base: roundTripper(func(req *http.Request) (*http.Response, error) {
 				sends++
@@ -230,7 +230,7 @@ func TestRetryBodyStuck_B9(t *testing.T) {
 func TestRetryBodySlow_B9(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var times []time.Time
-		client := countersign.NewClient(countersign.Config{
+		client := newClient(config{
 			Signer: &refuser{},
 			Base: roundTripper(func(req *http.Request) (*http.Response, error) {
 				times = append(times, time.Now())
@@ -241,7 +241,7 @@ func TestRetryBodySlow_B9(t *testing.T) {
 				synctest.Wait()
 				return &http.Response{StatusCode: 503}, nil
 			}),
-			Retries: 1,
+			Retry: retry.Transport{Max: 1},
 		})
 		req := request(t, "PUT", nil)
 		req.GetBody = func() (io.ReadCloser, error) { return &counted{Reader: sleepy{}}, nil }
@@ -272,7 +272,7 @@ func TestRetryBodyShared_B9(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				file := strings.NewReader(strings.Repeat("0123456789", 10))
 				base := &lingerer{early: early}
-				client := countersign.NewClient(countersign.Config{
+				client := newClient(config{
 					Signer: &refuser{cause: transport.CauseCredential}, Base: base,
 				})
 				req := request(t, "PUT", nil)
@@ -296,7 +296,7 @@ func TestRetryBodyShared_B9(t *testing.T) {
 	}
 }
 
-// A lingerer answers one attempt early, and reads on meanwhile. It refuses those before that, and
+// A lingerer answers one attempt early, while it reads on. It refuses those before that, and
 // gives back the body of the one after it.
 type lingerer struct {
 	early, attempts int

@@ -1,4 +1,4 @@
-package countersign_test
+package retry_test
 
 import (
 	"bytes"
@@ -13,17 +13,15 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"github.com/countersign-go/countersign"
 )
 
-// What repeats requests must not do to them, or to their answers. Each of these ten happens if
-// package retryablehttp is given the request itself, with its defaults.
+// Ten things that must not happen to a request that is repeated, or to its answer. Each of them
+// happens if package retryablehttp is given the request itself, with its defaults.
 
 // 1. The caller's request, and its Body, stay as they are.
 func TestTrap01_CallersBody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &stage{plan: statuses(503, 503, 200)}
+		s := &stage{Plan: statuses(503, 503, 200)}
 		req := request(t, "PUT", nil)
 		body := &counted{Reader: strings.NewReader("body")}
 		req.Body, req.ContentLength = body, -1
@@ -33,14 +31,14 @@ func TestTrap01_CallersBody(t *testing.T) {
 			return copies[len(copies)-1], nil
 		}
 		before := *req
-		if _, err := s.client(0).Transport.RoundTrip(req); err != nil {
+		if _, err := clientOf(s, 0).Transport.RoundTrip(req); err != nil {
 			t.Fatal(err)
 		}
 		if req.Body != body || req.ContentLength != -1 || fmt.Sprint(*req) != fmt.Sprint(before) {
 			t.Errorf("the caller's request was changed: %+v", req)
 		}
-		if strings.Join(s.bodies, " ") != "body body body" || len(copies) != 2 {
-			t.Errorf("sent %q with %d copies", s.bodies, len(copies))
+		if strings.Join(s.Bodies, " ") != "body body body" || len(copies) != 2 {
+			t.Errorf("sent %q with %d copies", s.Bodies, len(copies))
 		}
 		for i, c := range append(copies, body) {
 			if c.closed != 1 {
@@ -55,7 +53,7 @@ func TestTrap02_StreamedBody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source, feed := io.Pipe()
 		sends := 0
-		client := countersign.NewClient(countersign.Config{
+		client := newClient(config{
 			Signer: &refuser{},
 			Base: roundTripper(func(req *http.Request) (*http.Response, error) {
 				sends++
@@ -74,7 +72,7 @@ func TestTrap02_StreamedBody(t *testing.T) {
 		defer cancel()
 		req := request(t, "PUT", nil).WithContext(ctx)
 		req.Body = source
-		stop := context.AfterFunc(ctx, func() { _ = feed.Close() }) // if somebody reads to the end
+		stop := context.AfterFunc(ctx, func() { _ = feed.Close() }) // if it is read to the end
 		defer stop()
 		status, _, err := do(t, client, req)
 		if status != 503 || err != nil || sends != 1 {
@@ -87,13 +85,13 @@ func TestTrap02_StreamedBody(t *testing.T) {
 func TestTrap03_Redirect(t *testing.T) {
 	for _, plan := range [][]int{{302, 200}, {503, 302, 503, 200}, {503, 503, 307, 200}} {
 		synctest.Test(t, func(t *testing.T) {
-			s := &stage{plan: statuses(plan...)}
-			for i := range s.plan {
-				if s.plan[i].status/100 == 3 {
-					s.plan[i].header = "Location: https://other.example.com/elsewhere"
+			s := &stage{Plan: statuses(plan...)}
+			for i := range s.Plan {
+				if s.Plan[i].Status/100 == 3 {
+					s.Plan[i].Header = "Location: https://other.example.com/elsewhere"
 				}
 			}
-			client, followed := s.client(0), 0
+			client, followed := clientOf(s, 0), 0
 			client.CheckRedirect = func(req *http.Request, via []*http.Request) error {
 				followed++
 				if len(via) != 1 || req.Response == nil || req.Response.StatusCode/100 != 3 {
@@ -102,11 +100,11 @@ func TestTrap03_Redirect(t *testing.T) {
 				return nil
 			}
 			status, _, err := do(t, client, request(t, "GET", nil))
-			if status != 200 || err != nil || followed != 1 || len(s.sent) != len(plan) {
+			if status != 200 || err != nil || followed != 1 || len(s.Sent) != len(plan) {
 				t.Fatalf("%v: status %d, %v after %d requests, %d redirects followed",
-					plan, status, err, len(s.sent), followed)
+					plan, status, err, len(s.Sent), followed)
 			}
-			last := s.sent[len(s.sent)-1]
+			last := s.Sent[len(s.Sent)-1]
 			if last.URL.Host != "other.example.com" || last.Header.Get("Authorization") != "" {
 				t.Errorf("%v: the last request went to %s, or was signed", plan, last.URL.Host)
 			}
@@ -118,21 +116,21 @@ func TestTrap03_Redirect(t *testing.T) {
 func TestTrap04_LastAnswer(t *testing.T) {
 	for _, status := range []int{429, 502, 503, 504} {
 		synctest.Test(t, func(t *testing.T) {
-			s := &stage{plan: []reply{{status: status, header: "X-Reason: tired"}}}
-			resp, err := s.client(0).Do(request(t, "GET", nil))
+			s := &stage{Plan: []reply{{Status: status, Header: "X-Reason: tired"}}}
+			resp, err := clientOf(s, 0).Do(request(t, "GET", nil))
 			if err != nil {
 				t.Fatalf("status %d became %v", status, err)
 			}
 			body, err := io.ReadAll(resp.Body)
 			if resp.StatusCode != status || resp.Header.Get("X-Reason") != "tired" ||
-				string(body) != "a reason" || err != nil || len(s.sent) != 3 {
-				t.Errorf("%+v with body %q, %v after %d attempts", resp, body, err, len(s.sent))
+				string(body) != "a reason" || err != nil || len(s.Sent) != 3 {
+				t.Errorf("%+v with body %q, %v after %d attempts", resp, body, err, len(s.Sent))
 			}
 		})
 	}
 }
 
-// 5. What may be executed once only is sent once only.
+// 5. A request that must be executed once only is sent once only.
 func TestTrap05_PostOnce_B5(t *testing.T) {
 	for _, tt := range []struct {
 		method, header string
@@ -147,27 +145,27 @@ func TestTrap05_PostOnce_B5(t *testing.T) {
 		{"POST", "Idempotency-Key:  \t", false}, {"POST", "X-Idempotency-Key:  ", false},
 	} {
 		for name, r := range map[string]reply{
-			"503":   {status: 503},
-			"reset": {err: fmt.Errorf("read: %w", syscall.ECONNRESET)},
+			"503":   {Status: 503},
+			"reset": {Err: fmt.Errorf("read: %w", syscall.ECONNRESET)},
 		} {
 			t.Run(tt.method+" "+tt.header+" "+name, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					s := &stage{plan: []reply{r}}
+					s := &stage{Plan: []reply{r}}
 					req := request(t, "GET", strings.NewReader("body"))
 					req.Method = tt.method
 					if name, value, ok := strings.Cut(tt.header, ": "); ok {
 						req.Header.Set(name, value)
 					}
-					resp, err := s.client(0).Transport.RoundTrip(req)
-					if err != r.err || err == nil && resp.StatusCode != 503 {
+					resp, err := clientOf(s, 0).Transport.RoundTrip(req)
+					if err != r.Err || err == nil && resp.StatusCode != 503 {
 						t.Errorf("%v, %v", resp, err)
 					}
 					want := 1
 					if tt.repeat {
 						want = 3
 					}
-					if len(s.sent) != want || len(s.bodies) != want {
-						t.Errorf("%d attempts, want %d", len(s.sent), want)
+					if len(s.Sent) != want || len(s.Bodies) != want {
+						t.Errorf("%d attempts, want %d", len(s.Sent), want)
 					}
 				})
 			})
@@ -180,9 +178,10 @@ func TestTrap05_PostOnce_B5(t *testing.T) {
 func TestTrap06_Stderr(t *testing.T) {
 	const child = "COUNTERSIGN_TEST_STDERR"
 	if os.Getenv(child) != "" {
-		s := &stage{plan: []reply{{status: 503, header: "Retry-After: 0"}}}
-		if _, _, err := do(t, s.client(0), request(t, "GET", nil)); err != nil || len(s.sent) != 3 {
-			t.Errorf("%v after %d attempts", err, len(s.sent))
+		s := &stage{Plan: []reply{{Status: 503, Header: "Retry-After: 0"}}}
+		_, _, err := do(t, clientOf(s, 0), request(t, "GET", nil))
+		if err != nil || len(s.Sent) != 3 {
+			t.Errorf("%v after %d attempts", err, len(s.Sent))
 		}
 		return
 	}
@@ -203,12 +202,12 @@ func TestTrap06_Stderr(t *testing.T) {
 func TestTrap07_RetryAfter(t *testing.T) {
 	for _, value := range []string{"31536000", "9223372037", "Fri, 31 Dec 2100 23:59:59 GMT"} {
 		synctest.Test(t, func(t *testing.T) {
-			s := &stage{plan: []reply{{status: 503, header: "Retry-After: " + value}}}
-			if _, _, err := do(t, s.client(0), request(t, "GET", nil)); err != nil {
+			s := &stage{Plan: []reply{{Status: 503, Header: "Retry-After: " + value}}}
+			if _, _, err := do(t, clientOf(s, 0), request(t, "GET", nil)); err != nil {
 				t.Fatal(err)
 			}
-			if took := time.Since(s.times[0]); len(s.sent) != 1 || took != 0 {
-				t.Errorf("Retry-After: %s: %d attempts in %v", value, len(s.sent), took)
+			if took := time.Since(s.Times[0]); len(s.Sent) != 1 || took != 0 {
+				t.Errorf("Retry-After: %s: %d attempts in %v", value, len(s.Sent), took)
 			}
 		})
 	}
@@ -223,8 +222,8 @@ func TestTrap08_CopiesClosed(t *testing.T) {
 		},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			s := &stage{plan: []reply{
-				{status: 503}, {status: 307, header: "Location: /next"}, {status: 200}}}
+			s := &stage{Plan: []reply{
+				{Status: 503}, {Status: 307, Header: "Location: /next"}, {Status: 200}}}
 			var copies []*counted
 			open := func() (io.ReadCloser, error) {
 				copies = append(copies, &counted{Reader: strings.NewReader("body")})
@@ -233,7 +232,7 @@ func TestTrap08_CopiesClosed(t *testing.T) {
 			req := request(t, "PUT", nil)
 			req.Body, _ = open()
 			req.GetBody = open
-			client := s.client(0)
+			client := clientOf(s, 0)
 			client.CheckRedirect = check
 			var err error
 			if check == nil {
@@ -241,8 +240,8 @@ func TestTrap08_CopiesClosed(t *testing.T) {
 			} else { // the copy that net/http itself asks for is left out of it
 				_, err = client.Transport.RoundTrip(req)
 			}
-			if err != nil || len(copies) != len(s.sent) {
-				t.Errorf("%s: %d copies for %d requests, %v", name, len(copies), len(s.sent), err)
+			if err != nil || len(copies) != len(s.Sent) {
+				t.Errorf("%s: %d copies for %d requests, %v", name, len(copies), len(s.Sent), err)
 			}
 			for i, c := range copies {
 				// net/http closes once more when it follows a redirect.
@@ -254,21 +253,21 @@ func TestTrap08_CopiesClosed(t *testing.T) {
 	}
 }
 
-// 9. A Location that cannot be followed is no reason to send again.
+// 9. A Location that cannot be followed is not a reason to send again.
 func TestTrap09_BadLocation(t *testing.T) {
 	for _, plan := range [][]int{{302}, {503, 302}, {503, 503, 308}} {
 		synctest.Test(t, func(t *testing.T) {
-			s := &stage{plan: statuses(append(plan, 200)...)}
-			s.plan[len(plan)-1].header = "Location: http://[::1"
-			resp, err := s.client(0).Transport.RoundTrip(request(t, "GET", nil))
-			if err != nil || resp.StatusCode/100 != 3 || len(s.sent) != len(plan) {
-				t.Errorf("%v: %v, %v after %d attempts", plan, resp, err, len(s.sent))
+			s := &stage{Plan: statuses(append(plan, 200)...)}
+			s.Plan[len(plan)-1].Header = "Location: http://[::1"
+			resp, err := clientOf(s, 0).Transport.RoundTrip(request(t, "GET", nil))
+			if err != nil || resp.StatusCode/100 != 3 || len(s.Sent) != len(plan) {
+				t.Errorf("%v: %v, %v after %d attempts", plan, resp, err, len(s.Sent))
 			}
-			s.sent = nil
-			_, err = s.client(0).Get(origin)
+			s.Sent = nil
+			_, err = clientOf(s, 0).Get(origin)
 			if err == nil || !strings.Contains(err.Error(), "Location") ||
-				len(s.sent) != len(plan) {
-				t.Errorf("%v: %v after %d attempts", plan, err, len(s.sent))
+				len(s.Sent) != len(plan) {
+				t.Errorf("%v: %v after %d attempts", plan, err, len(s.Sent))
 			}
 		})
 	}
@@ -280,18 +279,18 @@ func TestTrap10_IdleConnections(t *testing.T) {
 		reply reply
 		limit time.Duration
 	}{
-		"answers":  {reply{status: 503}, time.Hour},
-		"errors":   {reply{err: io.EOF}, time.Hour},
-		"canceled": {reply{status: 503, header: "Retry-After: 20"}, time.Second},
+		"answers":  {reply{Status: 503}, time.Hour},
+		"errors":   {reply{Err: io.EOF}, time.Hour},
+		"canceled": {reply{Status: 503, Header: "Retry-After: 20"}, time.Second},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			s := &stage{plan: []reply{tt.reply}}
+			s := &stage{Plan: []reply{tt.reply}}
 			ctx, cancel := context.WithCancel(t.Context())
 			stop := time.AfterFunc(tt.limit, cancel)
 			defer stop.Stop()
-			_, _, _ = do(t, s.client(0), request(t, "GET", nil).WithContext(ctx))
-			if s.closed != 0 {
-				t.Errorf("%s: idle connections were closed %d times", name, s.closed)
+			_, _, _ = do(t, clientOf(s, 0), request(t, "GET", nil).WithContext(ctx))
+			if s.Closed != 0 {
+				t.Errorf("%s: idle connections were closed %d times", name, s.Closed)
 			}
 		})
 	}

@@ -1,4 +1,4 @@
-package countersign_test
+package retry_test
 
 import (
 	"bufio"
@@ -15,7 +15,6 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"github.com/countersign-go/countersign"
 	"github.com/countersign-go/countersign/internal/testkit"
 )
 
@@ -51,7 +50,7 @@ func TestRetryOverNetHTTP(t *testing.T) {
 					return connection{answer: "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"}.open()
 				}}
 				defer base.CloseIdleConnections()
-				client := countersign.NewClient(countersign.Config{Signer: &refuser{}, Base: base})
+				client := newClient(config{Signer: &refuser{}, Base: base})
 				req := request(t, "GET", nil)
 				req.URL.Scheme, req.URL.Host = "http", "localhost"
 				status, _, err := do(t, client, req)
@@ -66,8 +65,8 @@ func TestRetryOverNetHTTP(t *testing.T) {
 	}
 }
 
-// What ends before there is a connection was never sent, so it is repeated whatever the method. All
-// else is repeated only if that is safe.
+// A request that fails before there is a connection was never sent, so it is repeated whatever its
+// method is. All others are repeated only if that is safe.
 func TestRetryUnsentLive(t *testing.T) {
 	cert, pool := testkit.Certificate()
 	answers := func(text string) func(net.Conn, *bufio.Reader) {
@@ -111,7 +110,7 @@ func TestRetryUnsentLive(t *testing.T) {
 						}
 						answers(ok)(conn, r)
 					}}.Start(t, cert, pool)
-					client := countersign.NewClient(countersign.Config{
+					client := newClient(config{
 						Signer: &refuser{}, Base: base})
 					req := request(t, method, nil)
 					if req.URL.Scheme = "https"; tt.proxy {
@@ -157,7 +156,7 @@ func TestRetryOverHTTP2_B10(t *testing.T) {
 	server.EnableHTTP2 = true
 	server.StartTLS()
 	defer server.Close()
-	client := countersign.Wrap(server.Client(), countersign.Config{Signer: &refuser{}})
+	client := newClient(config{Signer: &refuser{}, Base: server.Client().Transport})
 	req, err := http.NewRequestWithContext(t.Context(), "GET", server.URL, http.NoBody)
 	if err != nil {
 		t.Fatal(err)

@@ -1,4 +1,4 @@
-package countersign_test
+package retry_test
 
 import (
 	"bufio"
@@ -13,10 +13,6 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"github.com/countersign-go/countersign"
-	"github.com/countersign-go/countersign/creds"
-	"github.com/countersign-go/countersign/mac"
 )
 
 var tries = flag.Int("tries", 400, "how many requests TestPostOnce_B5 sends")
@@ -32,7 +28,7 @@ const (
 	cutHeader // the answer ends within its header
 	cutBody   // the answer ends within its body
 	silence   // no answer
-	goodBye   // an answer, and then an RST, unannounced, for whoever uses the connection next
+	goodBye   // an answer, and then an RST, unannounced, for the next user of the connection
 	faults
 )
 
@@ -144,11 +140,8 @@ func (s *faultyServer) twice() (twice, all int) {
 func (s *faultyServer) send(t *testing.T, n int, header string) {
 	base := &http.Transport{MaxIdleConnsPerHost: 8}
 	defer base.CloseIdleConnections()
-	client := countersign.NewClient(countersign.Config{
-		Signer: &mac.Signer{
-			Source: &mac.Credentials{ID: "id", Key: creds.Secret("canary-fa0175")},
-		},
-		Base: base,
+	client := newClient(config{
+		Signer: &refuser{}, Base: base,
 	})
 	var ids atomic.Int32
 	var senders sync.WaitGroup

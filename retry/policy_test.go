@@ -1,4 +1,4 @@
-package countersign_test
+package retry_test
 
 import (
 	"context"
@@ -17,7 +17,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/countersign-go/countersign"
+	"github.com/countersign-go/countersign/retry"
 	"github.com/countersign-go/countersign/transport"
 )
 
@@ -29,12 +29,12 @@ func TestRetryStatus(t *testing.T) {
 			want = 2
 		}
 		synctest.Test(t, func(t *testing.T) {
-			s := &stage{plan: statuses(status, 200)}
-			if _, _, err := do(t, s.client(0), request(t, "GET", nil)); err != nil {
+			s := &stage{Plan: statuses(status, 200)}
+			if _, _, err := do(t, clientOf(s, 0), request(t, "GET", nil)); err != nil {
 				t.Error(status, err)
 			}
-			if status != 401 && len(s.sent) != want { // a 401 is for package transport
-				t.Errorf("status %d: %d attempts, want %d", status, len(s.sent), want)
+			if status != 401 && len(s.Sent) != want { // a 401 is for package transport
+				t.Errorf("status %d: %d attempts, want %d", status, len(s.Sent), want)
 			}
 		})
 	}
@@ -44,7 +44,7 @@ type text string
 
 func (s text) Error() string { return string(s) }
 
-// What is repeated is known by the error of the Base, and that is what is returned in the end.
+// The error of the Base decides whether a request is repeated, and is returned in the end.
 func TestRetryError_B10(t *testing.T) {
 	refused := &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect",
 		syscall.ECONNREFUSED)}
@@ -80,16 +80,16 @@ func TestRetryError_B10(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := &stage{plan: []reply{{err: tt.err}}}
-				_, err := s.client(0).Transport.RoundTrip(request(t, "GET", nil))
+				s := &stage{Plan: []reply{{Err: tt.err}}}
+				_, err := clientOf(s, 0).Transport.RoundTrip(request(t, "GET", nil))
 				if err != tt.err {
-					t.Errorf("error %v, want that of the Base itself", err)
+					t.Errorf("error %v, want the Base's own", err)
 				}
-				if want := map[bool]int{true: 3, false: 1}[tt.repeat]; len(s.sent) != want {
-					t.Errorf("%d attempts, want %d", len(s.sent), want)
+				if want := map[bool]int{true: 3, false: 1}[tt.repeat]; len(s.Sent) != want {
+					t.Errorf("%d attempts, want %d", len(s.Sent), want)
 				}
-				s = &stage{plan: []reply{{err: tt.err}, {status: 200}}}
-				resp, err := s.client(0).Transport.RoundTrip(request(t, "GET", nil))
+				s = &stage{Plan: []reply{{Err: tt.err}, {Status: 200}}}
+				resp, err := clientOf(s, 0).Transport.RoundTrip(request(t, "GET", nil))
 				if (err == nil) != tt.repeat || (resp != nil) != tt.repeat {
 					t.Errorf("then an answer: %v, %v", resp, err)
 				}
@@ -103,14 +103,14 @@ func TestBrokenBody_B10(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		broken := io.NopCloser(io.MultiReader(
 			strings.NewReader("half"), failure{syscall.ECONNRESET}))
-		s := &stage{plan: []reply{{status: 200, body: broken}}}
-		resp, err := s.client(0).Do(request(t, "GET", nil))
+		s := &stage{Plan: []reply{{Status: 200, Body: broken}}}
+		resp, err := clientOf(s, 0).Do(request(t, "GET", nil))
 		if err != nil {
 			t.Fatal(err)
 		}
 		body, err := io.ReadAll(resp.Body)
-		if string(body) != "half" || !errors.Is(err, syscall.ECONNRESET) || len(s.sent) != 1 {
-			t.Errorf("%q, %v after %d attempts", body, err, len(s.sent))
+		if string(body) != "half" || !errors.Is(err, syscall.ECONNRESET) || len(s.Sent) != 1 {
+			t.Errorf("%q, %v after %d attempts", body, err, len(s.Sent))
 		}
 	})
 }
@@ -161,9 +161,9 @@ func TestRetryAfter_F14(t *testing.T) {
 		for _, status := range []int{429, 503} {
 			t.Run(fmt.Sprint(tt.name, " ", status), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) { // where it is 2000-01-01
-					s := &stage{plan: statuses(status)}
+					s := &stage{Plan: statuses(status)}
 					value := tt.value
-					client := countersign.NewClient(countersign.Config{
+					client := newClient(config{
 						Signer: transport.SignerFunc(func(*http.Request, time.Time) error {
 							return nil
 						}),
@@ -179,18 +179,18 @@ func TestRetryAfter_F14(t *testing.T) {
 							}
 							return resp, err
 						}),
-						Retries: 1,
+						Retry: retry.Transport{Max: 1},
 					})
 					if _, _, err := do(t, client, request(t, "GET", nil)); err != nil {
 						t.Fatal(err)
 					}
 					if tt.want == never {
-						if len(s.sent) != 1 || time.Since(s.times[0]) != 0 {
-							t.Errorf("%d attempts in %v", len(s.sent), time.Since(s.times[0]))
+						if len(s.Sent) != 1 || time.Since(s.Times[0]) != 0 {
+							t.Errorf("%d attempts in %v", len(s.Sent), time.Since(s.Times[0]))
 						}
 						return
 					}
-					wait := s.waits()[0]
+					wait := s.Waits()[0]
 					if tt.want >= 0 && wait != tt.want {
 						t.Errorf("waited %v, want %v", wait, tt.want)
 					}
@@ -203,10 +203,6 @@ func TestRetryAfter_F14(t *testing.T) {
 	}
 }
 
-type roundTripper func(*http.Request) (*http.Response, error)
-
-func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
-
 const least = 400 * time.Millisecond // that the first wait takes
 
 // Without Retry-After the waits grow, and each is random within bounds.
@@ -215,11 +211,11 @@ func TestBackoff(t *testing.T) {
 	for i := range 50 {
 		synctest.Test(t, func(t *testing.T) {
 			time.Sleep(time.Duration(i) * 19 * time.Millisecond) // the seed of the waits
-			s := &stage{plan: statuses(503)}
-			if _, _, err := do(t, s.client(len(waits)), request(t, "GET", nil)); err != nil {
+			s := &stage{Plan: statuses(503)}
+			if _, _, err := do(t, clientOf(s, len(waits)), request(t, "GET", nil)); err != nil {
 				t.Fatal(err)
 			}
-			for i, wait := range s.waits() {
+			for i, wait := range s.Waits() {
 				waits[i] = append(waits[i], wait)
 			}
 		})
@@ -236,15 +232,15 @@ func TestBackoff(t *testing.T) {
 	}
 }
 
-// The comment of Config.Retries says how long an outage each number bridges at least.
+// The comment of Transport.Max says how long an outage each number bridges at least.
 func TestRetriesBridgeOutage(t *testing.T) {
-	source, err := os.ReadFile("client.go")
+	source, err := os.ReadFile("transport.go")
 	if err != nil {
 		t.Fatal(err)
 	}
 	comment := strings.Join(strings.Fields(strings.ReplaceAll(string(source), "//", "")), " ")
 	refused := &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
-	for retries, outage := range map[int]string{0: "1.2s", 1: "400ms", 3: "2.4s", 5: "6s",
+	for max, outage := range map[int]string{0: "1.2s", 1: "400ms", 3: "2.4s", 5: "6s",
 		10: "22s", 20: "1m24s"} {
 		want, err := time.ParseDuration(outage)
 		if err != nil {
@@ -255,20 +251,20 @@ func TestRetriesBridgeOutage(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				time.Sleep(time.Duration(i) * 19 * time.Millisecond)
 				begun := time.Now()
-				s := &stage{plan: []reply{{err: refused}}}
+				s := &stage{Plan: []reply{{Err: refused}}}
 				req := request(t, "POST", strings.NewReader("body"))
-				if _, _, err := do(t, s.client(retries), req); err == nil {
+				if _, _, err := do(t, clientOf(s, max), req); err == nil {
 					t.Fatal("no error")
 				}
 				longest = min(longest, time.Since(begun))
 			})
 		}
 		if longest < want || longest > want*3/2 {
-			t.Errorf("Retries %d: an outage of %v is bridged, the comment says %v", retries,
+			t.Errorf("Max %d: an outage of %v is bridged, the comment says %v", max,
 				longest, want)
 		}
-		said := fmt.Sprintf("%d: %v", retries, outage)
-		if retries == 0 {
+		said := fmt.Sprintf("%d: %v", max, outage)
+		if max == 0 {
 			said = "0: 2, which bridges an outage of " + outage
 		}
 		if !strings.Contains(comment, said) {
@@ -277,7 +273,7 @@ func TestRetriesBridgeOutage(t *testing.T) {
 	}
 }
 
-// A restart of one second is bridged by default, for each method whose body can be had again.
+// A restart of one second is bridged by default, for each method, if the body can be sent again.
 func TestRetryUnsent(t *testing.T) {
 	refused := &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
 	for name, body := range map[string]io.Reader{
@@ -288,7 +284,7 @@ func TestRetryUnsent(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				begun := time.Now()
 				var arrived string
-				client := countersign.NewClient(countersign.Config{
+				client := newClient(config{
 					Signer: &refuser{},
 					Base: roundTripper(func(req *http.Request) (*http.Response, error) {
 						if time.Since(begun) < time.Second {
@@ -333,16 +329,16 @@ func TestRetryDeadline(t *testing.T) {
 		limit time.Duration
 		sends int
 	}{
-		{"enough time", reply{status: 503, header: "Retry-After: 5"}, 11 * time.Second, 3},
-		{"for one", reply{status: 503, header: "Retry-After: 5"}, 7 * time.Second, 2},
-		{"for none", reply{status: 503, header: "Retry-After: 5"}, 4 * time.Second, 1},
-		{"after an error", reply{err: dial}, time.Nanosecond, 1},
+		{"enough time", reply{Status: 503, Header: "Retry-After: 5"}, 11 * time.Second, 3},
+		{"for one", reply{Status: 503, Header: "Retry-After: 5"}, 7 * time.Second, 2},
+		{"for none", reply{Status: 503, Header: "Retry-After: 5"}, 4 * time.Second, 1},
+		{"after an error", reply{Err: dial}, time.Nanosecond, 1},
 	} {
 		for _, by := range []string{"context", "Timeout"} {
 			t.Run(tt.name+", "+by, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					s := &stage{plan: []reply{tt.reply}}
-					client, req := s.client(0), request(t, "GET", nil)
+					s := &stage{Plan: []reply{tt.reply}}
+					client, req := clientOf(s, 0), request(t, "GET", nil)
 					if by == "context" {
 						ctx, cancel := context.WithTimeout(t.Context(), tt.limit)
 						defer cancel()
@@ -351,12 +347,12 @@ func TestRetryDeadline(t *testing.T) {
 						client.Timeout = tt.limit
 					}
 					status, _, err := do(t, client, req)
-					if status != tt.reply.status || !errors.Is(err, tt.reply.err) {
+					if status != tt.reply.Status || !errors.Is(err, tt.reply.Err) {
 						t.Errorf("status %d, %v", status, err)
 					}
-					took := time.Since(s.times[0])
-					if len(s.sent) != tt.sends || took != time.Duration(tt.sends-1)*5*time.Second {
-						t.Errorf("%d attempts in %v, want %d", len(s.sent), took, tt.sends)
+					took := time.Since(s.Times[0])
+					if len(s.Sent) != tt.sends || took != time.Duration(tt.sends-1)*5*time.Second {
+						t.Errorf("%d attempts in %v, want %d", len(s.Sent), took, tt.sends)
 					}
 				})
 			})
@@ -369,7 +365,7 @@ func TestRetryCanceledBefore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		sends := 0
-		client := countersign.NewClient(countersign.Config{
+		client := newClient(config{
 			Signer: &refuser{},
 			Base: roundTripper(func(*http.Request) (*http.Response, error) {
 				sends++
@@ -389,7 +385,7 @@ func TestRetryCanceled(t *testing.T) {
 	for name, inMemory := range map[string]bool{"in memory": true, "another reader": false} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := &stage{plan: []reply{{status: 503, header: "Retry-After: 20"}}}
+				s := &stage{Plan: []reply{{Status: 503, Header: "Retry-After: 20"}}}
 				cause := errors.New("closing time")
 				ctx, cancel := context.WithCancelCause(t.Context())
 				time.AfterFunc(5*time.Second, func() { cancel(cause) })
@@ -403,9 +399,9 @@ func TestRetryCanceled(t *testing.T) {
 					req.Body, _ = req.GetBody()
 				}
 				begun := time.Now()
-				_, err := s.client(0).Transport.RoundTrip(req)
-				if err != cause || time.Since(begun) != 5*time.Second || len(s.sent) != 1 {
-					t.Errorf("%v after %v and %d attempts", err, time.Since(begun), len(s.sent))
+				_, err := clientOf(s, 0).Transport.RoundTrip(req)
+				if err != cause || time.Since(begun) != 5*time.Second || len(s.Sent) != 1 {
+					t.Errorf("%v after %v and %d attempts", err, time.Since(begun), len(s.Sent))
 				}
 				for _, body := range bodies {
 					if body.closed != 1 {

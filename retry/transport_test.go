@@ -1,4 +1,4 @@
-package countersign_test
+package retry_test
 
 import (
 	"bytes"
@@ -10,9 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -20,37 +18,36 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/countersign-go/countersign"
 	"github.com/countersign-go/countersign/transport"
 )
 
 func TestRetries(t *testing.T) {
 	for _, tt := range []struct{ retries, sends int }{{0, 3}, {1, 2}, {5, 6}, {-1, 1}} {
 		synctest.Test(t, func(t *testing.T) {
-			s := &stage{plan: statuses(503)}
-			status, body, err := do(t, s.client(tt.retries), request(t, "GET", nil))
-			if status != 503 || body != "a reason" || err != nil || len(s.sent) != tt.sends {
+			s := &stage{Plan: statuses(503)}
+			status, body, err := do(t, clientOf(s, tt.retries), request(t, "GET", nil))
+			if status != 503 || body != "a reason" || err != nil || len(s.Sent) != tt.sends {
 				t.Errorf("Retries %d: status %d, %q, %v after %d attempts, want %d",
-					tt.retries, status, body, err, len(s.sent), tt.sends)
+					tt.retries, status, body, err, len(s.Sent), tt.sends)
 			}
 		})
 	}
 }
 
-// What does not come from the Base is no reason to repeat, though it looks the same.
+// An error of the Signer is not a reason to repeat, though it looks like one of the Base.
 func TestRetrySignerError(t *testing.T) {
 	dial := &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
 	for name, err := range map[string]error{
-		"as it is": dial, "wrapped": fmt.Errorf("x: %w", dial),
+		"bare": dial, "wrapped": fmt.Errorf("x: %w", dial),
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			calls := 0
-			client := countersign.NewClient(countersign.Config{
+			client := newClient(config{
 				Signer: transport.SignerFunc(func(*http.Request, time.Time) error {
 					calls++
 					return err
 				}),
-				Base: &stage{plan: statuses(200)},
+				Base: &stage{Plan: statuses(200)},
 			})
 			body := &counted{Reader: strings.NewReader("body")}
 			req := request(t, "PUT", strings.NewReader("body"))
@@ -65,8 +62,8 @@ func TestRetrySignerError(t *testing.T) {
 	}
 }
 
-// An answer that the Signer does not believe was given all the same, and a Signer further down is
-// one too, so neither is a reason to repeat.
+// A server did answer where the Signer does not believe the answer, and a Signer further down the
+// line is a Signer too. So neither error is a reason to repeat.
 func TestRetrySignErrorOfAnyKind(t *testing.T) {
 	dial := &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
 	fails := transport.SignerFunc(func(*http.Request, time.Time) error { return dial })
@@ -74,12 +71,12 @@ func TestRetrySignErrorOfAnyKind(t *testing.T) {
 		signer transport.Signer
 		base   http.RoundTripper
 	}{
-		"forged":  {distrustful{dial}, &stage{plan: statuses(200)}},
+		"forged":  {distrustful{dial}, &stage{Plan: statuses(200)}},
 		"further": {&refuser{}, &transport.Transport{Signer: fails}},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			began := time.Now()
-			client := countersign.NewClient(countersign.Config{Signer: tt.signer, Base: tt.base})
+			client := newClient(config{Signer: tt.signer, Base: tt.base})
 			_, err := client.Get("https://api.example.com/")
 			var signErr *transport.SignError
 			if !errors.As(err, &signErr) || signErr.Err != error(dial) || time.Since(began) > 0 {
@@ -104,33 +101,11 @@ type counted struct {
 
 func (c *counted) Close() error { c.closed++; return nil }
 
-// Each attempt has a nonce and a time of its own.
-func TestSignedAnew_R18(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := &stage{plan: []reply{{status: 503, header: "Retry-After: 7"}}}
-		if _, _, err := do(t, s.client(4), request(t, "GET", nil)); err != nil {
-			t.Fatal(err)
-		}
-		signatures := make(map[string]bool)
-		for i, req := range s.sent {
-			header := req.Header.Get("Authorization")
-			signatures[header] = true
-			ts := fmt.Sprintf(`ts="%d"`, s.times[i].Unix())
-			if !strings.Contains(header, ts) {
-				t.Errorf("attempt %d is not signed with %s", i, ts)
-			}
-		}
-		if len(s.sent) != 5 || len(signatures) != 5 {
-			t.Errorf("%d attempts with %d signatures, want 5", len(s.sent), len(signatures))
-		}
-	})
-}
-
-// What a RoundTripper may be given, and an http.Client may not, comes through as it is.
+// A request that only a RoundTripper may be given, and not an http.Client, comes through unchanged.
 func TestRetryAnyRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &stage{plan: statuses(503, 200)}
-		client := s.client(0)
+		s := &stage{Plan: statuses(503, 200)}
+		client := clientOf(s, 0)
 		req := request(t, "GET", nil)
 		req.RequestURI = "/path?query" // of a server, as a reverse proxy passes it on
 		req.Header = nil
@@ -139,13 +114,13 @@ func TestRetryAnyRequest(t *testing.T) {
 		if err != nil || resp.StatusCode != 200 {
 			t.Fatal(resp, err)
 		}
-		for i, sent := range s.sent {
+		for i, sent := range s.Sent {
 			if sent.RequestURI != req.RequestURI || sent.Response != req.Response ||
 				sent.URL != req.URL || sent.Header.Get("Authorization") == "" {
 				t.Errorf("attempt %d has lost something: %+v", i, sent)
 			}
 		}
-		if resp.Request.Header.Get("Authorization") != s.sent[1].Header.Get("Authorization") {
+		if resp.Request.Header.Get("Authorization") != s.Sent[1].Header.Get("Authorization") {
 			t.Error("the answer does not name the request that was sent")
 		}
 		req.URL = &url.URL{Scheme: "https", Host: "api.example.com", User: url.User("canary-1a2b")}
@@ -189,7 +164,7 @@ func TestAlwaysRefused_F1(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				signer := &refuser{cause: cause}
 				sends := map[string]int{}
-				client := countersign.NewClient(countersign.Config{
+				client := newClient(config{
 					Signer: signer,
 					Base: roundTripper(func(req *http.Request) (*http.Response, error) {
 						sends[req.URL.Path]++
@@ -220,17 +195,17 @@ func TestAlwaysRefused_F1(t *testing.T) {
 func TestRetryRefused(t *testing.T) {
 	signer := &refuser{cause: transport.CauseCredential}
 	is503 := func(resp *http.Response) bool { return resp.StatusCode == 503 }
-	for name, config := range map[string]countersign.Config{
+	for name, c := range map[string]config{
 		"Refused": {Signer: signer, Refused: is503},
 		"Refuser": {Signer: busy{signer}},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			s := &stage{plan: statuses(503)}
-			config.Base = s
-			status, _, err := do(t, countersign.NewClient(config), request(t, "GET", nil))
-			if status != 503 || err != nil || len(s.sent) != 2 {
+			s := &stage{Plan: statuses(503)}
+			c.Base = s
+			status, _, err := do(t, newClient(c), request(t, "GET", nil))
+			if status != 503 || err != nil || len(s.Sent) != 2 {
 				t.Errorf("%s: status %d, %v after %d requests, want 2", name, status, err,
-					len(s.sent))
+					len(s.Sent))
 			}
 		})
 	}
@@ -246,7 +221,7 @@ func TestRetryPoorBase(t *testing.T) {
 	for status, want := range map[int]int{503: 3, 0: 1} {
 		synctest.Test(t, func(t *testing.T) {
 			sends := 0
-			client := countersign.NewClient(countersign.Config{
+			client := newClient(config{
 				Signer: &refuser{}, Origins: []string{"https://other.example.com"},
 				Base: roundTripper(func(*http.Request) (*http.Response, error) {
 					if sends++; status == 0 {
@@ -280,21 +255,26 @@ func TestRetryHistory(t *testing.T) {
 		{[]int{0, 503, 200}, []int{0, 503, 200}},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			s := &stage{plan: statuses(tt.plan...)}
+			s := &stage{Plan: statuses(tt.plan...)}
 			if tt.plan[0] == 0 {
-				s.plan[0].err = &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
+				s.Plan[0].Err = &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
 			}
-			client := countersign.NewClient(countersign.Config{
+			client := newClient(config{
 				Signer: &refuser{cause: transport.CauseCredential}, Base: s,
 			})
-			_, history := fetch(t, client, origin)
+			resp, err := client.Get(origin)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = resp.Body.Close()
+			history := transport.History(resp)
 			var got []int
 			for _, attempt := range history {
 				got = append(got, attempt.Status)
 			}
-			if len(s.sent) != len(tt.plan) || !slices.Equal(got, tt.want) {
+			if len(s.Sent) != len(tt.plan) || !slices.Equal(got, tt.want) {
 				t.Errorf("%v: history %v, want %v, after %d requests", tt.plan, got, tt.want,
-					len(s.sent))
+					len(s.Sent))
 			}
 		})
 	}
@@ -305,13 +285,13 @@ func TestRetryLog_K7(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
 		dial := &net.OpError{Op: "dial", Net: "tcp", Err: text("refused")}
-		s := &stage{plan: []reply{
-			{err: &url.Error{Op: "Get", URL: origin + "/path?canary-77aa", Err: dial}},
-			{status: 503, header: "Retry-After: 3"},
-			{status: 200},
+		s := &stage{Plan: []reply{
+			{Err: &url.Error{Op: "Get", URL: origin + "/path?canary-77aa", Err: dial}},
+			{Status: 503, Header: "Retry-After: 3"},
+			{Status: 200},
 		}}
 		logger := slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-		client := countersign.NewClient(countersign.Config{
+		client := newClient(config{
 			Signer: &refuser{}, Base: s, Logger: logger,
 		})
 		req := request(t, "GET", nil)
@@ -339,14 +319,14 @@ func TestRetryLogFailed(t *testing.T) {
 	type key struct{}
 	for name, plan := range map[string][]reply{
 		"status":    statuses(503),
-		"error":     {{err: &net.OpError{Op: "dial", Err: text("refused")}}},
+		"error":     {{Err: &net.OpError{Op: "dial", Err: text("refused")}}},
 		"recovered": statuses(503, 200),
 		"not found": statuses(503, 404),
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			var log bytes.Buffer
-			s := &stage{plan: plan}
-			client := countersign.NewClient(countersign.Config{
+			s := &stage{Plan: plan}
+			client := newClient(config{
 				Signer: &refuser{}, Base: s,
 				Logger: slog.New(contextHandler{slog.NewTextHandler(&log, nil), key{}}),
 			})
@@ -371,104 +351,4 @@ type contextHandler struct {
 func (h contextHandler) Handle(ctx context.Context, r slog.Record) error {
 	r.AddAttrs(slog.Any("trace", ctx.Value(h.key)))
 	return h.Handler.Handle(ctx, r)
-}
-
-// Repetitions are counted once also where a client is wrapped twice, and where nothing is signed.
-func TestRetryHistoryElsewhere(t *testing.T) {
-	sign := transport.SignerFunc(func(*http.Request, time.Time) error { return nil })
-	for name, wrap := range map[string]func(http.RoundTripper) *http.Client{
-		"wrapped twice": func(base http.RoundTripper) *http.Client {
-			inner := countersign.NewClient(countersign.Config{Signer: sign, Base: base})
-			return countersign.Wrap(inner, countersign.Config{Signer: sign})
-		},
-		"unsigned": func(base http.RoundTripper) *http.Client {
-			return countersign.NewClient(countersign.Config{Signer: sign, Base: base,
-				Origins: []string{"https://other.example.com"}})
-		},
-	} {
-		synctest.Test(t, func(t *testing.T) {
-			client := wrap(&stage{plan: statuses(503, 502, 200)})
-			_, history := fetch(t, client, origin)
-			if got := fmt.Sprint(history); got != "[503 502 200]" {
-				t.Errorf("%s: history %s", name, got)
-			}
-		})
-	}
-}
-
-// Few functions of ours stand between the client and the wire.
-func TestFrames(t *testing.T) {
-	for retries, want := range map[int][]int{-1: {2}, 1: {5, 7}} {
-		synctest.Test(t, func(t *testing.T) {
-			var frames []int
-			client := countersign.NewClient(countersign.Config{
-				Signer: &refuser{}, Retries: retries,
-				Base: roundTripper(func(*http.Request) (*http.Response, error) {
-					frames = append(frames, ownFrames())
-					return &http.Response{StatusCode: 503}, nil
-				}),
-			})
-			if _, _, err := do(t, client, request(t, "GET", nil)); err != nil {
-				t.Fatal(err)
-			}
-			if !slices.Equal(frames, want) {
-				t.Errorf("Retries %d: %v, want %v", retries, frames, want)
-			}
-		})
-	}
-}
-
-func ownFrames() (own int) {
-	pcs := make([]uintptr, 100)
-	frames := runtime.CallersFrames(pcs[:runtime.Callers(0, pcs)])
-	for {
-		frame, more := frames.Next()
-		if strings.HasPrefix(frame.Function, module) &&
-			!strings.HasPrefix(frame.Function, module+"_test") {
-			own++
-		}
-		if !more {
-			return own
-		}
-	}
-}
-
-func TestRetryCloseIdleConnections(t *testing.T) {
-	s := &stage{plan: statuses(200)}
-	s.client(0).CloseIdleConnections()
-	s.client(-1).CloseIdleConnections()
-	if s.closed != 2 {
-		t.Errorf("%d of 2 reached the Base", s.closed)
-	}
-}
-
-// A client that is wrapped twice repeats once for both, and each attempt is signed anew by both.
-func TestRetryWrappedTwice_B5(t *testing.T) {
-	for _, tt := range []struct{ inner, outer, sends int }{
-		{0, 0, 3}, {1, 0, 2}, {1, 3, 4}, {-1, 0, 3}, {1, -1, 2}, {-1, -1, 1},
-	} {
-		synctest.Test(t, func(t *testing.T) {
-			s := &stage{plan: statuses(503)}
-			inner := s.client(tt.inner)
-			outer := countersign.Wrap(inner, countersign.Config{Retries: tt.outer,
-				Signer: transport.SignerFunc(func(req *http.Request, _ time.Time) error {
-					req.Header.Set("X-Number", strconv.Itoa(len(s.sent)))
-					return nil
-				})})
-			status, _, err := do(t, outer, request(t, "GET", nil))
-			if status != 503 || err != nil || len(s.sent) != tt.sends {
-				t.Fatalf("%+v: status %d, %v after %d attempts", tt, status, err, len(s.sent))
-			}
-			seen := map[string]bool{}
-			for i, req := range s.sent {
-				seen[req.Header.Get("Authorization")] = true
-				if n := req.Header.Get("X-Number"); tt.outer >= 0 && n != strconv.Itoa(i) {
-					t.Errorf("%+v: attempt %d is signed as %s", tt, i, n)
-				}
-			}
-			if len(seen) != tt.sends {
-				t.Errorf("%+v: of %d attempts, %d are signed anew", tt, tt.sends, len(seen))
-			}
-		})
-	}
 }

@@ -1,0 +1,133 @@
+package retry
+
+import (
+	"cmp"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/go-retryablehttp"
+
+	"github.com/countersign-go/countersign/internal/httptime"
+	"github.com/countersign-go/countersign/internal/lost"
+	"github.com/countersign-go/countersign/transport"
+)
+
+// safe reports whether req may be executed twice (RFC 9110, section 9.2.2). A key that is not sent
+// protects nothing, so an empty one does not count.
+func safe(req *http.Request) bool {
+	switch req.Method {
+	case "", http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace,
+		http.MethodPut, http.MethodDelete:
+		return true
+	}
+	return hasKey(req, "Idempotency-Key") || hasKey(req, "X-Idempotency-Key")
+}
+
+// hasKey ignores blanks, which net/http does not send.
+func hasKey(req *http.Request, name string) bool {
+	return strings.TrimSpace(req.Header.Get(name)) != ""
+}
+
+// mayPass reports whether the last attempt failed for a reason that may pass by itself, and whether
+// the request may be sent again.
+func (c *call) mayPass() bool {
+	switch {
+	case c.err != nil:
+		return c.failedBelow() && (c.safe || c.unsent()) && c.chosen()
+	case c.resp == nil: // from a Base that was sent a request unsigned
+		return false
+	}
+	return c.safe && !c.refused() && c.chosen()
+}
+
+// failedBelow reports whether the error is one of the network, and not of the Transport that signs
+// or of its Signer, which may have called some other service.
+func (c *call) failedBelow() bool {
+	if _, ok := errors.AsType[*transport.SignError](c.err); ok {
+		return false
+	}
+	if c.trial == nil {
+		return true
+	}
+	failed, _ := c.trial.Failed()
+	return failed
+}
+
+// unsent reports whether no byte of the request has left.
+func (c *call) unsent() bool {
+	_, unsent := c.trial.Failed()
+	return unsent || lost.Dial(c.err) != nil
+}
+
+// refused reports whether the answer is a refusal of the credentials. Those do not pass: the
+// Transport that signs has done what can be done about it.
+func (c *call) refused() bool {
+	h := transport.History(c.resp)
+	return len(h) > 0 && h[len(h)-1].Cause != ""
+}
+
+// chosen reports whether Check, or the usual policy, has the attempt repeated.
+func (c *call) chosen() bool {
+	if c.t.Check == nil {
+		if c.err != nil {
+			return lost.Connection(c.err) != nil
+		}
+		switch c.resp.StatusCode {
+		case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable,
+			http.StatusGatewayTimeout:
+			return true
+		}
+		return false
+	}
+	var shown error
+	if c.err != nil {
+		shown = asOfClient(c.req, c.err)
+	}
+	again, err := c.t.Check(c.req.Context(), c.resp, shown)
+	if c.err != nil && !again && err != nil && err != shown { //nolint:errorlint // that very one
+		c.err = err
+	}
+	return again
+}
+
+// asOfClient returns err in the form that an http.Client gives it, by which policies know some
+// errors. The query and the user stay out of it.
+func asOfClient(req *http.Request, err error) error {
+	u := url.URL{Scheme: req.URL.Scheme, Host: req.URL.Host, Path: req.URL.Path}
+	op := cmp.Or(req.Method, http.MethodGet)
+	return &url.Error{Op: op[:1] + strings.ToLower(op[1:]), URL: u.String(), Err: err}
+}
+
+// wait returns how long to wait after an attempt, counted from 1. resp is nil after an error. It
+// reports false if the answer asks for a longer wait than WaitMax, since a wait is never cut.
+func (t *Transport) wait(attempt int, resp *http.Response) (wait time.Duration, ok bool) {
+	shortest, longest := cmp.Or(t.WaitMin, defaultWaitMin), cmp.Or(t.WaitMax, defaultWaitMax)
+	if resp != nil {
+		// Zero seconds and a date in the past ask for nothing: a fleet of clients that obeyed them
+		// would come back at once.
+		if wait = httptime.RetryAfter(resp.Header, time.Now()); wait > 0 {
+			return wait, wait <= longest
+		}
+	}
+	if t.Backoff != nil {
+		return max(0, t.Backoff(shortest, longest, attempt-1, withoutRetryAfter(resp))), true
+	}
+	// The wait is random, so that clients that failed together do not come back together.
+	wait = retryablehttp.LinearJitterBackoff(shortest, 2*shortest, attempt-1, nil)
+	return max(0, min(wait, longest)), true
+}
+
+// withoutRetryAfter returns resp without a field that was read already. A back-off might read it in
+// another way, and have the server decide how long its client sleeps.
+func withoutRetryAfter(resp *http.Response) *http.Response {
+	if resp == nil || len(resp.Header["Retry-After"]) == 0 {
+		return resp
+	}
+	r := *resp
+	r.Header = resp.Header.Clone()
+	r.Header.Del("Retry-After")
+	return &r
+}
