@@ -10,6 +10,8 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+
+	"github.com/countersign-go/countersign/internal/digest"
 )
 
 const adviseBody = "the body was changed after it was signed: sign the bytes that are sent, and " +
@@ -43,7 +45,8 @@ func isDigest(want *tag, body []byte) bool {
 	return subtle.ConstantTimeCompare(sum[:], want.slice()) == 1
 }
 
-// peekBody reads the body, of up to maxBuffer, and puts it back. It reports whether that is all.
+// peekBody reads the body, of up to digest.MaxBuffer, and puts it back. It reports whether that is
+// all.
 func peekBody(req *http.Request) (body []byte, whole bool, err error) {
 	if req.Body == nil || req.Body == http.NoBody {
 		return nil, true, nil
@@ -53,16 +56,19 @@ func peekBody(req *http.Request) (body []byte, whole bool, err error) {
 		if err != nil {
 			return nil, false, err
 		}
-		body, err = io.ReadAll(io.LimitReader(again, maxBuffer+1))
-		return body, len(body) <= maxBuffer, errorOf(err, again.Close())
+		body, err = io.ReadAll(io.LimitReader(again, digest.MaxBuffer+1))
+		return body, len(body) <= digest.MaxBuffer, errorOf(err, again.Close())
 	}
-	body, err = io.ReadAll(io.LimitReader(req.Body, maxBuffer+1))
+	body, err = io.ReadAll(io.LimitReader(req.Body, digest.MaxBuffer+1))
 	rest := io.Reader(req.Body)
 	if err != nil {
 		rest = failing{err}
 	}
-	req.Body = readCloser{io.MultiReader(bytes.NewReader(body), rest), req.Body}
-	return body, len(body) <= maxBuffer, err
+	req.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(bytes.NewReader(body), rest), req.Body}
+	return body, len(body) <= digest.MaxBuffer, err
 }
 
 func errorOf(first, second error) error {
@@ -112,7 +118,7 @@ func decompressed(body []byte) []byte {
 	if err != nil {
 		return nil
 	}
-	body, err = io.ReadAll(io.LimitReader(r, maxBuffer))
+	body, err = io.ReadAll(io.LimitReader(r, digest.MaxBuffer))
 	if err != nil {
 		return nil
 	}

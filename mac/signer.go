@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/internal/digest"
 	"github.com/countersign-go/countersign/internal/slip"
 	"github.com/countersign-go/countersign/transport"
 )
@@ -57,7 +58,7 @@ type Signer struct {
 	BodyDigest bool
 
 	pens   atomic.Pointer[pencase] // for the credentials that Source gave last
-	chunks sync.Pool               // of *[chunkSize]byte, to read bodies with
+	bodies digest.Hasher
 }
 
 var (
