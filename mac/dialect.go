@@ -4,6 +4,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/countersign-go/countersign/internal/view"
 )
 
 // A Dialect is a way to read a request before it is signed. The header is the same in all of them.
@@ -49,16 +51,16 @@ const (
 
 // appendWebOb writes the path_qs of WebOb: the path decoded, without all but one of its leading
 // slashes, and encoded anew; then the query as it came, without its question mark if it is empty.
-func (v *view) appendWebOb(dst []byte) ([]byte, error) {
-	path := v.path[v.absolute:]
+func (v *reading) appendWebOb(dst []byte) ([]byte, error) {
+	path := v.Path[v.Absolute:]
 	if path == "" {
 		path = "/" // an absolute-form target may end at its authority
 	}
 	if path[0] != '/' && path != "*" {
-		return dst, errForm
+		return dst, view.ErrForm
 	}
-	decoded := make([]byte, 0, len(v.prefix)+len(path))
-	decoded = appendDecoded(appendDecoded(decoded, v.prefix), path)
+	decoded := make([]byte, 0, len(v.Prefix)+len(path))
+	decoded = appendDecoded(appendDecoded(decoded, v.Prefix), path)
 	if !utf8.Valid(decoded) {
 		return dst, errUTF8
 	}
@@ -73,63 +75,63 @@ func (v *view) appendWebOb(dst []byte) ([]byte, error) {
 			dst = append(dst, '%', hex[b>>4], hex[b&15])
 		}
 	}
-	if v.query != "" {
-		dst = append(append(dst, '?'), v.query...)
+	if v.Query != "" {
+		dst = append(append(dst, '?'), v.Query...)
 	}
 	return dst, nil
 }
 
 // gap says where Draft01 and WebOb read a request in two ways. It is "" if they read it alike, or
 // if WebOb cannot read it.
-func (v *view) gap() string {
+func (v *reading) gap() string {
 	requoted, err := v.appendWebOb(nil)
 	if err != nil {
 		return ""
 	}
 	path, _, _ := strings.Cut(string(requoted), "?")
-	sent := v.prefix + v.path[v.absolute:]
+	sent := v.Prefix + v.Path[v.Absolute:]
 	var parts []string
 	add := func(part string, differs bool) {
 		if differs {
 			parts = append(parts, part)
 		}
 	}
-	add("the scheme and host of the target", v.absolute > 0)
+	add("the scheme and host of the target", v.Absolute > 0)
 	add("the slashes at its start", strings.HasPrefix(sent, "//"))
 	single := "/" + strings.TrimLeft(sent, "/")
 	add("what is escaped in its path", sent != "" && sent[0] == '/' && path != single)
-	add("the question mark without a query", v.ask && v.query == "")
-	add("the IPv6 address without a port", v.bare && v.host[0] == '[')
+	add("the question mark without a query", v.Ask && v.Query == "")
+	add("the IPv6 address without a port", v.Bare && v.Host[0] == '[')
 	return strings.Join(parts, " and ")
 }
 
 // place is the host and the port to sign. Where an IPv6 address has no port, WebOb's side cuts it
 // at its last colon, so that [::1] is the host "[:" with the port "1]".
-func (v *view) place(d Dialect) (host, port string, err error) {
-	if d != WebOb || !v.bare || v.host[0] != '[' {
-		return v.host, v.port, nil
+func (v *reading) place(d Dialect) (host, port string, err error) {
+	if d != WebOb || !v.Bare || v.Host[0] != '[' {
+		return v.Host, v.Port, nil
 	}
-	last := strings.LastIndexByte(v.host, ':')
+	last := strings.LastIndexByte(v.Host, ':')
 	if last < 0 {
-		return "", "", errHost
+		return "", "", view.ErrHost
 	}
-	return v.host[:last], v.host[last+1:], nil
+	return v.Host[:last], v.Host[last+1:], nil
 }
 
 // appendDjango writes the decoded path. Control characters are refused, since a line feed would
 // shift the lines of the base string.
-func (v *view) appendDjango(dst []byte, ext string) ([]byte, error) {
+func (v *reading) appendDjango(dst []byte, ext string) ([]byte, error) {
 	if ext != "" {
 		return dst, errDjangoExt
 	}
 	switch {
-	case v.path == "*":
+	case v.Path == "*":
 		return dst, errAsterisk
-	case v.path[0] != '/':
-		return dst, errForm
+	case v.Path[0] != '/':
+		return dst, view.ErrForm
 	}
 	start := len(dst)
-	dst = appendDecoded(appendDecoded(dst, v.prefix), v.path)
+	dst = appendDecoded(appendDecoded(dst, v.Prefix), v.Path)
 	for _, b := range dst[start:] {
 		if b < ' ' || b > '~' {
 			return dst, errPathASCII

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/countersign-go/countersign/internal/view"
 )
 
 // The words in Explanation.Causes.
@@ -52,27 +54,27 @@ func (s *search) axes() []axis {
 
 // origins takes away that of a target that is a whole URL, as clients send it to proxies alone.
 func (s *search) origins() axis {
-	if s.start.absolute == 0 {
+	if s.start.Absolute == 0 {
 		return nil
 	}
 	return axis{{finding{causeTarget, "the path alone", "the target came as a whole URL: have it " +
 		"sent, or made by a test, as a path"},
 		func(t *trial) {
-			if t.path = t.path[t.absolute:]; t.path == "" {
-				t.path = "/"
+			if t.Path = t.Path[t.Absolute:]; t.Path == "" {
+				t.Path = "/"
 			}
-			t.absolute = 0
+			t.Absolute = 0
 		}}}
 }
 
 func at(host, port string) func(*trial) {
 	return func(t *trial) {
-		t.bare = false
+		t.Bare = false
 		if host != "" {
-			t.host, t.spelled = host, false
+			t.Host, t.spelled = host, false
 		}
 		if port != "" {
-			t.port = port
+			t.Port = port
 		}
 	}
 }
@@ -92,14 +94,14 @@ func (s *search) forwarded() (a axis) {
 		}
 	}
 	for _, proto := range protos {
-		if port, err := defaultPort(strings.ToLower(proto)); err == nil {
+		if port, err := view.DefaultPort(strings.ToLower(proto)); err == nil {
 			ports = append(ports, port)
 		}
 	}
-	ports = slices.DeleteFunc(ports, func(port string) bool { return !isPort(port) })
+	ports = slices.DeleteFunc(ports, func(port string) bool { return !view.IsPort(port) })
 	add := func(host, port string) {
 		advice := advisePublic
-		if port == "443" && s.start.port != port {
+		if port == "443" && s.start.Port != port {
 			advice = adviseTLS
 		}
 		shown := fmt.Sprintf("host %.255q", host)
@@ -113,7 +115,7 @@ func (s *search) forwarded() (a axis) {
 			at(host, port)})
 	}
 	for _, authority := range hosts {
-		host, own, err := splitHost(authority)
+		host, own, err := view.SplitHost(authority)
 		if err != nil {
 			continue
 		}
@@ -166,12 +168,12 @@ func forwardedPairs(h http.Header) (pairs []string) {
 func (s *search) hosts() (a axis) {
 	t := &s.start
 	add := func(host, port, with, advice string) {
-		if host != "" && host != t.host || port != "" && port != t.port {
+		if host != "" && host != t.Host || port != "" && port != t.Port {
 			a = append(a, change{finding{causeHost, with, advice}, at(host, port)})
 		}
 	}
 	name := func(authority, advice string) {
-		if host, port, err := splitHost(authority); err == nil {
+		if host, port, err := view.SplitHost(authority); err == nil {
 			with := fmt.Sprintf("host %.255q", host)
 			if port != "" {
 				with += " and port " + port
@@ -180,20 +182,20 @@ func (s *search) hosts() (a axis) {
 		}
 	}
 	if s.verifier.PublicURL != nil && s.req.RequestURI != "" {
-		if own, err := receivedView(s.req, nil); err == nil {
-			add(own.host, own.port, fmt.Sprintf("host %.255q and port %s of the request itself",
-				own.host, own.port), "PublicURL is not what clients ask for: correct it")
+		if own, err := receivedReading(s.req, nil); err == nil {
+			add(own.Host, own.Port, fmt.Sprintf("host %.255q and port %s of the request itself",
+				own.Host, own.Port), "PublicURL is not what clients ask for: correct it")
 		}
 	}
 	if s.req.URL != nil {
 		name(s.req.URL.Host, "the host that was set is not that of the URL: sign the one sent")
 	}
-	if dotless, ok := strings.CutSuffix(t.host, "."); ok {
+	if dotless, ok := strings.CutSuffix(t.Host, "."); ok {
 		add(dotless, "", "a host without a dot at its end", advisePublic)
 	} else {
-		add(t.host+".", "", "a host with a dot at its end", advisePublic)
+		add(t.Host+".", "", "a host with a dot at its end", advisePublic)
 	}
-	if t.host != string(appendLower(nil, t.host)) {
+	if t.Host != string(appendLower(nil, t.Host)) {
 		a = append(a, change{finding{causeHost, "the host in the letters of the request",
 			"the sender does not sign it in lower case: it has to"},
 			func(t *trial) { t.spelled = true }})
@@ -201,12 +203,12 @@ func (s *search) hosts() (a axis) {
 	for _, alias := range []string{"localhost", "127.0.0.1", "[::1]"} {
 		add(alias, "", "host "+alias, advisePublic)
 	}
-	if short, ok := strings.CutPrefix(t.host, "www."); ok {
+	if short, ok := strings.CutPrefix(t.Host, "www."); ok {
 		name(short, advisePublic)
 	} else {
-		name("www."+t.host, advisePublic)
+		name("www."+t.Host, advisePublic)
 	}
-	add(t.host+":"+t.port, "", "the port in the line of the host",
+	add(t.Host+":"+t.Port, "", "the port in the line of the host",
 		"the sender signs the Host field whole: it has to cut it at the colon")
 	return a
 }
@@ -221,22 +223,22 @@ func (s *search) ports() (a axis) {
 	t := &s.start
 	ports := usualPorts
 	if addr, ok := s.req.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
-		if _, port, err := net.SplitHostPort(addr.String()); err == nil && isPort(port) {
+		if _, port, err := net.SplitHostPort(addr.String()); err == nil && view.IsPort(port) {
 			ports = append([]string{port}, ports...)
 		}
 	}
-	if s.req.URL != nil && isPort(s.req.URL.Port()) {
+	if s.req.URL != nil && view.IsPort(s.req.URL.Port()) {
 		ports = append([]string{s.req.URL.Port()}, ports...)
 	}
 	for _, port := range ports {
 		f := finding{causePort, "port " + port, advisePublic}
 		standard := port == "80" || port == "443"
 		switch {
-		case port == t.port:
+		case port == t.Port:
 			continue
-		case t.bare && standard:
+		case t.Bare && standard:
 			f.cause = causeScheme
-		case t.bare:
+		case t.Bare:
 			f.cause, f.advice = causeHost, "the Host field lost its port on its way; set PublicURL"
 		}
 		if port == "443" {
@@ -266,10 +268,10 @@ func (s *search) dialects() (a axis) {
 
 func (s *search) methods() (a axis) {
 	for from, to := range map[string]string{"GET": "HEAD", "HEAD": "GET"} {
-		if s.start.method == from {
+		if s.start.Method == from {
 			a = axis{{finding{causeMethod, "the method " + to,
 				"the method was changed after it was signed: pass it on as it came"},
-				func(t *trial) { t.method = to }}}
+				func(t *trial) { t.Method = to }}}
 		}
 	}
 	return a

@@ -18,7 +18,7 @@ func Dump(req *http.Request, v *Verifier) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	t := trial{view: shown, dialect: v.Dialect, ext: h.ext}
+	t := trial{reading: shown, dialect: v.Dialect, ext: h.ext}
 	return dump(h, t.append(nil, h)), nil
 }
 

@@ -164,7 +164,7 @@ func explain(req *http.Request, key *Key, v *Verifier, port string, now time.Tim
 	}
 	s := &search{
 		h: h, req: req, verifier: v,
-		start: trial{view: shown, dialect: v.Dialect, ext: h.ext},
+		start: trial{reading: shown, dialect: v.Dialect, ext: h.ext},
 	}
 	e.Read = dump(h, s.start.append(nil, h))
 	if !e.sent {
@@ -198,35 +198,35 @@ func explain(req *http.Request, key *Key, v *Verifier, port string, now time.Tim
 
 // readRefused reads what [Explain] and [Dump] are about.
 func readRefused(req *http.Request, v *Verifier, port string) (
-	*Verifier, *header, view, error) {
+	*Verifier, *header, reading, error) {
 	if v == nil {
 		v = new(Verifier)
 	}
 	line, err := findHeader(req.Header)
 	if err != nil {
-		return nil, nil, view{}, err
+		return nil, nil, reading{}, err
 	}
 	h, err := parseHeader(line)
 	if err == nil && len(req.RequestURI) > maxText {
 		err = errLongTarget
 	}
-	var shown view
+	var shown reading
 	switch {
 	case err != nil:
 	case req.RequestURI == "":
-		shown, err = clientView(req, v.Dialect, port)
+		shown, err = clientReading(req, v.Dialect, port)
 	case v.Dialect == Django:
 		err = errDjango
 	case lower.any(req.Method):
 		err = errCase
 	default:
-		shown, err = receivedView(req, v.PublicURL)
+		shown, err = receivedReading(req, v.PublicURL)
 	}
 	if err == nil {
 		_, err = shown.append(nil, v.Dialect, h.ext)
 	}
 	if err != nil {
-		return nil, nil, view{}, because(ErrMalformed, err)
+		return nil, nil, reading{}, because(ErrMalformed, err)
 	}
 	return v, &h, shown, nil
 }

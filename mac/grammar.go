@@ -10,7 +10,6 @@ const (
 	plain   class = 1 << iota // plain-string: printable ASCII without quote, backslash (section 2)
 	visible                   // printable ASCII without the blank: a target (RFC 9112, section 3.2)
 	bare                      // what may stand in a value without quotes
-	name                      // a reg-name (RFC 3986, section 3.2.2) without percent encoding
 	safe                      // what WebOb leaves alone in a path
 	lower
 )
@@ -24,7 +23,6 @@ var classes = func() (table [256]class) {
 			plain:   ' ' <= b && b <= '~' && b != '"' && b != '\\',
 			visible: ' ' < b && b <= '~',
 			bare:    alphanumeric || in("-_"),
-			name:    alphanumeric || in("-._~!$&'()*+,;="),
 			safe:    alphanumeric || in("-._~/!$&'()*+,;=:@"),
 			lower:   'a' <= b && b <= 'z',
 		} {

@@ -78,7 +78,7 @@ func (s *Signer) readSent(resp *http.Response) (*sentRequest, error) {
 	if sent.header, err = parseHeader(line); err != nil {
 		return nil, errNotOurs
 	}
-	v, err := s.view(resp.Request)
+	v, err := s.reading(resp.Request)
 	if err != nil {
 		return nil, errNotOurs
 	}

@@ -61,7 +61,7 @@ func recase(s string, convert func(string) string) string {
 
 // paths are other spellings of the path, and what a proxy may have taken from its start.
 func (s *search) paths() (a axis) {
-	shown := s.start.path[s.start.absolute:]
+	shown := s.start.Path[s.start.Absolute:]
 	seen := []string{shown}
 	add := func(path string) {
 		if path == "" || path[0] != '/' || slices.Contains(seen, path) {
@@ -75,7 +75,7 @@ func (s *search) paths() (a axis) {
 				f.with = "the path before it was decoded"
 			}
 		}
-		a = append(a, change{f, func(t *trial) { t.path = t.path[:t.absolute] + path }})
+		a = append(a, change{f, func(t *trial) { t.Path = t.Path[:t.Absolute] + path }})
 	}
 	decoded := unquote(shown)
 	add(decoded)
@@ -103,9 +103,9 @@ func (s *search) paths() (a axis) {
 
 func (s *search) prefixes() (a axis) {
 	add := func(prefix, with, advice string) {
-		if prefix != s.start.prefix {
+		if prefix != s.start.Prefix {
 			a = append(a, change{finding{causePrefix, with, advice},
-				func(t *trial) { t.prefix = prefix }})
+				func(t *trial) { t.Prefix = prefix }})
 		}
 	}
 	add("", "the path without that of PublicURL",
@@ -121,7 +121,7 @@ func (s *search) prefixes() (a axis) {
 
 func (s *search) slashes() axis {
 	f := finding{causeSlash, "a slash at the end of the path", advisePath}
-	shown := s.start.path[s.start.absolute:]
+	shown := s.start.Path[s.start.Absolute:]
 	if len(shown) < 2 {
 		return nil
 	}
@@ -129,10 +129,10 @@ func (s *search) slashes() axis {
 		f.with = "no slash at the end of the path"
 	}
 	return axis{{f, func(t *trial) {
-		if path, cut := strings.CutSuffix(t.path, "/"); cut {
-			t.path = path
+		if path, cut := strings.CutSuffix(t.Path, "/"); cut {
+			t.Path = path
 		} else {
-			t.path += "/"
+			t.Path += "/"
 		}
 	}}}
 }
@@ -144,21 +144,21 @@ const maxPermuted = 4
 func (s *search) orders() (a axis) {
 	t := &s.start
 	add := func(f finding, query string, ask bool) {
-		if query != t.query || ask != t.ask {
-			a = append(a, change{f, func(t *trial) { t.query, t.ask = query, ask }})
+		if query != t.Query || ask != t.Ask {
+			a = append(a, change{f, func(t *trial) { t.Query, t.Ask = query, ask }})
 		}
 	}
 	added := finding{causeAdded, "no query", "a query was added after the request was signed, or " +
 		"the sender leaves it out"}
-	if t.ask {
+	if t.Ask {
 		add(added, "", false)
 	}
-	if t.query == "" {
+	if t.Query == "" {
 		added.with = "a question mark behind the path"
-		add(finding{causeEncoding, added.with, adviseQuery}, "", !t.ask)
+		add(finding{causeEncoding, added.with, adviseQuery}, "", !t.Ask)
 		return a
 	}
-	pairs := strings.SplitN(t.query, "&", 64)
+	pairs := strings.SplitN(t.Query, "&", 64)
 	order := func(pairs []string) {
 		add(finding{causeOrder, "the parameters in another order", adviseQuery},
 			strings.Join(pairs, "&"), true)
@@ -201,16 +201,16 @@ func permute(pairs []string, n int, use func([]string)) {
 
 // encodings are other spellings of the parameters, in whatever order orders has put them.
 func (s *search) encodings() (a axis) {
-	if s.start.query == "" {
+	if s.start.Query == "" {
 		return nil
 	}
-	seen := []string{s.start.query}
+	seen := []string{s.start.Query}
 	add := func(spell func(string) string) {
-		if example := spell(s.start.query); !slices.Contains(seen, example) {
+		if example := spell(s.start.Query); !slices.Contains(seen, example) {
 			seen = append(seen, example)
 			a = append(a, change{
 				finding{causeEncoding, "the query in another encoding", adviseQuery},
-				func(t *trial) { t.query = spell(t.query) }})
+				func(t *trial) { t.Query = spell(t.Query) }})
 		}
 	}
 	replace := func(old, with string) func(string) string {

@@ -7,7 +7,7 @@ import (
 
 // A trial is one way to read a request and its key.
 type trial struct {
-	view
+	reading
 	dialect Dialect
 	ext     string
 	key     []byte
@@ -15,10 +15,10 @@ type trial struct {
 
 // append writes the base string. It is nil if there is none.
 func (t *trial) append(dst []byte, h *header) []byte {
-	if t.path == "" {
+	if t.Path == "" {
 		return nil
 	}
-	for _, part := range []string{t.path, t.query, t.prefix} {
+	for _, part := range []string{t.Path, t.Query, t.Prefix} {
 		for i := range len(part) {
 			if part[i] < ' ' || part[i] == 0x7f {
 				return nil // what is decoded must not shift the lines
@@ -94,7 +94,7 @@ func (s *search) try(changes ...change) bool {
 	}
 	s.tries++
 	// What strangers can make long, which is read also where it gives no text.
-	s.hashed += len(t.prefix) + len(t.path) + len(t.query) + len(t.host) + len(t.ext)
+	s.hashed += len(t.Prefix) + len(t.Path) + len(t.Query) + len(t.Host) + len(t.ext)
 	text := t.append(s.text[:blockSize], s.h)
 	if text == nil {
 		return false

@@ -16,6 +16,7 @@ import (
 	"github.com/countersign-go/countersign/creds"
 	"github.com/countersign-go/countersign/internal/digest"
 	"github.com/countersign-go/countersign/internal/slip"
+	"github.com/countersign-go/countersign/internal/view"
 	"github.com/countersign-go/countersign/transport"
 )
 
@@ -106,12 +107,12 @@ func (s *Signer) Sign(req *http.Request, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	v, err := s.view(req)
+	v, err := s.reading(req)
 	if err != nil {
 		return because(ErrUnsignable, err)
 	}
-	spell := s.Dialect == WebOb && v.bare
-	v.bare = v.bare && !spell
+	spell := s.Dialect == WebOb && v.Bare
+	v.Bare = v.Bare && !spell
 	if !start.IsZero() {
 		now = now.Add(time.Since(start))
 	}
@@ -121,7 +122,7 @@ func (s *Signer) Sign(req *http.Request, now time.Time) error {
 	}
 	setHeader(req, line)
 	if spell {
-		req.Host = v.host + ":" + v.port
+		req.Host = v.Host + ":" + v.Port
 	}
 	return nil
 }
@@ -192,8 +193,8 @@ func (s *Signer) Check() error {
 	if s.Dialect < Draft01 || s.Dialect > Django {
 		return because(ErrUnsignable, errDialect)
 	}
-	if s.Port != "" && !isPort(s.Port) {
-		return because(ErrUnsignable, errPort)
+	if s.Port != "" && !view.IsPort(s.Port) {
+		return because(ErrUnsignable, view.ErrPort)
 	}
 	if s.Dialect == Django && (s.Ext != nil || s.BodyDigest) {
 		return because(ErrUnsignable, errDjangoExt)
@@ -235,21 +236,21 @@ func (s *Signer) ext(req *http.Request) (ext string, err error) {
 	return ext + " " + digest, nil
 }
 
-func (s *Signer) view(req *http.Request) (view, error) {
+func (s *Signer) reading(req *http.Request) (reading, error) {
 	if req.URL == nil {
-		return view{}, errNoURL
+		return reading{}, view.ErrNoURL
 	}
 	if req.RequestURI == "" || req.URL.Host != "" && req.URL.String() != req.RequestURI {
-		return clientView(req, s.Dialect, s.Port)
+		return clientReading(req, s.Dialect, s.Port)
 	}
 	if s.Dialect == Django {
-		return view{}, errDjango
+		return reading{}, errDjango
 	}
-	return receivedView(req, nil)
+	return receivedReading(req, nil)
 }
 
 // sign returns the header for what v shows.
-func (c *pencase) sign(v *view, d Dialect, ext string, seconds int64) (string, error) {
+func (c *pencase) sign(v *reading, d Dialect, ext string, seconds int64) (string, error) {
 	if seconds < 1 || seconds > maxSeconds {
 		return "", errTime
 	}

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/countersign-go/countersign/internal/view"
 )
 
 // maxWarned is how many clients a Transition warns of.
@@ -52,7 +54,7 @@ func (t *Transition) check() error {
 		return nil
 	case t.Until.IsZero():
 		return errNoEnd
-	case t.Port != "" && !isPort(t.Port):
+	case t.Port != "" && !view.IsPort(t.Port):
 		return errTransitionPort
 	}
 	return nil
@@ -63,11 +65,12 @@ func (t *Transition) covers(h *header, now time.Time) bool {
 	return t != nil && now.Before(t.Until) && h.mac.size == algorithm(SHA1).size() && h.ext == ""
 }
 
-// view is a request as auth_mac sees it: the host up to its first colon, and the port of a socket.
-func (t *Transition) view(shown view) view {
-	shown.host, _, _ = strings.Cut(shown.host, ":")
+// reading returns shown as auth_mac reads it: the host up to its first colon, and the port of a
+// socket.
+func (t *Transition) reading(shown reading) reading {
+	shown.Host, _, _ = strings.Cut(shown.Host, ":")
 	if t.Port != "" {
-		shown.port = t.Port
+		shown.Port = t.Port
 	}
 	return shown
 }
@@ -101,11 +104,11 @@ func (t *Transition) warn(ctx context.Context, id, subject string) {
 // django reports whether the MAC of req is right in the Django dialect. text is a buffer. secret
 // stands for the key of an unknown id too, so that the work is the same.
 func (v *Verifier) django(req *http.Request, h *header, secret []byte, text *[]byte) bool {
-	shown, err := receivedView(req, v.PublicURL)
+	shown, err := receivedReading(req, v.PublicURL)
 	if err != nil {
 		return false
 	}
-	shown = v.Transition.view(shown)
+	shown = v.Transition.reading(shown)
 	*text = appendLines((*text)[:blockSize], h.ts, h.nonce)
 	if *text, err = shown.append(*text, Django, ""); err != nil {
 		return false

@@ -13,6 +13,7 @@ import (
 	"github.com/countersign-go/countersign/auth"
 	"github.com/countersign-go/countersign/creds"
 	"github.com/countersign-go/countersign/internal/clock"
+	"github.com/countersign-go/countersign/internal/view"
 )
 
 const defaultWindow = 60 // seconds
@@ -184,10 +185,10 @@ func (v *Verifier) check() error {
 		return err
 	}
 	u := v.PublicURL
-	if _, _, err := splitHost(u.Host); err != nil {
+	if _, _, err := view.SplitHost(u.Host); err != nil {
 		return errPublicURL
 	}
-	if _, err := defaultPort(u.Scheme); err != nil || u.Path != "" && u.Path[0] != '/' ||
+	if _, err := view.DefaultPort(u.Scheme); err != nil || u.Path != "" && u.Path[0] != '/' ||
 		u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.Opaque != "" {
 		return errPublicURL
 	}
@@ -315,7 +316,7 @@ func (v *Verifier) read(req *http.Request, text *[]byte, ext string) error {
 	if lower.any(req.Method) {
 		return errCase // it would be signed in upper case, as another method than the one executed
 	}
-	shown, err := receivedView(req, v.PublicURL)
+	shown, err := receivedReading(req, v.PublicURL)
 	if err == nil {
 		*text, err = shown.append(*text, v.Dialect, ext)
 	}

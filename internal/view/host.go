@@ -1,30 +1,22 @@
-package mac
+package view
 
 import (
 	"strconv"
 	"strings"
 )
 
-const (
-	errNoHost    problem = "the request names no host"
-	errHost      problem = "the host is not a name or an address"
-	errHostASCII problem = "the host is not ASCII: write it in punycode (xn--...)"
-	errPort      problem = "the port is not a number from 1 to 65535 without leading zeros"
-	errScheme    problem = "the scheme is neither http nor https, so it has no default port"
-)
-
-// splitHost cuts a Host field (RFC 9110, section 7.2) into the host, IPv6 brackets included, and
+// SplitHost cuts a Host field (RFC 9110, section 7.2) into the host, IPv6 brackets included, and
 // the port, which is "" if there is no colon. One spelling per port: a server that let "080" pass
 // would sign another text than the proxy in front of it routed by.
-func splitHost(authority string) (host, port string, err error) {
+func SplitHost(authority string) (host, port string, err error) {
 	if authority == "" {
-		return "", "", errNoHost
+		return "", "", ErrNoHost
 	}
 	colon := -1
 	if authority[0] == '[' {
 		end := strings.IndexByte(authority, ']')
 		if end < 0 || !isAddress(authority[1:end]) {
-			return "", "", errHost
+			return "", "", ErrHost
 		}
 		if host = authority[:end+1]; end+1 < len(authority) {
 			colon = end + 1
@@ -41,23 +33,42 @@ func splitHost(authority string) (host, port string, err error) {
 	if colon < 0 {
 		return host, "", nil
 	}
-	if port = authority[colon+1:]; authority[colon] != ':' || !isPort(port) {
-		return "", "", errPort
+	if port = authority[colon+1:]; authority[colon] != ':' || !IsPort(port) {
+		return "", "", ErrPort
 	}
 	return host, port, nil
 }
 
 func checkName(host string) error {
-	good := name.prefix(host)
+	good := namePrefix(host)
 	switch {
 	case host == "":
-		return errNoHost
+		return ErrNoHost
 	case good == len(host):
 		return nil
 	case host[good] >= 0x80:
-		return errHostASCII
+		return ErrHostASCII
 	}
-	return errHost
+	return ErrHost
+}
+
+// names has the bytes of a reg-name (RFC 3986, section 3.2.2) without percent encoding. It is never
+// written again.
+var names = func() (table [256]bool) {
+	for b := range byte(0x80) {
+		table[b] = 'a' <= b && b <= 'z' || 'A' <= b && b <= 'Z' || '0' <= b && b <= '9' ||
+			strings.IndexByte("-._~!$&'()*+,;=", b) >= 0
+	}
+	return table
+}()
+
+// namePrefix returns how many bytes at the start of s may stand in a reg-name.
+func namePrefix(s string) int {
+	i := 0
+	for i < len(s) && names[s[i]] {
+		i++
+	}
+	return i
 }
 
 // isAddress reports whether s, found between brackets, has the letters of an IPv6 address.
@@ -71,7 +82,8 @@ func isAddress(s string) bool {
 	return s != ""
 }
 
-func isPort(s string) bool {
+// IsPort reports whether s is a port number in its only spelling.
+func IsPort(s string) bool {
 	if s == "" || s[0] < '1' || s[0] > '9' { // ParseUint alone would take 080
 		return false
 	}
@@ -79,19 +91,20 @@ func isPort(s string) bool {
 	return err == nil
 }
 
-func defaultPort(scheme string) (string, error) {
+// DefaultPort returns the port of http or https, or ErrScheme.
+func DefaultPort(scheme string) (string, error) {
 	switch scheme {
 	case "http":
 		return "80", nil
 	case "https":
 		return "443", nil
 	}
-	return "", errScheme
+	return "", ErrScheme
 }
 
-// withoutZone strips the zone of an IPv6 address, as net/http does before it writes the Host field
-// (RFC 6874, section 4): it means nothing on another machine.
-func withoutZone(authority string) string {
+// WithoutZone returns authority without the zone of an IPv6 address, as net/http writes it into the
+// Host field (RFC 6874, section 4): a zone means nothing on another machine.
+func WithoutZone(authority string) string {
 	if !strings.HasPrefix(authority, "[") {
 		return authority
 	}
@@ -99,9 +112,12 @@ func withoutZone(authority string) string {
 	if end < 0 {
 		return authority
 	}
-	zone := strings.LastIndexByte(authority[:end], '%')
-	if zone < 0 || !name.all(authority[zone+1:end]) {
+	percent := strings.LastIndexByte(authority[:end], '%')
+	if percent < 0 {
+		return authority
+	}
+	if zone := authority[percent+1 : end]; namePrefix(zone) < len(zone) {
 		return authority // net/http cuts a host at a blank or a slash, before it looks for a zone
 	}
-	return authority[:zone] + authority[end:]
+	return authority[:percent] + authority[end:]
 }
