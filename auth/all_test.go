@@ -2,6 +2,7 @@ package auth_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -13,6 +14,9 @@ import (
 	"time"
 
 	"github.com/countersign-go/countersign/auth"
+	"github.com/countersign-go/countersign/bearer"
+	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/mac"
 )
 
 func TestAll(t *testing.T) {
@@ -385,30 +389,47 @@ func TestScope(t *testing.T) {
 	}
 }
 
-// A request comes from an application, which signs it, and is made for a user who has logged in.
-// Neither suffices without the other.
+// A client signs its requests, and makes them for a user, whose token it sends too. Neither
+// suffices without the other. The token names the subject.
 func ExampleAll() {
-	application := people // stands for a signature
-	user := sessions{"c0ffee": "carol"}
-	page := auth.Require(http.HandlerFunc(greet), auth.All{application, user})
-	ask := func(password, session string) {
-		req := httptest.NewRequest("GET", "/", nil)
-		if password != "" {
-			req.SetBasicAuth("ann", password)
+	credentials := &mac.Credentials{ID: "client-7", Key: creds.Secret("an example of a key")}
+	clients := &mac.Verifier{Keys: func(_ context.Context, id string) (*mac.Key, error) {
+		if id != credentials.ID {
+			return nil, mac.ErrUnknownID
 		}
-		if session != "" {
-			req.AddCookie(&http.Cookie{Name: "session", Value: session})
+		return &mac.Key{Secret: credentials.Key}, nil
+	}}
+	users := &bearer.Verifier{
+		Header: "X-User-Token",
+		Check: func(_ context.Context, token creds.Secret) (*auth.Identity, error) {
+			if string(token) != "token-of-ann" {
+				return nil, bearer.ErrRefused
+			}
+			return &auth.Identity{Subject: "ann"}, nil
+		},
+	}
+	page := auth.Require(http.HandlerFunc(greet), auth.All{clients, users})
+
+	ask := func(signed bool, token string) {
+		req := httptest.NewRequest("GET", "/", nil)
+		if token != "" {
+			req.Header.Set("X-User-Token", token)
+		}
+		if signed {
+			if err := (&mac.Signer{Source: credentials}).Sign(req, time.Now()); err != nil {
+				fmt.Println(err)
+			}
 		}
 		w := httptest.NewRecorder()
 		page.ServeHTTP(w, req)
 		fmt.Print(w.Code, " ", w.Body)
 	}
-	ask("correct horse", "c0ffee")
-	ask("correct horse", "")
-	ask("", "c0ffee")
-	ask("wrong", "c0ffee")
+	ask(true, "token-of-ann")
+	ask(true, "")
+	ask(false, "token-of-ann")
+	ask(true, "another")
 	// Output:
-	// 200 hello, carol
+	// 200 hello, ann
 	// 401 authentication required
 	// 401 authentication required
 	// 401 authentication required
