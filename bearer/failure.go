@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/oauth2"
 
+	"github.com/countersign-go/countersign/creds"
 	"github.com/countersign-go/countersign/internal/fetch"
 )
 
@@ -56,6 +57,13 @@ func (e *Error) Final() bool {
 // Transient reports whether the next request may well succeed: the service was busy, or the
 // connection was lost.
 func (e *Error) Transient() bool { return e.transient }
+
+var (
+	_ creds.DelayError     = (*Error)(nil)
+	_ creds.FinalError     = (*Error)(nil)
+	_ creds.TransientError = (*Error)(nil)
+	_ creds.FinalError     = misuse{}
+)
 
 // A misuse is an error of the fields that a program has set. No later try mends it.
 type misuse struct{ error }

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/countersign-go/countersign/auth"
 	"github.com/countersign-go/countersign/internal/jose"
 	"github.com/countersign-go/countersign/internal/place"
 )
@@ -47,6 +48,12 @@ func Explain(req *http.Request, v *Verifier) string {
 	}
 	return v.explainToken(req, token)
 }
+
+var _ auth.Explainer = (*Verifier)(nil)
+
+// Explain returns the text of the function [Explain]. It makes v an [auth.Explainer]. The error is
+// always nil.
+func (v *Verifier) Explain(req *http.Request) (string, error) { return Explain(req, v), nil }
 
 // elsewhere looks for a token where the Verifier does not.
 func elsewhere(header http.Header, p place.Place) string {

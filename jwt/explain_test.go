@@ -23,6 +23,18 @@ import (
 
 func fields(name, value string) http.Header { return http.Header{name: {value}} }
 
+// TestExplainer has a Verifier explain itself, as any other that is an auth.Explainer.
+func TestExplainer(t *testing.T) {
+	v := &jwt.Verifier{Keys: hmacKey}
+	for _, field := range []string{"", "Bearer x"} {
+		req := &http.Request{Header: http.Header{"Authorization": {field}}}
+		text, err := v.Explain(req)
+		if want := jwt.Explain(req, v); text != want || text == "" || err != nil {
+			t.Errorf("%q: %q, %v; want %q", field, text, err, want)
+		}
+	}
+}
+
 // TestExplain has what goes wrong with tokens, one row each.
 func TestExplain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

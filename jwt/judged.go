@@ -1,5 +1,7 @@
 package jwt
 
+import "github.com/countersign-go/countersign/auth"
+
 // A judged is the refusal of a genuine token, whose subject is known.
 type judged struct {
 	error
@@ -14,6 +16,8 @@ func about(claims map[string]any, err error) error {
 	}
 	return &judged{err, sub}
 }
+
+var _ auth.SubjectError = (*judged)(nil)
 
 func (j *judged) Unwrap() error { return j.error }
 

@@ -17,6 +17,8 @@ import (
 
 	joselib "github.com/go-jose/go-jose/v4"
 
+	"github.com/countersign-go/countersign/auth"
+	"github.com/countersign-go/countersign/creds"
 	"github.com/countersign-go/countersign/internal/fetch"
 	"github.com/countersign-go/countersign/internal/jose"
 	"github.com/countersign-go/countersign/internal/origin"
@@ -168,6 +170,11 @@ func (o *outage) Unwrap() error { return o.error }
 
 // RetryAfter is how long it makes no sense to ask again.
 func (o *outage) RetryAfter() time.Duration { return o.wait }
+
+var (
+	_ auth.DelayError  = (*outage)(nil)
+	_ creds.DelayError = (*outage)(nil)
+)
 
 // fly runs one fetch, for all who wait, whatever becomes of the first of them.
 func (s *JWKS) fly(first context.Context, landed chan struct{}) {

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/countersign-go/countersign/auth"
 )
 
 // The bounds of [Explain]. Each try is one HMAC.
@@ -146,6 +148,18 @@ func (e *Explanation) advice() string {
 // fails.
 func Explain(req *http.Request, key *Key, v *Verifier) (*Explanation, error) {
 	return explain(req, key, v, "", time.Now())
+}
+
+var _ auth.Explainer = (*Verifier)(nil)
+
+// Explain returns the text of [Explain] for the key that Keys has. It makes v an [auth.Explainer].
+// The errors are those of the function.
+func (v *Verifier) Explain(req *http.Request) (string, error) {
+	e, err := Explain(req, nil, v)
+	if err != nil {
+		return "", err
+	}
+	return e.String(), nil
 }
 
 // explain is Explain with the Port of a Signer and another clock.

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/countersign-go/countersign/auth"
 	"github.com/countersign-go/countersign/creds"
@@ -35,6 +36,25 @@ func (d *distortion) check(t *testing.T) {
 	}
 	if _, err := v.AuthenticateAt(req, testTime); err == nil {
 		t.Error("the Verifier accepts it: there was nothing to explain")
+	}
+}
+
+// TestExplainer has a Verifier explain itself, as any other that is an auth.Explainer.
+func TestExplainer(t *testing.T) {
+	v := newVerifier()
+	req := newRequest(t, "GET", "http://example.com/a")
+	if _, err := v.Explain(received(req)); !errors.Is(err, auth.ErrNone) {
+		t.Errorf("without credentials: %v", err)
+	}
+	if err := (&mac.Signer{Source: testCreds}).Sign(req, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	changed := received(req)
+	changed.RequestURI = "/a/"
+	text, err := v.Explain(changed)
+	e, want := mac.Explain(changed, nil, v)
+	if err != nil || want != nil || text != e.String() || !strings.Contains(text, "slash") {
+		t.Errorf("%q, %v; want %v, %v", text, err, e, want)
 	}
 }
 
