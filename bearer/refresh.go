@@ -30,15 +30,11 @@ func (s *Signer) mayStepUp(resp *http.Response) bool {
 	return err == nil && p.AsksForMore(resp)
 }
 
-// Read reads a refusal (RFC 6750, section 3): error="invalid_token" is about the token. A refusal
-// with "insufficient_scope", "insufficient_user_authentication" (RFC 9470) or "insufficient_claims"
-// asks for a token that holds more: it counts as one about the token if Source is a
-// [creds.StepUpper] that can get one. If not, and for "invalid_request", the Cause is "", and
-// nothing more is tried. It is "unknown" for any other error, for a challenge without one, and
-// without any challenge at all. Of several challenges, the first that gives a known reason counts.
-// Challenges are looked at if their scheme is Bearer, or the one that the Signer sends, or Cookie
-// if it sends a cookie; but not where they name another header or cookie. If there are only others,
-// the Cause is "". It is "unknown" too if such a challenge is malformed, alone or beside others.
+// Read returns the Cause "credential" for error="invalid_token" (RFC 6750, section 3), and for one
+// that asks for a token that holds more, as "insufficient_scope" does, if Source is a
+// [creds.StepUpper] that can get one. It is "" if no other token of the same source would do, and
+// for challenges of other schemes, headers and cookies alone. For all other refusals, malformed
+// challenges among them, it is "unknown".
 func (s *Signer) Read(resp *http.Response) (refusal transport.Refusal) {
 	p, err := s.place()
 	if err != nil {
@@ -70,9 +66,18 @@ func (s *Signer) Refresh(resp *http.Response) (again bool, err error) {
 	return again, err
 }
 
-// Observe tells Source that its token was accepted, if it is a [creds.Accepter], or that it mended
-// a call, if it is a [creds.Confirmer]. With a Cookie, it also takes up the Set-Cookie fields of
-// the answer; see [Signer].
+// Observe tells Source that its token was accepted, if it is a [creds.Accepter], or that it
+// repaired a call, if it is a [creds.Confirmer].
+//
+// With a Cookie, it takes the Set-Cookie of that name out of the answer, so that no cookie jar,
+// which knows no ports, sends it elsewhere. If the request carried the current token and Source has
+// a method
+//
+//	Replace(old func(*oauth2.Token) bool, next *oauth2.Token)
+//
+// as [Tokens] does, the new value takes the place of the old one. It ends as Max-Age or Expires
+// say, or else by the exp inside, if it is a JSON Web Token. An answer that clears the cookie
+// rejects the token. Domain, Path and Secure are ignored.
 func (s *Signer) Observe(resp *http.Response, o transport.Outcome) error {
 	news := o == transport.OutcomeMended || o == transport.OutcomeAccepted && s.unaccepted()
 	if !news && s.Cookie == "" {

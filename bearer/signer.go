@@ -17,24 +17,13 @@ import (
 	"github.com/countersign-go/countersign/transport"
 )
 
-// A Signer puts a token on each request (RFC 6750, section 2.1). It is a transport.Signer, and
-// understands refusals: it is a Refuser, a Reader, a Refresher and an Observer of that package too.
+// A Signer puts a token on each request (RFC 6750, section 2.1). It is a transport.Signer, and a
+// Refuser, a Reader, a Refresher and an Observer of that package too. A token goes out as
+// "Authorization: Bearer ...", unless Scheme, Header or Cookie say otherwise.
 //
-// A token goes out as "Authorization: Bearer ...", unless Scheme, Header or Cookie say otherwise.
-// Only if none of them is set, the TokenType of a token counts: one that is neither "" nor
-// "bearer", in whatever case, is not sent (RFC 6749, section 7.1), since a token of type DPoP, say,
-// is of no use without a proof. Where such a token can be sent as it is, say so with a Scheme.
-//
-// With a Cookie, the Signer is also a jar of one cookie: if an answer to a request with the current
-// token sets that cookie anew, and Source has a method
-//
-//	Replace(old func(*oauth2.Token) bool, next *oauth2.Token)
-//
-// as [Tokens] does, the new value takes the place of the old one. Its end is what Max-Age or
-// Expires say, or else the exp inside, if it is a JWT. An answer that clears the cookie rejects the
-// token. Domain, Path and Secure are not heeded: the cookie goes to the origins that are signed
-// for, and nowhere else. So that it does not go elsewhere by a cookie jar, which knows no ports,
-// such a Set-Cookie is taken out of the answer.
+// If none of them is set, a token whose TokenType is neither "" nor "bearer" is not sent (RFC 6749,
+// section 7.1), since a token of type DPoP, for instance, is of no use without a proof. To send it
+// as a plain token, set a Scheme.
 //
 // The fields must not be changed after the first request. A Signer must not be copied then; it is
 // safe for concurrent use, and so must Source be.
@@ -52,7 +41,11 @@ type Signer struct {
 	Header string
 
 	// Cookie is the name of the cookie that holds the token; other cookies stay. It excludes Header
-	// and Scheme. "": the token is in a field.
+	// and Scheme. If "", the token is in a field.
+	//
+	// With a Cookie, the Signer is also a jar of that cookie: Observe takes up the value that an
+	// answer sets, by the method Replace of Source. The cookie goes to the origins that are signed
+	// for, and nowhere else.
 	Cookie string
 
 	once  sync.Once

@@ -16,6 +16,7 @@ import (
 
 	"github.com/countersign-go/countersign/bearer"
 	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/internal/place"
 	"github.com/countersign-go/countersign/transport"
 )
 
@@ -219,6 +220,22 @@ func TestTokensExpiry_F10(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// The longest token that is taken up can be sent with a scheme of any usual length.
+func TestLongestToken(t *testing.T) {
+	longest := strings.Repeat("x", place.MaxTaken)
+	for token, sent := range map[string]bool{longest: true, longest + "x": false} {
+		fetch := func(context.Context, *oauth2.Token) (*oauth2.Token, error) {
+			return &oauth2.Token{AccessToken: token}, nil
+		}
+		tokens := &bearer.Tokens{Fetch: fetch}
+		s := &bearer.Signer{Source: tokens, Scheme: strings.Repeat("s", 63)}
+		err := s.Sign(newRequest(t, "https://api.example.com/"), time.Now())
+		if (err == nil) != sent {
+			t.Errorf("%d bytes: %v", len(token), err)
+		}
 	}
 }
 

@@ -19,20 +19,12 @@ const (
 	maxDeniedOf = 1000
 )
 
-// A DenyList remembers in memory which tokens were withdrawn, each until it would have ended
-// anyway, by the wall clock and by the monotonic clock. So a wall clock that is ahead for a moment
-// makes no withdrawn token good again.
+// A DenyList remembers in memory which tokens were withdrawn, each by its iss and jti, until it
+// would have ended anyway. It holds 100,000 tokens, of which 1,000 have the same iss and sub, and
+// then takes no more. It knows only the tokens that it was given since the process began.
 //
-// It goes by jti and iss, and not by how a token is written, since an attacker can give a signature
-// of ECDSA a second form. A token without jti cannot be on the list, and passes. One without exp
-// stays on the list as long as the process runs.
-//
-// It holds 100,000 tokens, of which 1,000 are about the same iss and sub, and then takes no more.
-// So a user who logs in and out all the time only keeps themselves from logging out. All tokens
-// without sub count as one subject.
-//
-// It knows only the tokens that it was given since this process began. The zero value is empty, and
-// ready for use. It must not be copied after first use, and is safe for concurrent use.
+// The zero value is empty, and ready for use. It must not be copied after first use, and is safe
+// for concurrent use.
 type DenyList struct {
 	mu    sync.Mutex // guards the fields below
 	began time.Time  // when the monotonic clock was read first
@@ -85,13 +77,10 @@ type (
 // forever is the end of a token that has none.
 var forever = time.Unix(1<<60, 0)
 
-// Revoke puts a token on the list, given the claims that a [Verifier] returned for it. A token
-// without jti cannot be told from others, which is an error. If the list, or this subject's part of
-// it, is full of tokens that have not ended, the error wraps [auth.ErrUnavailable], and the token
-// is still good.
-//
-// A token stays on the list until it ends itself. Others of its session, which have the same jti,
-// may end later: a [Session] is ended by [Session.Clear].
+// Revoke puts a token on the list, given the claims that a [Verifier] returned for it. It returns
+// an error for a token without jti, which cannot be told from others. If the list, or this
+// subject's part of it, is full, the error wraps [auth.ErrUnavailable], and the token is still
+// good. Use [Session.Clear] to end a session, of which later tokens have the same jti.
 func (d *DenyList) Revoke(claims map[string]any) error {
 	id, ok := tokenIDOf(claims)
 	if !ok {

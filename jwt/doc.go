@@ -22,10 +22,7 @@
 // by a token in a cookie. Package jwt/pyramid is for services that come from pyramid_jwt, and
 // package bearer sends tokens that other programs made.
 //
-// A token has one method, the one of its key, and keys that come with a token are ignored.
-// docs/tokens.md lists the tokens and keys that are refused.
-//
-// A client is told that its token is not accepted, and never why. The log is. [Explain] says more:
-// by how much a token has expired, whom it is for, that it sits elsewhere or was cut off, or that
-// one side decodes the key.
+// The page docs/tokens.md of the repository lists the tokens and keys that are refused, and tells
+// how key sets, deny lists and sessions behave. A client is told that its token is not accepted,
+// and never why. The log is told why, and [Explain] says more.
 package jwt

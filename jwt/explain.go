@@ -20,12 +20,11 @@ import (
 	"github.com/countersign-go/countersign/internal/place"
 )
 
-// Explain says in one sentence why v does not accept the token in req, and what to do about it: by
-// how much it has expired, whom it is for, that it sits in another field, was wrapped or cut, or
-// that one side decodes the key. It is for a log that is turned on for the purpose, or for a test,
-// and not for the answer: it names claims of a genuine token. Of the token itself, and of keys, it
-// shows nothing. It does what [Verifier.Authenticate] does, which is to ask Keys, Revoked and
-// Groups of v. A nil v means the zero Verifier, which has no Keys.
+// Explain says in one sentence why v does not accept the token in req, and the cure: by how much it
+// has expired, whom it is for, that it sits in another field, was wrapped or cut, or that one side
+// decodes the key. It is for logs and tests, and not for the answer, since it names claims of a
+// genuine token. It shows nothing of keys and signatures. It asks Keys, Revoked and Groups of v. If
+// v is nil, the zero Verifier.
 func Explain(req *http.Request, v *Verifier) string {
 	if v == nil {
 		v = new(Verifier)

@@ -39,28 +39,15 @@ const (
 
 // A JWKS is a [KeySet] that an issuer publishes at a URL (RFC 7517, section 5).
 //
-// It fetches the set when the first token comes, and keeps a copy in memory. It replaces a copy
-// that is an hour old while the copy is used. If a token names a key that is not in the copy, it
-// fetches the set first. It makes one fetch a minute at most, no matter which keys tokens name and
-// how the fetches end. If the set cannot be fetched, or holds nothing usable, the copy stays in use
-// until 24 hours after the last success. Without a copy, or if a token names an unknown key and the
-// last fetch failed, the error wraps [auth.ErrUnavailable].
+// It fetches the set when the first token comes, keeps a copy in memory, and replaces a copy that
+// is an hour old while the copy is used. For an unknown kid it fetches the set first, but makes one
+// fetch a minute at most. If a fetch fails, the copy stays in use until 24 hours after the last
+// success, and the error for a kid that is not in it wraps [auth.ErrUnavailable].
 //
-// So an issuer should publish a key some minutes before it signs with it. A key that the issuer has
-// withdrawn is accepted for up to an hour, and for up to 24 hours if no token came in between or
-// the set cannot be fetched.
+// Keys that are private, symmetric, too small or meant for another use than signatures are left
+// out.
 //
-// Each key has one method: its alg, or else the method of its curve, or else Method. A key is left
-// out if it is private or symmetric, meant for something else than signatures (use, key_ops), of an
-// unsupported kind, or too small, or if its kid has over 1024 bytes. A member that is null counts
-// as absent.
-//
-// A kid may name several keys, as long as their methods differ: the alg of the token chooses. Two
-// keys that have both kid and method in common are left out. A token without kid is verified with
-// the only key of the set for its alg.
-//
-// A JWKS must not be copied after first use. It is safe for concurrent use, and has a goroutine
-// only during a fetch.
+// A JWKS must not be copied after first use. It is safe for concurrent use.
 type JWKS struct {
 	// URL is the address of the set. It must be https, or plain http to a loopback host. Redirects
 	// are followed within its origin only. Required.

@@ -26,35 +26,33 @@ var errPanic = fmt.Errorf("%w: its code panicked", ErrKey)
 // ErrUnknownKey is the error of a [KeySet] that has no key of that id.
 var ErrUnknownKey = errors.New("jwt: no key of that id")
 
-// A KeySet finds the key that a token was signed with. kid is the key id in the header of the
-// token, and "" for a token without one. It comes from an unknown sender and is up to 1024 bytes of
-// any text: look it up, and do nothing else with it. A nil Key, or an error that wraps
-// [ErrUnknownKey], refuses the token. Any other error means that the KeySet cannot tell, which is
-// answered with 503. A KeySet must be safe for concurrent use, and return the same *Key each time
-// for the same key.
+// A KeySet finds the key that a token was signed with. It must be safe for concurrent use. [Key],
+// [KeyMap] and [JWKS] are KeySets.
 type KeySet interface {
+	// VerificationKey must return the key of the key id kid, and the same *Key each time for the
+	// same key. The kid is "" for a token without one. It comes from an unknown sender and is up to
+	// 1024 bytes of any text: look it up, and use it for no other purpose. A nil Key, or an error
+	// that wraps [ErrUnknownKey], refuses the token. Any other error is answered with 503.
 	VerificationKey(ctx context.Context, kid string) (*Key, error)
 }
 
 // A Key is a key and the one method it is used with, no matter what a token says. A *Key is also a
 // [KeySet], which ignores the key id. Its fields must not be changed once it is in use.
 type Key struct {
-	// Method is how tokens are signed with Key (RFC 7518, section 3.1; RFC 8037; RFC 9864): HS256,
-	// HS384, HS512, RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA or
-	// Ed25519. The last two are names of one method, and a token may have either. Required.
+	// Method is how tokens are signed with Key (RFC 7518, section 3.1; RFC 9864): HS256, HS384,
+	// HS512, RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA or Ed25519. The
+	// last two are names of one method, and a token may have either. Required.
 	Method string
 
 	// Key is a creds.Secret or []byte with the secret, for HS256, HS384 and HS512. For the other
 	// methods it is a public key, or a private one, whose public half is used: an *rsa.PublicKey,
 	// an *ecdsa.PublicKey, an ed25519.PublicKey, a crypto.Signer, or the text of a PEM file with
-	// one of them, as a creds.Secret or []byte. Required.
-	//
-	// A creds.Secret is better than []byte: package fmt prints a struct that holds a Key, and not a
-	// *Key, without calling its Format method, and so also an ed25519.PrivateKey in it.
+	// one of them, as a creds.Secret or []byte. Required. Prefer a creds.Secret: package fmt prints
+	// []byte and an ed25519.PrivateKey in a struct that holds a Key by value.
 	Key any
 
 	// Weak allows a secret that is shorter than the hash of its method (RFC 7518, section 3.2), and
-	// an RSA key with less than 2048 bits. It is for peers that cannot be changed.
+	// an RSA key with less than 2048 bits, for peers that cannot be changed.
 	Weak bool
 
 	// ID is the key id under which [Publish] shows the key, which is the KeyID of the [Signer] that

@@ -15,16 +15,14 @@ const maxCopies = 10
 var errCopies = fmt.Errorf("jwt: there are over %d cookies of the name, and not all have ended",
 	maxCopies)
 
-// Clear ends the session of req: it clears the cookie, in place of one that the answer sets, and
-// puts the token on the DenyList, so that no copy of it is good any more, nor of those that came
-// before or after it in the same session. So it does with each of several cookies of the name, of
-// which a neighbour in the same domain may have set some, and with a token that is good only later,
-// by a clock that is ahead of this one. Call it for a POST only, which other sites cannot have a
-// browser send through [Session.Handler].
+// Clear ends the session of req: it clears the cookie, and puts the token on the DenyList, so that
+// no token of the session is good any more. If there are several cookies of the name, it does so
+// with each. Call it for a POST only, which other sites cannot have a browser send through
+// [Session.Handler].
 //
-// An error means that a token may still be good: it has no id, the list is full or has 1,000 tokens
-// of this user, the token cannot be checked now, or there are over 10 cookies of the name. The
-// cookie is cleared all the same, unless the Session is set up wrongly: then nothing is.
+// An error means that a token may still be good: it has no id, the list is full, the token cannot
+// be checked now, or there are over 10 cookies of the name. The cookie is cleared all the same,
+// unless the Session is set up wrongly.
 func (s *Session) Clear(w http.ResponseWriter, req *http.Request) error {
 	set, err := s.ready()
 	if err != nil {

@@ -45,24 +45,22 @@ type Session struct {
 	// its Audience as aud, and its Issuer as iss, unless the claims have their own. If nil, one
 	// with the Key of Signer.
 	//
-	// Anyone who has a token can put it into a cookie. If the service takes tokens in a header too,
-	// give the two different keys, or the Verifiers different Audiences.
+	// If the service takes tokens in a header too, give the two different keys or Audiences:
+	// anyone who has a token can put it into a cookie.
 	Verifier *Verifier
 
-	// Name is the name of the cookie. If "", "__Host-session", which browsers take from this very
-	// host only, or "session" where such a cookie cannot be: with Insecure, a Path or Domains.
+	// Name is the name of the cookie. If "", "__Host-session", or "session" with Insecure, a Path
+	// or Domains, with which browsers refuse the prefix.
 	Name string
 
 	// Path is the path below which browsers send the cookie. If "", "/".
 	Path string
 
 	// Domains are sent the cookie with all their subdomains: one cookie is set for each. None may
-	// be equal to another or lie below it, since browsers would send two cookies there. If nil,
-	// only the host that sets the cookie.
+	// lie below another. If nil, only the host that sets the cookie.
 	Domains []string
 
-	// SameSite says which requests that begin at other sites have the cookie. If zero, Lax: those
-	// that lead a user here by a link.
+	// SameSite says which requests that begin at other sites have the cookie. If zero, Lax.
 	SameSite http.SameSite
 
 	// Insecure lets the cookie travel over plain http, for the machine of a developer.
@@ -76,12 +74,12 @@ type Session struct {
 	// hours, or the Lifetime of Signer if that is longer.
 	MaxAge time.Duration
 
-	// NoIssuedAt also accepts tokens that do not say when they were made, by iat. They end by their
-	// exp alone.
+	// NoIssuedAt also accepts tokens without iat, which do not tell when the login was. They end by
+	// their exp alone.
 	NoIssuedAt bool
 
-	// DenyList has the sessions that were logged out; with it, each token has an id, as with
-	// TokenID of Signer. If nil, a copy of the cookie is good until it ends, also after a logout.
+	// DenyList has the sessions that were logged out. If nil, a copy of the cookie is good until it
+	// ends, also after a logout.
 	DenyList *DenyList
 
 	// Encoding is how the token is written in the cookie. If nil, the token as it stands.
@@ -92,8 +90,7 @@ type Session struct {
 	CrossOrigin *http.CrossOriginProtection
 
 	// Logger is told why a cookie was not accepted, as information, and how the Session is set up
-	// wrongly, as an error. It gets the method, the path without query and the remote address. If
-	// nil, nothing is logged.
+	// wrongly, as an error. If nil, nothing is logged.
 	Logger *slog.Logger
 
 	once sync.Once
@@ -120,14 +117,11 @@ const (
 
 // Set begins a session: it sets the cookie on the answer, in place of one that is there already,
 // and has the answer kept out of caches. Call it once the user has proved who they are, and before
-// anything is written. The token holds claims, then sub, iat, exp and auth_time, as with
-// [Signer.Token]; anyone who has the cookie can read them. With TokenID of Signer or a DenyList
-// each call makes another token; else two within a second may make the same.
+// the answer is written. The token has claims and, as with [Signer.Token], sub, iat and exp. Its
+// auth_time is now, or an earlier auth_time of claims.
 //
-// The auth_time is when the user logged in: now, or an earlier auth_time of claims, in seconds.
-//
-// The error tells what is wrong with the Session or the claims, which is so too if the Session
-// itself would not accept them; then the answer is as before.
+// If the error is not nil, the answer is unchanged: the Session is set up wrongly, or would not
+// accept the claims itself.
 func (s *Session) Set(w http.ResponseWriter, subject string, claims map[string]any) error {
 	set, err := s.ready()
 	if err != nil {
@@ -173,10 +167,9 @@ func reread(claims map[string]any) (map[string]any, error) {
 	return claims, err
 }
 
-// Authenticate returns the user who is logged in. The claim auth_time of the identity is the time
-// of the login, also if the token does not say it. It is absent only if the token has no iat
-// either. The error wraps [auth.ErrNone] if there is no cookie, or one that is not accepted; it
-// wraps [auth.ErrUnavailable] if that cannot be told, or if the Session is set up wrongly.
+// Authenticate returns the user who is logged in. The claim auth_time is the time of the login; it
+// is absent only if the token has no iat. The error wraps [auth.ErrNone] if there is no cookie, or
+// one that is not accepted, and [auth.ErrUnavailable] if that cannot be told.
 func (s *Session) Authenticate(req *http.Request) (*auth.Identity, error) {
 	set, err := s.ready()
 	if err != nil {
@@ -280,15 +273,12 @@ func loginTime(claims map[string]any) time.Time {
 func numericDate(t time.Time) json.Number { return json.Number(strconv.FormatInt(t.Unix(), 10)) }
 
 // Handler returns a handler that stands in front of next, and in front of any [auth.Guard]. It
-// answers 403 to a request with our cookie that may change something, as its method says, and that
-// another site has a browser send; CrossOrigin decides which those are. It replaces the cookie of a
-// session that is due for another one, whatever next answers. An answer that sets or clears the
-// cookie is kept out of caches, whatever next says. If the Session is set up wrongly, it answers
-// 500 to everything.
+// answers 403 to a request with our cookie that another site made the browser send and that may
+// change something; CrossOrigin decides. It replaces the cookie of a session that is due for
+// another one. If the Session is set up wrongly, it answers 500.
 //
-// A request without our cookie is let through. So a login needs a check of its own, since another
-// site could log its visitors in as another user: put an [http.CrossOriginProtection] in front of
-// it.
+// A request without our cookie is let through. So a login needs an [http.CrossOriginProtection] in
+// front of it, since another site could log its visitors in as another user.
 func (s *Session) Handler(next http.Handler) http.Handler {
 	set, err := s.ready()
 	if err != nil {

@@ -49,12 +49,8 @@ const (
 // The fields must not be changed after the first use. A Signer must not be copied then; it is safe
 // for concurrent use, and so must Claims be.
 type Signer struct {
-	// Key is what tokens are signed with. For HS256 and its like it is a creds.Secret or []byte
-	// with the secret. For the other methods it is a private key: a crypto.Signer, which may be a
-	// piece of hardware, or a PEM file as a creds.Secret or []byte. Required.
-	//
-	// A creds.Secret is better than []byte: package fmt prints a struct that holds a Signer, and
-	// not a *Signer, without calling its Format method, and so also an ed25519.PrivateKey in it.
+	// Key signs the tokens: a secret for HS256 and its like, else a private key, as in [Key.Key]. A
+	// crypto.Signer may be a piece of hardware. Required.
 	Key any
 
 	// Method is how tokens are signed, as in [Key.Method]. Required.
@@ -64,43 +60,38 @@ type Signer struct {
 	// verify with. If "", there is no kid.
 	KeyID string
 
-	// Claims returns the claims of a token for req, except iat, nbf and exp, which follow from the
-	// server's clock. It is called for each request, and a token is used again only while the
-	// claims are the same. It must not change req. If nil, there are no claims.
+	// Claims returns the claims of a token for req. Sign adds iat, nbf and exp. It is called for
+	// each request, and a token is used again while the claims are the same. It must not change
+	// req. If nil, there are no claims.
 	Claims func(req *http.Request) (map[string]any, error)
 
-	// Lifetime is how long a token is good. If zero, 5 minutes. Less than 10 seconds is too short
-	// for clocks that differ. More than 24 hours is for tokens only whose aud names the origin that
-	// they are sent to, for instance "https://api.example.com". These bounds are those of Sign.
-	//
-	// Sign makes no token whose iat is over 24 hours ahead of this machine's clock, whatever the
-	// server says the time is, unless its aud names that origin and nothing else.
+	// Lifetime is how long a token is good. If zero, 5 minutes. Sign needs 10 seconds at least, and
+	// makes no token that lasts over 24 hours, or begins over 24 hours ahead of this machine's
+	// clock, unless its aud names the origin of the request, such as "https://api.example.com".
 	Lifetime time.Duration
 
-	// Scheme is the word before the token in the Authorization field. If "", Bearer. It is not used
-	// for other fields.
+	// Scheme is the word in front of the token in the Authorization field. If "", Bearer.
 	Scheme string
 
 	// Header is the field that the token is sent in. If "", Authorization.
 	Header string
 
-	// Cookie is the name of the cookie that the token is sent in, in place of a field. If "", the
-	// token is in a field. A Set-Cookie of that name is taken out of the answer, so that no cookie
-	// jar sends what a service makes of the token to other ports. It is not used.
+	// Cookie is the name of the cookie that the token is sent in. If "", the token is in a field. A
+	// Set-Cookie of that name is taken out of the answer, so that no cookie jar sends the token to
+	// other ports.
 	Cookie string
 
 	// Encoding is how the token is written in the Cookie. If nil, the token as it stands.
 	Encoding Encoding
 
-	// NoExpiry lets Token make tokens that never end, where no lifetime is given. A token that Sign
-	// makes always has an end.
+	// NoExpiry lets Token make tokens that never end, if no lifetime is given.
 	NoExpiry bool
 
 	// Weak allows keys that are too short, as in [Key.Weak].
 	Weak bool
 
-	// TokenID gives each token an id, as its jti: 128 random bits or more. A token signs several
-	// requests; a server that takes each id once needs a jti of its own in Claims.
+	// TokenID gives each token a random jti. A token signs several requests: for a server that
+	// takes each id once, set a jti in Claims.
 	TokenID bool
 
 	once  sync.Once
@@ -216,14 +207,13 @@ var (
 		"set aud to the origin of the request", longestLifetime)
 )
 
-// Sign puts a token into req, in place of what is there. now is the time by the server's clock; the
-// time that Claims takes is added to it. The token is that of an earlier request to the same origin
-// if it says the same, is not about to end, and was made by a clock that agrees with now. Its iat
+// Sign puts a token into req, in place of the one there. now is the time by the server's clock. The
+// token of an earlier request to the same origin is used again if it has the same claims, is not
+// about to end, and was made by a clock that agrees with now. Its iat
 // and nbf lie 5 seconds before now, since strict servers refuse a token that is from a moment ahead
 // by their clock, and so its exp comes 5 seconds earlier than Lifetime says.
 //
-// Errors wrap [ErrKey], or are those of Claims and of the key, or tell that the claims make no
-// token that a server would take.
+// Errors wrap [ErrKey], or come from Claims or the key, or tell that the claims make no token.
 func (s *Signer) Sign(req *http.Request, now time.Time) error {
 	p, err := s.ready()
 	switch {
@@ -321,11 +311,9 @@ func (s *Signer) withID(claims map[string]any) map[string]any {
 	return all
 }
 
-// Read says what a refusal means (RFC 6750, section 3): the Cause is "credential" for
-// error="invalid_token". It is "" for an error that no other token would mend, such as
-// insufficient_scope, and for challenges of other schemes, headers and cookies alone. For all other
-// refusals it is "unknown". Package transport looks at the time of the answer first, so a server
-// whose clock differs is understood too.
+// Read returns the Cause "credential" for error="invalid_token" (RFC 6750, section 3), "" for an
+// error that no other token would mend, such as insufficient_scope, and for challenges of other
+// schemes, headers and cookies alone, and else "unknown".
 func (s *Signer) Read(resp *http.Response) (refusal transport.Refusal) {
 	if p, err := s.ready(); err == nil && p.err == nil {
 		switch invalid, ours := p.place.Refusal(resp); {
@@ -339,8 +327,8 @@ func (s *Signer) Read(resp *http.Response) (refusal transport.Refusal) {
 	return refusal
 }
 
-// Refresh drops the token that resp.Request carried, and reports whether another one is worth
-// sending: not if that token was made within the last 5 seconds, most likely for this very request.
+// Refresh drops the token that resp.Request carried. It reports whether another one is worth
+// sending, which is so unless that token was made within the last 5 seconds.
 func (s *Signer) Refresh(resp *http.Response) (again bool, err error) {
 	p, err := s.ready()
 	switch {
@@ -364,15 +352,12 @@ func (s *Signer) Observe(resp *http.Response, _ transport.Outcome) error {
 	return nil
 }
 
-// Token makes a token for a login handler, by the clock of this machine. It says claims, and then
-// what wins over them: sub, iat, exp and, if an audience is given, aud.
+// Token makes a token for a login handler, by the clock of this machine. It has claims, in which it
+// sets sub, iat, exp and, if an audience is given, aud.
 //
-// A subject of "" leaves the sub of claims, which must be there then, and may be a number.
-// A lifetime of zero means that of s; where that is zero too, it is 5 minutes, or, with NoExpiry,
-// no exp but that of claims. A negative one makes a token that has ended already, for tests. The
-// bounds of Lifetime do not apply here. One audience is written as a text, several are as a list.
-//
-// Errors wrap [ErrKey], or are those of the key, or tell that the claims make no token.
+// If subject is "", claims must have a sub. If lifetime is zero, it is Lifetime; if that is zero
+// too, 5 minutes, or no end with NoExpiry. A negative lifetime makes a token that has ended, for
+// tests. Errors wrap [ErrKey], or come from the key, or tell that the claims make no token.
 func (s *Signer) Token(
 	subject string, claims map[string]any, lifetime time.Duration, audience ...string,
 ) (string, error) {

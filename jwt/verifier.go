@@ -37,30 +37,24 @@ type Verifier struct {
 	// your own. Required.
 	Keys KeySet
 
-	// Audience holds the names of this service. The aud of a token must contain one of them, letter
-	// for letter. If nil, a token that names an audience is refused, since it was made for another
-	// service; an aud that is "" or an empty list names none.
+	// Audience holds the names of this service. The aud of a token must contain one of them. If
+	// nil, a token with an aud is refused, since it was made for another service.
 	Audience []string
 
-	// Issuer is the iss that a token must have, letter for letter. If "", any.
+	// Issuer is the iss that a token must have. If "", any.
 	Issuer string
 
-	// Leeway is how far the clocks of issuer and verifier may differ, for exp, nbf and iat: at most
-	// 5 minutes.
+	// Leeway is how far the clocks of issuer and verifier may differ: at most 5 minutes.
 	Leeway time.Duration
 
-	// Type is the typ that the header of a token must have, compared without case and without
-	// "application/". If "", a token has none, "JWT", "at+jwt" or "JOSE".
+	// Type is the typ that a token must have, compared without case and without "application/". If
+	// "", a token has none, "JWT", "at+jwt" or "JOSE".
 	Type string
 
-	// Scheme, Header and Cookie say where in a request the token is.
-	//
-	// Scheme is the word in front of the token in the Authorization field, compared without case.
-	// If "", Bearer. Header is another field, which holds the token alone. If "", Authorization.
-	//
-	// Cookie is the name of a cookie, and excludes the other two. If "", the token is in a field. A
-	// cookie is ignored if another site made the browser send it and the request may change
-	// something, by the rules of a zero [http.CrossOriginProtection].
+	// Scheme is the word in front of the token in the Authorization field, Bearer if "". Header is
+	// another field, which holds the token alone. Cookie is the name of a cookie, and excludes the
+	// other two. A cookie is ignored if another site made the browser send it and the request may
+	// change something, by the rules of a zero [http.CrossOriginProtection].
 	Scheme, Header, Cookie string
 
 	// Encoding is how the token is written in the Cookie. If nil, the token as it stands.
@@ -72,20 +66,19 @@ type Verifier struct {
 	// Realm is shown in the challenge. If "", the challenge has no realm.
 	Realm string
 
-	// Groups returns the groups of the user that a token is about. An error refuses the user. An
-	// error that wraps [auth.ErrUnavailable], or is the error of a context, is answered with 503.
-	// If nil, identities have no groups.
+	// Groups returns the groups of a token's user. An error refuses the user. An error that wraps
+	// [auth.ErrUnavailable] or that of a context is answered with 503. If nil, there are no groups.
 	Groups func(context.Context, map[string]any) ([]string, error)
 
-	// Revoked reports whether a token was withdrawn before its end, as [DenyList.Revoked] does. An
-	// error means that it cannot tell, which is answered with 503. If nil, no token is withdrawn.
+	// Revoked reports whether a token was withdrawn, as [DenyList.Revoked] does. An error is
+	// answered with 503. If nil, no token is withdrawn.
 	Revoked func(context.Context, map[string]any) (bool, error)
 }
 
 // Verify checks that a token is genuine, meant for this service and in time, and returns its
-// claims, whose numbers are each a json.Number. It does not say who is let in: neither Revoked nor
-// Groups are asked, and there may be no sub. [Verifier.AuthenticateToken] does. The error wraps
-// [ErrRefused], or [auth.ErrUnavailable] where Keys cannot tell or the Verifier is set up wrongly.
+// claims, with numbers as json.Number. Most callers want [Verifier.AuthenticateToken], which asks
+// Revoked and Groups too. The error wraps [ErrRefused], or [auth.ErrUnavailable] where Keys cannot
+// tell or the Verifier is set up wrongly.
 func (v *Verifier) Verify(ctx context.Context, token string) (map[string]any, error) {
 	if _, err := v.place(); err != nil {
 		return nil, err
@@ -93,12 +86,10 @@ func (v *Verifier) Verify(ctx context.Context, token string) (map[string]any, er
 	return v.verify(ctx, token)
 }
 
-// Authenticate returns who the token in req is about: its Subject is sub, be it text or a whole
-// number; its Claims are all claims, with numbers as json.Number; Expires is exp. The error is
-// [auth.ErrNone] if there is no token; else it is like that of [Verifier.Verify].
-//
-// A cookie is sent by browsers unasked, so one with a token that is refused makes a request
-// anonymous: the error wraps [auth.ErrNone] too.
+// Authenticate returns the identity of the token in req: its Subject is sub, its Claims are all
+// claims, with numbers as json.Number, and Expires is exp. The error is [auth.ErrNone] if there is
+// no token, and else as of [Verifier.Verify]. If a token in a cookie is refused, the error wraps
+// [auth.ErrNone] too, since browsers send cookies unasked.
 func (v *Verifier) Authenticate(req *http.Request) (*auth.Identity, error) {
 	p, err := v.place()
 	if err != nil {
@@ -124,8 +115,8 @@ func (v *Verifier) Authenticate(req *http.Request) (*auth.Identity, error) {
 	return nil, err
 }
 
-// AuthenticateToken is [Verifier.Authenticate] for a token that came by another way than a request:
-// it asks Revoked and Groups too. An empty token is refused.
+// AuthenticateToken is [Verifier.Authenticate] for a token that came by another way than a request.
+// An empty token is refused.
 func (v *Verifier) AuthenticateToken(ctx context.Context, token string) (*auth.Identity, error) {
 	p, err := v.place()
 	if err != nil {
