@@ -160,6 +160,9 @@ func (t *Transport) Check() error {
 	if err := checkAll(t.Signer); err != nil {
 		return err
 	}
+	if t.Base != nil && isNil(t.Base) {
+		return &ConfigError{"Base", fmt.Sprintf("is a nil %T: leave it out for the default", t.Base)}
+	}
 	if c, ok := t.Base.(interface{ Check() error }); ok {
 		return c.Check()
 	}
@@ -199,8 +202,8 @@ func (t *Transport) configure() {
 }
 
 // isNil also finds a nil of a type of its own, which would only fail once it is used.
-func isNil(s Signer) bool {
-	switch v := reflect.ValueOf(s); v.Kind() {
+func isNil(part any) bool {
+	switch v := reflect.ValueOf(part); v.Kind() {
 	case reflect.Invalid:
 		return true
 	case reflect.Pointer, reflect.Func, reflect.Map:
