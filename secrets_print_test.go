@@ -16,11 +16,32 @@ import (
 	"strings"
 )
 
+// copyable reports whether a program may copy values of t: vet refuses a copy of a lock.
+func copyable(t reflect.Type) bool {
+	switch t.Kind() {
+	case reflect.Array:
+		return copyable(t.Elem())
+	case reflect.Struct:
+		if t.PkgPath() == "sync" || t.PkgPath() == "sync/atomic" {
+			return false
+		}
+		for field := range t.Fields() {
+			if !copyable(field.Type) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 // nested returns the value that pointer points to, in the ways in which a program may hold it when
-// it prints. A type that must not be copied has its Format method on the pointer, so it is held by
-// pointer in each of them.
+// it prints. A type that must not be copied has its Format method on the pointer, or holds a lock,
+// so it is held by pointer in each of them.
 func nested(pointer reflect.Value) map[string]any {
 	value := pointer.Elem()
+	if !copyable(value.Type()) {
+		value = pointer
+	}
 	if formatter := reflect.TypeFor[fmt.Formatter](); pointer.Type().Implements(formatter) &&
 		!value.Type().Implements(formatter) {
 		value = pointer

@@ -3,6 +3,7 @@ package countersign_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -308,6 +309,8 @@ func used(t *testing.T) map[string]any {
 	}
 	_, err = tokens.Credentials(ctx)
 	must(err)
+	// Err takes the lock that a fetch holds to its end, so no fetch writes to what is printed.
+	must(errors.Join(cache.Err(), client.Err(), tokens.Err()))
 	service := authtest.NewService(t)
 	service.Password = key
 	return map[string]any{

@@ -22,6 +22,15 @@ import (
 
 var samples = flag.Int("samples", 2000, "how many logins to time for each checker")
 
+// coarse is the share of the time that does not count in a run of few samples. A busy machine can
+// make any smaller difference; a missing hash makes a larger one.
+func coarse() float64 {
+	if *samples < 20_000 {
+		return 0.5
+	}
+	return 0
+}
+
 // An unknown user takes as long as a wrong password: Welch's t test finds no difference. The plain
 // run takes few samples, which would find a missing hash; the checks take 100,000.
 func TestUnknownUserTiming_S2(t *testing.T) {
@@ -73,7 +82,7 @@ func TestUnknownUserTiming_S2(t *testing.T) {
 		var score, difference float64
 		for try := 0; try < 3 && found; try++ {
 			score, difference = welch(t, tt.checker, tt.samples)
-			found = score >= 4.5 && difference >= tt.slack
+			found = score >= 4.5 && difference >= max(tt.slack, coarse())
 		}
 		t.Logf("%s: t = %.1f, %.2f %% of the time, %d samples",
 			tt.name, score, 100*difference, tt.samples)
