@@ -161,7 +161,8 @@ func (t *Transport) Check() error {
 		return err
 	}
 	if t.Base != nil && isNil(t.Base) {
-		return &ConfigError{"Base", fmt.Sprintf("is a nil %T: leave it out for the default", t.Base)}
+		return &ConfigError{"Base",
+			fmt.Sprintf("is a nil %T: leave it out for the default", t.Base)}
 	}
 	if c, ok := t.Base.(interface{ Check() error }); ok {
 		return c.Check()
