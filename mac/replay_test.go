@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -232,7 +233,7 @@ func TestRestart_R2(t *testing.T) {
 		}
 		var why interface{ RetryAfter() time.Duration }
 		if !errors.Is(err, auth.ErrUnavailable) || !errors.As(err, &why) ||
-			why.RetryAfter() != test.wait {
+			why.RetryAfter() != test.wait || !strings.Contains(err.Error(), "NotBefore") {
 			t.Errorf("%+v: %v", test, err)
 			continue
 		}
