@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/countersign-go/countersign/auth"
@@ -495,5 +496,43 @@ func BenchmarkExplain(b *testing.B) {
 				_, _ = mac.ExplainAt(req, key, v, testTime)
 			}
 		})
+	}
+}
+
+// TestExplainUnsentBody has a request that is still to be sent. Its body is read from GetBody, and
+// is still there afterwards.
+func TestExplainUnsentBody(t *testing.T) {
+	broken := errors.New("test: broken")
+	giving := func(body io.Reader, open, end error) func() (io.ReadCloser, error) {
+		return func() (io.ReadCloser, error) { return readCloser{body, end}, open }
+	}
+	for _, tt := range []struct {
+		reason string
+		again  func() (io.ReadCloser, error) // instead of GetBody; nil: that itself
+		causes []string
+	}{
+		{"the body that was signed", nil, nil},
+		{"another body", giving(strings.NewReader("b"), nil, nil), []string{"body"}},
+		{"one that cannot be opened", giving(nil, broken, nil), []string{"body"}},
+		{"one that cannot be read", giving(iotest.ErrReader(broken), nil, nil), []string{"body"}},
+		{"one that cannot be closed", giving(strings.NewReader("a"), nil, broken),
+			[]string{"body"}},
+	} {
+		v := newVerifier()
+		v.BodyDigest = true
+		req := postRequest(t, []byte("a"))
+		if err := digestSigner().Sign(req, testTime); err != nil {
+			t.Fatal(err)
+		}
+		if tt.again != nil {
+			req.GetBody = tt.again
+		}
+		e, err := mac.ExplainAt(req, &mac.Key{Secret: testCreds.Key}, v, testTime)
+		if err != nil || !e.Matches || !slices.Equal(e.Causes, tt.causes) {
+			t.Errorf("%s: %v, %v; want %q", tt.reason, e, err, tt.causes)
+		}
+		if body, err := io.ReadAll(req.Body); err != nil || string(body) != "a" {
+			t.Errorf("%s: the body is %q now, %v", tt.reason, body, err)
+		}
 	}
 }
