@@ -25,6 +25,7 @@ import (
 	"github.com/countersign-go/countersign/mac"
 	"github.com/countersign-go/countersign/portal"
 	"github.com/countersign-go/countersign/provision"
+	"github.com/countersign-go/countersign/provision/issue"
 	"github.com/countersign-go/countersign/transport"
 	"github.com/jarcoal/httpmock"
 )
@@ -38,7 +39,7 @@ const (
 // answers to those who sign with them. As a RoundTripper it works in a synctest bubble too.
 type service struct {
 	handler     http.Handler
-	issuer      atomic.Pointer[provision.Issuer]
+	issuer      atomic.Pointer[issue.Issuer]
 	requests    atomic.Int32 // to all paths but /provision
 	provisioned atomic.Int32
 	delay       time.Duration // of each answer
@@ -49,16 +50,16 @@ type service struct {
 func newService(lifetime time.Duration) *service {
 	s := new(service)
 	s.rotate("canary-5ec2e7-00000000", lifetime)
-	issue := func() *provision.Issuer { return s.issuer.Load() }
+	issuer := func() *issue.Issuer { return s.issuer.Load() }
 	verifier := &mac.Verifier{Keys: func(ctx context.Context, id string) (*mac.Key, error) {
-		return issue().Key(ctx, id)
+		return issuer().Key(ctx, id)
 	}}
 	mux := http.NewServeMux()
-	mux.Handle("/provision", &provision.Handler{
+	mux.Handle("/provision", &issue.Handler{
 		Auth: &basic.Verifier{Users: portal.Memory{"alice": creds.Secret(password)}},
 		Issue: func(ctx context.Context, id *auth.Identity) (*mac.Credentials, error) {
 			s.provisioned.Add(1)
-			return issue().Issue(ctx, id)
+			return issuer().Issue(ctx, id)
 		},
 	})
 	mux.Handle("/", auth.Require(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
@@ -75,7 +76,7 @@ func newService(lifetime time.Duration) *service {
 
 // rotate replaces the secret that all keys are made of: whoever has one must get another.
 func (s *service) rotate(secret string, lifetime time.Duration) {
-	s.issuer.Store(&provision.Issuer{
+	s.issuer.Store(&issue.Issuer{
 		Secrets: []creds.Secret{creds.Secret(secret)}, Lifetime: lifetime,
 	})
 }

@@ -19,23 +19,25 @@ const module = "github.com/countersign-go/countersign"
 // directions says what each package may import of this module, besides internal packages. The root
 // is ".". A folder that is not listed is a scheme, so that a new scheme edits nothing here.
 var directions = map[string][]string{
-	".":           {"retry", "transport"},
-	"retry":       {"transport"},
-	"transport":   {},
-	"auth":        {},
-	"creds":       {},
-	"creds/file":  {"creds"},
-	"mac":         {"auth", "creds", "transport"},
-	"portal":      {"creds"},
-	"basic":       {"auth", "creds", "transport"},
-	"bearer":      {"auth", "creds", "transport"},
-	"jwt":         {"auth", "creds", "transport"},
-	"jwt/pyramid": {"creds", "jwt"},
-	"raven":       {"auth"},
-	"provision":   {"auth", "creds", "mac", "transport"},
-	"raven/wls":   {"creds", "portal", "raven"},
+	".":               {"retry", "transport"},
+	"retry":           {"transport"},
+	"transport":       {},
+	"auth":            {},
+	"creds":           {},
+	"creds/file":      {"creds"},
+	"mac":             {"auth", "creds", "transport"},
+	"portal":          {"creds"},
+	"basic":           {"auth", "creds", "transport"},
+	"bearer":          {"auth", "creds", "transport"},
+	"jwt":             {"auth", "creds", "transport"},
+	"jwt/pyramid":     {"creds", "jwt"},
+	"raven":           {"auth"},
+	"provision":       {"creds", "transport"},
+	"provision/issue": {"auth", "creds", "mac", "provision"},
+	"raven/wls":       {"creds", "portal", "raven"},
 	"authtest": {
-		"auth", "basic", "bearer", "creds", "jwt", "mac", "portal", "provision", "transport",
+		"auth", "basic", "bearer", "creds", "jwt", "mac", "portal", "provision", "provision/issue",
+		"transport",
 	},
 }
 
@@ -79,8 +81,9 @@ var foreign = map[string][]string{
 // standalone packages import nothing from outside this module and the standard library, but for
 // what foreign names.
 var standalone = []string{
-	".", "retry", "transport", "mac", "auth", "creds", "creds/file", "provision", "basic",
-	"portal", "authtest", "bearer", "jwt", "jwt/pyramid", "raven", "raven/wls",
+	".", "retry", "transport", "mac", "auth", "creds", "creds/file", "provision",
+	"provision/issue", "basic", "portal", "authtest", "bearer", "jwt", "jwt/pyramid", "raven",
+	"raven/wls",
 }
 
 func TestImports(t *testing.T) {

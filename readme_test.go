@@ -41,6 +41,7 @@ var known = map[string]string{
 	"file": module + "/creds/file",
 	"mac":  module + "/mac", "auth": module + "/auth", "basic": module + "/basic",
 	"portal": module + "/portal", "provision": module + "/provision",
+	"issue":    module + "/provision/issue",
 	"authtest": module + "/authtest", "httpmock": "github.com/jarcoal/httpmock",
 	"bearer": module + "/bearer", "oauth2": "golang.org/x/oauth2",
 	"clientcredentials": "golang.org/x/oauth2/clientcredentials",

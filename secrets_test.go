@@ -32,6 +32,7 @@ import (
 	"github.com/countersign-go/countersign/mac"
 	"github.com/countersign-go/countersign/portal"
 	"github.com/countersign-go/countersign/provision"
+	"github.com/countersign-go/countersign/provision/issue"
 	"github.com/countersign-go/countersign/raven"
 	"github.com/countersign-go/countersign/raven/wls"
 	"github.com/countersign-go/countersign/retry"
@@ -102,12 +103,12 @@ var exported = map[string]reflect.Type{
 	"portal.Session":        reflect.TypeFor[portal.Session[string]](),
 	"portal.Type":           reflect.TypeFor[portal.Type](),
 	"provision.Client":      reflect.TypeFor[provision.Client](),
-	"provision.Entry":       reflect.TypeFor[provision.Entry](),
+	"issue.Entry":           reflect.TypeFor[issue.Entry](),
 	"provision.Error":       reflect.TypeFor[provision.Error](),
-	"provision.Handler":     reflect.TypeFor[provision.Handler](),
-	"provision.Issuer":      reflect.TypeFor[provision.Issuer](),
-	"provision.Registry":    reflect.TypeFor[provision.Registry](),
-	"provision.Terms":       reflect.TypeFor[provision.Terms](),
+	"issue.Handler":         reflect.TypeFor[issue.Handler](),
+	"issue.Issuer":          reflect.TypeFor[issue.Issuer](),
+	"issue.Registry":        reflect.TypeFor[issue.Registry](),
+	"issue.Terms":           reflect.TypeFor[issue.Terms](),
 	"raven.Keys":            reflect.TypeFor[raven.Keys](),
 	"raven.Limit":           reflect.TypeFor[raven.Limit](),
 	"raven.Login":           reflect.TypeFor[raven.Login](),
@@ -284,13 +285,13 @@ func used(t *testing.T) map[string]any {
 	}
 	_, err := cache.Credentials(ctx)
 	must(err)
-	registry := &provision.Registry{}
+	registry := &issue.Registry{}
 	ann := &auth.Identity{Subject: "ann"}
 	c, err := registry.Add(ctx, ann, mac.Credentials{Key: key})
 	must(err)
 	_, err = registry.Key(ctx, c.ID)
 	must(err)
-	issuer := &provision.Issuer{Secrets: []creds.Secret{key}}
+	issuer := &issue.Issuer{Secrets: []creds.Secret{key}}
 	must(issuer.Check())
 	answer, err := provision.Marshal(fetched)
 	must(err)
@@ -314,8 +315,8 @@ func used(t *testing.T) map[string]any {
 	service := authtest.NewService(t)
 	service.Password = key
 	return map[string]any{
-		"a used creds.Cache": cache, "a used provision.Registry": registry,
-		"a used provision.Issuer": issuer, "a used provision.Client": client,
+		"a used creds.Cache": cache, "a used issue.Registry": registry,
+		"a used issue.Issuer": issuer, "a used provision.Client": client,
 		"a used bearer.Tokens": tokens, "a used authtest.Service": service,
 		"a used client": countersign.NewClient(countersign.Config{
 			Signer: &mac.Signer{Source: client},

@@ -11,7 +11,7 @@ import (
 
 	"github.com/countersign-go/countersign/creds"
 	"github.com/countersign-go/countersign/jwt/pyramid"
-	"github.com/countersign-go/countersign/provision"
+	"github.com/countersign-go/countersign/provision/issue"
 )
 
 // TestMaxLoginAgeBehindSession has keys handed out to users of a Session who logged in a while ago:
@@ -24,8 +24,8 @@ func TestMaxLoginAgeBehindSession(t *testing.T) {
 			if old {
 				s.Encoding, s.NoIssuedAt = pyramid.Cookie{}, true
 			}
-			issuer := &provision.Issuer{Secrets: []creds.Secret{mintSecret}}
-			h := s.Handler(&provision.Handler{
+			issuer := &issue.Issuer{Secrets: []creds.Secret{mintSecret}}
+			h := s.Handler(&issue.Handler{
 				Auth: s, Issue: issuer.Issue, MaxLoginAge: time.Hour,
 			})
 			w := httptest.NewRecorder()

@@ -14,11 +14,11 @@ import (
 )
 
 // A Client is the [creds.Source] of a [mac.Signer] that gets its credentials from a provisioning
-// endpoint, such as a [Handler]. It makes one call whenever credentials are needed and there are
-// none, or they are about to expire, or they were refused; a [creds.Cache], whose rules it follows,
-// shares that among all callers. Redirects are followed only within the origin of URL. A call takes
-// 30 s at most, and its answer has 64 KiB at most. What goes wrong with the endpoint is an
-// [*Error], wrapped.
+// endpoint, such as an issue.Handler. It makes one call whenever credentials are needed and there
+// are none, or they are about to expire, or they were refused; a [creds.Cache], whose rules it
+// follows, shares that among all callers. Redirects are followed only within the origin of URL. A
+// call takes 30 s at most, and its answer has 64 KiB at most. What goes wrong with the endpoint is
+// an [*Error], wrapped.
 //
 // The answer is a JSON object with id and key, both text, and, if the service tells, algorithm or
 // hashalg (else it is hmac-sha-1), api_endpoint, and the end: expires_in or duration, in seconds;

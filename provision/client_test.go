@@ -16,6 +16,7 @@ import (
 	"github.com/countersign-go/countersign/creds"
 	"github.com/countersign-go/countersign/mac"
 	"github.com/countersign-go/countersign/provision"
+	"github.com/countersign-go/countersign/provision/issue"
 	"github.com/countersign-go/countersign/transport"
 )
 
@@ -28,7 +29,7 @@ func TestClientAndHandler(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			i := testIssuer()
 			i.Algorithm = algorithm
-			net := direct{&provision.Handler{Auth: users(), Issue: i.Issue}}
+			net := direct{&issue.Handler{Auth: users(), Issue: i.Issue}}
 			c := &provision.Client{URL: endpoint, Signer: ann(), HTTP: &http.Client{Transport: net}}
 			got, err := c.Credentials(t.Context())
 			if err != nil {
@@ -51,8 +52,8 @@ func TestClientAndHandler(t *testing.T) {
 }
 
 // service has one handler for provisioning and one page for who signs with what was provisioned.
-func service(i *provision.Issuer, fetched *atomic.Int32) direct {
-	h := &provision.Handler{Auth: users(), Issue: i.Issue}
+func service(i *issue.Issuer, fetched *atomic.Int32) direct {
+	h := &issue.Handler{Auth: users(), Issue: i.Issue}
 	v := &mac.Verifier{Keys: i.Key}
 	return direct{http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if req.URL.Path == "/provision" {

@@ -13,6 +13,7 @@ import (
 	"github.com/countersign-go/countersign/mac"
 	"github.com/countersign-go/countersign/portal"
 	"github.com/countersign-go/countersign/provision"
+	"github.com/countersign-go/countersign/provision/issue"
 	"github.com/countersign-go/countersign/transport"
 )
 
@@ -43,7 +44,7 @@ func ExampleUnmarshal() {
 }
 
 func ExampleIssuer() {
-	issuer := &provision.Issuer{
+	issuer := &issue.Issuer{
 		Secrets:  []creds.Secret{creds.Secret("at least 16 random bytes")},
 		Lifetime: 10 * time.Minute,
 	}
@@ -69,11 +70,11 @@ func ExampleIssuer() {
 
 // A service that gives MAC credentials to who knows a password, and takes them everywhere else.
 func ExampleHandler() {
-	issuer := &provision.Issuer{Secrets: []creds.Secret{creds.Secret("at least 16 random bytes")}}
+	issuer := &issue.Issuer{Secrets: []creds.Secret{creds.Secret("at least 16 random bytes")}}
 	users := portal.Memory{"ann": creds.Secret("correct horse")}
 
 	mux := http.NewServeMux()
-	mux.Handle("/provision", &provision.Handler{
+	mux.Handle("/provision", &issue.Handler{
 		Auth:  basic.Verifier{Realm: "provisioning", Users: users},
 		Issue: issuer.Issue,
 	})
@@ -129,14 +130,14 @@ func ExampleClient() {
 }
 
 func exampleService() http.RoundTripper {
-	issuer := &provision.Issuer{Secrets: []creds.Secret{creds.Secret("at least 16 random bytes")}}
+	issuer := &issue.Issuer{Secrets: []creds.Secret{creds.Secret("at least 16 random bytes")}}
 	users := portal.Memory{"ann": creds.Secret("correct horse")}
 	hello := func(w http.ResponseWriter, req *http.Request) {
 		id, _ := auth.FromContext(req.Context())
 		fmt.Fprintf(w, "hello %s", id.Subject)
 	}
 	mux := http.NewServeMux()
-	mux.Handle("/provision", &provision.Handler{
+	mux.Handle("/provision", &issue.Handler{
 		Auth: basic.Verifier{Users: users}, Issue: issuer.Issue,
 	})
 	mux.Handle("/", auth.Require(http.HandlerFunc(hello), &mac.Verifier{Keys: issuer.Key}))

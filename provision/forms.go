@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/internal/seconds"
 )
 
 // A reply is what an endpoint gave. Of the forms in use, the names differ; each service sends some
@@ -39,7 +40,7 @@ func replyOf(object map[string]any) (*reply, error) {
 		if v == nil {
 			continue
 		}
-		left, err := readDuration(v)
+		left, err := seconds.Duration(v)
 		if err != nil {
 			return nil, fmt.Errorf("%s is %w", name, err)
 		}
@@ -78,12 +79,12 @@ func credentialsOf(object map[string]any) (*creds.SharedKey, error) {
 	}
 	c := &creds.SharedKey{ID: f.ID, Key: []byte(f.Key), Algorithm: f.Algorithm}
 	if v := object["expires_at"]; v != nil {
-		if c.Expires, err = readMoment(v); err != nil {
+		if c.Expires, err = seconds.Moment(v); err != nil {
 			return nil, fmt.Errorf("expires_at is %w", err)
 		}
 	}
 	if v := object["expires"]; v != nil {
-		if c.Expires, err = readTime(v); err != nil {
+		if c.Expires, err = seconds.Time(v); err != nil {
 			return nil, fmt.Errorf("expires is %w", err)
 		}
 	}

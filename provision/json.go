@@ -1,6 +1,6 @@
-// Package provision hands out MAC credentials and fetches them: the JSON form that both sides
-// share, an [Issuer] that signs ids instead of storing them, the [Handler] that gives them to who
-// may have them, and the [Client] that asks it whenever a signer needs new ones.
+// Package provision fetches MAC credentials from an endpoint: a [Client] is the Source of a Signer,
+// and asks the endpoint whenever the Signer needs new ones. [Marshal] and [Unmarshal] are the JSON
+// form in which credentials travel and are stored. Package provision/issue has the server.
 package provision
 
 import (
@@ -10,6 +10,7 @@ import (
 	"fmt"
 
 	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/internal/seconds"
 	"github.com/countersign-go/countersign/internal/strictjson"
 )
 
@@ -22,7 +23,6 @@ type form struct {
 	Key       string      `json:"key"`
 	Algorithm string      `json:"algorithm"`
 	Expires   json.Number `json:"expires,omitempty"`
-	ExpiresIn int64       `json:"expires_in,omitempty"` // only in an answer of Handler
 }
 
 // Marshal writes credentials as a JSON object, with the key in clear:
@@ -54,7 +54,7 @@ func formOf(c *creds.SharedKey) (*form, error) {
 		return f, nil
 	}
 	var err error
-	if f.Expires, err = writeTime(c.Expires); err != nil {
+	if f.Expires, err = seconds.Number(c.Expires); err != nil {
 		return nil, fmt.Errorf("expires is %w", err)
 	}
 	return f, nil
@@ -78,6 +78,16 @@ func Unmarshal(data []byte) (*creds.SharedKey, error) {
 		return nil, fmt.Errorf("provision: credentials cannot be read: %w", err)
 	}
 	return c, nil
+}
+
+// CheckAnswer returns an error if a [Client] could not read data as the answer of its endpoint. Its
+// text names a member of the answer, and no value.
+func CheckAnswer(data []byte) error {
+	object, err := strictjson.Object(data)
+	if err == nil {
+		_, err = replyOf(object)
+	}
+	return err
 }
 
 // redacted is what a creds.Secret prints as.

@@ -1,19 +1,18 @@
 package provision_test
 
 import (
-	"crypto/hkdf"
-	"crypto/hmac"
-	"crypto/sha1"
-	"crypto/sha256"
-	"crypto/sha512"
 	"crypto/tls"
-	"encoding/base64"
-	"hash"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"slices"
-	"testing"
+	"strings"
 	"time"
+
+	"github.com/countersign-go/countersign/auth"
+	"github.com/countersign-go/countersign/basic"
+	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/portal"
+	"github.com/countersign-go/countersign/provision/issue"
 )
 
 // direct is a network without sockets: the handler is called in the goroutine of the client.
@@ -60,30 +59,23 @@ func says(status int, body string, header ...string) *http.Client {
 	})
 }
 
-func digest(name string) func() hash.Hash {
-	return map[string]func() hash.Hash{
-		"": sha256.New, "sha1": sha1.New, "sha256": sha256.New, "sha512": sha512.New,
-	}[name]
-}
+const password = "hunter2hunter2"
 
-// sign makes an id in a second way, step by step, so that payloads which the Issuer never writes
-// can have a genuine tag.
-func sign(t testing.TB, secret, hash string, payload []byte) string {
-	t.Helper()
-	m := hmac.New(digest(hash), signingKey(t, secret, hash))
-	m.Write(payload)
-	return base64.URLEncoding.EncodeToString(m.Sum(slices.Clip(payload)))
-}
-
-func signingKey(t testing.TB, secret, hash string) []byte {
-	t.Helper()
-	size := digest(hash)().Size()
-	key, err := hkdf.Key(digest(hash), []byte(secret), make([]byte, size),
-		"services.mozilla.com/tokenlib/v1/signing", size)
-	if err != nil {
-		t.Fatal(err)
+func users() auth.Authenticator {
+	return basic.Verifier{
+		Realm: "demo",
+		Users: portal.Memory{"ann": creds.Secret(password)},
 	}
-	return key
+}
+
+func testIssuer() *issue.Issuer {
+	return &issue.Issuer{Secrets: []creds.Secret{creds.Secret("a master secret for tests only")}}
+}
+
+// shows looks for a secret in any of the forms that package fmt has for it.
+func shows(out, secret string) bool {
+	return strings.Contains(out, secret) || strings.Contains(out, fmt.Sprintf("%x", secret)) ||
+		strings.Contains(out, strings.Trim(fmt.Sprint([]byte(secret)), "[]"))
 }
 
 func text(err error) string {

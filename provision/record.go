@@ -15,6 +15,7 @@ import (
 
 	"github.com/countersign-go/countersign/creds"
 	"github.com/countersign-go/countersign/internal/origin"
+	"github.com/countersign-go/countersign/internal/seconds"
 	"github.com/countersign-go/countersign/internal/strictjson"
 )
 
@@ -85,7 +86,7 @@ func (r *clientRecord) encode() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	saved, err := writeTime(r.saved)
+	saved, err := seconds.Number(r.saved)
 	if err != nil {
 		return nil, fmt.Errorf("the time of this machine is %w", err)
 	}
@@ -131,7 +132,7 @@ func decodeClientRecord(data []byte) (*clientRecord, error) {
 	if r.owner, err = textOf(object, "owner"); err != nil {
 		return nil, errForeign
 	}
-	if r.saved, err = readTime(object["saved"]); err != nil {
+	if r.saved, err = seconds.Time(object["saved"]); err != nil {
 		return nil, errForeign
 	}
 	c, err := credentialsOf(inner)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/internal/seconds"
 )
 
 // FromToken returns the credentials in the answer of an OAuth 2.0 token endpoint whose token_type
@@ -63,7 +64,7 @@ func ofToken(id string, extra func(string) any) (*creds.SharedKey, error) {
 	if v == nil || v == "" {
 		return c, nil
 	}
-	left, err := readDuration(number(v))
+	left, err := seconds.Duration(number(v))
 	if err != nil {
 		return nil, fmt.Errorf("expires_in is %w", err)
 	}

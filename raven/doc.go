@@ -72,7 +72,7 @@
 //
 // # Credentials for programs
 //
-// A provision.Handler with a Login as its Auth gives users credentials for their programs. With its
+// A issue.Handler with a Login as its Auth gives users credentials for their programs. With its
 // MaxLoginAge it refuses users who have not proved lately who they are. Those include all users who
 // come by single sign-on, as the service does not say when they last typed their password. Give the
 // Handler a Login of its own with the same Sessions, IAct Must and a MaxLife that is no longer, and

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/countersign-go/countersign/creds"
-	"github.com/countersign-go/countersign/provision"
+	"github.com/countersign-go/countersign/provision/issue"
 	"github.com/countersign-go/countersign/raven"
 )
 
@@ -31,8 +31,8 @@ func TestMaxLoginAge(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b.t = t
 				b.logIn(secret, tt.answer)
-				issuer := &provision.Issuer{Secrets: []creds.Secret{creds.Secret(rand.Text())}}
-				b.handler = &provision.Handler{
+				issuer := &issue.Issuer{Secrets: []creds.Secret{creds.Secret(rand.Text())}}
+				b.handler = &issue.Handler{
 					Auth: b.login, Issue: issuer.Issue, MaxLoginAge: time.Hour,
 				}
 				time.Sleep(tt.wait)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/countersign-go/countersign/mac"
 	"github.com/countersign-go/countersign/provision"
+	"github.com/countersign-go/countersign/provision/issue"
 )
 
 //go:embed style.css
@@ -48,7 +49,7 @@ type page struct {
 
 	Number  int
 	HasList bool // whether the service knows which keys there are
-	Keys    []provision.Entry
+	Keys    []issue.Entry
 
 	Key     *newKey
 	Problem string // what is wrong, in a sentence

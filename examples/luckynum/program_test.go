@@ -12,13 +12,13 @@ import (
 	"github.com/countersign-go/countersign/auth"
 	"github.com/countersign-go/countersign/creds"
 	"github.com/countersign-go/countersign/portal"
-	"github.com/countersign-go/countersign/provision"
+	"github.com/countersign-go/countersign/provision/issue"
 )
 
 // TestProgramRuns builds the program of the page, and runs it beside the file of the page.
 func TestProgramRuns(t *testing.T) {
 	s := &service{users: portal.Memory{"demo": creds.Secret(demoPassword)},
-		registry: new(provision.Registry)}
+		registry: new(issue.Registry)}
 	server := httptest.NewServer(s.handler())
 	defer server.Close()
 	m, err := s.registry.Issue(t.Context(), &auth.Identity{Subject: "demo", Scheme: "Basic"})

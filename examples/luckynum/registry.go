@@ -12,12 +12,12 @@ import (
 	"github.com/countersign-go/countersign/auth"
 	"github.com/countersign-go/countersign/creds/file"
 	"github.com/countersign-go/countersign/mac"
-	"github.com/countersign-go/countersign/provision"
+	"github.com/countersign-go/countersign/provision/issue"
 )
 
 // openRegistry returns the registry in a folder, or in memory if that is "".
-func openRegistry(folder string, lifetime time.Duration) (*provision.Registry, error) {
-	r := &provision.Registry{Lifetime: lifetime}
+func openRegistry(folder string, lifetime time.Duration) (*issue.Registry, error) {
+	r := &issue.Registry{Lifetime: lifetime}
 	if folder == "" {
 		return r, nil
 	}
@@ -91,7 +91,7 @@ func (s *service) revoke(req *http.Request, subject, key string) error {
 	if err != nil {
 		return err
 	}
-	if !slices.ContainsFunc(entries, func(e provision.Entry) bool { return e.ID == key }) {
+	if !slices.ContainsFunc(entries, func(e issue.Entry) bool { return e.ID == key }) {
 		return mac.ErrUnknownID
 	}
 	if err := s.registry.Revoke(ctx, key); err != nil {

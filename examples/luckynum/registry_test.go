@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/countersign-go/countersign/creds/file"
-	"github.com/countersign-go/countersign/provision"
+	"github.com/countersign-go/countersign/provision/issue"
 )
 
 // asAnn returns what a command needs to be one of ann's.
@@ -23,7 +23,7 @@ func asAnn(t *testing.T) []string {
 }
 
 // only returns the entry of the one key that a user has.
-func only(t *testing.T, s *service, user string) provision.Entry {
+func only(t *testing.T, s *service, user string) issue.Entry {
 	t.Helper()
 	entries, err := s.registry.List(t.Context(), user)
 	if err != nil || len(entries) != 1 {
@@ -35,7 +35,7 @@ func only(t *testing.T, s *service, user string) provision.Entry {
 func TestList(t *testing.T) {
 	const head = "ID                CREATED               EXPIRES\n"
 	synctest.Test(t, func(t *testing.T) {
-		s := &service{registry: new(provision.Registry)}
+		s := &service{registry: new(issue.Registry)}
 		m := serving(t, s)
 		m.run(t, "list", at).prints(t, "none yet", "no credentials\n")
 		m.run(t, append(append([]string{"get"}, asAnn(t)...), at)...).prints(t, "ann", helloAnn)
@@ -59,7 +59,7 @@ func TestList(t *testing.T) {
 // Of what the service knows of a key, the page tells three things.
 func TestListAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &service{registry: new(provision.Registry)}
+		s := &service{registry: new(issue.Registry)}
 		m := serving(t, s)
 		m.run(t, "get", at).prints(t, "demo", hello)
 		req := httptest.NewRequest("GET", "/credentials", http.NoBody)
@@ -84,7 +84,7 @@ func TestListAnswer(t *testing.T) {
 // and the next start is warm again.
 func TestRevoke(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &service{registry: new(provision.Registry)}
+		s := &service{registry: new(issue.Registry)}
 		m := serving(t, s)
 		m.run(t, "get", at).prints(t, "demo", hello)
 		old := only(t, s, "demo").ID
@@ -114,7 +114,7 @@ func TestRevoke(t *testing.T) {
 // Nobody revokes what somebody else has, or learns that it is there.
 func TestRevokeOfOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &service{registry: new(provision.Registry)}
+		s := &service{registry: new(issue.Registry)}
 		m := serving(t, s)
 		ann := asAnn(t)
 		m.run(t, append(append([]string{"get"}, ann...), at)...).prints(t, "ann", helloAnn)
@@ -137,24 +137,24 @@ func TestRevokeOfOthers(t *testing.T) {
 func TestListAndRevokeFail(t *testing.T) {
 	for _, tt := range []struct {
 		reason   string
-		registry *provision.Registry
+		registry *issue.Registry
 		args     []string
 		text     string
 	}{
-		{"list with a wrong password", new(provision.Registry),
+		{"list with a wrong password", new(issue.Registry),
 			[]string{"list", "--user", "ann", at}, "check user and password"},
-		{"revoke with a wrong password", new(provision.Registry),
+		{"revoke with a wrong password", new(issue.Registry),
 			[]string{"revoke", "--user", "ann", "x", at}, "check user and password"},
 		{"list without registry", nil, []string{"list", at}, "--registry"},
 		{"revoke without registry", nil, []string{"revoke", "x", at}, "--registry"},
-		{"a path for an ID", new(provision.Registry), []string{"revoke", "../provision", at},
+		{"a path for an ID", new(issue.Registry), []string{"revoke", "../provision", at},
 			"no such credential"},
-		{"a parent for an ID", new(provision.Registry), []string{"revoke", "..", at}, "405"},
+		{"a parent for an ID", new(issue.Registry), []string{"revoke", "..", at}, "405"},
 		{"nobody is there", nil, []string{"list", "http://127.0.0.1:2"}, "check the address"},
 		{"plain http", nil, []string{"revoke", "x", "http://lucky.example.com"}, "use https"},
-		{"a store that fails", &provision.Registry{Store: &file.Dir{}}, []string{"list", at},
+		{"a store that fails", &issue.Registry{Store: &file.Dir{}}, []string{"list", at},
 			"503 Service Unavailable: try again later"},
-		{"revoke with it", &provision.Registry{Store: &file.Dir{}}, []string{"revoke", "x", at},
+		{"revoke with it", &issue.Registry{Store: &file.Dir{}}, []string{"revoke", "x", at},
 			"503 Service Unavailable: try again later"},
 	} {
 		synctest.Test(t, func(t *testing.T) {
@@ -182,7 +182,7 @@ func TestListOfSomethingElse(t *testing.T) {
 // A browser that remembers the password of a user revokes nothing for another site.
 func TestRevokeFromAnotherSite(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &service{registry: new(provision.Registry)}
+		s := &service{registry: new(issue.Registry)}
 		m := serving(t, s)
 		m.run(t, "get", at).prints(t, "demo", hello)
 		e := only(t, s, "demo")
@@ -206,7 +206,7 @@ func TestRevokeFromAnotherSite(t *testing.T) {
 func TestGuessesAreLimited(t *testing.T) {
 	for _, command := range [][]string{{"get", "--store", ""}, {"list"}, {"revoke", "x"}} {
 		synctest.Test(t, func(t *testing.T) {
-			s := &service{registry: new(provision.Registry)}
+			s := &service{registry: new(issue.Registry)}
 			m := serving(t, s)
 			m.run(t, "get", at).prints(t, "a key is stored", hello)
 			for range 20 {
@@ -260,7 +260,7 @@ func TestKeysAreLimited(t *testing.T) {
 }
 
 // registryOf returns the registry that the flags of serve lead to.
-func registryOf(t *testing.T, args ...string) *provision.Registry {
+func registryOf(t *testing.T, args ...string) *issue.Registry {
 	t.Helper()
 	p := &program{getenv: func(string) string { return demoPassword }, stderr: os.Stderr}
 	s, _, err := p.newService(args)

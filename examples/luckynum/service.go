@@ -19,7 +19,7 @@ import (
 	"github.com/countersign-go/countersign/jwt"
 	"github.com/countersign-go/countersign/mac"
 	"github.com/countersign-go/countersign/portal"
-	"github.com/countersign-go/countersign/provision"
+	"github.com/countersign-go/countersign/provision/issue"
 	"github.com/countersign-go/countersign/raven"
 )
 
@@ -35,19 +35,19 @@ type userList interface {
 // them.
 type service struct {
 	users     userList
-	lifetime  time.Duration       // of a token, and a key without registry; 0: 5 minutes
-	registry  *provision.Registry // remembers all keys; nil: the service keeps none
-	publicURL *url.URL            // where clients reach the service; nil: where it listens
-	listening string              // the URL at which it listens; "": defaultURL
-	login     *raven.Login        // by which people log in; nil: by the dialog for Basic
-	skew      time.Duration       // how far its clock is ahead, see skew.go
-	logger    *slog.Logger        // nil: silent
+	lifetime  time.Duration   // of a token, and a key without registry; 0: 5 minutes
+	registry  *issue.Registry // remembers all keys; nil: the service keeps none
+	publicURL *url.URL        // where clients reach the service; nil: where it listens
+	listening string          // the URL at which it listens; "": defaultURL
+	login     *raven.Login    // by which people log in; nil: by the dialog for Basic
+	skew      time.Duration   // how far its clock is ahead, see skew.go
+	logger    *slog.Logger    // nil: silent
 	counters
 }
 
 // handler returns what serves the requests of one run of the service.
 func (s *service) handler() http.Handler {
-	issue, keys := s.keys()
+	give, keys := s.keys()
 	verifier := &mac.Verifier{
 		Keys:      keys,
 		PublicURL: s.publicURL,
@@ -59,8 +59,8 @@ func (s *service) handler() http.Handler {
 	guesses := &auth.Limiter{Every: 5 * time.Second, Burst: 10}
 	perSubject := &auth.Limiter{Every: time.Second, Burst: 20}
 	password := basic.Verifier{Realm: "luckynum", Users: s.users}
-	issue = s.countIssued(issue)
-	pages := &website{service: s, issue: issue, find: keys, perSubject: perSubject}
+	give = s.countIssued(give)
+	pages := &website{service: s, issue: give, find: keys, perSubject: perSubject}
 	if pages.people = s.byDialog(password, guesses); s.login != nil {
 		pages.people = s.byService()
 	}
@@ -80,9 +80,9 @@ func (s *service) handler() http.Handler {
 	mux.Handle("GET /{$}", slow(guesses, guard.Handler(http.HandlerFunc(pages.tellNumber))))
 	mux.Handle("POST /login", s.giveToken(tokens, guesses))
 	pages.add(mux, guesses)
-	mux.Handle("/provision", &provision.Handler{
+	mux.Handle("/provision", &issue.Handler{
 		Auth:       password,
-		Issue:      issue,
+		Issue:      give,
 		PerAddress: guesses,
 		PerSubject: perSubject,
 		Logger:     s.logger,
@@ -100,7 +100,7 @@ func (s *service) keys() (issueFunc, mac.KeyFunc) {
 	}
 	// The issuer needs no database: what it must know of a key later, it writes into the id, signed
 	// with its secret. Here, that ends with the process, and clients get new keys by themselves.
-	issuer := &provision.Issuer{
+	issuer := &issue.Issuer{
 		Secrets:  []creds.Secret{creds.Secret(rand.Text())},
 		Lifetime: s.lifetime,
 	}
@@ -151,12 +151,12 @@ func (c *counters) count(err error) {
 	}
 }
 
-// issueFunc is what a provision.Handler makes keys with.
+// issueFunc is what a issue.Handler makes keys with.
 type issueFunc func(context.Context, *auth.Identity) (*mac.Credentials, error)
 
-func (c *counters) countIssued(issue issueFunc) issueFunc {
+func (c *counters) countIssued(give issueFunc) issueFunc {
 	return func(ctx context.Context, id *auth.Identity) (*mac.Credentials, error) {
-		m, err := issue(ctx, id)
+		m, err := give(ctx, id)
 		if err == nil {
 			c.issued.Add(1)
 		}

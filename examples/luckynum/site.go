@@ -10,7 +10,7 @@ import (
 
 	"github.com/countersign-go/countersign/auth"
 	"github.com/countersign-go/countersign/mac"
-	"github.com/countersign-go/countersign/provision"
+	"github.com/countersign-go/countersign/provision/issue"
 	"github.com/countersign-go/countersign/raven"
 )
 
@@ -103,7 +103,7 @@ func (s *website) createKey(w http.ResponseWriter, req *http.Request) {
 	}
 	c, err := s.issue(req.Context(), id)
 	switch {
-	case errors.Is(err, provision.ErrQuota):
+	case errors.Is(err, issue.ErrQuota):
 		postpone(w, http.StatusTooManyRequests, "you have too many credentials: revoke some",
 			retryAfter(err))
 	case err != nil:

@@ -20,6 +20,7 @@ import (
 	"github.com/countersign-go/countersign/mac"
 	"github.com/countersign-go/countersign/portal"
 	"github.com/countersign-go/countersign/provision"
+	"github.com/countersign-go/countersign/provision/issue"
 	"github.com/countersign-go/countersign/raven"
 )
 
@@ -202,7 +203,7 @@ func (v *visitor) story(n *network) {
 
 func TestSiteByDialog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		v, n := visit(t, &service{registry: new(provision.Registry)}, nil)
+		v, n := visit(t, &service{registry: new(issue.Registry)}, nil)
 		resp, text := v.open(at+"/", nil)
 		v.has(resp, text, 401, "Log in to see yours.", `href="`+at+`/login"`)
 		if strings.Contains(strings.Join(resp.Header["Www-Authenticate"], " "), "Basic") {
@@ -225,7 +226,7 @@ func TestSiteByService(t *testing.T) {
 	sessions.Store = memstore.NewWithCleanupInterval(0)
 	sessions.Cookie.Secure = false
 	synctest.Test(t, func(t *testing.T) {
-		v, n := visit(t, &service{registry: new(provision.Registry)}, sessions)
+		v, n := visit(t, &service{registry: new(issue.Registry)}, sessions)
 		resp, text := v.open(at+"/login", nil)
 		v.has(resp, text, 200, `name="password"`)
 		login := url.Values{"user": {"demo"}, "password": {"wrong"}, "action": {"login"}}
@@ -248,7 +249,7 @@ func TestSiteByService(t *testing.T) {
 // Another site can have a browser send a form, with the password or the cookie that it remembers.
 func TestSiteRefusesOtherSites_S16(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &service{registry: new(provision.Registry)}
+		s := &service{registry: new(issue.Registry)}
 		v, _ := visit(t, s, nil)
 		v.user, v.password = "demo", demoPassword
 		for _, fields := range [][]string{
@@ -266,7 +267,7 @@ func TestSiteRefusesOtherSites_S16(t *testing.T) {
 
 func TestSiteEscapes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &service{registry: new(provision.Registry)}
+		s := &service{registry: new(issue.Registry)}
 		v, _ := visit(t, s, nil)
 		const name = `<script>alert("x")</script>`
 		s.users.(portal.Memory)[name] = creds.Secret(demoPassword)
@@ -283,7 +284,7 @@ func TestSiteEscapes(t *testing.T) {
 // A key belongs to who made it, also while it is waiting to be shown.
 func TestSiteKeepsUsersApart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		v, _ := visit(t, &service{registry: new(provision.Registry)}, nil)
+		v, _ := visit(t, &service{registry: new(issue.Registry)}, nil)
 		v.client.CheckRedirect = func(*http.Request, []*http.Request) error {
 			return http.ErrUseLastResponse
 		}

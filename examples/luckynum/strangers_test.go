@@ -27,7 +27,7 @@ import (
 	"github.com/countersign-go/countersign/jwt"
 	"github.com/countersign-go/countersign/mac"
 	"github.com/countersign-go/countersign/portal"
-	"github.com/countersign-go/countersign/provision"
+	"github.com/countersign-go/countersign/provision/issue"
 	"github.com/countersign-go/countersign/raven"
 	"github.com/countersign-go/countersign/raven/wls"
 )
@@ -190,7 +190,7 @@ func wlsDoors(users userList) []door {
 }
 
 // verifierDoors are those of each scheme, in front of a page.
-func verifierDoors(count *writes, users userList, registry *provision.Registry) []door {
+func verifierDoors(count *writes, users userList, registry *issue.Registry) []door {
 	guarded := func(a auth.Authenticator) http.Handler {
 		limiter := &auth.Limiter{Every: time.Second, Burst: 10}
 		guard := &auth.Guard{Stack: auth.Stack{a}, Decided: limiter.Decided}
@@ -227,7 +227,7 @@ func verifierDoors(count *writes, users userList, registry *provision.Registry) 
 				w.WriteHeader(http.StatusServiceUnavailable)
 			}
 		}), withCookie},
-		{"provision.Handler", &provision.Handler{
+		{"issue.Handler", &issue.Handler{
 			Auth: auth.Stack{password, &mac.Verifier{Keys: registry.Key}}, Issue: registry.Issue,
 			PerAddress: &auth.Limiter{Every: time.Second, Burst: 10},
 			PerSubject: &auth.Limiter{Every: time.Second, Burst: 10},
@@ -238,7 +238,7 @@ func verifierDoors(count *writes, users userList, registry *provision.Registry) 
 }
 
 // siteDoors are those of this program's own service.
-func siteDoors(users userList, registry *provision.Registry) []door {
+func siteDoors(users userList, registry *issue.Registry) []door {
 	s := &service{users: users, listening: appAt, registry: registry, login: &raven.Login{
 		Service: raven.Demo(), BaseURL: appAt, AnyPTags: true}}
 	site := s.handler()
@@ -263,7 +263,7 @@ func siteDoors(users userList, registry *provision.Registry) []door {
 // written to.
 func TestStrangers(t *testing.T) {
 	count := new(writes)
-	registry := &provision.Registry{Store: recordStore{count}}
+	registry := &issue.Registry{Store: recordStore{count}}
 	users := portal.Memory{"demo": creds.Secret(rand.Text())}
 	doors := slices.Concat(ravenDoors(count), wlsDoors(users),
 		verifierDoors(count, users, registry), siteDoors(users, registry))

@@ -16,7 +16,7 @@ import (
 	"github.com/countersign-go/countersign/creds"
 	"github.com/countersign-go/countersign/mac"
 	"github.com/countersign-go/countersign/portal"
-	"github.com/countersign-go/countersign/provision"
+	"github.com/countersign-go/countersign/provision/issue"
 )
 
 // A pair is the real client before a server, ours unless told otherwise, under one algorithm.
@@ -69,13 +69,13 @@ func newPair(t *testing.T, algorithm string, plain, securePort string) *pair {
 
 // ourService verifies, and hands out credentials at /provision.
 func ourService(algorithm string) http.Handler {
-	issuer := &provision.Issuer{
+	issuer := &issue.Issuer{
 		Secrets:   []creds.Secret{creds.Secret(secret)},
 		Algorithm: algorithm,
 		Lifetime:  5 * time.Minute,
 	}
 	users := portal.Memory{user: creds.Secret(password)}
-	door := &provision.Handler{
+	door := &issue.Handler{
 		Auth:  &basic.Verifier{Realm: "provision", Users: users},
 		Issue: issuer.Issue,
 	}

@@ -20,7 +20,7 @@ import (
 	"github.com/countersign-go/countersign/creds"
 	"github.com/countersign-go/countersign/mac"
 	"github.com/countersign-go/countersign/portal"
-	"github.com/countersign-go/countersign/provision"
+	"github.com/countersign-go/countersign/provision/issue"
 	"github.com/countersign-go/countersign/transport"
 )
 
@@ -90,14 +90,14 @@ func TestShortLivedKeysWhileSecretRotates(t *testing.T) {
 
 // A rotating service has an Issuer that is replaced while requests are served.
 type rotating struct {
-	current atomic.Pointer[provision.Issuer]
+	current atomic.Pointer[issue.Issuer]
 	dropped atomic.Int32 // master secrets
 	unknown atomic.Int32 // requests refused for another reason than the end of their key
 }
 
 // set makes an Issuer of the secrets with the given numbers.
 func (r *rotating) set(numbers ...int) {
-	issuer := &provision.Issuer{Lifetime: shortLife}
+	issuer := &issue.Issuer{Lifetime: shortLife}
 	for _, n := range numbers {
 		issuer.Secrets = append(issuer.Secrets, creds.Secret(fmt.Sprint(secret, " ", n)))
 	}
@@ -145,7 +145,7 @@ func (r *rotating) handler() http.Handler {
 	users := portal.Memory{user: creds.Secret(password)}
 	mux := http.NewServeMux()
 	mux.Handle("/", guard.Handler(http.HandlerFunc(repeat)))
-	mux.Handle("POST /provision", &provision.Handler{
+	mux.Handle("POST /provision", &issue.Handler{
 		Auth: &basic.Verifier{Realm: "provision", Users: users},
 		Issue: func(ctx context.Context, id *auth.Identity) (*mac.Credentials, error) {
 			return r.current.Load().Issue(ctx, id)

@@ -1,0 +1,94 @@
+package issue_test
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"math"
+	"math/rand/v2"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/countersign-go/countersign/auth"
+	"github.com/countersign-go/countersign/creds/file"
+	"github.com/countersign-go/countersign/mac"
+	"github.com/countersign-go/countersign/provision/issue"
+)
+
+var samples = flag.Int("samples", 5000, "how many keys to look up for each registry")
+
+// To look up an unknown id takes a Registry as long as a known one. Very many samples find every
+// difference to be real, so a difference counts only if it is larger than the slack.
+func TestUnknownIDTiming_S2(t *testing.T) {
+	claims := func(context.Context, *auth.Identity) (issue.Terms, error) {
+		return issue.Terms{Claims: map[string]any{"groups": []string{"staff", "admin"}}}, nil
+	}
+	for _, tt := range []struct {
+		name     string
+		registry *issue.Registry
+		slack    float64 // the share of the time that does not count
+	}{
+		{"memory", &issue.Registry{}, 0.05},
+		{"memory, claims", &issue.Registry{Terms: claims}, 0.05},
+		{"dir", &issue.Registry{Store: &file.Dir{Path: filepath.Join(t.TempDir(), "r")}},
+			0.1},
+	} {
+		// A busy machine can spoil a try. A real difference is there in each.
+		found := true
+		for try := 0; try < 5 && found; try++ {
+			score, difference, took := welch(t, tt.registry, *samples)
+			t.Logf("figure 21 (registry): %s: t = %.1f, known - unknown = %.0f ns of %.0f, "+
+				"%d samples", tt.name, score, difference, took, *samples)
+			slack := tt.slack
+			if *samples < 20_000 {
+				slack = 0.5 // a busy machine can make any smaller difference
+			}
+			found = math.Abs(score) >= 4.5 && math.Abs(difference) >= slack*took
+		}
+		if found {
+			t.Errorf("%s: an unknown id can be told from a known one", tt.name)
+		}
+	}
+}
+
+// welch times Key for a known and an unknown id in random order. It returns Welch's t and the
+// difference, both positive if the known id took longer, and how long that took, in nanoseconds.
+func welch(t *testing.T, r *issue.Registry, n int) (score, difference, took float64) {
+	t.Helper()
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	c := issued(t, r, "ann")
+	ids := [2]string{"AAAAAAAAAAAAAAAA", c.ID}
+	var times [2][]float64
+	for range n {
+		class := rand.IntN(2)
+		start := time.Now()
+		_, err := r.Key(context.Background(), ids[class])
+		took := time.Since(start)
+		known := err == nil
+		if known != (class == 1) || !known && !errors.Is(err, mac.ErrUnknownID) {
+			t.Fatal(err)
+		}
+		times[class] = append(times[class], float64(took))
+	}
+	// The slowest tenth tells of the machine's other work.
+	all := slices.Concat(times[0], times[1])
+	slices.Sort(all)
+	limit := all[len(all)*9/10]
+	var mean, variance [2]float64
+	for class, all := range times {
+		kept := slices.DeleteFunc(all, func(took float64) bool { return took > limit })
+		for _, took := range kept {
+			mean[class] += took / float64(len(kept))
+		}
+		for _, took := range kept {
+			variance[class] += (took - mean[class]) * (took - mean[class]) / float64(len(kept)-1)
+		}
+		variance[class] /= float64(len(kept))
+	}
+	difference = mean[1] - mean[0]
+	return difference / math.Sqrt(variance[0]+variance[1]), difference, mean[1]
+}
