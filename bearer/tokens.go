@@ -129,6 +129,7 @@ func (t *Tokens) Accept(good func(*oauth2.Token) bool) {
 func (t *Tokens) Wait(
 	ctx context.Context, refused func(*oauth2.Token) bool,
 ) (waited bool, err error) {
+	//nolint:contextcheck // a late write outlives ctx
 	return t.cache().Wait(ctx, func(g *tokenGrant) bool { return refused(g.token) })
 }
 

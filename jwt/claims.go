@@ -36,7 +36,7 @@ const (
 	errRevoked    problem = "it was revoked"
 )
 
-// claimNames are those of RFC 7519, section 4.1.
+// claimNames are the registered claims of RFC 7519, section 4.1.
 var claimNames = []string{"iss", "sub", "aud", "exp", "nbf", "iat", "jti"}
 
 // readClaims reads a genuine payload.
@@ -143,7 +143,8 @@ func (v *Verifier) checkAudience(claims map[string]any) error {
 	return nil
 }
 
-// subject returns who a token is about: sub if it is text, or a whole number as it is written.
+// subject returns the subject of a token: a sub that is text, or a whole number in its own
+// spelling.
 func subject(claims map[string]any) (string, error) {
 	switch sub := claims["sub"].(type) {
 	case string:

@@ -90,7 +90,7 @@ func elsewhere(header http.Header, p place.Place) string {
 		"or a redirect or a proxy has taken it away"
 }
 
-// explainBroken tries to mend what is no token.
+// explainBroken tries to repair a text that is not a token.
 func (v *Verifier) explainBroken(req *http.Request, text string) string {
 	if len(text) > jose.MaxToken {
 		return place.ErrLong.Error()
@@ -264,7 +264,7 @@ func otherSecrets(secret []byte) (all []otherSecret) {
 		otherSecret{"a line feed at the end of the key", []byte(text + "\n")})
 }
 
-// explainClaims gives figures to what is wrong with the claims of a genuine token. It returns "" if
+// explainClaims gives figures for the claims that are wrong in a genuine token. It returns "" if
 // it knows none.
 func (v *Verifier) explainClaims(why error, claims map[string]any, now time.Time) string {
 	by := func(name string) time.Duration {

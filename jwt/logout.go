@@ -46,8 +46,8 @@ func (s *Session) Clear(w http.ResponseWriter, req *http.Request) error {
 	return errors.Join(errs...)
 }
 
-// revoke puts a token of ours on the DenyList for as long as its session can last. What is none of
-// ours, and what is never good again, needs no end.
+// revoke puts a token of ours on the DenyList for as long as its session can last. A foreign token,
+// and one that is never good again, is left alone.
 func (s *Session) revoke(ctx context.Context, set *sessionSettings, token string) error {
 	claims, err := set.verifier.genuine(ctx, token)
 	switch {

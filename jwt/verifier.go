@@ -67,7 +67,8 @@ type Verifier struct {
 	Realm string
 
 	// Groups returns the groups of a token's user. An error refuses the user. An error that wraps
-	// [auth.ErrUnavailable] or that of a context is answered with 503. If nil, there are no groups.
+	// [auth.ErrUnavailable] or the error of a context is answered with 503. If nil, there are no
+	// groups.
 	Groups func(context.Context, map[string]any) ([]string, error)
 
 	// Revoked reports whether a token was withdrawn, as [DenyList.Revoked] does. An error is

@@ -152,7 +152,7 @@ func TestAlgorithmFits(t *testing.T) {
 				t.Fatalf("%s: %d bytes, %v", name, len(signature), err)
 			}
 			text += "." + base64.RawURLEncoding.EncodeToString(signature)
-			read, err := joselib.ParseSigned(text, []joselib.SignatureAlgorithm{
+			read, err := joselib.ParseSignedCompact(text, []joselib.SignatureAlgorithm{
 				joselib.SignatureAlgorithm(alg)})
 			if err != nil {
 				t.Fatal(err)
