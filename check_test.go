@@ -30,6 +30,8 @@ func TestCheck(t *testing.T) {
 			"https://a.example.com": good, "https://api.example.com": short}}, "-"},
 		"the Base's": {countersign.Config{Signer: good,
 			Base: &transport.Transport{Origins: []string{"a/b"}}}, "Signer"},
+		"a wrapped client's": {countersign.Config{Signer: good,
+			Base: countersign.NewClient(countersign.Config{Signer: short}).Transport}, "-"},
 	} {
 		err := tt.config.Check()
 		if (err == nil) != (tt.field == "") {

@@ -156,22 +156,28 @@ func TestCheckForbids(t *testing.T) {
 	own := errors.New("a policy of this program")
 	for _, tt := range []struct {
 		reply reply
+		again bool
 		own   error
 		want  error
+		sends int
 	}{
-		{reply{Status: 503}, nil, nil},
-		{reply{Status: 503}, own, nil},
-		{reply{Err: io.EOF}, nil, io.EOF},
-		{reply{Err: io.EOF}, own, own},
+		{reply{Status: 503}, false, nil, nil, 1},
+		{reply{Status: 503}, false, own, nil, 1},
+		{reply{Status: 503}, true, own, nil, 3},
+		{reply{Err: io.EOF}, false, nil, io.EOF, 1},
+		{reply{Err: io.EOF}, false, own, own, 1},
+		{reply{Err: io.EOF}, true, own, io.EOF, 3},
 	} {
-		s := &stage{Plan: []reply{tt.reply}}
-		client := checking(s, func(context.Context, *http.Response, error) (bool, error) {
-			return false, tt.own
+		synctest.Test(t, func(t *testing.T) {
+			s := &stage{Plan: []reply{tt.reply}}
+			client := checking(s, func(context.Context, *http.Response, error) (bool, error) {
+				return tt.again, tt.own
+			})
+			resp, err := client.Transport.RoundTrip(request(t, "GET", nil))
+			if err != tt.want || (resp != nil) != (tt.want == nil) || len(s.Sent) != tt.sends {
+				t.Errorf("%+v: %v, %v after %d attempts", tt, resp, err, len(s.Sent))
+			}
 		})
-		resp, err := client.Transport.RoundTrip(request(t, "GET", nil))
-		if err != tt.want || (resp != nil) != (tt.want == nil) || len(s.Sent) != 1 {
-			t.Errorf("%v, %v: %v, %v after %d attempts", tt.reply, tt.own, resp, err, len(s.Sent))
-		}
 	}
 }
 
@@ -312,6 +318,25 @@ func TestPlainBase(t *testing.T) {
 				t.Errorf("%+v: %v, %v after %d attempts", tt, resp, err, len(s.Sent))
 			}
 		})
+	}
+}
+
+// A request without a URL is left to the Base, and an answer carries no trace of the retries.
+func TestPlainRequest(t *testing.T) {
+	s := &stage{Plan: []reply{{Err: io.EOF}}}
+	rt := &retry.Transport{Base: s, Check: retryablehttp.DefaultRetryPolicy}
+	if _, err := rt.RoundTrip(&http.Request{}); err != io.EOF || len(s.Sent) != 1 {
+		t.Errorf("%v after %d attempts", err, len(s.Sent))
+	}
+	rt.Base = roundTripper(func(req *http.Request) (*http.Response, error) {
+		if httptrace.ContextClientTrace(req.Context()) == nil {
+			t.Error("the Base is not traced")
+		}
+		return &http.Response{StatusCode: 200, Request: req}, nil
+	})
+	resp, err := rt.RoundTrip(request(t, "POST", nil))
+	if err != nil || httptrace.ContextClientTrace(resp.Request.Context()) != nil {
+		t.Errorf("the answer carries a trace, or %v", err)
 	}
 }
 

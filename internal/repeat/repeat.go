@@ -42,7 +42,6 @@ func Take(ctx context.Context) (*Attempt, context.Context) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.takers++
-	a.failed, a.unsent = false, false
 	return a, With(ctx, nil)
 }
 
