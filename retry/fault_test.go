@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/countersign-go/countersign/retry"
 )
 
 var tries = flag.Int("tries", 400, "how many requests TestPostOnce_B5 sends")
@@ -142,6 +144,7 @@ func (s *faultyServer) send(t *testing.T, n int, header string) {
 	defer base.CloseIdleConnections()
 	client := newClient(config{
 		Signer: &refuser{}, Base: base,
+		Retry: retry.Transport{WaitMin: time.Millisecond}, // the calls have 20 ms in all
 	})
 	var ids atomic.Int32
 	var senders sync.WaitGroup
