@@ -64,9 +64,9 @@ type Cache[C any] struct {
 	// [PostponedError], as found by [errors.As].
 	Fetch func(ctx context.Context) (C, error)
 
-	// StepUp says that Fetch looks at [Challenge] and gets what the server asks for there, beside
-	// what the old credentials had: a scope, a recent login, claims. If false, a refusal that asks
-	// for more than the credentials have starts no fetch, since that would bring the same again.
+	// StepUp says that Fetch looks at [Challenge], and gets credentials with the scope, the recent
+	// login or the claims that the server asks for there, beside those of the old credentials. If
+	// false, a refusal that asks for these starts no fetch, since that would bring the same again.
 	StepUp bool
 
 	// Expires tells when credentials end, by this machine's clock. It is asked once for each fetch.

@@ -88,6 +88,15 @@ type Client struct {
 	private *fetcher // what follows from the fields; a pointer, so that fmt does not read it
 }
 
+var (
+	_ creds.Source[*creds.SharedKey]    = (*Client)(nil)
+	_ creds.Rejecter[*creds.SharedKey]  = (*Client)(nil)
+	_ creds.Accepter[*creds.SharedKey]  = (*Client)(nil)
+	_ creds.Confirmer[*creds.SharedKey] = (*Client)(nil)
+	_ creds.Waiter[*creds.SharedKey]    = (*Client)(nil)
+	_ creds.Failer                      = (*Client)(nil)
+)
+
 // Format writes where the Client asks, and no field that may hold a secret, whatever the verb.
 func (c *Client) Format(f fmt.State, _ rune) {
 	var address url.URL

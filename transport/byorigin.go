@@ -93,6 +93,5 @@ func (m ByOrigin) Observe(resp *http.Response, o Outcome) error {
 }
 
 func (m ByOrigin) faces(resp *http.Response) *faces {
-	found := facesOf(m, resp.Request, nil)
-	return &found
+	return facesOf(m, resp.Request, nil)
 }

@@ -54,6 +54,5 @@ func (f Choose) Observe(resp *http.Response, o Outcome) error {
 }
 
 func (f Choose) faces(resp *http.Response) *faces {
-	found := facesOf(f, resp.Request, nil)
-	return &found
+	return facesOf(f, resp.Request, nil)
 }

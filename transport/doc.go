@@ -66,7 +66,8 @@
 //
 // # Writing a Signer
 //
-// A scheme implements [Signer], and what it can of [Refuser], [Reader], [Refresher] and [Observer].
+// A scheme implements [Signer], and as far as it can [Refuser], [Reader], [Refresher] and
+// [Observer].
 // These faces are found by assertion, also behind a [Choose], a [ByOrigin] and every Signer that
 // has a method
 //

@@ -17,14 +17,18 @@ type faces struct {
 	none      bool // there is no Signer for the request
 }
 
-// facesOf finds the faces of s for a request. picked are the Signers that its Choose functions gave
-// when the request was signed; a Choose beyond these is asked.
-func facesOf(s Signer, req *http.Request, picked []Signer) faces {
-	var f faces
+// facesOf finds the faces of s for a request. p are the Signers that its Choose functions gave when
+// the request was signed; a Choose beyond these is asked.
+func facesOf(s Signer, req *http.Request, p *picks) *faces {
+	f := new(faces)
+	var picked []Signer
+	if p != nil {
+		picked = p.signers
+	}
 	for range maxWraps {
 		switch v := s.(type) {
 		case nil:
-			f.none = f == faces{}
+			f.none = *f == faces{}
 			return f
 		case ByOrigin:
 			s = v.signer(req)

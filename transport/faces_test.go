@@ -202,8 +202,7 @@ func TestChooseNothing(t *testing.T) {
 	for _, s := range []transport.Signer{nil, (*token)(nil)} {
 		choose := transport.Choose(func(*http.Request) (transport.Signer, error) { return s, nil })
 		_, err := get(&transport.Transport{Signer: choose, Base: base(nil)}, "https://api.example/")
-		var signErr *transport.SignError
-		if !errors.As(err, &signErr) {
+		if _, ok := errors.AsType[*transport.SignError](err); !ok {
 			t.Errorf("%T: %v", s, err)
 		}
 	}
@@ -300,7 +299,7 @@ func TestHeadOfBody(t *testing.T) {
 					return transport.Refusal{}
 				}}
 				rt := &transport.Transport{Signer: signer, Origins: origins,
-					Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+					Logger: slog.New(&journal{}),
 					Base: base(func(*http.Request) (*http.Response, error) {
 						resp, err := answer(401, "WWW-Authenticate", "Token")
 						resp.Body = io.NopCloser(body)

@@ -71,11 +71,11 @@ func (c *call) asksForSigner(resp *http.Response) bool {
 	refused := false
 	for _, s := range signers {
 		f := facesOf(s, resp.Request, nil)
-		c.faces = &f
+		c.faces = f
 		if !c.refused(resp) {
 			continue
 		}
-		if refused = true; f.reader != nil && read(&f, resp).Cause != "" {
+		if refused = true; f.reader != nil && read(f, resp).Cause != "" {
 			return true
 		}
 	}

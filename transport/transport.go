@@ -112,8 +112,8 @@ func (t *Transport) Format(f fmt.State, _ rune) {
 }
 
 // RoundTrip signs req and sends it. The answer of the server is never turned into an error,
-// whatever its status; [History] tells what was tried for it. Errors are those of the Base, those
-// of the Signer ([SignError]), and those of requests that must not be signed.
+// whatever its status; [History] tells which attempts were made for it. An error comes from the
+// Base or from the Signer ([SignError]), or says why the request must not be signed.
 //
 // The Request of the response is the one that was sent, with its credentials: look at it, but do
 // not log it or send it again. The body of a refusal that could not be mended ends after 64 KiB
@@ -196,8 +196,7 @@ func (t *Transport) configure() {
 		s.origins, s.err = t.parseOrigins(s.several)
 	}
 	if s.err == nil && s.several == nil && !s.chooses {
-		f := facesOf(s.signer, nil, nil)
-		s.static = &f
+		s.static = facesOf(s.signer, nil, nil)
 	}
 	t.settings = s
 }
@@ -374,11 +373,8 @@ func (c *call) sign(ctx context.Context) (attempt, error) {
 		}
 		a = attempt{faces: c.static, reading: reading, began: time.Now()}
 		a.now = reading.at(a.began)
-		var picked picks
-		if c.chooses {
-			ctx = context.WithValue(ctx, picksKey{}, &picked)
-		}
-		a.signed = c.copy(ctx)
+		within, p := c.picking(ctx)
+		a.signed = c.copy(within)
 		if err := c.signer.Sign(a.signed, a.now); err != nil {
 			// The time may be the reason. Without this, a time that no server has confirmed would
 			// stop all requests before they are sent, and with them the answer that corrects it.
@@ -386,8 +382,7 @@ func (c *call) sign(ctx context.Context) (attempt, error) {
 			return a, &SignError{err}
 		}
 		if a.faces == nil {
-			f := facesOf(c.signer, a.signed, picked.signers)
-			a.faces = &f
+			a.faces = facesOf(c.signer, a.signed, p)
 		}
 	}
 	if hasAuthorization(c.req.Header) &&
@@ -395,6 +390,15 @@ func (c *call) sign(ctx context.Context) (attempt, error) {
 		return a, ErrAuthorization
 	}
 	return a, nil
+}
+
+// picking returns a context in which a Choose notes what it picks.
+func (c *call) picking(ctx context.Context) (context.Context, *picks) {
+	if !c.chooses {
+		return ctx, nil
+	}
+	p := new(picks)
+	return context.WithValue(ctx, picksKey{}, p), p
 }
 
 // copy returns a copy of the caller's request for a Signer to write to.

@@ -9,20 +9,19 @@ import (
 )
 
 const (
-	// HeadBytes and HeadTime are how much of a body is in its Head, and how long that may take.
-	HeadBytes = 4 << 10
-	HeadTime  = time.Second
+	headBytes = 4 << 10     // is how much of a body is in its Head
+	headTime  = time.Second // is how long that may take to come
 )
 
 // A Head reads the beginning of a body ahead of the one who gets the body. It reads nothing before
 // it is asked for.
 type Head struct {
-	ctx  context.Context
+	ctx  context.Context //nolint:containedctx // of the answer, for a read that has none
 	src  io.ReadCloser
 	done chan struct{} // closed when nothing reads ahead any more; nil: nothing was read
 
 	mu    sync.Mutex // guards what follows
-	data  []byte     // what was read ahead
+	data  []byte     // the bytes that were read ahead
 	given int        // how much of it Whole has returned
 	err   error      // with which the body ended
 	stop  bool       // the time is over
@@ -50,7 +49,7 @@ func (h *Head) read() []byte {
 	if h.done == nil {
 		h.done = make(chan struct{})
 		go h.fill() // since a body may send nothing for a long time
-		limit := time.NewTimer(HeadTime)
+		limit := time.NewTimer(headTime)
 		defer limit.Stop()
 		select {
 		case <-h.done:
@@ -66,8 +65,8 @@ func (h *Head) read() []byte {
 
 func (h *Head) fill() {
 	defer close(h.done)
-	p := make([]byte, HeadBytes)
-	for left := HeadBytes; left > 0; {
+	p := make([]byte, headBytes)
+	for left := headBytes; left > 0; {
 		n, err := h.src.Read(p[:left])
 		left -= n
 		h.mu.Lock()
@@ -111,7 +110,7 @@ func (w *wholeBody) Read(p []byte) (int, error) {
 
 func (w *wholeBody) Close() error { return w.head.src.Close() }
 
-// next returns what was read ahead, if there is still some.
+// next returns bytes that were read ahead, if some are left.
 func (h *Head) next(p []byte) (n int, ok bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
