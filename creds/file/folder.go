@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 )
 
-// A place is where a record is: an open folder, and what its files there have in common.
+// A place is an open folder, and the common part of the names of one record's files.
 type place struct {
 	root *os.Root
 	base string
@@ -45,7 +45,7 @@ func (p place) stat(ext string) (fs.FileInfo, error) {
 // folder returns the path of the folder. Without Clean, a slash at the end would follow a link.
 func (d *Dir) folder() string { return filepath.Clean(d.Path) }
 
-// make makes the folder if there is none, and parents as needed.
+// make makes the folder, with its parents, unless it exists.
 func (d *Dir) make() error {
 	path := d.folder()
 	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {

@@ -14,16 +14,16 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// poll is how often a lock is tried that somebody holds. A wait in the operating system would not
-// end with a context. It is the same for all who wait, so that nobody has worse chances for having
-// waited longer.
+// poll is how often Update tries a lock that another holder has. A wait in the operating system
+// would not end with a context. The interval never grows, so that a process that has waited longer
+// does not have worse chances.
 const poll = 5 * time.Millisecond
 
 // A held place is one under its lock.
 type held struct {
 	place
 	lock  *flock.Flock
-	leave func() // the queue; nil if there was none
+	leave func() // ends the turn in the queue; nil for a lock without one
 }
 
 // lock waits for the lock of a record, and makes the folder if there is none.
