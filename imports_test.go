@@ -39,6 +39,7 @@ var directions = map[string][]string{
 		"auth", "basic", "bearer", "creds", "jwt", "mac", "portal", "provision", "provision/issue",
 		"transport",
 	},
+	"authtest/schemetest": {"auth", "transport"},
 }
 
 var scheme = []string{"auth", "creds", "transport"}
@@ -82,8 +83,8 @@ var foreign = map[string][]string{
 // what foreign names.
 var standalone = []string{
 	".", "retry", "transport", "mac", "auth", "creds", "creds/file", "provision",
-	"provision/issue", "basic", "portal", "authtest", "bearer", "jwt", "jwt/pyramid", "raven",
-	"raven/wls",
+	"provision/issue", "basic", "portal", "authtest", "authtest/schemetest", "bearer",
+	"jwt", "jwt/pyramid", "raven", "raven/wls",
 }
 
 func TestImports(t *testing.T) {

@@ -129,7 +129,7 @@ var exported = map[string]reflect.Type{
 
 // notPlanted are types with a field for secrets in clear, which say so in their comments.
 var notPlanted = []string{
-	"authtest.Pair", // Secrets is the list of texts that the kit looks for
+	"schemetest.Pair", // Secrets is the list of texts that the kit looks for
 }
 
 // parts are values that hold the secret, to be set where a field takes an interface.

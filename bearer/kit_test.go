@@ -12,7 +12,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/countersign-go/countersign/auth"
-	"github.com/countersign-go/countersign/authtest"
+	"github.com/countersign-go/countersign/authtest/schemetest"
 	"github.com/countersign-go/countersign/bearer"
 	"github.com/countersign-go/countersign/transport"
 )
@@ -55,7 +55,7 @@ func TestKit(t *testing.T) {
 			return subtle.ConstantTimeCompare([]byte(token), []byte(secret)) == 1
 		}
 		t.Run(name, func(t *testing.T) {
-			authtest.Run(t, authtest.Pair{
+			schemetest.Run(t, schemetest.Pair{
 				New: func(*testing.T) (transport.Signer, auth.Authenticator) {
 					s := &bearer.Signer{Source: static(secret), Cookie: g.cookie}
 					if name == "scheme" {

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/countersign-go/countersign/auth"
-	"github.com/countersign-go/countersign/authtest"
+	"github.com/countersign-go/countersign/authtest/schemetest"
 	"github.com/countersign-go/countersign/bearer"
 	"github.com/countersign-go/countersign/creds"
 	"github.com/countersign-go/countersign/transport"
@@ -163,7 +163,7 @@ func TestSignerAndVerifier(t *testing.T) {
 			return &auth.Identity{Subject: "ann"}, nil
 		}
 		t.Run(name, func(t *testing.T) {
-			authtest.Run(t, authtest.Pair{
+			schemetest.Run(t, schemetest.Pair{
 				New: func(*testing.T) (transport.Signer, auth.Authenticator) {
 					s := &bearer.Signer{Source: static(secret), Scheme: v.Scheme, Header: v.Header}
 					return s, &v

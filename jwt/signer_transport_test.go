@@ -17,7 +17,7 @@ import (
 	jwtlib "github.com/golang-jwt/jwt/v5"
 
 	"github.com/countersign-go/countersign/auth"
-	"github.com/countersign-go/countersign/authtest"
+	"github.com/countersign-go/countersign/authtest/schemetest"
 	"github.com/countersign-go/countersign/jwt"
 	"github.com/countersign-go/countersign/transport"
 )
@@ -328,7 +328,7 @@ func TestJWTKit(t *testing.T) {
 		"cookie": {"", "", "session"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			authtest.Run(t, authtest.Pair{
+			schemetest.Run(t, schemetest.Pair{
 				New: func(*testing.T) (transport.Signer, auth.Authenticator) {
 					j := &jwt.Signer{
 						Key: []byte(kitSecret), Method: "HS256",

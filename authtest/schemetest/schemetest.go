@@ -1,26 +1,20 @@
-// Package authtest is for tests.
+// Package schemetest holds the rules that every authentication scheme is tested against. The tests
+// of a scheme, of this module or of any other, call [Run] with its two directions:
 //
-// A [Service] is a signed service without a network, for the tests of programs that use one. It
-// verifies and provisions as the real one does, and misbehaves on demand:
-//
-//	service := authtest.NewService(t)
-//	client := countersign.NewClient(countersign.Config{
-//		Signer: &mac.Signer{Source: service.Provisioner()}, Base: service,
-//	})
-//	service.Set(authtest.Faults{ExpireAfter: 3, Offset: time.Hour})
-//
-// [Responder] puts a verifier in front of a mock. [Dump] shows a request as a golden file can have
-// it, and a [Recorder] keeps answers for later. What is fresh in each request, such as a timestamp,
-// a nonce and a MAC, has fixed words in the former and does not count for the latter, so that no
-// signer needs a clock or a nonce that somebody else could set.
-//
-// [Run] checks that a scheme keeps the rules that all schemes share. A scheme's own tests call it
-// with its two directions.
-package authtest
+//	func TestScheme(t *testing.T) {
+//		schemetest.Run(t, schemetest.Pair{
+//			New: func(*testing.T) (transport.Signer, auth.Authenticator) {
+//				return &Signer{Key: key}, &Verifier{Key: key}
+//			},
+//			Covers: schemetest.CoverMethod | schemetest.CoverTarget,
+//		})
+//	}
+package schemetest
 
 import (
 	"bufio"
 	"bytes"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -36,22 +30,22 @@ import (
 	"github.com/countersign-go/countersign/transport"
 )
 
-// A Part is a part of a request that a scheme may cover: one that cannot be changed on the way
-// without the server noticing. Parts combine by |.
+// A Part is a part of a request that a scheme may cover, so that the server notices any change of
+// it. Parts combine by |.
 type Part uint
 
-// What a scheme may cover.
+// The parts that a scheme may cover.
 const (
-	Method Part = 1 << iota
-	Target      // path and query
-	Host        // with its port
-	Body
+	CoverMethod Part = 1 << iota
+	CoverTarget      // path and query
+	CoverHost        // with its port
+	CoverBody
 )
 
 // A Pair is a scheme in both directions.
 type Pair struct {
-	// New returns a signer and an authenticator that accepts what the signers of all calls sign. It
-	// is called several times, and what it returns is used by many goroutines at once.
+	// New returns a signer, and an authenticator that accepts the requests that the signers of all
+	// calls sign. It is called several times, and many goroutines use its results at once.
 	New func(t *testing.T) (transport.Signer, auth.Authenticator)
 
 	// Covers are the parts of a request that the credentials vouch for. The fields that the signer
@@ -61,7 +55,7 @@ type Pair struct {
 	// Fixed says that the credentials are sent as they are, so that two requests may look alike.
 	Fixed bool
 
-	// Secrets are the texts that must appear in no output. None: that is not checked.
+	// Secrets are the texts that must appear in no output. If empty, that is not checked.
 	Secrets []string
 }
 
@@ -130,15 +124,23 @@ func wire(t *testing.T, req *http.Request) []byte {
 	return b.Bytes()
 }
 
-// receive reads a request as a server does, and asks a about it. Bytes that are no request at all
-// are refused too, and so is one whose body ends in an error.
+// receive reads a request as a server of plain http does, and asks a about it. Bytes that are not a
+// request are refused too, and so is a request whose body ends in an error.
 func receive(t *testing.T, a auth.Authenticator, sent []byte) (*auth.Identity, error) {
+	t.Helper()
+	return receiveOver(t, a, sent, nil)
+}
+
+// receiveOver does so for a connection with this TLS state.
+func receiveOver(t *testing.T, a auth.Authenticator, sent []byte, state *tls.ConnectionState) (
+	*auth.Identity, error) {
 	t.Helper()
 	req, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(sent)))
 	if err != nil {
 		return nil, err
 	}
 	req = req.WithContext(t.Context())
+	req.TLS = state
 	id, err := a.Authenticate(req)
 	if err != nil {
 		return nil, err
@@ -149,25 +151,18 @@ func receive(t *testing.T, a auth.Authenticator, sent []byte) (*auth.Identity, e
 
 func (p Pair) accepts(t *testing.T) {
 	for _, req := range shapes(t) {
+		var state *tls.ConnectionState
 		if req.URL.Scheme == "https" {
-			// A request that is read from plain bytes has no TLS, so the port is spelled out.
-			req.Host = req.URL.Hostname() + ":" + port(req)
+			state = &tls.ConnectionState{HandshakeComplete: true, Version: tls.VersionTLS13}
 		}
 		signer, authenticator := p.New(t)
 		sign(t, signer, req)
-		id, err := receive(t, authenticator, wire(t, req))
+		id, err := receiveOver(t, authenticator, wire(t, req), state)
 		if err != nil || id == nil || id.Subject == "" || id.Scheme == "" {
 			t.Errorf("%s %s: got %v, %v; want an identity with Subject and Scheme",
 				req.Method, req.URL, id, err)
 		}
 	}
-}
-
-func port(req *http.Request) string {
-	if port := req.URL.Port(); port != "" {
-		return port
-	}
-	return "443"
 }
 
 func (p Pair) leavesOthers(t *testing.T) {
@@ -223,10 +218,10 @@ func (p Pair) refusesChangedParts(t *testing.T) {
 	host := strings.Index(string(sent), "Host: ") + len("Host: ")
 	hostEnd := host + strings.Index(string(sent[host:]), "\r\n")
 	for part, place := range map[Part][2]int{
-		Method: {0, len(method)},
-		Target: {len(method) + 1, len(method) + 1 + len(target)},
-		Host:   {host, hostEnd},
-		Body:   {len(line) + len(rest) + 2 - len(body), len(sent)},
+		CoverMethod: {0, len(method)},
+		CoverTarget: {len(method) + 1, len(method) + 1 + len(target)},
+		CoverHost:   {host, hostEnd},
+		CoverBody:   {len(line) + len(rest) + 2 - len(body), len(sent)},
 	} {
 		for i := place[0]; p.Covers&part != 0 && i < place[1]; i++ {
 			p.refuses(t, changed(sent, i))
@@ -329,9 +324,10 @@ func (p Pair) concurrent(t *testing.T) {
 
 func (p Pair) keepsSecrets(t *testing.T) {
 	signer, authenticator := p.New(t)
-	sent, _ := p.signed(t)
-	place := bytes.Index(sent, []byte("Authorization: "))
-	_, refusal := receive(t, authenticator, changed(sent, place+20))
+	sent, fields := p.signed(t)
+	// The middle of a field that the signer has set is past the name of the scheme.
+	place := bytes.Index(sent, []byte(fields[0])) + len(fields[0])/2
+	_, refusal := receive(t, authenticator, changed(sent, place))
 	texts := []string{fmt.Sprint(refusal)}
 	if c, ok := authenticator.(auth.Challenger); ok {
 		fields := http.Header{}

@@ -1,4 +1,4 @@
-package authtest_test
+package schemetest_test
 
 import (
 	"context"
@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/countersign-go/countersign/auth"
-	"github.com/countersign-go/countersign/authtest"
+	"github.com/countersign-go/countersign/authtest/schemetest"
 	"github.com/countersign-go/countersign/basic"
 	"github.com/countersign-go/countersign/creds"
 	"github.com/countersign-go/countersign/mac"
@@ -24,8 +24,8 @@ import (
 const secret = "canary-5ec2e7"
 
 // macPair is MAC with its body digest, which covers all there is.
-func macPair() authtest.Pair {
-	return authtest.Pair{
+func macPair() schemetest.Pair {
+	return schemetest.Pair{
 		New: func(*testing.T) (transport.Signer, auth.Authenticator) {
 			signer := &mac.Signer{
 				Source:     &mac.Credentials{ID: "alice", Key: creds.Secret(secret)},
@@ -39,15 +39,16 @@ func macPair() authtest.Pair {
 			}
 			return signer, &mac.Verifier{Keys: keys, BodyDigest: true}
 		},
-		Covers:  authtest.Method | authtest.Target | authtest.Host | authtest.Body,
+		Covers: schemetest.CoverMethod | schemetest.CoverTarget | schemetest.CoverHost |
+			schemetest.CoverBody,
 		Secrets: []string{secret},
 	}
 }
 
-func TestMAC(t *testing.T) { authtest.Run(t, macPair()) }
+func TestMAC(t *testing.T) { schemetest.Run(t, macPair()) }
 
 func TestBasic(t *testing.T) {
-	authtest.Run(t, authtest.Pair{
+	schemetest.Run(t, schemetest.Pair{
 		New: func(*testing.T) (transport.Signer, auth.Authenticator) {
 			return &basic.Signer{User: "alice", Password: creds.Secret(secret)},
 				&basic.Verifier{Users: portal.Memory{"alice": creds.Secret(secret)}}
@@ -58,7 +59,7 @@ func TestBasic(t *testing.T) {
 }
 
 // A faulty is a scheme with one mistake, by the name of the check that has to find it.
-var faulty = map[string]func(p *authtest.Pair){
+var faulty = map[string]func(p *schemetest.Pair){
 	"accepts its own": wrap(nil,
 		func(a auth.Authenticator, req *http.Request) (*auth.Identity, error) {
 			if req.Method == "PATCH" {
@@ -79,7 +80,7 @@ var faulty = map[string]func(p *authtest.Pair){
 			req.Header.Set("X-Unsigned", "text")
 			return s.Sign(req, now)
 		}, nil),
-	"refuses each changed byte of what it covers": func(p *authtest.Pair) {
+	"refuses each changed byte of what it covers": func(p *schemetest.Pair) {
 		*p = macPair()
 		build := p.New
 		p.New = func(t *testing.T) (transport.Signer, auth.Authenticator) {
@@ -88,7 +89,7 @@ var faulty = map[string]func(p *authtest.Pair){
 			return s, a
 		}
 	},
-	"may be used concurrently": func(p *authtest.Pair) {
+	"may be used concurrently": func(p *schemetest.Pair) {
 		*p = macPair()
 		build := p.New
 		p.New = func(t *testing.T) (transport.Signer, auth.Authenticator) {
@@ -129,8 +130,8 @@ type signFunc func(transport.Signer, *http.Request, time.Time) error
 type authFunc func(auth.Authenticator, *http.Request) (*auth.Identity, error)
 
 // wrap changes one direction of MAC; nil leaves it as it is.
-func wrap(sign signFunc, authenticate authFunc) func(*authtest.Pair) {
-	return func(p *authtest.Pair) {
+func wrap(sign signFunc, authenticate authFunc) func(*schemetest.Pair) {
+	return func(p *schemetest.Pair) {
 		*p = macPair()
 		build := p.New
 		p.New = func(t *testing.T) (transport.Signer, auth.Authenticator) {
@@ -160,10 +161,10 @@ func (w wrapped) Authenticate(req *http.Request) (*auth.Identity, error) {
 
 // TestFaulty is run by TestFindsFaults in a process of its own.
 func TestFaulty(t *testing.T) {
-	if name := os.Getenv("AUTHTEST_FAULTY"); name != "" {
-		var p authtest.Pair
+	if name := os.Getenv("SCHEMETEST_FAULTY"); name != "" {
+		var p schemetest.Pair
 		faulty[name](&p)
-		authtest.Run(t, p)
+		schemetest.Run(t, p)
 	}
 }
 
@@ -172,7 +173,7 @@ func TestFindsFaults(t *testing.T) {
 	for name := range faulty {
 		t.Run(name, func(t *testing.T) {
 			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestFaulty$")
-			cmd.Env = append(os.Environ(), "AUTHTEST_FAULTY="+name)
+			cmd.Env = append(os.Environ(), "SCHEMETEST_FAULTY="+name)
 			out, err := cmd.CombinedOutput()
 			want := "--- FAIL: TestFaulty/" + strings.ReplaceAll(name, " ", "_") + " "
 			if err == nil || !strings.Contains(string(out), want) {
