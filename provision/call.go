@@ -20,31 +20,31 @@ import (
 	"github.com/countersign-go/countersign/transport"
 )
 
-// However wrong the expiry in an answer is, credentials are neither fetched in a tight loop nor
-// kept for ever.
+// These bounds hold whatever expiry an answer states, so that credentials are neither fetched in a
+// tight loop nor kept permanently.
 const (
 	minLifetime = 5 * time.Second
 	maxLifetime = 24 * time.Hour
 )
 
-// A grant is what one answer of the endpoint gave.
+// A grant holds the contents of one answer of the endpoint.
 type grant struct {
 	creds    *creds.SharedKey
 	endpoint string
-	born     time.Time // when it was fetched, or stored by whoever did, by the wall clock
+	born     time.Time // when it was fetched, or stored by the process that did, by the wall clock
 }
 
 func (g *grant) valid() bool {
 	return g != nil && (g.creds.Expires.IsZero() || time.Now().Before(g.creds.Expires))
 }
 
-// is reports whether both have the same credentials.
+// is reports whether g and other have the same credentials.
 func (g *grant) is(other *grant) bool {
 	return g != nil && other != nil && g.creds.ID == other.creds.ID &&
 		string(g.creds.Key) == string(other.creds.Key)
 }
 
-// print tells grants apart for those who must not keep a key.
+// print returns a fingerprint of g, for records that must not hold a key.
 func (g *grant) print() [sha256.Size]byte {
 	return sha256.Sum256([]byte(g.creds.ID + "\n" + string(g.creds.Key)))
 }
@@ -54,34 +54,34 @@ func (g *grant) outlives(other *grant) bool {
 	return !limit.IsZero() && (end.IsZero() || end.After(limit))
 }
 
-// A fetcher is a Client at work.
+// A fetcher is the state of a Client.
 type fetcher struct {
 	client *Client
 	clock  *transport.Clock
-	store  creds.Store // nil: none
+	store  creds.Store // nil if there is none
 	cache  creds.Cache[*grant]
-	last   atomic.Pointer[grant] // what the cache has accepted last
+	last   atomic.Pointer[grant] // the latest that the cache has accepted
 
-	setup   func() error // prepare, once
+	setup   func() error // calls prepare once
 	url     *url.URL     // these five are set by setup
 	http    *http.Client
 	place   place
 	record  *keep.Record // of the store
-	unnamed atomic.Bool  // the store is not used, as its record has no name; not told yet
+	unnamed atomic.Bool  // the store is not used, for lack of a name; not logged yet
 
-	judging sync.Mutex // held while a refusal is told to cache; no function of the user runs then
+	judging sync.Mutex // held while cache.Reject runs; no function of the user runs then
 
 	mu       sync.Mutex               // guards all below; never held during a call or a write
-	quiet    time.Time                // until then, the endpoint wants to be left alone
+	quiet    time.Time                // until then, the endpoint asked not to be called
 	restored bool                     // the offsets of the record have been read
-	offsets  map[string]time.Duration // what the clock has learned, by origin
-	unsaved  bool                     // offsets has some that are in no record
+	offsets  map[string]time.Duration // learned by the clock, by origin
+	unsaved  bool                     // some of offsets are in no record
 	writers  int                      // updates under way
-	noted    chan struct{}            // closed when moved's update is over; nil: none is under way
-	refused  [][sha256.Size]byte      // what servers have refused, the latest at the end
+	noted    chan struct{}            // closed when moved's update ends; nil if none
+	refused  [][sha256.Size]byte      // fingerprints that servers refused, the latest at the end
 }
 
-// prepare makes ready what a call needs.
+// prepare checks the fields of the Client and sets the fields that a call needs.
 func (f *fetcher) prepare() error {
 	c := f.client
 	u, err := url.Parse(c.URL)
@@ -126,22 +126,23 @@ func (f *fetcher) prepare() error {
 
 var errMethod = errors.New("provision: Client.Method is none of HTTP")
 
-// account returns whom the Signer asks for. It is not known if anything else may tell the endpoint.
+// account returns the account that the Signer asks for. It is not known if the request has anything
+// else that may tell the endpoint of an account.
 func (c *Client) account() (name string, known bool) {
 	known = len(c.Header) == 0 && c.Body == nil && (c.HTTP == nil || c.HTTP.Jar == nil)
 	if c.Signer == nil {
 		return "", known
 	}
-	// One that wraps another is not looked into, since it may tell the endpoint of another account.
+	// A Signer that wraps another is not unwrapped: it may tell the endpoint of another account.
 	if a, ok := c.Signer.(creds.Accounter); ok {
 		name = a.Account()
 	}
 	return name, known && name != ""
 }
 
-// unsigned is a Signer that brings nothing, so that requests without credentials keep the rules of
-// the transport too: the answer holds a key, which must not cross the network in clear. None of the
-// refusals is about what it signed.
+// unsigned is a Signer that adds nothing. With it, requests without credentials follow the rules of
+// the transport too: the answer holds a key, which must not cross the network in clear. It takes no
+// refusal as its own, as it signed nothing.
 type unsigned struct{}
 
 func (unsigned) Sign(*http.Request, time.Time) error          { return nil }
@@ -200,8 +201,8 @@ func (f *fetcher) request(ctx context.Context) (*http.Request, error) {
 	return req, nil
 }
 
-// paused returns an error as long as the endpoint wants to be left alone and need not be asked,
-// because the credentials are still good.
+// paused returns a back-off error while the endpoint has asked not to be called and the current
+// credentials are still valid.
 func (f *fetcher) paused() error {
 	last := f.last.Load()
 	if !last.valid() || f.wasRefused(last) {
@@ -219,17 +220,17 @@ func (f *fetcher) paused() error {
 	return nil
 }
 
-// A pause is the error of a renewal that has time.
+// A pause is the error of a renewal that can wait.
 type pause time.Duration
 
 func (p pause) Error() string {
 	return "not asked: with its last answer, the service asked to be left alone for a while"
 }
 
-// Postponed tells [creds.Cache] that nothing has failed.
+// Postponed reports to [creds.Cache] that nothing has failed.
 func (p pause) Postponed() bool { return true }
 
-// RetryAfter is what [creds.Cache] asks for.
+// RetryAfter returns the wait, for [creds.Cache].
 func (p pause) RetryAfter() time.Duration { return time.Duration(p) }
 
 var (
@@ -237,18 +238,19 @@ var (
 	_ creds.PostponedError = pause(0)
 )
 
-// An endedError is the error for credentials that have ended already.
+// An endedError is the error for credentials that have already expired.
 type endedError struct{ when, advice string }
 
 func (e *endedError) Error() string { return "credentials that have already expired: " + e.when }
 
-// Unwrap returns the error that a [creds.Cache] has for that.
+// Unwrap returns creds.ErrExpired, the error of a [creds.Cache] for expired credentials.
 func (*endedError) Unwrap() error { return creds.ErrExpired }
 
 func utc(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
-// expiry returns when r ends by the clock of this machine: so long after the answer came as the
-// answer says, or as lies between its own time and the end by the clock of the server.
+// expiry returns when r ends by the clock of this machine. It adds a lifetime to the time when the
+// answer came: the one that the answer states, or else the time between the answer's own date and
+// the end, both by the clock of the server.
 func (f *fetcher) expiry(a *fetch.Answer, r *reply) (time.Time, error) {
 	left := r.left
 	if !r.relative {

@@ -13,79 +13,70 @@ import (
 	"github.com/countersign-go/countersign/transport"
 )
 
-// A Client is the [creds.Source] of a [mac.Signer] that gets its credentials from a provisioning
-// endpoint, such as an issue.Handler. It makes one call whenever credentials are needed and there
-// are none, or they are about to expire, or they were refused; a [creds.Cache], whose rules it
-// follows, shares that among all callers. Redirects are followed only within the origin of URL. A
-// call takes 30 s at most, and its answer has 64 KiB at most. What goes wrong with the endpoint is
-// an [*Error], wrapped.
-//
-// The answer is a JSON object with id and key, both text, and, if the service tells, algorithm or
-// hashalg (else it is hmac-sha-1), api_endpoint, and the end: expires_in or duration, in seconds;
-// expires or expires_at, in seconds since 1970 by the clock of that very answer, the latter also as
-// in RFC 3339; or the end that an id of Mozilla's tokenlib tells. Whatever it says, credentials
-// count as good for 5 s at least and a day at most; ones that end sooner are replaced when they are
-// refused. Other members are ignored; the names are exact, and so are the types.
-//
-// Retry-After, X-Backoff and Backoff, with any status, keep the Client from asking again, for up to
-// a day. With a good answer, they hold only as long as its credentials do.
-//
-// With a Store, credentials and what the Clock has learned outlive the process, and all processes
-// that share the Store share one call: it is made within an update of the record, by the one who
-// finds there that nobody else has made it. Trouble with the Store is told to the Logger and fails
-// no call: the Client goes on from memory. It waits 5 s for a record to be read, 20 s in all for
-// its turn to write it, and 2 s for the write, which then goes on in the background.
+// A Client is a [creds.Source] that gets credentials from a provisioning endpoint, such as an
+// issue.Handler. Most users set URL and Signer, and use the Client as the Source of a [mac.Signer].
+// It calls the endpoint when there are no credentials, or they are about to expire, or a server
+// refused them. All callers share one call, by the rules of a [creds.Cache]. The package comment
+// has the format of the answer and the limits of a call.
 //
 // The fields must not be changed once the Client is in use, and a Client must not be copied. It is
 // safe for concurrent use.
 type Client struct {
-	// URL is the address of the endpoint. It has to be https, unless the host is a loopback one.
+	// URL is the address of the endpoint. It must be https, unless the host is a loopback one.
 	URL string
 
 	// Signer signs the request, for instance a basic.Signer. It must not take its credentials from
-	// this Client. nil: the request is not signed, as where HTTP brings a cookie.
+	// this Client. If nil, the request is not signed, for instance because a cookie of HTTP
+	// authenticates it.
 	Signer transport.Signer
 
-	// Method of the request. "": POST.
+	// Method is the method of the request. If empty, POST.
 	Method string
 
-	// Header is added to the request, for instance a Content-Type for the body. nil: nothing is.
+	// Header is added to the request, for instance a Content-Type for the body. If nil, nothing is
+	// added.
 	Header http.Header
 
-	// Body makes the body of each call. nil: there is none.
+	// Body returns the body of each call. If nil, the request has no body.
 	Body func(context.Context) ([]byte, error)
 
-	// HTTP sends the request: its Transport is what the signed request goes out by, and its Jar and
-	// Timeout hold too. It is not changed. nil: a client of its own.
+	// HTTP sends the request: the signed request goes out by its Transport, and its Jar and Timeout
+	// are used too. It is not changed. If nil, a new http.Client is used.
 	HTTP *http.Client
 
-	// Clock tells what time it is at the endpoint, for a Signer that needs to know. Give the Clock
-	// of the signing transport, and what one of them learns serves both, and with a Store, the next
-	// process. nil: a private one.
+	// Clock tells the time at the endpoint, for a Signer that needs it. Set it to the Clock of the
+	// signing transport: then an offset that one of them learns serves both, and with a Store, the
+	// next process. If nil, a private Clock is used.
 	Clock *transport.Clock
 
-	// Store keeps the credentials for the next process, and for others. nil: in memory only.
+	// Store keeps the credentials, and the offsets that the Clock has learned, for the next process
+	// and for other processes. All processes that share the Store share one call, made within an
+	// update of the record. A Store that fails is reported to Logger and fails no call: the Client
+	// goes on from memory. It waits 5 s for a read of the record, 20 s in all for its turn to
+	// write, and 2 s for the write, which then goes on in the background. If nil, credentials are
+	// kept in memory only.
 	Store creds.Store
 
-	// Name is what the record in the Store is called. "": a name that follows from the URL, what
-	// the method Account() string of the Signer returns, as that of a basic.Signer, and the scheme.
-	// Where a Signer has no such method, or it returns "", or HTTP has a Jar, or there is a Header
-	// or a Body, any of which may tell who asks, give each account its own Name: without one, the
-	// Store is not used then. A record that was stored for another URL or account is never used.
-	// The files of a Dir of package creds/file begin with the letters and digits of the Name, so
-	// set it if people must be able to tell the records of two accounts apart.
+	// Name is the name of the record in the Store. If empty, the name follows from the URL, the
+	// scheme, and the result of the Signer's method Account() string, which a basic.Signer has. If
+	// the Signer has no such method, or it returns "", or HTTP has a Jar, or there is a Header or a
+	// Body, the account cannot be known: then the Store is not used without a Name, so give each
+	// account its own. A record that was stored for another URL or account is never used. The files
+	// of a Dir of package creds/file begin with the letters and digits of the Name, so set it if
+	// people must be able to tell the records of two accounts apart.
 	Name string
 
-	// Fetched is told of new credentials before they are used; see [creds.Cache]. Those that
-	// another process has stored are new too. It must not ask the Client. nil: nobody is told.
+	// Fetched is called with new credentials before they are used; see [creds.Cache]. Credentials
+	// that another process has stored are new too. It must not call the Client. If nil, it is not
+	// called.
 	Fetched func(*creds.SharedKey)
 
-	// Logger is told of calls that failed, see [creds.Cache], and of trouble with the Store, at
-	// level Warn. If nil, the Logger of the transport.Transport whose request started the call.
+	// Logger records failed calls, see [creds.Cache], and failures of the Store, at level Warn. If
+	// nil, the Logger of the transport.Transport whose request started the call is used.
 	Logger *slog.Logger
 
 	once    sync.Once
-	private *fetcher // what follows from the fields; a pointer, so that fmt does not read it
+	private *fetcher // derived from the fields; a pointer, so that fmt does not read it
 }
 
 var (
@@ -97,7 +88,8 @@ var (
 	_ creds.Failer                      = (*Client)(nil)
 )
 
-// Format writes where the Client asks, and no field that may hold a secret, whatever the verb.
+// Format writes URL, without user and query, and Name, whatever the verb. It writes no field that
+// may hold a secret.
 func (c *Client) Format(f fmt.State, _ rune) {
 	var address url.URL
 	if u, err := url.Parse(c.URL); err == nil {
@@ -106,8 +98,9 @@ func (c *Client) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "{URL:%q Name:%q}", address.String(), c.Name)
 }
 
-// Credentials returns the current credentials. It waits where others must be fetched first, but not
-// beyond the end of ctx. Their Expires is by the clock of this machine.
+// Credentials returns the current credentials. It waits if new ones must be fetched first, but not
+// beyond the end of ctx. Their Expires is by the clock of this machine. An error of the endpoint is
+// an [*Error], wrapped.
 func (c *Client) Credentials(ctx context.Context) (*creds.SharedKey, error) {
 	if err := c.ready(); err != nil {
 		return nil, err
@@ -120,9 +113,10 @@ func (c *Client) Credentials(ctx context.Context) (*creds.SharedKey, error) {
 }
 
 // Endpoint returns the api_endpoint that came with the current credentials: the URL of the service
-// that takes them, as the provisioning endpoint tells it, "" if it does not. It waits as
-// Credentials does. Nothing is sent there, or signed for it, unless the caller does so: compare it
-// with what you expect, or list the origins that you sign for.
+// that takes them, according to the provisioning endpoint. It is "" if the answer had none.
+// Endpoint waits as Credentials does. The Client itself sends nothing to that URL and signs nothing
+// for it. Before you do, compare it with the service that you expect, or list the origins that you
+// sign for.
 func (c *Client) Endpoint(ctx context.Context) (string, error) {
 	if err := c.ready(); err != nil {
 		return "", err
@@ -134,9 +128,8 @@ func (c *Client) Endpoint(ctx context.Context) (string, error) {
 	return g.endpoint, nil
 }
 
-// Check returns why each call would fail, because of the fields of c, or nil. It calls Signer's own
-// Check, if there is such a method that returns an error. It sends nothing. Call it when a program
-// starts.
+// Check returns an error if the fields of c make every call fail. It calls Signer's own Check, if
+// there is such a method that returns an error. It sends nothing. Call it when a program starts.
 func (c *Client) Check() error {
 	if err := c.ready(); err != nil {
 		return err
@@ -147,7 +140,7 @@ func (c *Client) Check() error {
 	return nil
 }
 
-// ready returns why no call can be made, or nil.
+// ready returns an error if the fields allow no call.
 func (c *Client) ready() error {
 	c.configured()
 	return c.private.setup()
@@ -168,8 +161,8 @@ func (c *Client) Reject(bad func(*creds.SharedKey) bool, refusal http.Header) {
 	}
 }
 
-// Accept tells that a server accepted the current credentials if good reports true for them; see
-// [creds.Cache].
+// Accept reports to the Client that a server accepted the current credentials, if good reports true
+// for them; see [creds.Cache].
 func (c *Client) Accept(good func(*creds.SharedKey) bool) {
 	c.configured().Accept(func(g *grant) bool { return good(g.creds) })
 }
@@ -181,14 +174,14 @@ func (c *Client) Wait(
 	return c.configured().Wait(ctx, func(g *grant) bool { return refused(g.creds) })
 }
 
-// Confirm tells that the current credentials mended a call if good reports true for them; see
-// [creds.Cache].
+// Confirm reports to the Client that the current credentials made a refused call succeed, if good
+// reports true for them; see [creds.Cache].
 func (c *Client) Confirm(good func(*creds.SharedKey) bool) {
 	c.configured().Confirm(func(g *grant) bool { return good(g.creds) })
 }
 
-// Err returns why the latest call of the endpoint failed, nil if it did not: with it, one who is
-// still given credentials that were refused learns why there are no others. See [creds.Cache].
+// Err returns the error of the latest call of the endpoint, nil if that succeeded. So a caller that
+// is still given refused credentials learns why there are no others. See [creds.Cache].
 func (c *Client) Err() error { return c.configured().Err() }
 
 func (c *Client) configured() *creds.Cache[*grant] {
@@ -211,7 +204,7 @@ func (c *Client) configured() *creds.Cache[*grant] {
 		f.cache.Fetch = f.obtain
 		f.cache.Expires = func(g *grant) time.Time { return g.creds.Expires }
 		f.cache.Issued = func(g *grant) time.Time { return g.born }
-		// No id holds a line feed, so that the two cannot run into each other.
+		// No id contains a line feed, so the pair is unambiguous.
 		f.cache.ID = func(g *grant) string { return g.creds.ID + "\n" + string(g.creds.Key) }
 		f.cache.Fetched = func(g *grant) {
 			if c.Fetched != nil {

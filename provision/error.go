@@ -10,12 +10,12 @@ import (
 	"github.com/countersign-go/countersign/transport"
 )
 
-// An Error says why no credentials were had from a provisioning endpoint, and what to do. Its text
-// holds nothing that the endpoint sent but times, and of the URL only the origin and the path. It
-// wraps [creds.ErrExpired] if the credentials had ended already.
+// An Error reports why no credentials were obtained from a provisioning endpoint, and how to mend
+// that. Of the endpoint's answer, its text contains times only; of the URL, only the origin and the
+// path. It wraps [creds.ErrExpired] if the credentials had already expired.
 type Error struct {
 	URL    string // without user, query and fragment
-	Status int    // 401: wrong user or password; 2xx: the answer was of no use; 0: there was none
+	Status int    // 401: wrong user or password; 2xx: unusable answer; 0: no answer
 	Err    error  // the cause, never nil
 }
 
@@ -35,11 +35,12 @@ func (e *Error) Error() string {
 	return text
 }
 
-// Unwrap returns e.Err. What [creds.Cache] asks an error for, such as RetryAfter, is found there.
+// Unwrap returns e.Err. The methods that [creds.Cache] looks for, such as RetryAfter, are found
+// there.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Final reports whether the same call would fail again: the endpoint blames the request, or the
-// Client may not make it.
+// Final reports whether the same call would fail again, because the endpoint blames the request or
+// the Client may not make it.
 func (e *Error) Final() bool {
 	f, ok := errors.AsType[*fetch.Error](e.Err)
 	return ok && f.Final() || errors.Is(e.Err, transport.ErrPlainHTTP) ||
@@ -48,7 +49,7 @@ func (e *Error) Final() bool {
 
 var _ creds.FinalError = (*Error)(nil)
 
-// cause leaves away what transport advises its own callers.
+// cause returns the text of the cause, without the advice that transport gives its own callers.
 func (e *Error) cause() string {
 	switch {
 	case errors.Is(e.Err, transport.ErrPlainHTTP):
@@ -70,7 +71,7 @@ func (e *Error) advice() string {
 		return "remove it, and set Signer to a basic.Signer"
 	case s == 0 && fetch.Lost(e.Err):
 		return "check the address, and that the service runs"
-	case s == 0: // the Signer's error, or one of TLS: it speaks for itself
+	case s == 0: // the error of the Signer or of TLS gives the advice
 		return ""
 	case s == http.StatusUnauthorized, s == http.StatusForbidden:
 		return "check user and password"

@@ -11,24 +11,25 @@ import (
 	"github.com/countersign-go/countersign/internal/seconds"
 )
 
-// A reply is what an endpoint gave. Of the forms in use, the names differ; each service sends some
-// of these, and what else it sends is ignored:
+// A reply is the decoded answer of an endpoint. Services differ in the names of the members: each
+// sends some of the following. Other members are ignored.
 //
 //	id, key                 text, required
 //	algorithm               hmac-sha-1, hmac-sha-256
 //	hashalg                 the same, or sha1, sha256
-//	expires_in, duration    seconds from now on
-//	expires, expires_at     seconds since 1970; the latter also as RFC 3339 has it
+//	expires_in, duration    seconds from the answer on
+//	expires, expires_at     seconds since 1970; the latter also as in RFC 3339
 //	api_endpoint            the URL of the service that takes the credentials
 type reply struct {
-	creds    *creds.SharedKey // Expires as it was sent: by the clock of the server
-	relative bool             // left is known
+	creds    *creds.SharedKey // Expires as sent: by the clock of the server
+	relative bool             // reports whether left is known
 	left     time.Duration
 	endpoint string // "" if there is none
 }
 
-// replyOf reads a decoded object. What it knows by name must be of the right type, also where it is
-// not needed. null stands for an absent member. Its errors name a field, never a value.
+// replyOf reads a decoded object. The members that it knows by name must be of the right type, even
+// if they are not needed. A null stands for an absent member. Its errors name a member, never a
+// value.
 func replyOf(object map[string]any) (*reply, error) {
 	c, err := credentialsOf(object)
 	if err != nil {
@@ -60,8 +61,7 @@ func replyOf(object map[string]any) (*reply, error) {
 	return r, nil
 }
 
-// credentialsOf reads what lies in an object for good: all but what counts from the moment when it
-// was sent.
+// credentialsOf reads the members whose meaning does not depend on when the object was sent.
 func credentialsOf(object map[string]any) (*creds.SharedKey, error) {
 	var f form
 	var err error
@@ -125,7 +125,7 @@ const (
 	hmacSHA256 = "hmac-sha-256"
 )
 
-// hashes are the algorithms by the names that Mozilla's tokenserver and similar services give them.
+// hashes has the algorithms by the names that Mozilla's tokenserver and similar services use.
 var hashes = map[string]string{
 	"sha1": hmacSHA1, "sha256": hmacSHA256, hmacSHA1: hmacSHA1, hmacSHA256: hmacSHA256,
 }
@@ -145,7 +145,7 @@ func textOf(object map[string]any, name string) (string, error) {
 // maxEndpoint is the longest api_endpoint, in bytes.
 const maxEndpoint = 1024
 
-// checkEndpoint checks that text is an address that requests can be made from.
+// checkEndpoint returns an error unless text is a URL that requests can be sent to.
 func checkEndpoint(text string) error {
 	u, err := url.Parse(text)
 	switch {

@@ -12,8 +12,8 @@ import (
 	"github.com/countersign-go/countersign/internal/strictjson"
 )
 
-// hint reads when an id ends, without its secret and so without any certainty. It reports false for
-// an id that is of another format.
+// hint reads from an id when it ends. It does not know the secret, so the result is not certain. It
+// reports false for an id of another format.
 func hint(id string) (time.Time, bool) {
 	raw, err := base64.URLEncoding.Strict().DecodeString(id)
 	if err != nil || strings.ContainsAny(id, "\r\n") { // which DecodeString skips

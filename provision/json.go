@@ -1,6 +1,23 @@
-// Package provision fetches MAC credentials from an endpoint: a [Client] is the Source of a Signer,
-// and asks the endpoint whenever the Signer needs new ones. [Marshal] and [Unmarshal] are the JSON
-// form in which credentials travel and are stored. Package provision/issue has the server.
+// Package provision fetches MAC credentials from an endpoint. A [Client] is the Source of a Signer,
+// and calls the endpoint whenever the Signer needs new ones. [Marshal] and [Unmarshal] are the JSON
+// form in which credentials are sent and stored. Package provision/issue has the server.
+//
+// The answer of the endpoint is a JSON object with the members id and key, both text. It may name
+// an algorithm or hashalg; without one, the algorithm is hmac-sha-1. It may have an api_endpoint.
+// The end of the credentials is one of these, the first that is there:
+//
+//   - expires_in or duration, in seconds
+//   - expires, in seconds since 1970, or expires_at, the same or as in RFC 3339, both by the clock
+//     of the server at the time of that answer
+//   - the end that an id of Mozilla's tokenlib contains
+//
+// Other members are ignored. Names and types are exact.
+//
+// Whatever the answer states, credentials count as good for 5 s at least and a day at most. A
+// Client replaces shorter-lived ones when a server refuses them. A call takes at most 30 s, and its
+// answer has at most 64 KiB. Redirects are followed only within the origin of the URL. Retry-After,
+// X-Backoff and Backoff, with any status, keep the Client from calling again, for up to a day. If
+// they come with good credentials, they hold only until those end.
 package provision
 
 import (
@@ -14,10 +31,10 @@ import (
 	"github.com/countersign-go/countersign/internal/strictjson"
 )
 
-// maxText is the longest id and the longest key, in bytes: both must fit into header fields.
+// maxText is the limit for an id and for a key, in bytes: both must fit into header fields.
 const maxText = 4096
 
-// form is the JSON object, in the order in which it is written.
+// form is the JSON object, with its members in the order in which they are written.
 type form struct {
 	ID        string      `json:"id"`
 	Key       string      `json:"key"`
@@ -29,8 +46,8 @@ type form struct {
 //
 //	{"id":"...","key":"...","algorithm":"hmac-sha-256","expires":1400000300.5}
 //
-// algorithm is always there; expires, in seconds since 1970 with up to nine decimals, is left out
-// if it is zero. Whoever reads the text can sign as the owner of the credentials.
+// algorithm is always present; expires, in seconds since 1970 with up to nine decimals, is omitted
+// if it is zero. Anyone who reads the text can sign as the owner of the credentials.
 func Marshal(c *creds.SharedKey) ([]byte, error) {
 	f, err := formOf(c)
 	if err != nil {
@@ -61,13 +78,15 @@ func formOf(c *creds.SharedKey) (*form, error) {
 }
 
 // Unmarshal reads one JSON object as [Marshal] writes it, and the older form {"id","key"} as well.
-// Instead of algorithm there may be hashalg, and instead of expires there may be expires_at, each
-// in the forms that a [Client] reads. A form without an algorithm means hmac-sha-1, which services
-// that do not name one use. Names are exact; others than those six are ignored, so that
-// what counts from the moment of an answer, such as expires_in, is lost; null stands for an absent
-// algorithm or expiry. It refuses whatever could be read in two ways, an id or key that does not
-// fit into a header field, and anything longer than 64 KiB. Expires is returned as it is, also if
-// it has passed.
+// It also takes hashalg instead of algorithm, and expires_at instead of expires, each in the forms
+// that a [Client] reads. Without an algorithm, hmac-sha-1 is meant, which services use that do not
+// name one. Names are exact, and members other than those six are ignored. So members that count
+// from the moment of an answer, such as expires_in, are lost. A null stands for an absent algorithm
+// or expiry.
+//
+// Unmarshal returns an error for any text that could be read in two ways, for an id or key that
+// does not fit into a header field, and for data longer than 64 KiB. Expires is returned even if it
+// has passed.
 func Unmarshal(data []byte) (*creds.SharedKey, error) {
 	object, err := strictjson.Object(data)
 	if err != nil {
@@ -80,8 +99,8 @@ func Unmarshal(data []byte) (*creds.SharedKey, error) {
 	return c, nil
 }
 
-// CheckAnswer returns an error if a [Client] could not read data as the answer of its endpoint. Its
-// text names a member of the answer, and no value.
+// CheckAnswer returns an error if a [Client] could not read data as the answer of its endpoint. The
+// error's text names a member of the answer, and no value.
 func CheckAnswer(data []byte) error {
 	object, err := strictjson.Object(data)
 	if err == nil {
@@ -90,7 +109,7 @@ func CheckAnswer(data []byte) error {
 	return err
 }
 
-// redacted is what a creds.Secret prints as.
+// redacted is the text that a creds.Secret prints as.
 const redacted = "[redacted]"
 
 func (f *form) check() error {
@@ -109,8 +128,8 @@ func (f *form) check() error {
 	return nil
 }
 
-// checkText checks for the grammar of draft-ietf-oauth-v2-http-mac-01, section 2, so that nothing
-// can leave the quotes of a header field.
+// checkText returns an error unless s follows the grammar of draft-ietf-oauth-v2-http-mac-01,
+// section 2, so that no value can end the quoted string of a header field.
 func checkText(name, s string) error {
 	if s == "" {
 		return fmt.Errorf("%s is empty", name)

@@ -12,8 +12,8 @@ import (
 	"github.com/countersign-go/countersign/internal/logs"
 )
 
-// obtain is the Fetch of the Cache: it takes what another process has stored meanwhile, or else
-// makes a call. Trouble with the Store is no reason to fail.
+// obtain is the Fetch of the Cache: it takes credentials that another process has stored in the
+// meantime, or else makes a call. A failure of the Store does not make it fail.
 func (f *fetcher) obtain(ctx context.Context) (*grant, error) {
 	if f.unnamed.CompareAndSwap(true, false) {
 		f.log(ctx).WarnContext(ctx, "provision: credentials are kept in memory only, as nothing "+
@@ -29,7 +29,7 @@ func (f *fetcher) obtain(ctx context.Context) (*grant, error) {
 	case g != nil:
 		return g, nil
 	case errors.Is(err, keep.ErrSlow):
-		return f.alone(ctx) // and not for long, as the Store has had its time
+		return f.alone(ctx) // which is short, as the Store has used its time
 	}
 	if err := f.paused(); err != nil {
 		return nil, err
@@ -37,7 +37,7 @@ func (f *fetcher) obtain(ctx context.Context) (*grant, error) {
 	return f.update(ctx, turn)
 }
 
-// alone does without the Store.
+// alone makes a call without the Store.
 func (f *fetcher) alone(ctx context.Context) (*grant, error) {
 	if err := f.paused(); err != nil {
 		return nil, err
@@ -45,8 +45,8 @@ func (f *fetcher) alone(ctx context.Context) (*grant, error) {
 	return f.call(ctx)
 }
 
-// load looks into the Store without its lock, and without a write: that is how a process starts
-// where another one has left off. An error has been logged.
+// load reads the Store without its lock and without a write: so a process starts with the
+// credentials of the one before it. An error has been logged.
 func (f *fetcher) load(ctx context.Context) (*grant, error) {
 	data, err := f.record.Load(ctx)
 	if errors.Is(err, creds.ErrNotFound) {
@@ -66,8 +66,9 @@ func (f *fetcher) load(ctx context.Context) (*grant, error) {
 	return f.pick(r), err
 }
 
-// update makes a call within the lock of the record, unless a look at the record shows that another
-// process has made it. So of those that start at once, one calls. It waits for the lock until turn.
+// update makes a call within the lock of the record, unless the record shows that another process
+// has made it. So of processes that start at once, one makes the call. It waits for the lock until
+// turn.
 func (f *fetcher) update(ctx context.Context, turn time.Time) (g *grant, err error) {
 	called := f.record.Update(ctx, turn, func(old []byte) ([]byte, error) {
 		r, unread := f.read(ctx, old)
@@ -90,8 +91,8 @@ func (f *fetcher) update(ctx context.Context, turn time.Time) (g *grant, err err
 	return g, err
 }
 
-// useless reports whether the Cache is going to find that what a call brought is of no use: the
-// answer was slow, or brought what had been refused.
+// useless reports whether the Cache will find the result of a call to be of no use: the answer was
+// slow, or had credentials that a server had refused.
 func (f *fetcher) useless(g *grant) bool {
 	if !g.valid() {
 		return true
@@ -100,8 +101,8 @@ func (f *fetcher) useless(g *grant) bool {
 	return last.valid() && last.is(g) && f.wasRefused(g)
 }
 
-// read decodes a record. Nil data is none, and so is what was stored for somebody else: the name
-// was given to this Client, so it is going to be replaced.
+// read decodes a record. It returns nil for nil data, and for a record of another endpoint or
+// account: the name was given to this Client, so that record will be replaced.
 func (f *fetcher) read(ctx context.Context, data []byte) (*clientRecord, error) {
 	if data == nil {
 		return nil, nil
@@ -118,8 +119,8 @@ func (f *fetcher) read(ctx context.Context, data []byte) (*clientRecord, error) 
 	return r, nil
 }
 
-// pick returns the grant of r if it is good, and better than what there is: it must not be the same
-// one, and where that was not refused, it must last longer.
+// pick returns the grant of r if it is good and better than the last one: it must be another one,
+// and unless the last one was refused, it must last longer.
 func (f *fetcher) pick(r *clientRecord) *grant {
 	if r == nil {
 		return nil
@@ -128,7 +129,7 @@ func (f *fetcher) pick(r *clientRecord) *grant {
 	switch {
 	case !g.valid(), last.is(g), f.wasRefused(g):
 		return nil
-	case last != nil && g.born.Before(last.born): // the latest could not be stored
+	case last != nil && g.born.Before(last.born): // the last one could not be stored
 		return nil
 	case last.valid() && !f.wasRefused(last) && !g.outlives(last):
 		return nil
@@ -136,8 +137,8 @@ func (f *fetcher) pick(r *clientRecord) *grant {
 	return g
 }
 
-// recordOf returns the record for g, with the offsets of the old one, if there is one, and of those
-// that have been learned here.
+// recordOf returns the record for g. It has the offsets of the old record, if there is one, and
+// those that this process has learned.
 func (f *fetcher) recordOf(g *grant, old *clientRecord) *clientRecord {
 	r := &clientRecord{owner: f.place.owner, grant: g, offsets: make(map[string]time.Duration)}
 	now := time.Now()
@@ -164,8 +165,8 @@ func (f *fetcher) works(ctx context.Context) {
 	f.log(ctx).InfoContext(ctx, "provision: the store works again", "name", f.place.name)
 }
 
-// restore sets the Clock to what it was when the credentials in r last worked, once in a process.
-// What was learned here counts more.
+// restore sets the Clock to the offsets with which the credentials in r last worked, once in a
+// process. Offsets that this process has learned take precedence.
 func (f *fetcher) restore(r *clientRecord) {
 	if r == nil {
 		return

@@ -14,17 +14,17 @@ import (
 // noteTime is how long a call that has succeeded may wait for its clock offset to be stored.
 const noteTime = 100 * time.Millisecond
 
-// finishTime is what the Store has to write it in the background.
+// finishTime is how long the Store may take to write it in the background.
 const finishTime = 10 * time.Second
 
-// moved is told of each new offset that a server has accepted. It gives it a moment to be stored
-// before the answer reaches the caller: a script may end with that. Where an update is under way,
-// of which the answer may be a part, nobody waits.
+// moved is called with each new offset that a server has accepted. It waits a moment for the offset
+// to be stored before the answer reaches the caller: a script may exit right after that. If an
+// update is under way, it does not wait, as the answer may be a part of that update.
 func (f *fetcher) moved(u *url.URL, offset time.Duration) {
 	f.mu.Lock()
 	at := origin.Of(u).Long()
 	if _, known := f.offsets[at]; !known && len(f.offsets) >= maxOffsets {
-		for other := range f.offsets { // the origins may be chosen by others
+		for other := range f.offsets { // bounded, as other parties may choose the origins
 			delete(f.offsets, other)
 			break
 		}
@@ -62,15 +62,15 @@ func (f *fetcher) noteApart(noted chan struct{}) {
 	}
 }
 
-// begin tells that an update of the record is under way, or about to be.
+// begin notes that an update of the record is under way, or about to be.
 func (f *fetcher) begin() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.writers++
 }
 
-// end tells that it is over. The last one stores the offsets that are in no record yet. So moved,
-// which may be called in the middle of an update, does not wait for itself.
+// end notes that an update is over. The last one stores the offsets that are in no record yet. So
+// moved, which may be called in the middle of an update, does not wait for itself.
 func (f *fetcher) end() {
 	for {
 		f.mu.Lock()
@@ -86,7 +86,8 @@ func (f *fetcher) end() {
 	}
 }
 
-// known returns the offsets that were learned here, for a record that is about to be written.
+// known returns the offsets that this process has learned, for a record that is about to be
+// written.
 func (f *fetcher) known() map[string]time.Duration {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -94,7 +95,7 @@ func (f *fetcher) known() map[string]time.Duration {
 	return maps.Clone(f.offsets)
 }
 
-// note adds the offsets to the record. If there is none, they wait for one.
+// note adds the offsets to the record. If there is no record, the next one gets them.
 func (f *fetcher) note() {
 	offsets := f.known()
 	ctx, cancel := context.WithTimeoutCause(context.Background(), finishTime, keep.ErrSlow)

@@ -22,16 +22,16 @@ import (
 const (
 	clientRecordVersion = 1
 	maxOffsets          = 16                   // origins, in a record
-	farthest            = 366 * 24 * time.Hour // what a transport.Clock learns at most
+	farthest            = 366 * 24 * time.Hour // the largest offset that a transport.Clock learns
 )
 
-// A place is where the record of a Client lies, and whose it is.
+// A place is the name of a Client's record in the Store, and its owner.
 type place struct {
 	name  string
-	owner string // of endpoint, account and scheme, without telling them
+	owner string // a hash of endpoint, account and scheme
 }
 
-// placeOf names the record of an account at an endpoint. Where no name is chosen, it is one that
+// placeOf names the record of an account at an endpoint. If no name is chosen, it makes one that
 // any Store can take: short, and of lower-case letters, digits, dots and hyphens.
 func placeOf(u *url.URL, account, name string) place {
 	text := fmt.Sprintf("%s %q %q mac", origin.Of(u).Long(), u.RequestURI(), account)
@@ -50,20 +50,20 @@ func placeOf(u *url.URL, account, name string) place {
 	return p
 }
 
-// A clientRecord is what a Client keeps in its Store.
+// A clientRecord is the record that a Client keeps in its Store.
 type clientRecord struct {
 	owner    string
 	grant    *grant
 	saved    time.Time                // when grant was stored, by the wall clock of this machine
-	lifetime time.Duration            // of grant, from saved on, if its end is known
-	offsets  map[string]time.Duration // of the clocks with which it last worked, by origin
+	lifetime time.Duration            // of grant, counted from saved; 0 if its end is not known
+	offsets  map[string]time.Duration // of the clocks when it last worked, by origin
 }
 
-// errForeign means that a record is not one of ours.
+// errForeign means that a record was not written by a Client.
 var errForeign = errors.New("the record is none of a provision.Client: " +
 	"remove it, or set Client.Name to another name")
 
-// errNewer means that another version of this package wrote a record.
+// errNewer means that a newer version of this package wrote a record.
 var errNewer = errors.New("the record was written by a newer version: update this program")
 
 // clientRecordForm is a record as JSON.
@@ -76,11 +76,11 @@ type clientRecordForm struct {
 	Offsets  map[string]int64 `json:"offsets_ms,omitempty"`
 }
 
-// encode writes r with the key in clear: it is the Store's business to guard it.
+// encode writes r with the key in clear. The Store must protect it.
 func (r *clientRecord) encode() ([]byte, error) {
 	c := *r.grant.creds
 	if r.lifetime > 0 {
-		c.Expires = r.saved.Add(r.lifetime) // also if the clock of this machine was set meanwhile
+		c.Expires = r.saved.Add(r.lifetime) // right even if this machine's clock was set since
 	}
 	f, err := formOf(&c)
 	if err != nil {
@@ -102,12 +102,12 @@ func (r *clientRecord) encode() ([]byte, error) {
 		return nil, err
 	}
 	if _, err := decodeClientRecord(data); err != nil {
-		return nil, errors.New("the record could not be read again") // and would be in the way
+		return nil, errors.New("the record could not be read again") // it would block all updates
 	}
 	return data, nil
 }
 
-// decode reads a record as encode writes it, and nothing else.
+// decodeClientRecord reads a record as encode writes it, and refuses any other.
 func decodeClientRecord(data []byte) (*clientRecord, error) {
 	object, err := strictjson.Object(data)
 	if err != nil {
@@ -155,8 +155,8 @@ func only(object map[string]any, names ...string) error {
 	return nil
 }
 
-// grantOf returns the grant that lay in a record, and how long it was to last. One that had ended
-// when it was stored is as good as any that has ended since.
+// grantOf returns the grant of a record, and its lifetime when it was stored. A grant that had
+// ended by then is treated like one that has ended since.
 func grantOf(c *creds.SharedKey, saved time.Time, endpoint any) (*grant, time.Duration, error) {
 	g := &grant{creds: c, born: saved}
 	if endpoint != nil {
@@ -198,7 +198,7 @@ func offsetsOf(v any) (map[string]time.Duration, error) {
 	return offsets, nil
 }
 
-// integer reads a whole number of at most limit, or at least its negative.
+// integer reads a whole number from -limit to limit.
 func integer(v any, limit int64) (int64, error) {
 	n, ok := v.(json.Number)
 	if !ok {
@@ -211,21 +211,21 @@ func integer(v any, limit int64) (int64, error) {
 	return i, nil
 }
 
-// current returns the grant of r with its end by the clock of this machine as it is now. Nobody
-// knows how long a clock that shows less than when r was saved has been wrong; then the grant is
-// thought to last as long as it did at first, at most.
+// current returns the grant of r with its end by the present clock of this machine. If that clock
+// shows less than when r was saved, it cannot be known how long it has been wrong. Then the grant
+// lasts for its first lifetime at most.
 func (r *clientRecord) current(now time.Time) *grant {
 	g := &grant{creds: new(creds.SharedKey), endpoint: r.grant.endpoint, born: r.saved}
 	*g.creds = *r.grant.creds
 	if !g.creds.Expires.IsZero() {
-		left := g.creds.Expires.Sub(now.Round(0)) // by the wall clock, as it was saved
+		left := g.creds.Expires.Sub(now.Round(0)) // by the wall clock, like saved
 		g.creds.Expires = now.Add(min(left, r.lifetime))
 	}
 	return g
 }
 
-// with returns a copy of r that has offsets, of which there are maxOffsets at most, and those of r
-// for which there is room.
+// with returns a copy of r that has offsets, at most maxOffsets of them, and as many of r's own as
+// there is room for.
 func (r *clientRecord) with(offsets map[string]time.Duration) *clientRecord {
 	next := *r
 	next.offsets = make(map[string]time.Duration, len(offsets))

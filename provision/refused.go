@@ -9,16 +9,16 @@ import (
 // maxRefused is how many refused credentials a Client remembers.
 const maxRefused = 16
 
-// reject tells the Cache that g was refused, and remembers it if the Cache gives it up for that: it
-// does not always, as there are pages that are refused whatever comes.
+// reject reports to the Cache that g was refused, and remembers g if the Cache gives it up for
+// that. The Cache does not always do so, as some pages are refused with any credentials.
 func (f *fetcher) reject(g *grant, refusal http.Header) {
 	f.judging.Lock()
 	defer f.judging.Unlock()
-	// It is remembered first, as a fetch may start the moment the Cache knows.
+	// Remember it first: a fetch may start as soon as the Cache is told.
 	fresh := f.refuse(g)
 	f.cache.Reject(func(current *grant) bool { return current == g }, refusal)
 	stays := false
-	f.cache.Reject(func(current *grant) bool { // asked only about what was not rejected
+	f.cache.Reject(func(current *grant) bool { // called only if g was not rejected
 		stays = current == g
 		return false
 	}, nil)
@@ -27,13 +27,13 @@ func (f *fetcher) reject(g *grant, refusal http.Header) {
 	}
 }
 
-// accept notes that the Cache has taken g: if it was refused before, it now counts as new.
+// accept notes that the Cache has taken g. If g was refused before, it now counts as new.
 func (f *fetcher) accept(g *grant) {
 	f.pardon(g)
 	f.last.Store(g)
 }
 
-// refuse reports whether g was not among the refused.
+// refuse remembers g as refused, and reports whether it was not among the refused before.
 func (f *fetcher) refuse(g *grant) bool {
 	p := g.print()
 	f.mu.Lock()

@@ -14,13 +14,13 @@ import (
 )
 
 // FromToken returns the credentials in the answer of an OAuth 2.0 token endpoint whose token_type
-// is mac (draft-ietf-oauth-v2-http-mac-01, section 5.1). id is the access_token, which such a token
-// has for its key identifier; extra returns the other members by name, as the method Extra of an
+// is mac (draft-ietf-oauth-v2-http-mac-01, section 5.1). id is the access_token, which is the key
+// identifier of such a token. extra returns the other members by name, as the method Extra of an
 // oauth2.Token does.
 //
-// mac_key and mac_algorithm are required. Where expires_in is there, it counts from now, so
-// FromToken is to be called when the token has just come: for one that was kept, set Expires to its
-// Expiry. An error says which member is missing or not of its type, and never holds a value.
+// mac_key and mac_algorithm are required. An expires_in counts from now, so call FromToken when the
+// token has just come; for a stored token, set Expires to its Expiry. An error names the member
+// that is missing or of a wrong type, and contains no value.
 func FromToken(id string, extra func(string) any) (*creds.SharedKey, error) {
 	if extra == nil {
 		return nil, errors.New("provision: a token cannot be used: extra is nil: " +
@@ -38,7 +38,7 @@ func ofToken(id string, extra func(string) any) (*creds.SharedKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Its case does not count (RFC 6749, section 5.1).
+	// The type is case-insensitive (RFC 6749, section 5.1).
 	if kind != "" && !strings.EqualFold(kind, "mac") {
 		return nil, errors.New("its token_type is not mac: ask the service for one that is")
 	}
@@ -75,7 +75,7 @@ func ofToken(id string, extra func(string) any) (*creds.SharedKey, error) {
 	return c, nil
 }
 
-// member returns the text of that name, "" if there is none.
+// member returns the text of a member, "" if it is absent.
 func member(extra func(string) any, name string) (string, error) {
 	v := extra(name)
 	if v == nil {
@@ -88,7 +88,7 @@ func member(extra func(string) any, name string) (string, error) {
 	return text, nil
 }
 
-// number turns the types that package oauth2 makes of a number into the one that we read.
+// number converts the types that package oauth2 has for a number to json.Number.
 func number(v any) any {
 	switch v := v.(type) {
 	case float64:
