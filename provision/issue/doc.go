@@ -1,8 +1,8 @@
-// Package issue is the endpoint that hands out MAC credentials: a [Handler] that gives them to
-// clients which log in by another scheme, an [Issuer] that needs no database since its ids carry
-// their subject, and a [Registry] whose credentials can be listed and revoked. The client of such
-// an endpoint is a provision.Client.
+// Package issue is the endpoint that issues MAC credentials. A [Handler] gives them to clients that
+// log in by another scheme. An [Issuer] makes credentials that need no database, since their ids
+// contain their subject. A [Registry] makes credentials that can be listed and revoked. The client
+// of such an endpoint is a provision.Client.
 package issue
 
-// maxText is the longest id and the longest key, in bytes: both must fit into header fields.
+// maxText is the limit for an id and for a key, in bytes: both must fit into header fields.
 const maxText = 4096

@@ -17,11 +17,10 @@ import (
 	"github.com/countersign-go/countersign/provision"
 )
 
-// A Handler gives MAC credentials to clients that prove in another way who they are. It answers
-// POST with the JSON form of [provision.Marshal] and adds expires_in, the seconds until the
-// credentials end, so that the clocks of both sides need not agree. A request's body and query mean
-// nothing. Caches may keep no answer, and a request that a browser sends for another site is
-// refused with 403.
+// A Handler issues MAC credentials to clients that log in by another scheme. It answers POST with
+// the JSON form of [provision.Marshal] and adds expires_in, the seconds until the credentials end,
+// so that the clocks of both sides need not agree. A request's body and query are ignored. No cache
+// may keep an answer. A request that a browser sends for another site is refused with 403.
 //
 // The fields must not be changed once the Handler is in use. It is safe for concurrent use.
 type Handler struct {
@@ -44,18 +43,18 @@ type Handler struct {
 	// becomes a 500. An error is answered like one of Issue. If nil, there are no more members.
 	Members func(context.Context, *auth.Identity, *mac.Credentials) (map[string]any, error)
 
-	// AllowMAC also gives credentials to a client that shows MAC credentials. Then they can renew
-	// themselves without end, and so can stolen ones. MaxLoginAge ends that; it needs Terms that
-	// hand the claim auth_time on. If false, a request with MAC credentials, alone or beside
-	// others, is refused with 403 and [ErrScheme].
+	// AllowMAC also gives credentials to a client that shows MAC credentials. Then clients can
+	// renew theirs without end, and so can an attacker that has stolen some. MaxLoginAge ends that;
+	// it needs Terms that hand the claim auth_time on. If false, a request with MAC credentials,
+	// alone or beside others, is refused with 403 and [ErrScheme].
 	AllowMAC bool
 
 	// MaxLoginAge is the greatest age of a login that still gives credentials. The claim auth_time
-	// of the identity says when the login was: in seconds since 1970 (OpenID Connect Core 1.0,
-	// section 2), or as a time.Time. raven.Login and jwt.Session set it. Other tokens have it
-	// where their issuer sets it, and MAC credentials where Terms hand it on. The scheme Basic does
-	// without: its password comes with each request, so the login is now. Without the claim, the
-	// answer is 401 and the error wraps [ErrLogin]. 0: any age.
+	// of the identity has the time of the login, in seconds since 1970 (OpenID Connect Core 1.0,
+	// section 2) or as a time.Time. raven.Login and jwt.Session set it. Other tokens have it if
+	// their issuer sets it, and MAC credentials if Terms hand it on. The scheme Basic needs no
+	// claim: its password comes with each request, so the login is now. Without the claim, the
+	// answer is 401 and the error wraps [ErrLogin]. If zero, a login of any age will do.
 	MaxLoginAge time.Duration
 
 	// PerAddress bounds how often wrong passwords are tried from one address, or as its Key says.
@@ -69,8 +68,8 @@ type Handler struct {
 
 	// Audit is called with the outcome of each POST before the answer is sent: with the id of the
 	// credentials, or with the reason why there are none. The identity is nil if the client is not
-	// known. Requests that PerAddress stops are told to its Limited instead. It must be safe for
-	// concurrent use. If nil, it is not called.
+	// known. For requests that PerAddress stops, its Limited is called instead. Audit must be safe
+	// for concurrent use. If nil, it is not called.
 	Audit func(req *http.Request, id *auth.Identity, credential string, err error)
 
 	// Logger records each refusal with its reason, and each subject that got credentials. No key,
@@ -78,15 +77,15 @@ type Handler struct {
 	Logger *slog.Logger
 }
 
-// Format writes the settings and the types of the parts, under every verb: the parts may hold
-// passwords and keys.
+// Format writes the settings, and only the types of the parts, whatever the verb: the parts may
+// hold passwords and keys.
 func (h *Handler) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "{Auth:%T AllowMAC:%t MaxLoginAge:%v}", h.Auth, h.AllowMAC, h.MaxLoginAge)
 }
 
-// Check returns an error if the Handler cannot give credentials to any client. Call it at the start
-// of a server, which would answer each request with 503 otherwise. It calls Auth's own Check, if
-// there is such a method that returns an error. It cannot see behind Issue: call [Issuer.Check] or
+// Check returns an error if the Handler cannot give credentials to any client. Call it when a
+// server starts, since ServeHTTP would answer each request with 503. It calls Auth's own Check, if
+// there is such a method that returns an error. It does not check Issue: call [Issuer.Check] or
 // [Registry.Check] too.
 func (h *Handler) Check() error {
 	switch {
@@ -105,7 +104,8 @@ func (h *Handler) Check() error {
 	return nil
 }
 
-// ServeHTTP answers one request.
+// ServeHTTP answers a POST with credentials, or with the status of a refusal, as the fields say.
+// Any other method gets 405.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	logger := h.logger()
 	w.Header().Set("Cache-Control", "no-store")
@@ -122,7 +122,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	// A browser adds a password that it remembers to any site's form. This comes before the limits,
-	// so that no site can use them up for its visitors.
+	// so that no site can use up the limits of its visitors.
 	if err := new(http.CrossOriginProtection).Check(req); err != nil {
 		h.audit(req, nil, "", err)
 		logger.WarnContext(req.Context(), "issue: refused",
@@ -157,8 +157,8 @@ func (h *Handler) authenticate(w http.ResponseWriter, req *http.Request) {
 	guard.Handler(http.HandlerFunc(h.provision)).ServeHTTP(w, req)
 }
 
-// issueTime is how long Issue and Members may take for one answer. A [provision.Client] waits for
-// 30 s.
+// issueTime is how long Issue and Members may take for one answer. It is shorter than the 30 s that
+// a [provision.Client] waits.
 const issueTime = 20 * time.Second
 
 func (h *Handler) provision(w http.ResponseWriter, req *http.Request) {
@@ -181,7 +181,7 @@ func (h *Handler) provision(w http.ResponseWriter, req *http.Request) {
 	_, _ = w.Write(body)
 }
 
-// A limitError is ErrLimit, for how long.
+// A limitError is ErrLimit with the time until the subject may ask again.
 type limitError struct{ wait time.Duration }
 
 func (e *limitError) Error() string             { return ErrLimit.Error() }
@@ -234,10 +234,11 @@ func addMembers(body []byte, more map[string]any) ([]byte, error) {
 	return body, nil
 }
 
-// taken are the names of the members that Handler writes itself.
+// taken has the names of the members that Handler writes itself.
 var taken = []string{"id", "key", "algorithm", "expires", "expires_in"}
 
-// refuse answers a client that is known and gets no credentials. It shows only the kind of err.
+// refuse answers a client that has authenticated and gets no credentials. It reveals only the kind
+// of err.
 func (h *Handler) refuse(w http.ResponseWriter, req *http.Request, log *slog.Logger, err error) {
 	status, text := http.StatusInternalServerError, "no credentials could be issued"
 	switch {
@@ -259,7 +260,7 @@ func (h *Handler) refuse(w http.ResponseWriter, req *http.Request, log *slog.Log
 	http.Error(w, text, status)
 }
 
-// retryAfter returns the wait that err asks for, in seconds, at least one.
+// retryAfter returns the wait that err asks for, in seconds, at least 1.
 func retryAfter(err error) int64 {
 	wait := time.Second
 	if e, ok := errors.AsType[auth.DelayError](err); ok {
@@ -281,7 +282,7 @@ func (h *Handler) logger() *slog.Logger {
 	return h.Logger
 }
 
-// answer is the form of c with expires_in.
+// answer returns the JSON form of c with expires_in.
 func answer(c *mac.Credentials) ([]byte, error) {
 	body, err := provision.Marshal(c)
 	if err != nil || c.Expires.IsZero() {

@@ -18,44 +18,46 @@ const (
 	defaultLifetime = 5 * time.Minute
 )
 
-// An Issuer makes credentials that need no database: the id says, signed, who it belongs to and
-// until when, and its key follows from the id and a master secret. Ids and keys are those of
-// Mozilla's tokenlib, so that its services accept ours, and we theirs.
+// An Issuer makes credentials that need no database: the signed id contains its subject and its
+// expiry, and the key follows from the id and a master secret. Ids and keys are in the format of
+// Mozilla's tokenlib, so each side accepts credentials of the other. Use its Issue as the Issue of
+// a [Handler], and its Key as the Keys of a [mac.Verifier].
 //
-// Such credentials cannot be revoked one by one, only all at once, by removing their secret; those
-// of a [Registry] can. The id travels in clear with each request and everybody can read it, so
-// nothing is put into it but the subject, the expiry and what Terms says.
+// Such credentials cannot be revoked one by one, only all at once, by removing their secret; use a
+// [Registry] to revoke single ones. The id is sent in clear with each request, so it contains only
+// the subject, the expiry, a salt and the claims of Terms.
 //
 // The fields must not be changed once the Issuer is in use, and an Issuer must not be copied. To
-// replace a secret while requests are served, put another Issuer in its place, as the example does.
-// It is safe for concurrent use.
+// replace a secret while requests are served, replace the Issuer, as the example does. It is safe
+// for concurrent use.
 type Issuer struct {
-	// Secrets are the master secrets: the first one issues, all of them verify. To replace one,
-	// put the new one in front of it, and remove the old one when its last credentials have
-	// expired. If several processes verify, first add the new one behind the old one in all of
-	// them. To issue takes one of at least 16 bytes; they should be random. Shorter ones of older
-	// services still verify, except an empty one. See [Derive] for a master that serves other
-	// purposes too.
+	// Secrets are the master secrets: the first one issues, all of them verify. To replace one, put
+	// the new one in front of it, and remove the old one when its last credentials have expired. If
+	// several processes verify, first add the new one behind the old one in all of them. The first
+	// secret should be random, and must have at least 16 bytes, or Issue fails. Shorter ones of
+	// older services still verify, except an empty one. See [Derive] for a master secret that has
+	// other purposes too.
 	Secrets []creds.Secret
 
-	// Hash is that of the ids: "sha1", "sha256" or "sha512"; "": "sha256". "tokenlib-0.1" is for
-	// services with the first version of tokenlib: SHA-1, and other derivations.
+	// Hash is the hash of the ids: "sha1", "sha256", "sha512" or "tokenlib-0.1". The last one is
+	// for services with the first version of tokenlib: SHA-1, with other derivations. If empty,
+	// "sha256".
 	Hash string
 
-	Algorithm string        // of the credentials; "": mac.SHA256
-	Lifetime  time.Duration // of the credentials; 0: 5 minutes
+	Algorithm string        // of the credentials; if empty, mac.SHA256
+	Lifetime  time.Duration // of the credentials; if zero, 5 minutes
 
-	// Terms decides for each credential how long it lasts and what else its id says. Everybody on
-	// the way can read that, though not change it. Its error is that of Issue, wrapped. Nil: every
-	// credential lasts for Lifetime and says nothing else.
+	// Terms returns the lifetime of a credential and the claims that its id contains. Anyone who
+	// sees a request can read these, but cannot change them. An error of Terms is returned by
+	// Issue, wrapped. If nil, every credential lasts for Lifetime and has no claims.
 	Terms func(context.Context, *auth.Identity) (Terms, error)
 
 	once     sync.Once
-	settings *settings // what follows from the fields; a pointer, so that fmt does not show it
+	settings *settings // derived from the fields; a pointer, so that fmt does not show it
 }
 
-// Format writes the fields with the secrets redacted, under every verb: package fmt prints a struct
-// by its bytes where a verb does not fit one of its fields.
+// Format writes the fields with the secrets redacted, whatever the verb: package fmt prints a
+// struct by its bytes if a verb does not fit one of its fields.
 func (i *Issuer) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "{Secrets:%v Hash:%s Algorithm:%s Lifetime:%v}",
 		i.Secrets, i.Hash, i.Algorithm, i.Lifetime)
@@ -95,7 +97,7 @@ func (i *Issuer) configure() {
 	}
 	for n, secret := range i.Secrets {
 		if len(secret) == 0 {
-			// Anybody could issue with it. It is what an unset environment variable leaves.
+			// Any client could issue with it. An unset environment variable leads to one.
 			s.err = fmt.Errorf("issue: Issuer.Secrets[%d] is empty: set or remove it", n)
 			return
 		}
@@ -114,7 +116,7 @@ func (i *Issuer) set() (*settings, error) {
 }
 
 // Check returns an error if the Issuer cannot issue, for instance because its first secret is empty
-// or too short. Call it at the start of a server: Issue returns the same error, which a [Handler]
+// or too short. Call it when a server starts: Issue returns the same error, which a [Handler]
 // answers with 500.
 func (i *Issuer) Check() error {
 	if _, err := i.set(); err != nil {
@@ -127,9 +129,9 @@ func (i *Issuer) Check() error {
 	return nil
 }
 
-// Issue makes credentials for id.Subject. It is what a [Handler] takes. An error means that the
-// Issuer is not usable, or that the subject or the Terms are not: one that is empty or not UTF-8,
-// or too much for an id, which has up to 4096 bytes.
+// Issue makes credentials for id.Subject. Use it as the Issue of a [Handler]. It returns an error
+// if the Issuer is not usable, if the subject is empty or not UTF-8, if Terms failed or returned
+// unusable Terms, or if the id would be longer than 4096 bytes.
 func (i *Issuer) Issue(ctx context.Context, id *auth.Identity) (*mac.Credentials, error) {
 	if err := i.Check(); err != nil {
 		return nil, err
@@ -158,16 +160,17 @@ func (i *Issuer) Issue(ctx context.Context, id *auth.Identity) (*mac.Credentials
 	return c, nil
 }
 
-// Key returns the key of an id that this Issuer, or another one with one of its secrets, has
-// issued. It is a [mac.KeyFunc]. The subject is the first of username, userid, uid and email, in
-// text or as an integer; what else the id says is in Claims, numbers as [json.Number]. The id may
-// have expired: its Expires tells, and a [mac.Verifier] refuses it after it has checked the MAC.
+// Key returns the key of an id that was issued with one of the Issuer's secrets, by this Issuer or
+// another one. It is a [mac.KeyFunc]. The subject is the first of username, userid, uid and email,
+// as text or as an integer. The other members of the id are in Claims, numbers as [json.Number].
+// The id may have expired: see its Expires, by which a [mac.Verifier] refuses it after it has
+// checked the MAC.
 //
-// An error wraps [mac.ErrUnknownID], unless the Issuer itself is unusable. Nothing of an id is
+// An error wraps [mac.ErrUnknownID], unless the Issuer itself is unusable. No part of an id is
 // interpreted before its tag has been verified.
 //
-// An id that was issued takes some microseconds longer than another. That tells an attacker
-// nothing: ids are sealed, so none can be guessed, and the answer to a wrong MAC is the same.
+// An id that was issued takes some microseconds longer than any other. That tells an attacker
+// nothing: ids are sealed, so they cannot be guessed, and the answer to a wrong MAC is the same.
 func (i *Issuer) Key(_ context.Context, id string) (*mac.Key, error) {
 	s, err := i.set()
 	if err != nil {

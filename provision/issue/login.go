@@ -13,23 +13,23 @@ import (
 	"github.com/countersign-go/countersign/internal/seconds"
 )
 
-// Why a [Handler] refuses a client whose credentials are right.
+// The reasons for which a [Handler] refuses a client with valid credentials.
 var (
-	// ErrScheme means that the credentials are of a scheme that gets no others: MAC, unless
-	// AllowMAC. The answer is 403, as to send them again would not help.
+	// ErrScheme means that the scheme of the credentials gives no others: it is MAC, and AllowMAC
+	// is false. The answer is 403, as sending them again would not help.
 	ErrScheme = errors.New("issue: MAC credentials get no others: log in another way")
 
-	// ErrLogin means that the login is longer ago than MaxLoginAge, or that the identity does not
-	// say when it was; the text tells which. The answer is 401.
+	// ErrLogin means that the login is older than MaxLoginAge, or that the identity does not have
+	// the time of the login. The error's text tells which. The answer is 401.
 	ErrLogin = errors.New("issue: the login is not recent")
 
-	// ErrLimit means that a subject has asked too often: PerSubject. The answer is 429.
+	// ErrLimit means that a subject has asked more often than PerSubject allows. The answer is 429.
 	ErrLimit = errors.New("issue: asked for too often")
 )
 
-// admit returns an error if a client whose credentials are right may not have others.
+// admit returns an error if a client with valid credentials may not have others.
 func (h *Handler) admit(req *http.Request, id *auth.Identity) (*auth.Identity, error) {
-	// An identity may have a Scheme of the application's own, so what was sent counts too.
+	// An identity may have a Scheme of the application's own, so look at the request too.
 	switch isMAC := strings.EqualFold(id.Scheme, "MAC") || showsMAC(req); {
 	case isMAC && !h.AllowMAC:
 		return nil, ErrScheme
@@ -41,7 +41,7 @@ func (h *Handler) admit(req *http.Request, id *auth.Identity) (*auth.Identity, e
 	return id, nil
 }
 
-// showsMAC reports whether any credentials of a request are of the scheme MAC, however broken.
+// showsMAC reports whether any credentials of a request are of the scheme MAC, even malformed ones.
 func showsMAC(req *http.Request) bool {
 	return slices.ContainsFunc(req.Header.Values("Authorization"), func(line string) bool {
 		words := strings.FieldsFunc(line, func(c rune) bool {
@@ -57,13 +57,13 @@ const loginSkew = time.Minute
 // A loginError is ErrLogin with its reason.
 type loginError struct {
 	reason string
-	again  bool // a new login of the same kind helps
+	again  bool // another login of the same kind helps
 }
 
 func (e *loginError) Error() string { return ErrLogin.Error() + ": " + e.reason }
 func (e *loginError) Unwrap() error { return ErrLogin }
 
-// loginAdvice returns the line that answers a loginError.
+// loginAdvice returns the line that tells a client how to mend a loginError.
 func loginAdvice(err error) string {
 	if e, ok := errors.AsType[*loginError](err); ok && !e.again {
 		return "log in another way: the time of this login is not known"
@@ -71,7 +71,7 @@ func loginAdvice(err error) string {
 	return "log in again"
 }
 
-// checkLogin returns an error unless the login is known to be no longer ago than limit.
+// checkLogin returns an error unless the login is known to be at most limit old.
 func checkLogin(id *auth.Identity, limit time.Duration, now time.Time) error {
 	claim, ok := id.Claims["auth_time"]
 	if !ok {

@@ -21,71 +21,72 @@ import (
 )
 
 const (
-	// idSize makes ids of 16 characters, which is all that the tables of some older programs
-	// hold. An id is no secret; 96 random bits are so that none occurs twice.
+	// idSize makes ids of 16 characters, the most that the tables of some older programs hold. An
+	// id is not a secret; it has 96 random bits so that none occurs twice.
 	idSize  = 12 // bytes
 	keySize = 32 // bytes
 
-	// serialSize is enough to tell those apart that had the same id one after the other.
+	// serialSize is enough to distinguish credentials that had the same id one after the other.
 	serialSize = 6 // bytes
 
 	registryLifetime = 24 * time.Hour
 	registryQuota    = 100
 
-	// cleanUpTime is how long a Store may take for what is done for the sake of order, whether or
-	// not the caller is still there.
+	// cleanUpTime is how long a Store may take for cleaning up, even if the caller has gone.
 	cleanUpTime = 3 * time.Second
 )
 
-// ErrQuota means that a subject has as many credentials as it may have. It is wrapped by the error
-// of [Registry.Issue], which has a method RetryAfter() time.Duration: how long it is until one of
+// ErrQuota means that a subject has as many credentials as it may have. The error of
+// [Registry.Issue] that wraps it has a method RetryAfter() time.Duration, the time until one of
 // them ends. A [Handler] answers it with 429 and Retry-After.
 var ErrQuota = errors.New("issue: too many credentials for one subject: revoke some")
 
-// A Registry makes credentials at random and remembers them, so that each can be listed and
-// revoked. It is the alternative to an [Issuer], which remembers nothing. Issue is for a [Handler],
-// and Key for a [mac.Verifier].
+// A Registry makes random credentials and remembers them, so that each can be listed and revoked.
+// It is the alternative to an [Issuer], which remembers nothing. Use its Issue as the Issue of a
+// [Handler], and its Key as the Keys of a [mac.Verifier].
 //
-// A credential that has ended is forgotten an hour later, or earlier if the Quota needs its place,
-// as soon as its subject gets another one. So what a Registry holds is bounded by the Quota and by
-// how many subjects there are.
+// When a subject gets a new credential, its credentials that ended an hour ago are forgotten, or
+// all that have ended if the Quota needs their place. So the size of a Registry is bounded by the
+// Quota and the number of subjects.
 //
 // The fields must not be changed once the Registry is in use, and a Registry must not be copied. It
-// is safe for concurrent use, and so are several of them, in whatever process, on one Store. Errors
-// of the Store wrap [auth.ErrUnavailable], which is answered with 503.
+// is safe for concurrent use, and so are several of them, in one process or many, on one Store.
+// Errors of the Store wrap [auth.ErrUnavailable], which is answered with 503.
 type Registry struct {
 	// Store keeps the credentials, keys included and in clear, since a MAC is checked with the key
-	// itself: two records for each credential at most, under names that start with "registry-". A
-	// Store holds one Registry. nil: they are kept in memory and end with the process.
+	// itself. There are at most two records for each credential, under names that start with
+	// "registry-". A Store holds one Registry. If nil, credentials are kept in memory and end with
+	// the process.
 	Store creds.Store
 
-	Lifetime  time.Duration // of the credentials; 0: 24 hours
-	Algorithm string        // of the credentials; "": mac.SHA256
+	Lifetime  time.Duration // of the credentials; if zero, 24 hours
+	Algorithm string        // of the credentials; if empty, mac.SHA256
 
-	// Quota is how many credentials one subject may have at a time. 0: 100. Negative: as many as
-	// can be listed in one record of the Store; the 64 KiB of a Dir of package creds/file hold some
-	// 800.
+	// Quota is how many credentials one subject may have at a time. If zero, 100. If negative, the
+	// only limit is the size of a record of the Store, which lists them; the 64 KiB of a Dir of
+	// package creds/file hold about 800.
 	Quota int
 
-	// Terms decides for each credential how long it lasts and what else is known of its subject.
-	// Unlike those of an Issuer, claims stay here. Its error is that of Issue, wrapped. nil: every
-	// credential lasts for Lifetime and has no claims.
+	// Terms returns the lifetime of a credential and the claims of its subject. Unlike the claims
+	// of an Issuer, they stay in the Store. An error of Terms is returned by Issue, wrapped. If
+	// nil, every credential lasts for Lifetime and has no claims.
 	Terms func(context.Context, *auth.Identity) (Terms, error)
 
 	once   sync.Once      // sets memory
-	memory func() *memory // used if Store is nil; fmt would follow a pointer where a verb is wrong
+	memory func() *memory // used if Store is nil; a func, as fmt may follow a pointer
 
-	decoy atomic.Pointer[decoy] // like the first record that Key found; nil before
+	decoy atomic.Pointer[decoy] // like the first record that Key found; nil before that
 }
 
-// Format writes the settings and the type of the Store, under every verb, and nothing that is kept.
+// Format writes the settings and the type of the Store, whatever the verb. It writes none of the
+// stored credentials.
 func (r *Registry) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "{Store:%T Lifetime:%v Quota:%d Algorithm:%s}",
 		r.Store, r.Lifetime, r.Quota, r.Algorithm)
 }
 
 // Check returns an error if the Registry cannot issue because of its Lifetime or Algorithm. Call it
-// at the start of a server. It does not ask the Store.
+// when a server starts. It does not call the Store.
 func (r *Registry) Check() error {
 	switch r.Algorithm {
 	case "", mac.SHA256, mac.SHA1:
@@ -98,7 +99,7 @@ func (r *Registry) Check() error {
 	return nil
 }
 
-// An Entry is what a [Registry] tells of a credential: everything but the key.
+// An Entry describes a credential of a [Registry], without its key.
 type Entry struct {
 	ID        string
 	Subject   string
@@ -107,16 +108,16 @@ type Entry struct {
 	Expires   time.Time
 }
 
-// Issue makes credentials for id.Subject. It is what a [Handler] takes. The error wraps [ErrQuota]
-// where the subject has too many.
+// Issue makes credentials for id.Subject. Use it as the Issue of a [Handler]. The error wraps
+// [ErrQuota] if the subject has too many.
 func (r *Registry) Issue(ctx context.Context, id *auth.Identity) (*mac.Credentials, error) {
 	return r.Add(ctx, id, mac.Credentials{})
 }
 
-// Add is Issue for credentials that are partly known: what c leaves empty is made up, the ID of 96
-// random bits in 16 characters, and the Key of 256. It returns what was stored. So those that
-// another service handed out can be moved here. A Key takes 16 bytes or more, and an ID that is in
-// use already is refused.
+// Add is like Issue, but takes the credentials from c, so that credentials of another service can
+// be moved here. It fills in the empty fields of c: the ID with 96 random bits in 16 characters,
+// and the Key with 256 random bits. It returns the stored credentials. A Key must have at least 16
+// bytes. An ID that is already in use is refused.
 func (r *Registry) Add(ctx context.Context, id *auth.Identity, c mac.Credentials) (
 	*mac.Credentials, error) {
 	made, err := r.make(ctx, id, c)
@@ -132,8 +133,8 @@ func (r *Registry) Add(ctx context.Context, id *auth.Identity, c mac.Credentials
 		return nil, err
 	}
 	// The record of the credential comes first and its place in the list second. So whatever is
-	// revoked meanwhile, and wherever this ends early, no credential that somebody holds is
-	// missing in the list.
+	// revoked in the meantime, and wherever this ends early, the list has every credential that a
+	// client holds.
 	err = r.update(ctx, idName(made.ID), func(old []byte) ([]byte, error) {
 		if old != nil {
 			return nil, errTaken
@@ -157,8 +158,8 @@ func (r *Registry) Add(ctx context.Context, id *auth.Identity, c mac.Credentials
 		return made.credentials(), nil
 	}
 	if !errors.Is(err, errTaken) {
-		// Whether or not the caller is still there. If this fails too, what remains is a record
-		// whose key nobody was told.
+		// Do this even if the caller has gone. If it fails too, a record remains whose key was sent
+		// to no client.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUpTime)
 		defer cancel()
 		_ = r.remove(ctx, made.ID, func(old *record) bool { return old.Serial == made.Serial })
@@ -166,7 +167,7 @@ func (r *Registry) Add(ctx context.Context, id *auth.Identity, c mac.Credentials
 	return nil, err
 }
 
-// make fills in what is missing.
+// make returns the record for c, with the missing fields filled in.
 func (r *Registry) make(ctx context.Context, id *auth.Identity, c mac.Credentials) (
 	*record, error) {
 	if err := checkSubject(id); err != nil {
@@ -207,8 +208,8 @@ func (r *Registry) make(ctx context.Context, id *auth.Identity, c mac.Credential
 	return made, err
 }
 
-// random returns URL-safe text, which suits the grammar of ids and keys. It does not begin with a
-// hyphen, which a command line would take for a flag.
+// random returns URL-safe text, which fits the grammar of ids and keys. It does not begin with a
+// hyphen, as a command line would take such text for a flag.
 func random(size int) string {
 	b := make([]byte, size)
 	for {
@@ -219,8 +220,8 @@ func random(size int) string {
 	}
 }
 
-// makeRoom removes what made's subject needs no more, returns the entries of that, and tells early
-// if there are too many.
+// makeRoom removes the credentials that made's subject no longer needs, and returns their list
+// entries. It returns an error early if the subject has too many.
 func (r *Registry) makeRoom(ctx context.Context, made *record) (gone []listed, err error) {
 	l, err := r.completeList(ctx, made.Subject)
 	if err != nil {
@@ -231,7 +232,7 @@ func (r *Registry) makeRoom(ctx context.Context, made *record) (gone []listed, e
 		if !useless(e) {
 			continue
 		}
-		// Nothing that was added anew under this id is removed.
+		// Keep credentials that were added later under this id.
 		err := r.remove(ctx, e.ID, func(old *record) bool {
 			return old.Subject == made.Subject && old.Serial == e.Serial
 		})
@@ -245,15 +246,15 @@ func (r *Registry) makeRoom(ctx context.Context, made *record) (gone []listed, e
 
 func (r *Registry) quota() int { return cmp.Or(r.Quota, registryQuota) }
 
-// Key returns the key of an id. It is a [mac.KeyFunc]. It asks the Store each time, so what was
-// revoked is refused from the next request on, in every process. An error wraps [mac.ErrUnknownID]
-// for an id that is not there, or not any more, and [auth.ErrUnavailable] else. Credentials that
-// have ended are returned as long as they are remembered.
+// Key returns the key of an id. It is a [mac.KeyFunc]. It asks the Store each time, so revoked
+// credentials are refused from the next request on, in every process. Its error wraps
+// [mac.ErrUnknownID] for an id that is not stored, or no longer, and [auth.ErrUnavailable]
+// otherwise. Credentials that have ended are returned as long as they are remembered.
 //
-// An unknown id takes as long as a known one, as far as it is up to the Registry. That holds in
-// memory and on a Dir of package creds/file, up to some hundred nanoseconds; longer claims than
-// those of the first known id take longer, by some nanoseconds for each byte. Other Stores have
-// times of their own.
+// An unknown id takes as long as a known one, apart from the time of the Store. In memory and on a
+// Dir of package creds/file, the two differ by some hundred nanoseconds at most; claims that are
+// longer than the claims of the first known id take some nanoseconds more for each byte. Other
+// Stores have their own times.
 func (r *Registry) Key(ctx context.Context, id string) (*mac.Key, error) {
 	found, err := r.load(ctx, id)
 	if errors.Is(err, mac.ErrUnknownID) {
@@ -275,7 +276,8 @@ func (r *Registry) Key(ctx context.Context, id string) (*mac.Key, error) {
 	}, nil
 }
 
-// List returns the credentials of a subject that have not ended, oldest first; none is no error.
+// List returns the credentials of a subject that have not ended, oldest first. If there are none,
+// it returns nil and no error.
 func (r *Registry) List(ctx context.Context, subject string) ([]Entry, error) {
 	l, err := r.completeList(ctx, subject)
 	if err != nil {
@@ -286,7 +288,7 @@ func (r *Registry) List(ctx context.Context, subject string) ([]Entry, error) {
 	for _, e := range l.Entries {
 		found, err := r.load(ctx, e.ID)
 		switch {
-		case errors.Is(err, mac.ErrUnknownID): // revoked by somebody who could not finish
+		case errors.Is(err, mac.ErrUnknownID): // revoked by a process that did not finish
 			continue
 		case err != nil:
 			return nil, err
@@ -300,13 +302,13 @@ func (r *Registry) List(ctx context.Context, subject string) ([]Entry, error) {
 }
 
 // All yields the credentials of all subjects that have not ended, in no particular order, for an
-// administrator. It holds one record at a time, so a loop may stop early, and may revoke what it is
-// given. Credentials that are issued or revoked during the loop may be missing or not. An error
-// stands for one record that cannot be used, whose credentials may be good all the same, and the
-// loop goes on; an error of the Store itself ends it.
+// administrator. It holds one record at a time. The loop may stop early, and may revoke the
+// credentials that it is given. Credentials that are issued or revoked during the loop may be
+// missing or not. An error stands for one record that cannot be used, whose credentials may still
+// be good, and the loop goes on; an error of the Store itself ends it.
 //
-// The Store must be a [creds.Lister], as Dir of package creds/file is; All yields an error
-// otherwise.
+// The Store must be a [creds.Lister], such as a Dir of package creds/file; otherwise All yields an
+// error.
 func (r *Registry) All(ctx context.Context) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		store, ok := r.store().(creds.Lister)
@@ -337,11 +339,12 @@ func (r *Registry) All(ctx context.Context) iter.Seq2[Entry, error] {
 	}
 }
 
-// Revoke ends the credentials with an id, at once. It does not ask whose they are: who lets users
-// revoke their own looks first whether the id is in their List. The error wraps [mac.ErrUnknownID]
-// if there are none. With any other error they may still be good.
+// Revoke ends the credentials with an id, at once. It does not check their subject: a program that
+// lets users revoke their own must first look for the id in their List. The error wraps
+// [mac.ErrUnknownID] if there are no such credentials. After any other error they may still be
+// good.
 func (r *Registry) Revoke(ctx context.Context, id string) error {
-	if _, err := r.load(ctx, id); err != nil { // which takes no lock, for an id that is made up
+	if _, err := r.load(ctx, id); err != nil { // takes no lock for a made-up id
 		return err
 	}
 	subject, gone := "", listed{ID: id}
@@ -358,12 +361,12 @@ func (r *Registry) Revoke(ctx context.Context, id string) error {
 	return r.unlist(ctx, subject, []listed{gone})
 }
 
-// RevokeAll ends all credentials of a subject, at once; to have none is no error. Those that are
-// being issued at the same moment may remain, so first see to it that the subject gets no more.
-// With an error, some may still be good.
+// RevokeAll ends all credentials of a subject, at once. It returns no error if there are none.
+// Credentials that are being issued at the same moment may remain, so first make sure that the
+// subject gets no more. After an error, some may still be good.
 //
-// Where the list of a subject was damaged, the subject's credentials can no longer be found. From
-// then on RevokeAll, List and Issue fail for it, and the error says how to mend that.
+// If the list of a subject was damaged, the subject's credentials can no longer be found. From then
+// on RevokeAll, List and Issue fail for it, and the error says how to mend that.
 func (r *Registry) RevokeAll(ctx context.Context, subject string) error {
 	l, err := r.loadList(ctx, subject)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/countersign-go/countersign/creds"
 )
 
-// A memory is a creds.Lister that ends with the process.
+// A memory is a creds.Lister whose records end with the process.
 type memory struct {
 	mu      sync.Mutex // guards records
 	records map[string][]byte
@@ -25,10 +25,10 @@ func (m *memory) Load(_ context.Context, name string) ([]byte, error) {
 	if !ok {
 		return nil, creds.ErrNotFound
 	}
-	return data, nil // never written to, only replaced
+	return data, nil // a record is replaced, never written to
 }
 
-// Records takes no more memory than for the names. No lock is held while the caller has a record.
+// Records copies only the names, and holds no lock while the caller has a record.
 func (m *memory) Records(ctx context.Context, prefix string) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		m.mu.Lock()

@@ -18,24 +18,24 @@ import (
 	"github.com/countersign-go/countersign/mac"
 )
 
-// A Registry keeps one record for each credential, which alone decides whether the credential is
-// good, and one list for each subject, which says where to look for its credentials. Keys are
-// looked up with each request, and that takes one Load.
+// A Registry keeps one record for each credential and one list for each subject. The record alone
+// decides whether the credential is good; the list tells where to look for a subject's credentials.
+// A request needs one Load, for the record that has its key.
 
 const recordVersion = 1
 
-// keepEnded is how long the owner of a credential that has ended is told so.
+// keepEnded is how long a client with a credential that has ended is still told that it has ended.
 const keepEnded = time.Hour
 
 var errNotThere = unknown(errors.New("not in the registry"))
 
 var errTaken = errors.New("issue: there are credentials with this id already")
 
-// A record is one credential. The key is text, since a creds.Secret would be written redacted.
+// A record is one credential. Its key is a string, since a creds.Secret would be written redacted.
 type record struct {
 	Version   int             `json:"version"`
 	ID        string          `json:"id"`
-	Serial    string          `json:"serial"` // no other one ever has it
+	Serial    string          `json:"serial"` // unique
 	Key       string          `json:"key"`
 	Algorithm string          `json:"algorithm"`
 	Subject   string          `json:"subject"`
@@ -72,7 +72,7 @@ func decodeRecord(data []byte, id string) (*record, error) {
 	return r, nil
 }
 
-// decodeAny is decodeRecord for a credential whose id is not known.
+// decodeAny is like decodeRecord, for a credential whose id is not known.
 func decodeAny(data []byte) (*record, error) {
 	r := new(record)
 	if err := json.Unmarshal(data, r); err != nil {
@@ -89,7 +89,7 @@ func decodeAny(data []byte) (*record, error) {
 
 var errWrongRecord = broken(errors.New("not the credential that it should be"))
 
-// A decoy is an encoded record that is decoded in place of one that is not there.
+// A decoy is an encoded record that is decoded if the one asked for does not exist.
 type decoy struct {
 	id   string
 	data []byte
@@ -114,7 +114,7 @@ var firstDecoy = sync.OnceValue(func() *decoy {
 	})
 })
 
-// pretend does the work of decoding a record, so that an unknown id takes as long as a known one.
+// pretend decodes a decoy, so that an unknown id takes as long as a known one.
 func (r *Registry) pretend() {
 	d := r.decoy.Load()
 	if d == nil {
@@ -134,11 +134,12 @@ type list struct {
 	Subject string   `json:"subject"`
 	Entries []listed `json:"entries"`
 
-	// Incomplete is set where a list was lost before, and with it what it named.
+	// Incomplete is set if an earlier list was lost, together with its entries.
 	Incomplete bool `json:"incomplete,omitempty"`
 }
 
-// A listed is one credential. Its ID says where it is, and its Serial that it is still the one.
+// A listed is the entry of one credential. ID is its id, and Serial distinguishes it from others
+// that had the same id.
 type listed struct {
 	ID      string    `json:"id"`
 	Serial  string    `json:"serial"`
@@ -162,7 +163,7 @@ func decodeList(data []byte, subject string) (*list, error) {
 	return l, nil
 }
 
-// drop removes entries, and none that came after them under the same id.
+// drop removes the entries in gone. It keeps later ones under the same ids.
 func (l *list) drop(gone []listed) {
 	l.Entries = slices.DeleteFunc(l.Entries, func(e listed) bool {
 		return slices.ContainsFunc(gone, func(g listed) bool {
@@ -191,7 +192,7 @@ func (l *list) live(now time.Time) int {
 	return n
 }
 
-// useless reports of an entry whether it is to go.
+// useless returns a function that reports whether an entry should be removed.
 func (l *list) useless(now time.Time, quota int) func(listed) bool {
 	limit := now.Add(-keepEnded)
 	if quota >= 0 && len(l.Entries) >= quota {
@@ -200,7 +201,7 @@ func (l *list) useless(now time.Time, quota int) func(listed) bool {
 	return func(e listed) bool { return !limit.Before(e.Expires) }
 }
 
-// full returns an error unless there is room for one more.
+// full returns an error if there is no room for another entry.
 func (l *list) full(now time.Time, quota int) error {
 	if quota < 0 || l.live(now) < quota {
 		return nil
@@ -214,7 +215,7 @@ func (l *list) full(now time.Time, quota int) error {
 	return &quotaError{first.Sub(now)}
 }
 
-// A quotaError is ErrQuota, for how long.
+// A quotaError is ErrQuota with the time until there is room again.
 type quotaError struct{ wait time.Duration }
 
 func (e *quotaError) Error() string             { return ErrQuota.Error() }
@@ -233,14 +234,16 @@ func checkVersion(version int) error {
 	return nil
 }
 
-// broken is for a record that cannot be used: whether the credential is good is not known.
+// broken returns the error for a record that cannot be used, so that it is not known whether the
+// credential is good.
 func broken(reason error) error {
 	return fmt.Errorf("issue: a record of the registry: %w: %w", reason, auth.ErrUnavailable)
 }
 
 const idPrefix = "registry-id-"
 
-// Names in the Store are hashes, so that they suit every Store, whatever ids and subjects hold.
+// Names in the Store are hashes, which every Store can take, whatever characters ids and subjects
+// have.
 func idName(id string) string           { return idPrefix + hashed(id) }
 func subjectName(subject string) string { return "registry-subject-" + hashed(subject) }
 
@@ -260,7 +263,7 @@ func (r *Registry) store() creds.Store {
 	return r.memory()
 }
 
-// load returns the record of a credential, or an error that wraps mac.ErrUnknownID.
+// load returns the record of a credential. The error wraps mac.ErrUnknownID if there is none.
 func (r *Registry) load(ctx context.Context, id string) (*record, error) {
 	if len(id) > maxText {
 		return nil, unknown(fmt.Errorf("longer than %d bytes", maxText))
@@ -275,7 +278,7 @@ func (r *Registry) load(ctx context.Context, id string) (*record, error) {
 	return decodeRecord(data, id)
 }
 
-// loadList returns the list of a subject, an empty one if there is none.
+// loadList returns the list of a subject. The list is empty if none is stored.
 func (r *Registry) loadList(ctx context.Context, subject string) (*list, error) {
 	data, err := r.store().Load(ctx, subjectName(subject))
 	if errors.Is(err, creds.ErrNotFound) && !errors.Is(err, creds.ErrCorrupt) {
@@ -295,8 +298,8 @@ func (r *Registry) completeList(ctx context.Context, subject string) (*list, err
 	return l, err
 }
 
-// damaged adds to err what has become of a list. A Store sets a damaged record aside, and the next
-// one to look would see none. That must not be taken for a subject without credentials, as those
+// damaged marks a damaged list, and adds to err the error of doing so. A Store sets a damaged
+// record aside, and the next Load would find none. But the subject still has credentials: those
 // that the list named are still good.
 func (r *Registry) damaged(ctx context.Context, subject string, err error) error {
 	if !errors.Is(err, creds.ErrCorrupt) {
@@ -315,13 +318,13 @@ func (r *Registry) damaged(ctx context.Context, subject string, err error) error
 		})
 	}
 	failed := mark()
-	if errors.Is(failed, creds.ErrCorrupt) { // only now it has been set aside
+	if errors.Is(failed, creds.ErrCorrupt) { // it was set aside only now
 		failed = mark()
 	}
 	return errors.Join(err, failed)
 }
 
-// update changes one record. The error of f is returned as it is.
+// update changes one record. An error of f is returned unchanged.
 func (r *Registry) update(ctx context.Context, name string,
 	f func(old []byte) ([]byte, error)) error {
 	var own error
@@ -338,7 +341,7 @@ func (r *Registry) update(ctx context.Context, name string,
 	return nil
 }
 
-// updateList changes the list of a subject, and deletes it when it has become empty.
+// updateList changes the list of a subject, and deletes it if it has become empty.
 func (r *Registry) updateList(ctx context.Context, subject string, f func(*list) error) error {
 	err := r.update(ctx, subjectName(subject), func(old []byte) ([]byte, error) {
 		l, err := decodeList(old, subject)
@@ -356,7 +359,7 @@ func (r *Registry) updateList(ctx context.Context, subject string, f func(*list)
 	return r.damaged(ctx, subject, err)
 }
 
-// remove deletes the record of a credential if which says so.
+// remove deletes the record of a credential if which reports true for it.
 func (r *Registry) remove(ctx context.Context, id string, which func(*record) bool) error {
 	return r.update(ctx, idName(id), func(old []byte) ([]byte, error) {
 		if old == nil {

@@ -15,29 +15,30 @@ import (
 	"github.com/countersign-go/countersign/internal/strictjson"
 )
 
-// Terms are what an [Issuer] or a [Registry] decides anew for each credential. Groups are not among
-// them: whoever verifies the credential should ask what its subject belongs to now.
+// Terms are the lifetime and the claims of one credential of an [Issuer] or a [Registry]. They do
+// not include groups: when a service verifies the credential, it should look up the groups that the
+// subject has then.
 type Terms struct {
-	Lifetime time.Duration // 0: that of the Issuer or Registry
+	Lifetime time.Duration // if zero, the Lifetime of the Issuer or Registry
 
-	// Claims are what else the credential is to say of its subject, in JSON of up to 2 KiB; they
-	// come back as Claims of its identity, numbers as [json.Number]. Nil: nothing. The names salt,
-	// expires, username, userid, uid and email are taken, however they are spelled.
+	// Claims are the credential's claims about its subject, as JSON of up to 2 KiB. They come back
+	// as Claims of its identity, numbers as [json.Number]. The names salt, expires, username,
+	// userid, uid and email are taken, however they are spelled. If nil, there are no claims.
 	Claims map[string]any
 }
 
-// maxClaims leaves room for a subject in an id, see maxText.
+// maxClaims leaves room for a subject in an id; see maxText.
 const maxClaims = 2048 // bytes
 
-// reserved are what an id has a meaning for already. Whoever reads an id takes the first of
-// subjectNames for its subject, so none of them may be chosen.
+// reserved has the names that have a meaning in an id. A reader of an id takes the first of
+// subjectNames for its subject, so no claim may have one of them as its name.
 var (
 	reserved     = append([]string{"salt", "expires"}, subjectNames...)
 	subjectNames = []string{"username", "userid", "uid", "email"}
 )
 
-// encode returns the claims as JSON, nil if there are none, and refuses what could not be read back
-// as it was meant.
+// encode returns the claims as JSON, nil if there are none. It returns an error for claims that
+// could not be read back unchanged.
 func (t Terms) encode() ([]byte, error) {
 	if t.Lifetime < 0 {
 		return nil, errors.New("Terms.Lifetime is negative")
@@ -57,7 +58,7 @@ func (t Terms) encode() ([]byte, error) {
 	case len(data) > maxClaims:
 		return nil, fmt.Errorf("Terms.Claims take more than %d bytes", maxClaims)
 	case bytes.Contains(data, []byte(`\ufffd`)):
-		// That is what bytes which are no text become, so two values could become the same.
+		// Bytes that are not UTF-8 are written so, and two values could become the same.
 		return nil, errors.New("Terms.Claims are not UTF-8")
 	}
 	if _, err := strictjson.Object(data); err != nil {
@@ -66,7 +67,8 @@ func (t Terms) encode() ([]byte, error) {
 	return data, nil
 }
 
-// checkSubject refuses whom nobody could tell from somebody else.
+// checkSubject returns an error if the subject is too long, or cannot be distinguished from others
+// once it is written as JSON.
 func checkSubject(id *auth.Identity) error {
 	switch {
 	case id == nil || id.Subject == "":
@@ -79,7 +81,8 @@ func checkSubject(id *auth.Identity) error {
 	return nil
 }
 
-// decide asks for the Terms of one credential, which are those of terms where they say something.
+// decide returns the lifetime and the encoded claims of one credential: from terms, or else the
+// given lifetime and no claims.
 func decide(ctx context.Context, terms func(context.Context, *auth.Identity) (Terms, error),
 	id *auth.Identity, lifetime time.Duration) (time.Duration, []byte, error) {
 	if terms == nil {

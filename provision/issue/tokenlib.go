@@ -31,13 +31,12 @@ const (
 	deriveInfo  = "services.mozilla.com/tokenlib/v1/derive/"
 )
 
-// A format is one version of that: what keys are derived for, and by which hash.
+// A format is one version of the format: the hash, and the info texts of both key derivations.
 type format struct {
 	hash            func() hash.Hash
 	signing, derive string
 }
 
-// formatOf returns the format of a given name.
 func formatOf(name string) (f format, ok bool) {
 	switch name {
 	case "", "sha256":
@@ -52,10 +51,10 @@ func formatOf(name string) (f format, ok bool) {
 	return format{}, false
 }
 
-// base64text is what an id and a key are written in. It is strict: one text for one value.
+// base64text is the encoding of ids and keys. It is strict: each value has exactly one text.
 var base64text = base64.URLEncoding.Strict()
 
-// decode reads base64text. Go's decoder would skip line ends.
+// decode decodes base64text. It refuses line ends, which Go's decoder would skip.
 func decode(text string) ([]byte, error) {
 	if strings.ContainsAny(text, "\r\n") {
 		return nil, errors.New("a line end in base64")
@@ -88,7 +87,8 @@ func (s *sealer) seal(payload []byte) string {
 	return base64text.EncodeToString(append(payload, s.tag(payload)...))
 }
 
-// open returns the payload of a decoded id. Until it reports true, nobody may look at that.
+// open returns the payload of a decoded id. Callers must not read the payload unless open reports
+// true.
 func (s *sealer) open(raw []byte) ([]byte, bool) {
 	if len(raw) < s.size {
 		return nil, false
@@ -97,17 +97,17 @@ func (s *sealer) open(raw []byte) ([]byte, bool) {
 	return payload, hmac.Equal(tag, s.tag(payload))
 }
 
-// key derives the MAC key of an id: text in base64, to be used as it is.
+// key derives the MAC key of an id. The key is the base64 text itself.
 func (s *sealer) key(id, salt string) (creds.Secret, error) {
 	key, err := hkdf.Key(s.hash, s.secret, []byte(salt), s.derive+id, s.size)
 	return []byte(base64text.EncodeToString(key)), err
 }
 
-// saltSize keeps ids apart that are issued to one subject in one moment.
+// saltSize is enough to distinguish ids that are issued to one subject in one moment.
 const saltSize = 8 // bytes
 
-// write returns a payload that parse reads. The claims are a JSON object, or nil, without the names
-// that have a meaning.
+// write returns a payload that parse reads, and its salt. The claims are a JSON object without the
+// reserved names, or nil.
 func write(subject string, expires time.Time, claims []byte) (
 	payload []byte, salt string, err error) {
 	at, err := seconds.Number(expires)
@@ -135,7 +135,7 @@ type token struct {
 	salt     string
 }
 
-// parse reads a payload. Only one that was opened may come here.
+// parse reads a payload, which must be one that open has verified.
 func parse(payload []byte) (*token, error) {
 	object, err := strictjson.Object(payload)
 	if err != nil {
@@ -164,8 +164,9 @@ func parse(payload []byte) (*token, error) {
 	return t, nil
 }
 
-// takeSubject removes the first of the names that a subject goes by. If that one is of no use, the
-// others are not asked: they may be somebody else's.
+// takeSubject removes from object the first of the names of a subject, and returns its value. If
+// that value is of no use, it returns an error and does not try the other names: they may name
+// another subject.
 func takeSubject(object map[string]any) (string, error) {
 	for _, name := range subjectNames {
 		v, ok := object[name]
