@@ -55,7 +55,7 @@ func (f failing) RoundTrip(*http.Request) (*http.Response, error) { return nil, 
 
 func fails(err error) *http.Client { return &http.Client{Transport: failing{err}} }
 
-// Each error says what to do next, and nothing that is secret: no body, no query, no password.
+// Each error tells the next action, and no secret: no body, no query, no password.
 func TestErrorText_K7(t *testing.T) {
 	const address = "https://user.example/provision?code=hunter2#hunter2"
 	dial := &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
@@ -128,7 +128,7 @@ func TestClientURL(t *testing.T) {
 	}
 }
 
-// How long a failure is remembered is for the endpoint to say.
+// The endpoint decides how long a failure is remembered.
 func TestRetryAfter(t *testing.T) {
 	tests := []struct {
 		status      int

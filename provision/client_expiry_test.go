@@ -16,9 +16,9 @@ import (
 	"github.com/countersign-go/countersign/transport"
 )
 
-// What an answer says of its end becomes a time by our clock, whatever that of the server says.
+// The end in an answer is converted to this machine's clock, whatever the server's clock shows.
 func TestExpiry_F10_F11(t *testing.T) {
-	const start = 946684800 // where synctest starts: 2000-01-01
+	const start = 946684800 // the start of a synctest bubble: 2000-01-01
 	date := func(offset int64) string {
 		return time.Unix(start+offset, 0).UTC().Format(http.TimeFormat)
 	}
@@ -29,7 +29,7 @@ func TestExpiry_F10_F11(t *testing.T) {
 	}
 	const year = 365 * 24 * 3600
 	const never = time.Duration(-1)
-	const half = time.Second / 2 // the middle of the second that Date tells
+	const half = time.Second / 2 // the middle of the second in Date
 	tests := []struct {
 		id, extra string
 		offset    int64 // of the server's clock
@@ -68,7 +68,7 @@ func TestExpiry_F10_F11(t *testing.T) {
 		{hinted("946684860"), ``, 0, time.Minute - half, ""},
 		{hinted("946684860"), `,"expires_in":10`, 0, 10 * time.Second, ""},
 		{hinted("1e22"), ``, 0, 24 * time.Hour, ""},
-		{hinted("946684799"), ``, 0, never, ""}, // a wrong hint is none
+		{hinted("946684799"), ``, 0, never, ""}, // a wrong hint is ignored
 		{hinted("-1"), ``, 0, never, ""},
 		{hinted(`"946684860"`), ``, 0, never, ""},
 		{hinted("NaN"), ``, 0, never, ""},
@@ -95,7 +95,7 @@ func TestExpiry_F10_F11(t *testing.T) {
 	}
 }
 
-// Without a Date to rely on, the Clock tells what time it is there.
+// Without a usable Date, the Clock gives the time at the endpoint.
 func TestExpiryByClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u, _ := url.Parse(endpoint)
@@ -112,8 +112,8 @@ func TestExpiryByClock(t *testing.T) {
 	})
 }
 
-// Behind a cache, the present time there is Date plus Age. A server whose clock is an hour behind
-// gives credentials that are good for five minutes more by its own clock.
+// Behind a cache, the server's present time is Date plus Age. A server whose clock is an hour
+// behind gives credentials that are good for five minutes more by its own clock.
 func TestExpiryBehindCache(t *testing.T) {
 	for _, age := range []int64{0, 3, 240} {
 		synctest.Test(t, func(t *testing.T) {

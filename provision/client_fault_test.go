@@ -41,7 +41,7 @@ func TestWrongPassword_F1(t *testing.T) {
 	})
 }
 
-// A request that carries nothing is not sent again because of the clock.
+// A request without credentials is not sent again because of the clock.
 func TestUnsigned401_F1(t *testing.T) {
 	for _, challenge := range []string{"", "MAC", `MAC error="stale", ts="1"`, "Basic"} {
 		sent := 0
@@ -61,7 +61,7 @@ func TestUnsigned401_F1(t *testing.T) {
 	}
 }
 
-// An endpoint that cannot give anything better is asked at a growing distance.
+// The Client asks an endpoint that gives nothing better at growing intervals.
 func TestSameAgain_F2(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sent := 0
@@ -77,14 +77,14 @@ func TestSameAgain_F2(t *testing.T) {
 			c.Reject(func(*mac.Credentials) bool { return true }, nil)
 			time.Sleep(time.Second)
 		}
-		if sent > 60 { // a back-off is drawn at random, from up to 5 min
+		if sent > 60 { // a back-off is random, up to 5 min
 			t.Errorf("%d requests in an hour", sent)
 		}
 	})
 }
 
-// A Client that would need its own credentials to get some is told so, and does not wait for
-// itself.
+// A Client that would need its own credentials to get some returns an error at once, rather than
+// wait for itself.
 func TestOwnCredentials_F17(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &provision.Client{URL: endpoint, HTTP: says(200, `{"id":"a","key":"k"}`)}
@@ -119,7 +119,7 @@ func TestHangingEndpoint_F5(t *testing.T) {
 	})
 }
 
-// Garbage leaves nothing behind, and what was had before stays in use.
+// Garbage is not stored, and earlier credentials stay in use.
 func TestGarbage_F7(t *testing.T) {
 	for _, body := range []string{
 		"", "hunter2", "{}", `{"id":"a"}`, `{"id":"a","key":"k","key":"k"}`, `{"ID":"a","Key":"k"}`,
@@ -164,7 +164,7 @@ func TestRedirect_F8(t *testing.T) {
 	}
 }
 
-// Within the origin, the hop is signed too.
+// Within the origin, the redirected request is signed too.
 func TestRedirectWithin_F8(t *testing.T) {
 	service := service(testIssuer(), new(atomic.Int32))
 	c := &provision.Client{

@@ -15,7 +15,7 @@ import (
 	"github.com/countersign-go/countersign/provision"
 )
 
-// streams is an endpoint whose answer has a body of its own.
+// streams is an endpoint whose answer has the given body.
 type streams struct{ body io.Reader }
 
 func (s streams) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -24,12 +24,12 @@ func (s streams) RoundTrip(req *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-// A reader is a body that does not heed any context.
+// A reader is a body that ignores contexts.
 type reader func([]byte) (int, error)
 
 func (f reader) Read(p []byte) (int, error) { return f(p) }
 
-// blanks is JSON white space without end, which counts what is read of it.
+// blanks returns endless JSON white space, and counts the bytes that are read.
 func blanks(read *int) io.Reader {
 	return reader(func(p []byte) (int, error) {
 		for i := range p {
@@ -40,16 +40,16 @@ func blanks(read *int) io.Reader {
 	})
 }
 
-// drips gives one byte a second, or rather a bit sooner, so that the last one does not come in the
-// very moment when a deadline ends.
+// drips gives one byte about every second. It is a little faster, so that no byte comes at the very
+// moment when a deadline ends.
 var drips = reader(func(p []byte) (int, error) {
 	time.Sleep(time.Second - time.Millisecond)
 	p[0] = ' '
 	return 1, nil
 })
 
-// Whatever the endpoint does, there is an error of the right kind within the deadline, nothing is
-// stored, and credentials that were had before are used to their end.
+// Whatever the endpoint does, the caller gets an error of the right kind within the deadline,
+// nothing is stored, and earlier credentials are used until they end.
 func TestHostileEndpoint(t *testing.T) {
 	type answer = http.RoundTripper
 	reply := func(status int, body string, header ...string) answer {
@@ -61,8 +61,8 @@ func TestHostileEndpoint(t *testing.T) {
 		name   string
 		answer answer
 		status int
-		want   string // in the error
-		cause  error  // within it; nil: none to tell
+		want   string // contained in the error
+		cause  error  // wrapped by the error; nil: not checked
 	}{
 		{"1 GiB", streams{io.LimitReader(blanks(&read), 1<<30)}, 200, "more than 64 KiB", nil},
 		{"one byte a second", streams{drips}, 200, "not in time", context.DeadlineExceeded},
@@ -118,7 +118,7 @@ func TestHostileEndpoint(t *testing.T) {
 	}
 }
 
-// keepsTheOldOnes checks that answers that are of no use do no harm to what came before them.
+// keepsTheOldOnes checks that useless answers do not affect earlier credentials.
 func keepsTheOldOnes(t *testing.T, name string, then http.RoundTripper) {
 	store, m := newMemory(), &mint{lifetime: 10 * time.Minute}
 	c := m.client(store)
@@ -127,7 +127,7 @@ func keepsTheOldOnes(t *testing.T, name string, then http.RoundTripper) {
 	_, before := store.only(t)
 	rejects(c)
 	wantID(t, c, "id1")
-	time.Sleep(40 * time.Second) // nobody waits so long, but a fetch may take it
+	time.Sleep(40 * time.Second) // longer than a caller waits, and a fetch may take
 	if _, after := store.only(t); after != before {
 		t.Errorf("%s: the record became %s", name, after)
 	}
@@ -137,7 +137,7 @@ func keepsTheOldOnes(t *testing.T, name string, then http.RoundTripper) {
 	}
 }
 
-// turns gives one answer of the first kind, and then those of the second.
+// turns answers the first call with one answer, and the later ones with the other.
 type turns struct {
 	first, then http.RoundTripper
 	m           *mint
@@ -155,7 +155,7 @@ func iotestErr(s string) io.Reader {
 		reader(func([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }))
 }
 
-// A lifetime that is huge, or a fraction, is brought within bounds and stored as such.
+// A lifetime that is huge, or a fraction, is limited to the bounds, and stored with these limits.
 func TestHostileLifetime_F10(t *testing.T) {
 	for in, want := range map[string]time.Duration{
 		"1e300": 24 * time.Hour, "9223372036854775808": 24 * time.Hour, "0.5": 5 * time.Second,
@@ -163,7 +163,7 @@ func TestHostileLifetime_F10(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			store := newMemory()
-			for range 2 { // the second takes it from the store
+			for range 2 { // the second one reads the store
 				c := &provision.Client{URL: endpoint, Store: store,
 					HTTP: says(200, `{"id":"a","key":"k","expires_in":`+in+`}`)}
 				if left := time.Until(wantID(t, c, "a").Expires); left != want {
@@ -177,7 +177,7 @@ func TestHostileLifetime_F10(t *testing.T) {
 	}
 }
 
-// An endpoint that always gives the refused credentials is found out.
+// A Client detects an endpoint that always gives the refused credentials.
 func TestAlwaysTheSame_F2(t *testing.T) {
 	c := &provision.Client{URL: endpoint, HTTP: says(200, `{"id":"a","key":"k","expires_in":60}`)}
 	wantID(t, c, "a")
@@ -188,8 +188,8 @@ func TestAlwaysTheSame_F2(t *testing.T) {
 	}
 }
 
-// What an answer or a record says is either refused, or leads to credentials that can be written,
-// with an end within bounds and an endpoint that is a URL.
+// The contents of an answer or a record are either refused, or give credentials that can be
+// written, with an end within bounds and an endpoint that is a URL.
 func FuzzAnswer(f *testing.F) {
 	for _, seed := range []string{
 		`{"id":"a","key":"k"}`, `{"id":"a","key":"k","expires_in":60}`,
@@ -232,7 +232,7 @@ func FuzzAnswer(f *testing.F) {
 	})
 }
 
-// Whatever lies in the store, there are credentials, and what is used of it is sound.
+// Whatever the store contains, the Client has credentials, and uses only valid parts of the record.
 func FuzzRecord(f *testing.F) {
 	store := newMemory()
 	m := &mint{lifetime: time.Hour, extra: `,"api_endpoint":"https://a.example/"`}

@@ -16,7 +16,7 @@ import (
 	"github.com/countersign-go/countersign/transport"
 )
 
-// Method, header and body are the user's, and each attempt has them whole.
+// Method, header and body are taken from the fields, and each attempt has them whole.
 func TestRequestIsSet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		header := http.Header{"Content-Type": {"application/json"}, "X-Client": {"bot"}}
@@ -39,7 +39,7 @@ func TestRequestIsSet(t *testing.T) {
 				w.Header().Set("Date", there.UTC().Format(http.TimeFormat))
 				switch len(got) {
 				case 1:
-					w.WriteHeader(401) // the clock is off
+					w.WriteHeader(401) // the clock is wrong
 				case 2:
 					http.Redirect(w, req, "/moved", http.StatusTemporaryRedirect)
 				default:
@@ -79,7 +79,7 @@ func TestRequestGET(t *testing.T) {
 	wantID(t, c, "a")
 }
 
-// What cannot be asked is not asked, and the error says which field it is.
+// A call that is not possible is not made, and the error names the field.
 func TestRequestFails(t *testing.T) {
 	down := errors.New("no assertion to be had")
 	fails := func(context.Context) ([]byte, error) { return nil, down }
@@ -118,7 +118,7 @@ func TestRequestFails(t *testing.T) {
 	}
 }
 
-// The server may ask to be left alone in three fields, whatever the status.
+// With any of three fields and with any status, the server can ask for a pause.
 func TestBackoffFields(t *testing.T) {
 	for _, field := range []string{"Retry-After", "X-Backoff", "Backoff"} {
 		synctest.Test(t, func(t *testing.T) {
@@ -142,8 +142,8 @@ func TestBackoffFields(t *testing.T) {
 	}
 }
 
-// After an answer that asks for peace, credentials are not renewed before their time, and no call
-// fails for that. When they have ended, there is need.
+// After an answer that asks for a pause, credentials are not renewed early, and no call fails for
+// that. When they have ended, the Client asks.
 func TestBackoffOnSuccess(t *testing.T) {
 	for field, want := range map[string]time.Duration{
 		"":          4 * time.Minute, // the window opens

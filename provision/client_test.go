@@ -51,7 +51,8 @@ func TestClientAndHandler(t *testing.T) {
 	}
 }
 
-// service has one handler for provisioning and one page for who signs with what was provisioned.
+// service has one handler for provisioning, and one page for clients that sign with the provisioned
+// credentials.
 func service(i *issue.Issuer, fetched *atomic.Int32) direct {
 	h := &issue.Handler{Auth: users(), Issue: i.Issue}
 	v := &mac.Verifier{Keys: i.Key}
@@ -71,7 +72,7 @@ func service(i *issue.Issuer, fetched *atomic.Int32) direct {
 	})}
 }
 
-// With keys that live two seconds, shorter than what the Client believes, no call fails.
+// With keys that last two seconds, less than the Client assumes, no call fails.
 func TestRenewal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		i := testIssuer()
@@ -121,7 +122,7 @@ func TestClientConcurrently_F3(t *testing.T) {
 	})
 }
 
-// The request is a plain POST, as every endpoint takes it.
+// The request is a plain POST, which every endpoint takes.
 func TestClientRequest(t *testing.T) {
 	jar, err := cookiejar.New(nil)
 	if err != nil {
@@ -149,7 +150,7 @@ func TestClientRequest(t *testing.T) {
 	}
 }
 
-// A Signer that signs by the clock has it corrected: provisioning survives a wrong clock.
+// The clock of a Signer that signs by it is corrected: provisioning works with a wrong clock.
 func TestWrongClock(t *testing.T) {
 	const day = 24 * time.Hour
 	for _, offset := range []time.Duration{-365 * day, -day, day, 365 * day} {
@@ -188,7 +189,7 @@ func TestWrongClock(t *testing.T) {
 	}
 }
 
-// The key is part of what makes credentials the same: a new key for an old id is a replacement.
+// Credentials with another key are not the same: a new key for an old id is a replacement.
 func TestNewKeyForOldID(t *testing.T) {
 	sent := 0
 	c := &provision.Client{URL: endpoint, HTTP: handlerFunc(

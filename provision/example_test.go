@@ -68,7 +68,7 @@ func ExampleIssuer() {
 	// mac: unknown id: not in URL-safe base64, padded
 }
 
-// A service that gives MAC credentials to who knows a password, and takes them everywhere else.
+// A service that gives MAC credentials to clients with a password, and takes them everywhere else.
 func ExampleHandler() {
 	issuer := &issue.Issuer{Secrets: []creds.Secret{creds.Secret("at least 16 random bytes")}}
 	users := portal.Memory{"ann": creds.Secret("correct horse")}
@@ -104,8 +104,8 @@ func ExampleHandler() {
 	// 200 true <nil>
 }
 
-// A client that knows a password once and signs with MAC from then on. It fetches credentials when
-// it needs some, and new ones before they expire or when they are refused.
+// A client that uses a password once and signs with MAC from then on. It fetches credentials when
+// it needs some, and new ones before they expire or when a server refuses them.
 func ExampleClient() {
 	service := exampleService() // as in the example of Handler
 

@@ -13,7 +13,7 @@ import (
 	"github.com/countersign-go/countersign/provision"
 )
 
-// The forms that services use. Each row starts where synctest does, at the start of the year 2000.
+// The forms that services use. Each row starts at the start of the year 2000, as synctest does.
 func TestForms(t *testing.T) {
 	const never = time.Duration(-1)
 	const start, minute = 946684800, time.Minute
@@ -67,7 +67,7 @@ func TestForms(t *testing.T) {
 	}
 }
 
-// A member that is known is of its type, or the answer is refused.
+// An answer is refused if a known member is of another type.
 func TestFormTypes_F7(t *testing.T) {
 	long := strings.Repeat("x", 1024)
 	for member, want := range map[string]string{
@@ -107,7 +107,7 @@ func TestFormTypes_F7(t *testing.T) {
 	}
 }
 
-// A server whose clock is off by a day gives credentials that are fresh all the same.
+// A server whose clock is wrong by a day gives credentials that are still good.
 func TestServerClockIsOff_F11(t *testing.T) {
 	for _, days := range []int{-1, 0, 1} {
 		synctest.Test(t, func(t *testing.T) {
@@ -139,7 +139,7 @@ func TestServerClockIsOff_F11(t *testing.T) {
 	}
 }
 
-// Unmarshal reads what of these forms lasts.
+// Unmarshal reads the parts of these forms that do not depend on the time of the answer.
 func TestUnmarshalForms(t *testing.T) {
 	got, err := provision.Unmarshal([]byte(
 		`{"id":"a","key":"k","hashalg":"sha256","duration":300,` +
@@ -152,7 +152,7 @@ func TestUnmarshalForms(t *testing.T) {
 	}
 }
 
-// The endpoint that an answer names is offered, and not asked for anything.
+// Endpoint returns the endpoint of an answer, and sends it nothing.
 func TestEndpoint_F9(t *testing.T) {
 	var hosts []string
 	const at = "https://db42.example/1.5/17"

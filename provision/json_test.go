@@ -64,7 +64,7 @@ func TestMarshalDefaults(t *testing.T) {
 	}
 }
 
-// ungrammatical holds texts that must not get between the quotes of a header field.
+// ungrammatical has texts that must not come between the quotes of a header field.
 var ungrammatical = map[string]string{
 	"empty":     "",
 	"quote":     `a"b`,
@@ -196,7 +196,7 @@ func TestUnmarshalGrammar_C19(t *testing.T) {
 	}
 }
 
-// What can be read can be written, and then stays as it is.
+// Credentials that can be read can be written, and are then the same.
 func FuzzUnmarshal(f *testing.F) {
 	for _, seed := range []string{
 		`{"id":"a","key":"b"}`, `{"id":"a","key":"b","algorithm":"hmac-sha-256","expires":1.5}`,

@@ -15,7 +15,7 @@ import (
 	"github.com/countersign-go/countersign/provision/issue"
 )
 
-// direct is a network without sockets: the handler is called in the goroutine of the client.
+// direct is a network without sockets: it calls the handler in the client's goroutine.
 type direct struct{ http.Handler }
 
 func (d direct) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -72,7 +72,7 @@ func testIssuer() *issue.Issuer {
 	return &issue.Issuer{Secrets: []creds.Secret{creds.Secret("a master secret for tests only")}}
 }
 
-// shows looks for a secret in any of the forms that package fmt has for it.
+// shows reports whether text contains a secret in any of the forms that package fmt has for it.
 func shows(out, secret string) bool {
 	return strings.Contains(out, secret) || strings.Contains(out, fmt.Sprintf("%x", secret)) ||
 		strings.Contains(out, strings.Trim(fmt.Sprint([]byte(secret)), "[]"))

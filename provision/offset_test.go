@@ -16,11 +16,11 @@ import (
 	"github.com/countersign-go/countersign/transport"
 )
 
-// skewed is a service and its endpoint, whose clock differs from ours. Of each request to either it
-// notes what became of it.
+// skewed is a service and its endpoint, whose clock differs from this machine's. It records the
+// outcome of each request to either.
 type skewed struct {
 	offset   time.Duration
-	strict   bool // the endpoint, too, wants a request that is signed by its clock
+	strict   bool // the endpoint also needs a request signed by its clock
 	quiet    bool // refusals do not tell the time
 	provided int
 	statuses []int
@@ -53,7 +53,7 @@ func (s *skewed) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	fmt.Fprintf(w, `{"id":"id%d","key":"k","expires":%d}`, s.provided, there.Unix()+3600)
 }
 
-// start runs a script that makes calls, each of which has to succeed.
+// start runs a script that makes calls, all of which must succeed.
 func (s *skewed) start(t *testing.T, store creds.Store, clock *transport.Clock, calls int) {
 	t.Helper()
 	net := direct{s}
@@ -78,7 +78,7 @@ func (s *skewed) start(t *testing.T, store creds.Store, clock *transport.Clock, 
 	}
 }
 
-// What the clock has learned is in the record before the call that taught it returns.
+// An offset that the clock has learned is in the record before the call that taught it returns.
 func TestOffsetIsStored(t *testing.T) {
 	for _, strict := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
@@ -92,7 +92,7 @@ func TestOffsetIsStored(t *testing.T) {
 			for origin, known := range map[string]bool{
 				"https://api.example:443": true, "https://user.example:443": strict,
 			} {
-				// Whole seconds are learned by their middle.
+				// Of a whole second, the Clock learns the middle.
 				if got := strings.Contains(record, `"`+origin+`":3600500`); got != known {
 					t.Errorf("strict %t: %s in the record: %t, want %t\n%s",
 						strict, origin, got, known, record)
@@ -102,7 +102,7 @@ func TestOffsetIsStored(t *testing.T) {
 	}
 }
 
-// Only some origins are remembered, as others may choose them. The latest is among those.
+// Only some origins are remembered, as other parties may choose them. The latest is among them.
 func TestOffsetsOfManyOrigins(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, store := &skewed{offset: time.Hour}, newMemory()
@@ -131,7 +131,7 @@ func TestOffsetsOfManyOrigins(t *testing.T) {
 	})
 }
 
-// The hook of the user goes on to hear what it did.
+// The user's own hook is still called.
 func TestUsersMovedIsKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, store := &skewed{offset: time.Hour}, newMemory()
@@ -146,7 +146,7 @@ func TestUsersMovedIsKept(t *testing.T) {
 	})
 }
 
-// The offset is restored where nothing was learned, and goes into the next record too.
+// The offset is restored if the process has learned none, and is part of the next record too.
 func TestOffsetIsRestored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, store := &skewed{offset: -24 * time.Hour}, newMemory()
@@ -164,7 +164,7 @@ func TestOffsetIsRestored(t *testing.T) {
 			t.Errorf("off by %v, after %d calls", got, fresh.called())
 		}
 
-		time.Sleep(2 * time.Hour) // the credentials have ended, the offset has not
+		time.Sleep(2 * time.Hour) // the credentials have ended, the offset is still good
 		clock = new(transport.Clock)
 		c = fresh.client(store)
 		c.Signer, c.Name, c.Clock = nil, "script", clock
@@ -189,24 +189,24 @@ func TestOffsetIsRestored(t *testing.T) {
 	})
 }
 
-// With trouble in the Store, a call whose clock had to be corrected still succeeds, and soon.
+// If the Store fails, a call whose clock was corrected still succeeds, and soon.
 func TestOffsetAndStoreTrouble(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, store := &skewed{offset: time.Hour}, newMemory()
 		s.start(t, store, new(transport.Clock), 1)
 		s.offset = 2 * time.Hour
-		store.lock <- struct{}{} // somebody's, for ever
+		store.lock <- struct{}{} // another process holds it permanently
 		start := time.Now()
 		s.start(t, store, new(transport.Clock), 1)
 		if took := time.Since(start); took > 100*time.Millisecond {
 			t.Errorf("took %v", took)
 		}
-		time.Sleep(time.Minute) // till the one in the background has given up
+		time.Sleep(time.Minute) // until the update in the background has given up
 	})
 }
 
-// A stored offset that no longer holds costs one refusal, once: the next script starts with the
-// time of this machine, also if the service does not tell its own.
+// A stored offset that no longer holds costs one refusal, once. The next script starts with the
+// time of this machine, even if the service does not tell its own.
 func TestOffsetNoLongerHolds(t *testing.T) {
 	for _, quiet := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
@@ -223,7 +223,8 @@ func TestOffsetNoLongerHolds(t *testing.T) {
 	}
 }
 
-// A script that starts again neither provisions nor is refused, however wrong the clock.
+// A script that starts again makes no call for credentials and is not refused, however wrong the
+// clock.
 func TestSecondStartIsWarm(t *testing.T) {
 	for _, strict := range []bool{false, true} {
 		for _, offset := range []time.Duration{0, time.Hour, -time.Hour, 24 * time.Hour} {

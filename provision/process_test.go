@@ -26,7 +26,7 @@ import (
 	"github.com/countersign-go/countersign/transport"
 )
 
-// A script, for the test below, is this very program with the address of a service.
+// A script, for the test below, is this test program with the address of a service.
 var (
 	address = flag.String("service", "", "be a script that asks this service")
 	folder  = flag.String("folder", "", "where that script keeps its credentials")
@@ -44,10 +44,10 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// script makes one call, as one that is started every minute does.
+// script makes one call, like a script that is started every minute.
 func script(service string, store creds.Store) error {
 	ready := &http.Client{Timeout: time.Minute}
-	if _, err := ready.Get(service + "/ready"); err != nil { // returns when all are there
+	if _, err := ready.Get(service + "/ready"); err != nil { // returns when all scripts have come
 		return err
 	}
 	clock, log := new(transport.Clock), new(journal)
@@ -72,11 +72,11 @@ func script(service string, store creds.Store) error {
 
 const scripts = 8
 
-// scripted is a service for scripts: it has them begin all at once.
+// scripted is a service for scripts: it makes them begin all at once.
 type scripted struct {
 	*skewed
 	mu    sync.Mutex      // guards skewed and ready
-	ready *sync.WaitGroup // of this start
+	ready *sync.WaitGroup // the scripts of this start
 }
 
 func (s *scripted) ServeHTTP(w http.ResponseWriter, req *http.Request) {
@@ -93,8 +93,8 @@ func (s *scripted) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	s.skewed.ServeHTTP(w, req)
 }
 
-// start runs the scripts and returns how many calls the service had for credentials, and what its
-// answers were.
+// start runs the scripts. It returns how many calls for credentials the service received, and its
+// answers.
 func (s *scripted) start(t *testing.T, address, folder string) (provided int, statuses []int) {
 	t.Helper()
 	s.mu.Lock()
@@ -122,9 +122,9 @@ func (s *scripted) start(t *testing.T, address, folder string) (provided int, st
 	return s.provided, s.statuses
 }
 
-// Scripts that start at once, with no record or with one that has expired, make one provisioning
-// call in all. When they start again, they make none, and none of theirs is refused, however wrong
-// the clock.
+// Scripts that start at once, with an expired record or none, make one provisioning call in all.
+// When they start again, they make none, and none of their requests is refused, however wrong the
+// clock.
 func TestProcesses_K13(t *testing.T) {
 	for _, offset := range []time.Duration{0, time.Hour} {
 		testProcesses(t, &scripted{skewed: &skewed{offset: offset}})
@@ -168,7 +168,7 @@ func testProcesses(t *testing.T, s *scripted) {
 
 var moment = regexp.MustCompile(`"(saved|expires)":(\d+)`)
 
-// expire makes the record older by two hours, which is more than it was to last.
+// expire makes the record two hours older, which is more than its lifetime.
 func expire(t *testing.T, store creds.Store) {
 	t.Helper()
 	err := store.Update(t.Context(), "script", func(old []byte) ([]byte, error) {

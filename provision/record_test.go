@@ -9,8 +9,8 @@ import (
 	"github.com/countersign-go/countersign/provision"
 )
 
-// A record is read as it is written, and in no other way: one that says anything else is not used,
-// and left alone.
+// A record is read only as it is written. A record with any other content is not used, and not
+// changed.
 func TestRecordIsStrict_F7(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, m := newMemory(), &mint{lifetime: time.Hour}
@@ -20,7 +20,7 @@ func TestRecordIsStrict_F7(t *testing.T) {
 		const offsets = `"https://api.example:443":3600000,"http://[::1]:8080":-1`
 		good = strings.TrimSuffix(strings.TrimSpace(good), "}") + `,"offsets_ms":{` + offsets + `}}`
 		for _, tt := range []struct{ old, new string }{
-			{``, ``}, // the good one itself
+			{``, ``}, // the valid record itself
 			{`"version":1`, `"version":0`},
 			{`"version":1`, `"version":1.0`},
 			{`"version":1`, `"version":"1"`},
@@ -90,13 +90,13 @@ func TestLongestRecord(t *testing.T) {
 	}
 }
 
-// What another process has stored is no replacement for what lasts longer.
+// Credentials that another process has stored do not replace ones that last longer.
 func TestShorterRecord(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, m := newMemory(), &mint{lifetime: 10 * time.Minute}
 		c := m.client(store)
 		wantID(t, c, "id1")
-		time.Sleep(9*time.Minute + 35*time.Second) // to be renewed
+		time.Sleep(9*time.Minute + 35*time.Second) // in the renewal window
 		short := &mint{lifetime: 10 * time.Second}
 		short.calls = 98
 		other := short.client(store)

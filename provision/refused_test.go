@@ -13,7 +13,8 @@ import (
 	"github.com/countersign-go/countersign/transport"
 )
 
-// With a full disk, the record stays what it was: refused long ago.
+// With a full disk, the record keeps credentials that were refused long ago. They are not used
+// again.
 func TestRefusedIsNotTakenAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, m := newMemory(), &mint{lifetime: 24 * time.Hour}
@@ -28,7 +29,8 @@ func TestRefusedIsNotTakenAgain(t *testing.T) {
 	})
 }
 
-// Nor is it when another process, which does not know yet, has stored it anew.
+// Refused credentials are not used either if another process, which does not know of the refusal,
+// has stored them again.
 func TestRefusedIsStoredAnew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, m := newMemory(), &mint{lifetime: 24 * time.Hour}
@@ -47,7 +49,7 @@ func TestRefusedIsStoredAnew(t *testing.T) {
 	})
 }
 
-// What was never refused is not taken either if it is older than what there is.
+// Credentials that were never refused are not used either if they are older than the current ones.
 func TestOlderRecord(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, m := newMemory(), &mint{lifetime: 24 * time.Hour}
@@ -64,8 +66,8 @@ func TestOlderRecord(t *testing.T) {
 	})
 }
 
-// A refusal that the Cache does not heed, because the credentials have just been replaced, leaves
-// them as good as they were: what ends sooner is no replacement.
+// The Cache ignores a refusal if the credentials have just been replaced. They stay as good as
+// before: credentials that end sooner do not replace them.
 func TestUnheededRefusal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, m := newMemory(), &mint{lifetime: time.Hour}
@@ -88,8 +90,8 @@ func TestUnheededRefusal(t *testing.T) {
 	})
 }
 
-// Credentials that were refused, and that the endpoint gives again once they have ended, are as
-// good as any: what ends sooner is no replacement.
+// Refused credentials that the endpoint gives again after they have ended are as good as any:
+// credentials that end sooner do not replace them.
 func TestRefusedIsGivenAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := newMemory()
@@ -112,8 +114,8 @@ func TestRefusedIsGivenAgain(t *testing.T) {
 	})
 }
 
-// Credentials that the hook of the user has failed for are none: the endpoint is asked again, also
-// if it wants to be left alone.
+// Credentials for which the user's hook has failed do not count: the endpoint is asked again, even
+// if it asked for a pause.
 func TestFetchedPanics(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		calls := 0
@@ -138,7 +140,7 @@ func TestFetchedPanics(t *testing.T) {
 	})
 }
 
-// busy is a call that has learned the time while another process holds the lock of the record.
+// busy makes a call that learns the time while another process holds the lock of the record.
 func busy(t *testing.T, store *memory, clients int) time.Duration {
 	t.Helper()
 	clock, s := new(transport.Clock), new(skewed)
@@ -167,8 +169,8 @@ func busy(t *testing.T, store *memory, clients int) time.Duration {
 	return time.Since(start)
 }
 
-// An answer does not wait for the offset to be stored, but for a moment, however many Clients share
-// the Clock; the offset is stored when that is possible.
+// An answer waits only a moment for the offset to be stored, however many Clients share the Clock.
+// The offset is stored when that is possible.
 func TestOffsetDoesNotDelay(t *testing.T) {
 	for _, clients := range []int{1, 20} {
 		synctest.Test(t, func(t *testing.T) {
@@ -190,7 +192,7 @@ func TestOffsetDoesNotDelay(t *testing.T) {
 	}
 }
 
-// A Store that hangs with an offset, and does not heed its context, does not hold up a later fetch.
+// A Store that hangs with an offset, and ignores its context, does not delay a later fetch.
 func TestHungOffset(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, clock, store := new(skewed), new(transport.Clock), &stuck{memory: newMemory()}
@@ -221,7 +223,7 @@ func TestHungOffset(t *testing.T) {
 	})
 }
 
-// Clients that share a Clock and a record do not wait for each other where the call of one of them,
+// Clients that share a Clock and a record do not wait for each other if the call of one of them,
 // which holds the lock, teaches the Clock.
 func TestSharedClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -16,7 +16,7 @@ import (
 	"github.com/countersign-go/countersign/provision"
 )
 
-// A damaged record is one warning, and the next process finds a new one.
+// A damaged record causes one warning, and the next process finds a new record.
 func TestDamagedRecordIsToldOnce(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "store")
 	m := &mint{lifetime: time.Hour}
@@ -42,7 +42,7 @@ func TestDamagedRecordIsToldOnce(t *testing.T) {
 	}
 }
 
-// A folder that cannot be used is one warning.
+// A folder that cannot be used causes one warning.
 func TestUselessFolderIsToldOnce(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(folder, nil, 0o600); err != nil {
@@ -57,7 +57,7 @@ func TestUselessFolderIsToldOnce(t *testing.T) {
 	}
 }
 
-// The end of trouble with a store is told too.
+// The log also has a record when a store works again.
 func TestStoreWorksAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, log := newMemory(), new(journal)
@@ -78,7 +78,7 @@ func TestStoreWorksAgain(t *testing.T) {
 	})
 }
 
-// Credentials that have ended already are a matter of clocks, and not of the address.
+// The error for credentials that have already ended speaks of clocks, and not of the address.
 func TestEndedAlready(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for answer, want := range map[string]string{

@@ -18,7 +18,7 @@ import (
 	"github.com/countersign-go/countersign/transport"
 )
 
-// dripping gives credentials that live for 3 s; the body of the first answer takes 10 s.
+// dripping gives credentials that last 3 s; the body of the first answer takes 10 s.
 type dripping struct{ calls int }
 
 func (d *dripping) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -39,7 +39,7 @@ func (l *late) Read(p []byte) (int, error) {
 	return l.Reader.Read(p)
 }
 
-// What has ended before it could be stored is not stored, where it would be in the way.
+// Credentials that ended before they could be stored are not stored, as they would block updates.
 func TestEndedAnswerIsNotStored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, d, log := newMemory(), new(dripping), new(journal)
@@ -57,7 +57,7 @@ func TestEndedAnswerIsNotStored(t *testing.T) {
 	})
 }
 
-// A record of ours that had ended when it was stored is one that has expired.
+// A record that had ended when it was stored is treated as an expired one.
 func TestEndedRecordIsReplaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, m, log := newMemory(), &mint{lifetime: time.Hour}, new(journal)
@@ -76,7 +76,8 @@ func TestEndedRecordIsReplaced(t *testing.T) {
 	})
 }
 
-// stuck is a Store of which one part hangs: for so long, or if that is 0, until the context ends.
+// stuck is a Store of which one method hangs: for the given time, or if that is 0, until the
+// context ends.
 type stuck struct {
 	*memory
 	load, lock, write bool
@@ -116,14 +117,14 @@ func (s stuck) Update(ctx context.Context, n string, f func([]byte) ([]byte, err
 	})
 }
 
-// However a Store hangs, and whether or not it heeds its context, the call has its time, and the
+// However a Store hangs, and whether or not it heeds its context, the call has enough time, and the
 // caller soon has the credentials.
 func TestStoreHangs(t *testing.T) {
 	tests := []struct {
 		name  string
 		store stuck
-		takes time.Duration // more than the call does
-		kept  bool          // in the end
+		takes time.Duration // beyond the time of the call
+		kept  bool          // finally stored
 	}{
 		{"load", stuck{load: true}, 5 * time.Second, false},
 		{"load, deaf", stuck{load: true, hang: time.Hour / 2}, 5 * time.Second, false},
@@ -160,12 +161,12 @@ func TestStoreHangs(t *testing.T) {
 			if _, err := c.Credentials(t.Context()); err != nil {
 				t.Errorf("%s: %v", tt.name, err)
 			}
-			time.Sleep(time.Hour) // the bubble may end only when no goroutine is left
+			time.Sleep(time.Hour) // the bubble must not end before its goroutines
 		})
 	}
 }
 
-// While a Store hangs, it is left alone.
+// While a Store hangs, the Client does not call it.
 func TestHungStoreIsLeftAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &mint{lifetime: 5 * time.Second}
@@ -204,7 +205,8 @@ func TestStorePanics(t *testing.T) {
 	}
 }
 
-// again is a Store that gives a record twice, as one may that writes only what nobody has changed.
+// again is a Store that calls the function of an Update twice, like one that starts again if
+// another process has changed the record.
 type again struct{ *memory }
 
 func (s again) Update(ctx context.Context, n string, f func([]byte) ([]byte, error)) error {
@@ -223,7 +225,7 @@ func TestStoreAsksAgain(t *testing.T) {
 	}
 }
 
-// Where nothing tells two accounts apart, neither is stored, unless each has a name.
+// If two accounts cannot be told apart, neither is stored, unless each has a name.
 func TestAccountsAreNotMixedUp(t *testing.T) {
 	macs := func(id string) transport.Signer {
 		return &mac.Signer{Source: &mac.Credentials{ID: id, Key: []byte("k")}}

@@ -18,7 +18,7 @@ import (
 	"github.com/countersign-go/countersign/provision"
 )
 
-// memory is a creds.Store for all Clients of a test, each of which stands for a process.
+// memory is a creds.Store for all Clients of a test, each of which represents a process.
 type memory struct {
 	lock    chan struct{} // holds one element while an Update runs
 	mu      sync.Mutex    // guards all below
@@ -92,7 +92,7 @@ func (m *memory) only(t *testing.T) (name, record string) {
 	return name, record
 }
 
-// mint is an endpoint that makes new credentials at each call, good for so long.
+// mint is an endpoint that makes new credentials at each call, with the given lifetime.
 type mint struct {
 	mu       sync.Mutex // guards calls
 	calls    int
@@ -117,7 +117,7 @@ func (m *mint) called() int {
 	return m.calls
 }
 
-// client is a new process that asks m and keeps credentials in store.
+// client returns a Client, as of a new process, that calls m and keeps credentials in store.
 func (m *mint) client(store creds.Store) *provision.Client {
 	return &provision.Client{
 		URL: endpoint, Signer: ann(), Store: store, HTTP: &http.Client{Transport: direct{m}},
@@ -136,12 +136,12 @@ func wantID(t *testing.T, c *provision.Client, want string) *mac.Credentials {
 	return got
 }
 
-// rejects has c told that a server refused what it gives.
+// rejects tells c that a server refused its credentials.
 func rejects(c *provision.Client) { c.Reject(func(*mac.Credentials) bool { return true }, nil) }
 
 var errDisk = errors.New("no space left on device")
 
-// journal collects what is logged.
+// journal collects log output.
 type journal struct {
 	mu   sync.Mutex // guards text
 	text strings.Builder

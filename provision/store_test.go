@@ -17,7 +17,7 @@ import (
 	"github.com/countersign-go/countersign/transport"
 )
 
-// A script that starts again goes on with what the one before it had.
+// A script that starts again uses the credentials of the one before it.
 func TestSecondStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, m := newMemory(), &mint{lifetime: time.Hour}
@@ -41,7 +41,7 @@ func TestSecondStart(t *testing.T) {
 	})
 }
 
-// What cannot end is kept too.
+// Credentials without an end are stored too.
 func TestSecondStartWithoutEnd(t *testing.T) {
 	store := newMemory()
 	for range 2 {
@@ -55,7 +55,7 @@ func TestSecondStartWithoutEnd(t *testing.T) {
 	}
 }
 
-// Of processes that start at once, with an expired record or none, one calls.
+// Of processes that start at once, with an expired record or none, one makes the call.
 func TestManyStarts_K13(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, m := newMemory(), &mint{lifetime: time.Minute, latency: 200 * time.Millisecond}
@@ -73,7 +73,7 @@ func TestManyStarts_K13(t *testing.T) {
 	})
 }
 
-// Processes that run on share each renewal too, and nobody waits for it.
+// Running processes share each renewal too, and no caller waits for it.
 func TestRenewalIsShared_K13(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, m := newMemory(), &mint{lifetime: 5 * time.Minute, latency: 200 * time.Millisecond}
@@ -95,8 +95,8 @@ func TestRenewalIsShared_K13(t *testing.T) {
 	})
 }
 
-// A refused credential is not taken from the store again. One that another process put there
-// meanwhile is.
+// Refused credentials are not taken from the store again. Credentials that another process has
+// stored in the meantime are.
 func TestRejectedAndStored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, m := newMemory(), &mint{lifetime: time.Hour}
@@ -117,7 +117,7 @@ func TestRejectedAndStored(t *testing.T) {
 	})
 }
 
-// An endpoint that gives the refused credentials again does not get them stored anew.
+// Refused credentials that the endpoint gives again are not stored again.
 func TestSameAgainIsNotStored_F2(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := newMemory()
@@ -133,7 +133,7 @@ func TestSameAgainIsNotStored_F2(t *testing.T) {
 		if !errors.Is(c.Err(), creds.ErrSame) || store.writes != 1 {
 			t.Errorf("%v, %d writes", c.Err(), store.writes)
 		}
-		// When they have ended, they are as good as any.
+		// When they have ended, they are as good as any others.
 		time.Sleep(600 * time.Second)
 		if _, err := c.Credentials(t.Context()); err != nil || store.writes != 2 {
 			t.Errorf("%v, %d writes", err, store.writes)
@@ -141,7 +141,7 @@ func TestSameAgainIsNotStored_F2(t *testing.T) {
 	})
 }
 
-// A failed process leaves the record of the others alone.
+// A process whose call fails does not change the record of the others.
 func TestLoserKeepsNewerRecord_K13(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, m := newMemory(), &mint{lifetime: time.Hour}
@@ -151,20 +151,20 @@ func TestLoserKeepsNewerRecord_K13(t *testing.T) {
 		loser.HTTP = fails(errors.New("down"))
 		wantID(t, loser, "id1")
 		rejects(loser)
-		wantID(t, loser, "id1") // the suspect one, to its end
+		wantID(t, loser, "id1") // the refused credentials, until they end
 		if _, after := store.only(t); after != before {
 			t.Errorf("%s\nbecame %s", before, after)
 		}
 	})
 }
 
-// Whatever is wrong with the store, each call works, and the log says so.
+// Whatever is wrong with the store, each call works, and the log has the reason.
 func TestStoreTrouble_K11_K12(t *testing.T) {
 	hour := time.Hour
 	tests := []struct {
 		name  string
 		spoil func(*memory, string)
-		want  string // in the log
+		want  string // contained in the log
 		kept  bool   // the record must not be replaced
 	}{
 		{"cannot be read", func(m *memory, _ string) { m.noLoad = errDisk }, "no space", false},
@@ -215,7 +215,7 @@ func TestStoreTrouble_K11_K12(t *testing.T) {
 	}
 }
 
-// Whoever waits for the lock of a process that hangs does so for a while only.
+// A process that waits for the lock of a hanging process waits for a limited time.
 func TestLockIsNotForEver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, m := newMemory(), &mint{lifetime: time.Hour}
@@ -228,7 +228,7 @@ func TestLockIsNotForEver(t *testing.T) {
 	})
 }
 
-// The lock is held for as long as the call takes, and not given up in the middle of it.
+// A process holds the lock until its call has ended.
 func TestSlowCallIsStored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, m := newMemory(), &mint{lifetime: time.Hour, latency: 25 * time.Second}
@@ -237,7 +237,7 @@ func TestSlowCallIsStored(t *testing.T) {
 	})
 }
 
-// Each endpoint and account has its own record, whatever the spelling.
+// Each endpoint and account has its own record, however the URL is spelled.
 func TestRecordNames_K16(t *testing.T) {
 	store := newMemory()
 	name := func(url string, signer transport.Signer, name string) string {
@@ -290,7 +290,7 @@ func TestRecordNames_K16(t *testing.T) {
 	}
 }
 
-// Two accounts that were given one name by mistake never get each other's credentials.
+// Two accounts that have the same name by mistake never get each other's credentials.
 func TestOtherAccountsRecord_F15(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, m, log := newMemory(), &mint{lifetime: time.Hour}, new(journal)
@@ -307,7 +307,7 @@ func TestOtherAccountsRecord_F15(t *testing.T) {
 	})
 }
 
-// The clock of this machine may have been set between two starts.
+// The clock of this machine may be set between two starts.
 func TestClockSetBetweenStarts(t *testing.T) {
 	record := func(saved, expires time.Duration) string {
 		now := time.Now()
@@ -318,8 +318,8 @@ func TestClockSetBetweenStarts(t *testing.T) {
 	const day = 24 * time.Hour
 	tests := []struct {
 		name           string
-		saved, expires time.Duration // as the machine saw it then, from now
-		want           time.Duration // 0: not used any more
+		saved, expires time.Duration // by the machine's clock then, relative to now
+		want           time.Duration // 0: no longer used
 	}{
 		{"right", -time.Hour, time.Hour, time.Hour},
 		{"was ahead by a day", day - time.Hour, day + time.Hour, 2 * time.Hour},
@@ -346,7 +346,7 @@ func TestClockSetBetweenStarts(t *testing.T) {
 	}
 }
 
-// The hook hears of each new credential, wherever it comes from, before anybody is given it.
+// The hook is called with each new credential, wherever it comes from, before a caller gets it.
 func TestFetched(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, m := newMemory(), &mint{lifetime: time.Hour}
@@ -364,7 +364,7 @@ func TestFetched(t *testing.T) {
 	})
 }
 
-// A broken Client says so, and touches no record.
+// A Client with unusable fields returns an error, and changes no record.
 func TestStoreAndBrokenClient(t *testing.T) {
 	store := newMemory()
 	for _, c := range []*provision.Client{

@@ -28,8 +28,8 @@ func ExampleFromToken() {
 	// Output: SlAV32hkKG [redacted] hmac-sha-256 <nil>
 }
 
-// A program that has an account of its own gets MAC tokens by its client credentials (RFC 6749,
-// section 4.4). The Cache asks for a new one before one ends, and when one is refused.
+// A program with its own account gets MAC tokens by its client credentials (RFC 6749, section 4.4).
+// The Cache gets a new one before the old one ends, and when a server refuses one.
 func ExampleFromToken_clientCredentials() {
 	service := tokenService()
 	config := clientcredentials.Config{
@@ -37,7 +37,7 @@ func ExampleFromToken_clientCredentials() {
 	}
 	source := &creds.Cache[*mac.Credentials]{
 		Fetch: func(ctx context.Context) (*mac.Credentials, error) {
-			// A context of package oauth2 brings the http.Client that it is to use.
+			// A context tells package oauth2 which http.Client to use.
 			ctx = context.WithValue(ctx, oauth2.HTTPClient, &http.Client{Transport: service})
 			token, err := config.Token(ctx)
 			if err != nil {
@@ -59,14 +59,14 @@ func ExampleFromToken_clientCredentials() {
 	// 200 signed with client_credentials-1
 }
 
-// A program that was allowed to act for somebody has a refresh token (RFC 6749, section 6), and
-// gets MAC tokens with it.
+// A program that may act for a user has a refresh token (RFC 6749, section 6), and gets MAC tokens
+// with it.
 func ExampleFromToken_refreshToken() {
 	service := tokenService()
 	config := oauth2.Config{
 		ClientID: "app", Endpoint: oauth2.Endpoint{TokenURL: "https://auth.example/token"},
 	}
-	refresh := "kept from the last run" // keep the one in each answer, if there is one: it is newer
+	refresh := "kept from the last run" // keep the newer one of each answer, if any
 	source := &creds.Cache[*mac.Credentials]{
 		Fetch: func(ctx context.Context) (*mac.Credentials, error) {
 			ctx = context.WithValue(ctx, oauth2.HTTPClient, &http.Client{Transport: service})
@@ -89,8 +89,8 @@ func ExampleFromToken_refreshToken() {
 	// 200 signed with refresh_token-1
 }
 
-// A program without a browser has somebody allow it on another device (RFC 8628). It asks only
-// once, so what it gets is used as it is; with a refresh token it goes on as in the example above.
+// A program without a browser asks its user to allow it on another device (RFC 8628). It asks only
+// once, so it uses the token directly; with a refresh token it goes on as in the example above.
 func ExampleFromToken_deviceFlow() {
 	service := tokenService()
 	ctx := context.WithValue(context.Background(), oauth2.HTTPClient,
@@ -105,7 +105,7 @@ func ExampleFromToken_deviceFlow() {
 	}
 	fmt.Println("enter", device.UserCode, "at", device.VerificationURI)
 
-	token, err := config.DeviceAccessToken(ctx, device) // waits until it was done
+	token, err := config.DeviceAccessToken(ctx, device) // waits until the user has done so
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -136,8 +136,8 @@ func get(client *http.Client, url string) {
 	fmt.Println(resp.StatusCode, string(body))
 }
 
-// tokenService is a network with an OAuth 2.0 server that gives MAC tokens, and a service that
-// takes them.
+// tokenService is a network that consists of an OAuth 2.0 server that gives MAC tokens, and a
+// service that takes them.
 func tokenService() http.RoundTripper {
 	issued := make(map[string]creds.Secret)
 	mux := http.NewServeMux()

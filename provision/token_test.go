@@ -95,7 +95,8 @@ func TestFromTokenRefuses(t *testing.T) {
 	}
 }
 
-// Package oauth2 keeps a form as it came, and gives its numbers other types than those of JSON.
+// Package oauth2 keeps the values of a form unchanged, and gives its numbers other types than JSON
+// numbers have.
 func TestFromTokenForm(t *testing.T) {
 	form := func(in string) func(string) any {
 		return new(oauth2.Token).WithExtra(url.Values{
