@@ -58,7 +58,7 @@ func (g *grant) outlives(other *grant) bool {
 type fetcher struct {
 	client *Client
 	clock  *transport.Clock
-	store  creds.Store // nil if there is none
+	store  creds.Store // may be nil
 	cache  creds.Cache[*grant]
 	last   atomic.Pointer[grant] // the latest that the cache has accepted
 
@@ -266,7 +266,7 @@ func (f *fetcher) expiry(a *fetch.Answer, r *reply) (time.Time, error) {
 		switch {
 		case left > 0:
 		case !certain:
-			return time.Time{}, nil // there is no hint, or it is wrong
+			return time.Time{}, nil // without a hint, or with a wrong one
 		default:
 			return time.Time{}, &endedError{
 				fmt.Sprintf("at %s, when it was %s there and %s here", utc(end), utc(now),

@@ -15,9 +15,9 @@ import (
 
 // A Client is a [creds.Source] that gets credentials from a provisioning endpoint, such as an
 // issue.Handler. Most users set URL and Signer, and use the Client as the Source of a [mac.Signer].
-// It calls the endpoint when there are no credentials, or they are about to expire, or a server
-// refused them. All callers share one call, by the rules of a [creds.Cache]. The package comment
-// has the format of the answer and the limits of a call.
+// It calls the endpoint when credentials are missing, about to expire, or refused by a server. All
+// callers share one call, by the rules of a [creds.Cache]. The package comment has the format of
+// the answer and the limits of a call.
 //
 // The fields must not be changed once the Client is in use, and a Client must not be copied. It is
 // safe for concurrent use.
@@ -181,7 +181,7 @@ func (c *Client) Confirm(good func(*creds.SharedKey) bool) {
 }
 
 // Err returns the error of the latest call of the endpoint, nil if that succeeded. So a caller that
-// is still given refused credentials learns why there are no others. See [creds.Cache].
+// is still given refused credentials learns the reason. See [creds.Cache].
 func (c *Client) Err() error { return c.configured().Err() }
 
 func (c *Client) configured() *creds.Cache[*grant] {

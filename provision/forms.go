@@ -24,7 +24,7 @@ type reply struct {
 	creds    *creds.SharedKey // Expires as sent: by the clock of the server
 	relative bool             // reports whether left is known
 	left     time.Duration
-	endpoint string // "" if there is none
+	endpoint string // may be empty
 }
 
 // replyOf reads a decoded object. The members that it knows by name must be of the right type, even

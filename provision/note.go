@@ -95,7 +95,7 @@ func (f *fetcher) known() map[string]time.Duration {
 	return maps.Clone(f.offsets)
 }
 
-// note adds the offsets to the record. If there is no record, the next one gets them.
+// note adds the offsets to the record, if there is one. Otherwise the next record gets them.
 func (f *fetcher) note() {
 	offsets := f.known()
 	ctx, cancel := context.WithTimeoutCause(context.Background(), finishTime, keep.ErrSlow)

@@ -9,8 +9,8 @@ import (
 	"github.com/countersign-go/countersign/provision"
 )
 
-// A record is read only as it is written. A record with any other content is not used, and not
-// changed.
+// A record is read only in the form in which it is written. A record with any other content is not
+// used, and not changed.
 func TestRecordIsStrict_F7(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, m := newMemory(), &mint{lifetime: time.Hour}

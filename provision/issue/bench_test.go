@@ -15,8 +15,8 @@ import (
 	"github.com/countersign-go/countersign/provision/issue"
 )
 
-// BenchmarkLinear_S7 reports how many times longer an id of twice the length takes: 2, and 4 if a
-// rule were quadratic.
+// BenchmarkLinear_S7 reports how many times longer an id of twice the length takes: 2, or 4 if the
+// time were quadratic.
 func BenchmarkLinear_S7(b *testing.B) {
 	issuer := &issue.Issuer{Secrets: []creds.Secret{creds.Secret("canary-11near-0123456789")}}
 	for name, unit := range map[string]string{"letters": "A", "padding": "=", "stranger": "!"} {
@@ -36,8 +36,8 @@ func BenchmarkLinear_S7(b *testing.B) {
 	}
 }
 
-// BenchmarkRegistryIssue issues, lists and revokes a credential in a folder that holds those of
-// other subjects, and must not depend on their number.
+// BenchmarkRegistryIssue issues, lists and revokes a credential in a folder that holds credentials
+// of other subjects. The time must not depend on their number.
 func BenchmarkRegistryIssue(b *testing.B) {
 	for _, others := range []int{0, 2000, 30000} {
 		b.Run(strconv.Itoa(others), func(b *testing.B) {
@@ -56,7 +56,7 @@ func BenchmarkRegistryIssue(b *testing.B) {
 					b.Fatal(err)
 				}
 			}
-			cycle() // sweeps the folder, as happens once a minute
+			cycle() // sweeps the folder, which happens once a minute
 			for i := range others {
 				for _, name := range []string{"id-%064x.record", "id-%064x.lock",
 					"subject-%064x.record", "subject-%064x.lock"} {

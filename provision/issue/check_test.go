@@ -13,7 +13,7 @@ import (
 	"github.com/countersign-go/countersign/provision/issue"
 )
 
-// checked is an Authenticator with a Check of its own.
+// checked is an Authenticator with its own Check.
 type checked struct {
 	auth.Authenticator
 
@@ -22,7 +22,7 @@ type checked struct {
 
 func (c checked) Check() error { return c.err }
 
-// A server that could give no credentials says so at its start.
+// Check returns an error for a Handler that could give no credentials.
 func TestCheck(t *testing.T) {
 	secret := creds.Secret(master)
 	short := creds.Secret("canary-15bytes.")
@@ -31,7 +31,7 @@ func TestCheck(t *testing.T) {
 	for _, tt := range []struct {
 		reason string
 		c      interface{ Check() error }
-		want   string // part of the error; "": none
+		want   string // part of the error; if empty, no error
 	}{
 		{"an Issuer", &issue.Issuer{Secrets: []creds.Secret{secret}}, ""},
 		{"no secret", &issue.Issuer{}, "Issuer.Secrets is empty"},
@@ -68,7 +68,7 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// Issue and Check agree, so that a program that was checked is one that can issue.
+// Issue and Check agree: if Check returns nil, Issue works.
 func TestCheckIsThatOfIssue(t *testing.T) {
 	for _, secrets := range [][]creds.Secret{
 		nil, {nil}, {creds.Secret("canary-15bytes.")}, {creds.Secret(master)},

@@ -17,8 +17,8 @@ import (
 	"github.com/countersign-go/countersign/provision/issue"
 )
 
-// A master secret is replaced while requests are served, and no client notices: for as long as the
-// credentials last that the old one has issued, both verify.
+// A master secret is replaced while requests are served, and no client notices. As long as
+// credentials of the old one last, both secrets verify.
 func ExampleIssuer_rotation() {
 	ctx := context.Background()
 	june, july := creds.Secret("random bytes of june"), creds.Secret("random bytes of july")
@@ -46,8 +46,8 @@ func ExampleIssuer_rotation() {
 	// the new one alone: mac: unknown id: not signed with any of the secrets
 }
 
-// The id itself says which node serves a user, so that no node needs a database. Guests get
-// credentials that end sooner.
+// The id contains the node that serves a user, so the nodes need no database. The credentials of
+// guests end sooner.
 func ExampleIssuer_terms() {
 	ctx := context.Background()
 	issuer := &issue.Issuer{
@@ -75,8 +75,8 @@ func ExampleIssuer_terms() {
 	// Output: node-7.example true
 }
 
-// Credentials for clients in Python that know SHA-1 only: older ones of pyramid_macauth, with ids
-// that tokenlib signs with SHA-1 too.
+// Credentials for clients in Python that only know SHA-1: older versions of pyramid_macauth, whose
+// ids tokenlib signs with SHA-1 too.
 func ExampleIssuer_sha1() {
 	issuer := &issue.Issuer{
 		Secrets:   []creds.Secret{creds.Secret("at least 16 random bytes")},
@@ -153,7 +153,7 @@ func ExampleRegistry() {
 	// 0 <nil>
 }
 
-// Credentials that another service handed out move to a Registry as they are.
+// Credentials of another service move to a Registry unchanged.
 func ExampleRegistry_Add() {
 	ctx := context.Background()
 	registry := &issue.Registry{}
@@ -172,8 +172,8 @@ func ExampleRegistry_Add() {
 	// issue: there are credentials with this id already
 }
 
-// A Handler with all its guards: five wrong passwords from one address, a hundred credentials of
-// one user at a time, and a line in the audit for each that asks.
+// A Handler with all its limits: five wrong passwords from one address, a hundred credentials of
+// one user at a time, and an audit line for each request.
 func ExampleHandler_limits() {
 	registry := &issue.Registry{Quota: 100}
 	users := portal.Memory{"ann": creds.Secret("correct horse")}

@@ -40,7 +40,7 @@ type Handler struct {
 	// which assigns each user to a node: api_endpoint, the URL of the service that takes the
 	// credentials, with uid, duration and hashalg. The names id, key, algorithm, expires and
 	// expires_in are taken. An answer that a [provision.Client] could not read is not sent: it
-	// becomes a 500. An error is answered like one of Issue. If nil, there are no more members.
+	// becomes a 500. An error is answered like one of Issue. If nil, no members are added.
 	Members func(context.Context, *auth.Identity, *mac.Credentials) (map[string]any, error)
 
 	// AllowMAC also gives credentials to a client that shows MAC credentials. Then clients can
@@ -58,16 +58,16 @@ type Handler struct {
 	MaxLoginAge time.Duration
 
 	// PerAddress bounds how often wrong passwords are tried from one address, or as its Key says.
-	// Requests with the right password, or with no credentials, cost nothing. If nil, there is no
-	// limit.
+	// Requests with the right password, or with no credentials, cost nothing. If nil, any number
+	// may be tried.
 	PerAddress *auth.Limiter
 
-	// PerSubject bounds how often one subject gets credentials. Its Key is not used. If nil, there
-	// is no limit.
+	// PerSubject bounds how often one subject gets credentials. Its Key is not used. If nil, any
+	// number of times.
 	PerSubject *auth.Limiter
 
 	// Audit is called with the outcome of each POST before the answer is sent: with the id of the
-	// credentials, or with the reason why there are none. The identity is nil if the client is not
+	// credentials, or with the reason for the refusal. The identity is nil if the client is not
 	// known. For requests that PerAddress stops, its Limited is called instead. Audit must be safe
 	// for concurrent use. If nil, it is not called.
 	Audit func(req *http.Request, id *auth.Identity, credential string, err error)

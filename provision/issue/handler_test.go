@@ -69,7 +69,7 @@ func TestHandlerAnswer(t *testing.T) {
 			form["expires"] != float64(time.Now().Unix()+300) {
 			t.Errorf("got %v", form)
 		}
-		// The answer can be kept as it is.
+		// The answer can be stored unchanged.
 		c, err := provision.Unmarshal(body)
 		if err != nil {
 			t.Fatal(err)
@@ -101,8 +101,8 @@ type refuses struct{ err error }
 
 func (r refuses) Authenticate(*http.Request) (*auth.Identity, error) { return nil, r.err }
 
-// Each refusal has its status, one constant line, and what keeps it out of caches; why it was
-// refused is in the log, and no secret is anywhere.
+// Each refusal has its status, one constant line, and the header fields that keep it out of caches.
+// Its reason is in the log, and neither contains a secret.
 func TestHandlerRefuses(t *testing.T) {
 	const planted = "planted-secret"
 	good := issues(&mac.Credentials{ID: "a", Key: creds.Secret(planted)}, nil)
@@ -113,7 +113,7 @@ func TestHandlerRefuses(t *testing.T) {
 		h          issue.Handler
 		user, pass string
 		status     int
-		body, log  string // body "": that of the auth.Guard
+		body, log  string // body "": the body of the auth.Guard
 	}{
 		{"nobody", issue.Handler{Auth: users(), Issue: good}, "", "",
 			401, "", "no credentials"},
@@ -167,7 +167,7 @@ func TestHandlerRefuses(t *testing.T) {
 			strings.Contains(log.String(), password) {
 			t.Errorf("%s: log %s", tt.name, log.String())
 		}
-		tt.h.Logger = nil // silent, and not a panic
+		tt.h.Logger = nil // nothing is logged, without a panic
 		if again := post(t, &tt.h, tt.user, tt.pass); again.StatusCode != tt.status {
 			t.Errorf("%s: without a logger %d", tt.name, again.StatusCode)
 		}
@@ -220,7 +220,7 @@ func TestHandlerOtherSite(t *testing.T) {
 		{"Sec-Fetch-Site", "none", 200},
 		{"Origin", "https://evil.example", 403},
 		{"Origin", "http://example.com", 200}, // the host of the request
-		{"X-Nothing", "x", 200},               // no browser
+		{"X-Nothing", "x", 200},               // not a browser
 	}
 	for _, tt := range tests {
 		req := httptest.NewRequestWithContext(t.Context(), "POST", "http://example.com/", nil)
@@ -234,7 +234,7 @@ func TestHandlerOtherSite(t *testing.T) {
 	}
 }
 
-// A client that has gone is no defect of the service.
+// A client that has gone is not reported as an error of the service.
 func TestHandlerClientGone(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	h := &issue.Handler{Auth: users(), Issue: func(ctx context.Context, _ *auth.Identity) (

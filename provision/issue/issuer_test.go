@@ -57,7 +57,7 @@ func TestIssueAndKey(t *testing.T) {
 	}
 }
 
-// checkFormat signs the payload of an id once more, in the tests' own way.
+// checkFormat signs the payload of an id again, with the tests' own function.
 func checkFormat(t *testing.T, hash, id string) {
 	t.Helper()
 	raw, err := base64.URLEncoding.DecodeString(id)
@@ -151,7 +151,7 @@ func TestIssueRefuses(t *testing.T) {
 		i    *issue.Issuer
 		id   *auth.Identity
 		want string
-		key  bool // Key works all the same
+		key  bool // Key still works
 	}{
 		{&issue.Issuer{}, u, "Issuer.Secrets is empty", false},
 		{&issue.Issuer{Secrets: []creds.Secret{good, nil}}, u, "Issuer.Secrets[1] is empty",
@@ -175,7 +175,7 @@ func TestIssueRefuses(t *testing.T) {
 			strings.Contains(text(err), string(short)) {
 			t.Errorf("%v, %v, want %q", c, err, tt.want)
 		}
-		// An Issuer that is set up wrongly is an outage, and not an unknown id.
+		// An Issuer with unusable fields is an outage, not an unknown id.
 		if _, err := tt.i.Key(t.Context(), "x"); errors.Is(err, mac.ErrUnknownID) != tt.key {
 			t.Errorf("%s: Key: %v", tt.want, err)
 		}
@@ -220,7 +220,7 @@ func TestPrintsNoSecret_K6(t *testing.T) {
 	}
 }
 
-// shows looks for a secret in any of the forms that package fmt has for it.
+// shows reports whether text contains a secret in any of the forms that package fmt has for it.
 func shows(out, secret string) bool {
 	return strings.Contains(out, secret) || strings.Contains(out, fmt.Sprintf("%x", secret)) ||
 		strings.Contains(out, strings.Trim(fmt.Sprint([]byte(secret)), "[]"))

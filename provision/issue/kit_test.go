@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// direct is a network without sockets: the handler is called in the goroutine of the client.
+// direct is a network without sockets: it calls the handler in the client's goroutine.
 type direct struct{ http.Handler }
 
 func (d direct) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -55,8 +55,8 @@ func digest(name string) func() hash.Hash {
 	}[name]
 }
 
-// sign makes an id in a second way, step by step, so that payloads which the Issuer never writes
-// can have a genuine tag.
+// sign makes an id in a second way, step by step, so that payloads that the Issuer never writes can
+// have a genuine tag.
 func sign(t testing.TB, secret, hash string, payload []byte) string {
 	t.Helper()
 	m := hmac.New(digest(hash), signingKey(t, secret, hash))

@@ -25,7 +25,7 @@ import (
 	"github.com/countersign-go/countersign/provision/issue"
 )
 
-// session is a login of an application's own.
+// session is the application's own kind of login.
 type session struct{ id auth.Identity }
 
 func (s session) Authenticate(*http.Request) (*auth.Identity, error) { return &s.id, nil }
@@ -61,7 +61,7 @@ func TestMaxLoginAge(t *testing.T) {
 		for _, tt := range []struct {
 			reason string
 			login  session
-			want   string // part of the error; "": none
+			want   string // part of the error; if empty, no error
 		}{
 			{"just now", logged("Session", ago(0)), ""},
 			{"as long ago as may be", logged("Session", ago(time.Hour)), ""},
@@ -111,7 +111,7 @@ func TestMaxLoginAge(t *testing.T) {
 	})
 }
 
-// audit writes down what a Handler tells.
+// audit returns an Audit that appends each of its calls to got.
 func audit(got *[]string) func(*http.Request, *auth.Identity, string, error) {
 	return func(req *http.Request, id *auth.Identity, credential string, err error) {
 		who := "somebody"
@@ -129,10 +129,10 @@ func audit(got *[]string) func(*http.Request, *auth.Identity, string, error) {
 	}
 }
 
-// hidden keeps the type of an Authenticator from being seen.
+// hidden hides the type of an Authenticator.
 type hidden struct{ auth.Authenticator }
 
-// A MAC credential does not mint more, whatever the verifier hides behind.
+// A MAC credential gives no further ones, whatever wraps the verifier.
 func TestMACGetsNoMore(t *testing.T) {
 	issuer := testIssuer()
 	c, err := issuer.Issue(t.Context(), subject("ann"))
@@ -187,7 +187,7 @@ func TestMACGetsNoMore(t *testing.T) {
 	}
 }
 
-// What the identity says of its scheme counts, wherever in the request it was found.
+// The Scheme of the identity counts, wherever in the request the credentials were.
 func TestMACElsewhereGetsNoMore(t *testing.T) {
 	h := &issue.Handler{Auth: logged("mac", nil), Issue: testIssuer().Issue}
 	if resp := post(t, h, "", ""); resp.StatusCode != 403 {
@@ -195,7 +195,7 @@ func TestMACElsewhereGetsNoMore(t *testing.T) {
 	}
 }
 
-// In the same stack, a password is still good enough, and a wrong one is refused as ever.
+// In the same stack, a password still gives credentials, and a wrong password is refused as usual.
 func TestStackOfHandler(t *testing.T) {
 	h := &issue.Handler{
 		Auth:  auth.Stack{&mac.Verifier{Keys: testIssuer().Key}, users()},
@@ -218,7 +218,7 @@ func TestStackOfHandler(t *testing.T) {
 	}
 }
 
-// An old session beside the password is no reason to refuse the password, and somebody else's is.
+// An old session beside the password does not refuse the password; another user's session does.
 func TestSessionBesidePassword(t *testing.T) {
 	old := logged("Session", time.Now().Add(-2*time.Hour))
 	elses := session{auth.Identity{Subject: "bob", Scheme: "Session"}}
@@ -243,12 +243,12 @@ func TestSessionBesidePassword(t *testing.T) {
 	}
 }
 
-// nobody is an Authenticator with a bug.
+// A nobody is an Authenticator with a bug.
 type nobody struct{}
 
 func (nobody) Authenticate(*http.Request) (*auth.Identity, error) { return nil, nil }
 
-// Machines may renew their credentials without the password, as long as the login is not too old.
+// Machines may renew their credentials without the password, if the login is not too old.
 func TestRenewalEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		registry := &issue.Registry{
@@ -290,7 +290,7 @@ func TestRenewalEnds(t *testing.T) {
 	})
 }
 
-// Wrong passwords are bounded by address, and the others by subject.
+// The limit for wrong passwords is by address, the limit for credentials by subject.
 func TestHandlerLimits_S12(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		limited := 0
@@ -317,7 +317,7 @@ func TestHandlerLimits_S12(t *testing.T) {
 					resp.Header.Get("Retry-After"), status, retry)
 			}
 		}
-		for range 20 { // to ask without a password is free
+		for range 20 { // requests without a password are not counted
 			try("", "", 401, "", "")
 		}
 		try("ann", password, 200, "", "")
@@ -343,7 +343,7 @@ func TestHandlerLimits_S12(t *testing.T) {
 	})
 }
 
-// Somebody whose credentials are right and not enough is not guessing.
+// A client with valid credentials that are not sufficient is not guessing.
 func TestRightAndRefusedIsFree(t *testing.T) {
 	h := &issue.Handler{
 		Auth: logged("Session", nil), Issue: testIssuer().Issue, MaxLoginAge: time.Hour,
@@ -356,7 +356,7 @@ func TestRightAndRefusedIsFree(t *testing.T) {
 	}
 }
 
-// No site can use up the tries of those who look at it.
+// No site can use up the tries of its visitors.
 func TestOtherSiteIsFree(t *testing.T) {
 	var got []string
 	h := &issue.Handler{
@@ -403,7 +403,7 @@ func TestHandlerQuota(t *testing.T) {
 	})
 }
 
-// A store that is down is 503 for who asks for credentials, and the reason stays here.
+// If the store is down, the client gets 503, and the reason stays on the server.
 func TestHandlerStoreDown_S9(t *testing.T) {
 	var got []string
 	registry := &issue.Registry{Store: &mapStore{fails: failingAt(1, false, true)}}
@@ -417,7 +417,7 @@ func TestHandlerStoreDown_S9(t *testing.T) {
 	}
 }
 
-// The audit comes first: who cannot write down what is given out gives nothing out.
+// The audit comes first: if it fails, no credentials are given out.
 func TestAuditBeforeAnswer(t *testing.T) {
 	w := httptest.NewRecorder()
 	h := &issue.Handler{

@@ -20,7 +20,7 @@ import (
 	"github.com/countersign-go/countersign/provision/issue"
 )
 
-// A token server of our own sends each client to its node, and the client finds it there.
+// A token server built on Handler sends each client to its node, and the client finds the node.
 func TestMembersRoundTrip(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const node = "https://db42.example/1.5/17"
@@ -65,7 +65,7 @@ func TestMembersRoundTrip(t *testing.T) {
 	})
 }
 
-// An answer that a client could not read, or would read otherwise, is a fault of the server.
+// An answer that a client could not read, or would read differently, is an error of the server.
 func TestMembersRefused(t *testing.T) {
 	const planted = "canary-m3mber"
 	down := errors.New("no node")
@@ -113,7 +113,7 @@ func TestMembersRefused(t *testing.T) {
 	}
 }
 
-// A database that hangs holds a request for 20 s, not for as long as the client is patient.
+// A database that hangs holds a request for 20 s, however long the client would wait.
 func TestHandlerLeavesHangingIssue_S9(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()

@@ -12,8 +12,8 @@ import (
 	"github.com/countersign-go/countersign/provision/issue"
 )
 
-// Each row ends as it does with the version of tokenlib that it is for. The first of them is what
-// an article of 2012 on this way to log in shows.
+// Each row has the result of the version of tokenlib that it is for. The first one is from an
+// article of 2012 on this way to log in.
 func TestProvisioningVectors(t *testing.T) {
 	var file struct {
 		Count int
@@ -72,7 +72,7 @@ func TestProvisioningVectors(t *testing.T) {
 
 func fromFloat(seconds float64) time.Time { return time.UnixMicro(int64(seconds * 1e6)) }
 
-// An Issuer of the first format finds its own again.
+// An Issuer of the first format accepts its own ids.
 func TestFirstTokenlib(t *testing.T) {
 	i := &issue.Issuer{
 		Secrets: []creds.Secret{creds.Secret("canary-f1rst-t0kenlib")}, Hash: "tokenlib-0.1",

@@ -276,8 +276,8 @@ func (r *Registry) Key(ctx context.Context, id string) (*mac.Key, error) {
 	}, nil
 }
 
-// List returns the credentials of a subject that have not ended, oldest first. If there are none,
-// it returns nil and no error.
+// List returns the credentials of a subject that have not ended, oldest first. If none are left, it
+// returns nil and no error.
 func (r *Registry) List(ctx context.Context, subject string) ([]Entry, error) {
 	l, err := r.completeList(ctx, subject)
 	if err != nil {
@@ -341,8 +341,7 @@ func (r *Registry) All(ctx context.Context) iter.Seq2[Entry, error] {
 
 // Revoke ends the credentials with an id, at once. It does not check their subject: a program that
 // lets users revoke their own must first look for the id in their List. The error wraps
-// [mac.ErrUnknownID] if there are no such credentials. After any other error they may still be
-// good.
+// [mac.ErrUnknownID] if the id is not stored. After any other error they may still be good.
 func (r *Registry) Revoke(ctx context.Context, id string) error {
 	if _, err := r.load(ctx, id); err != nil { // takes no lock for a made-up id
 		return err
@@ -361,9 +360,9 @@ func (r *Registry) Revoke(ctx context.Context, id string) error {
 	return r.unlist(ctx, subject, []listed{gone})
 }
 
-// RevokeAll ends all credentials of a subject, at once. It returns no error if there are none.
-// Credentials that are being issued at the same moment may remain, so first make sure that the
-// subject gets no more. After an error, some may still be good.
+// RevokeAll ends all credentials of a subject, at once. A subject without credentials is not an
+// error. Credentials that are being issued at the same moment may remain, so first make sure that
+// the subject gets no more. After an error, some may still be good.
 //
 // If the list of a subject was damaged, the subject's credentials can no longer be found. From then
 // on RevokeAll, List and Issue fail for it, and the error says how to mend that.

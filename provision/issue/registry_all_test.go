@@ -19,7 +19,7 @@ import (
 	"github.com/countersign-go/countersign/provision/issue"
 )
 
-// everyone collects what All yields, sorted.
+// everyone returns the entries that All yields, sorted.
 func everyone(ctx context.Context, r *issue.Registry) (all []string, errs []error) {
 	for e, err := range r.All(ctx) {
 		if err != nil {
@@ -78,7 +78,7 @@ func TestAll(t *testing.T) {
 	}
 }
 
-// A damaged record is told, and the others are listed all the same.
+// All yields an error for a damaged record, and still lists the others.
 func TestAllOfADamagedStore(t *testing.T) {
 	dir := &file.Dir{Path: filepath.Join(t.TempDir(), "registry")}
 	r := &issue.Registry{Store: dir}

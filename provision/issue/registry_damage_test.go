@@ -19,8 +19,8 @@ import (
 	"github.com/countersign-go/countersign/provision/issue"
 )
 
-// A Dir sets a damaged list aside. Whoever meets that first, nobody ever takes the subject for one
-// without credentials.
+// A Dir sets a damaged list aside. Whichever call finds it first, the subject is never treated as
+// one without credentials.
 func TestDamagedList_S3(t *testing.T) {
 	for name, meet := range map[string]func(context.Context, *issue.Registry, string) error{
 		"RevokeAll": func(ctx context.Context, r *issue.Registry, _ string) error {
@@ -52,7 +52,7 @@ func TestDamagedList_S3(t *testing.T) {
 			t.Errorf("%s: a list decides over a credential", name)
 		}
 
-		// What the error says to do mends it.
+		// The action that the error advises repairs the list.
 		if err := r.Revoke(t.Context(), c.ID); err != nil || known(t, r, c) {
 			t.Errorf("%s: cannot be revoked: %v", name, err)
 		}
@@ -69,8 +69,8 @@ func TestDamagedList_S3(t *testing.T) {
 	}
 }
 
-// A process that is killed after the Dir set the list aside, and before it was marked, does not
-// make the subject one without credentials.
+// A process is killed after the Dir set the list aside, and before the list was marked. The subject
+// is still not treated as one without credentials.
 func TestDamagedListOfAKilledProcess(t *testing.T) {
 	dir := &file.Dir{Path: filepath.Join(t.TempDir(), "registry")}
 	r := &issue.Registry{Store: dir}
@@ -93,7 +93,7 @@ func TestDamagedListOfAKilledProcess(t *testing.T) {
 	}
 }
 
-// Nor does an Issue succeed that had looked at the list before that was lost.
+// An Issue that had read the list before it was lost does not succeed either.
 func TestDamagedListWhileIssuing(t *testing.T) {
 	dir := &file.Dir{Path: filepath.Join(t.TempDir(), "registry")}
 	r := &issue.Registry{Store: dir}
@@ -114,7 +114,7 @@ func TestDamagedListWhileIssuing(t *testing.T) {
 	}
 }
 
-// So it is if the one who met it could not set it aside, as another process had its lock.
+// The same holds if the Dir could not set the list aside, as another process had its lock.
 func TestDamagedListInUse(t *testing.T) {
 	dir := &file.Dir{Path: filepath.Join(t.TempDir(), "registry")}
 	issued(t, &issue.Registry{Store: dir}, "ann")
@@ -131,7 +131,7 @@ type onlyTold struct{ creds.Store }
 
 func (onlyTold) Load(context.Context, string) ([]byte, error) { return nil, creds.ErrCorrupt }
 
-// damage spoils the one list in a folder.
+// damage damages the one list in a folder.
 func damage(t *testing.T, dir *file.Dir) {
 	t.Helper()
 	lists, err := filepath.Glob(filepath.Join(dir.Path, "registry-subject-*.record"))
@@ -157,7 +157,7 @@ func wantIncomplete(t *testing.T, r *issue.Registry, name string) {
 	}
 }
 
-// What an incomplete list does name is revoked all the same.
+// The credentials that an incomplete list names are still revoked.
 func TestIncompleteListRevokes(t *testing.T) {
 	store := new(mapStore)
 	r := &issue.Registry{Store: store}
@@ -178,8 +178,8 @@ func TestIncompleteListRevokes(t *testing.T) {
 	}
 }
 
-// An id that is added again while its ended entry, or the one that is being revoked, is removed
-// stays in the list.
+// An id is added again while its ended entry, or its entry that is being revoked, is removed. The
+// new entry stays in the list.
 func TestAddedAgainMeanwhile(t *testing.T) {
 	for _, tt := range []struct {
 		what string
@@ -203,7 +203,7 @@ func TestAddedAgainMeanwhile(t *testing.T) {
 			given := mac.Credentials{ID: "x", Key: creds.Secret("canary-same-key-again")}
 			first := given
 			if tt.what != "Issue" {
-				first.Expires = end // so that only the serial tells them apart
+				first.Expires = end // so that only the serials differ
 			}
 			seed := &issue.Registry{Store: store, Lifetime: time.Minute}
 			if _, err := seed.Add(t.Context(), subject("ann"), first); err != nil {
@@ -231,7 +231,8 @@ func TestAddedAgainMeanwhile(t *testing.T) {
 	}
 }
 
-// What a process that was killed left in the list is not told of as the one that came after it.
+// An entry that a killed process left in the list is not listed as the credential that later got
+// its id.
 func TestAddedAgainIsListedOnce(t *testing.T) {
 	store := new(mapStore)
 	r := &issue.Registry{Store: store}
@@ -250,7 +251,7 @@ func TestAddedAgainIsListedOnce(t *testing.T) {
 	}
 }
 
-// followed is a Store in which something else happens after the first Update.
+// followed is a Store that calls then after the first Update.
 type followed struct {
 	creds.Store
 
@@ -267,7 +268,8 @@ func (f *followed) Update(ctx context.Context, name string,
 	return err
 }
 
-// A Store that hangs keeps nobody who has no more time, but for the seconds of tidying up.
+// A Store that hangs does not delay a caller whose time is over, except for the seconds of cleaning
+// up.
 func TestAddLeavesHangingStore_S9(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -299,7 +301,7 @@ func (h *hangsLater) Update(ctx context.Context, name string,
 	return h.Store.Update(ctx, name, f)
 }
 
-// Not even as a field, where package fmt does not ask for its Format.
+// The key is not printed even in a struct field, for which package fmt does not call Format.
 func TestRegistryFieldPrintsNoSecret_K6(t *testing.T) {
 	var app struct{ Registry issue.Registry }
 	key := creds.Secret("canary-f1e1d-of-an-app")

@@ -26,9 +26,9 @@ func TestQuota(t *testing.T) {
 				later.RetryAfter() != 59*time.Minute {
 				t.Fatalf("%s: %v, %v", name, c, err)
 			}
-			issued(t, r, "bob") // has a quota of his own
+			issued(t, r, "bob") // has a separate quota
 
-			// Room is made by the end of one, and by revoking one.
+			// A credential that ends or is revoked makes room.
 			time.Sleep(59 * time.Minute)
 			issued(t, r, "ann")
 			if err := r.Revoke(t.Context(), second.ID); err != nil {
@@ -60,7 +60,8 @@ func TestQuotaDefaults(t *testing.T) {
 	}
 }
 
-// However many processes issue at once, none exceeds the quota, and each that succeeds is listed.
+// However many processes issue at once, none exceeds the quota, and each credential that was issued
+// is listed.
 func TestQuotaConcurrently(t *testing.T) {
 	store := new(mapStore)
 	var got sync.Map
@@ -98,7 +99,7 @@ func TestQuotaConcurrently(t *testing.T) {
 	}
 }
 
-// Two processes that see room for one more at the same moment do not both fill it.
+// If two processes see room for one more at the same moment, only one uses it.
 func TestQuotaRace(t *testing.T) {
 	store := new(mapStore)
 	other := &issue.Registry{Store: store, Quota: 1}
@@ -113,7 +114,7 @@ func TestQuotaRace(t *testing.T) {
 	}
 }
 
-// interleaved is a Store in which something else happens before the first Update.
+// interleaved is a Store that calls first before the first Update.
 type interleaved struct {
 	creds.Store
 
@@ -127,7 +128,8 @@ func (i *interleaved) Update(ctx context.Context, name string,
 	return i.Store.Update(ctx, name, f)
 }
 
-// Ended ones are told so for an hour, and are gone when their subject gets the next one.
+// Clients are told for an hour that their credentials have ended. After that, the credentials are
+// removed when their subject gets the next one.
 func TestEnded(t *testing.T) {
 	for name, r := range registries(t) {
 		synctest.Test(t, func(t *testing.T) {
@@ -151,7 +153,7 @@ func TestEnded(t *testing.T) {
 	}
 }
 
-// A client that gets a new one every second, for a day, does not fill the store.
+// A client that gets new credentials every second, for a day, does not fill the store.
 func TestRegistryIsBounded_S3(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := new(mapStore)

@@ -201,7 +201,7 @@ func (l *list) useless(now time.Time, quota int) func(listed) bool {
 	return func(e listed) bool { return !limit.Before(e.Expires) }
 }
 
-// full returns an error if there is no room for another entry.
+// full returns an error unless there is room for another entry.
 func (l *list) full(now time.Time, quota int) error {
 	if quota < 0 || l.live(now) < quota {
 		return nil
@@ -263,7 +263,8 @@ func (r *Registry) store() creds.Store {
 	return r.memory()
 }
 
-// load returns the record of a credential. The error wraps mac.ErrUnknownID if there is none.
+// load returns the record of a credential. The error wraps mac.ErrUnknownID if none is
+// stored.
 func (r *Registry) load(ctx context.Context, id string) (*record, error) {
 	if len(id) > maxText {
 		return nil, unknown(fmt.Errorf("longer than %d bytes", maxText))

@@ -30,12 +30,12 @@ func signed(t *testing.T, c *mac.Credentials) *http.Request {
 	return req
 }
 
-// A mapStore is a creds.Store that fails when it is told to.
+// A mapStore is a creds.Store whose calls can be made to fail.
 type mapStore struct {
 	mu      sync.Mutex // guards all below
 	records map[string][]byte
 	calls   int
-	fails   func(call int) (before, after error) // nil: never
+	fails   func(call int) (before, after error) // if nil, never
 }
 
 func (m *mapStore) len() int {
@@ -99,8 +99,8 @@ func (m *mapStore) Update(ctx context.Context, name string,
 
 var errStore = errors.New("some detail of the store")
 
-// failingAt fails at one call, before or after that has had its effect, and, if dead, at all that
-// follow, as if the process had been killed.
+// failingAt makes one call fail, before or after it has had its effect. If dead, it makes all later
+// calls fail too, as if the process had been killed.
 func failingAt(at int, late, dead bool) func(int) (error, error) {
 	return func(call int) (before, after error) {
 		switch {
@@ -113,8 +113,8 @@ func failingAt(at int, late, dead bool) func(int) (error, error) {
 	}
 }
 
-// faults runs a test for each way in which the store may fail during an operation, until there are
-// no more of its calls to fail.
+// faults runs a test for each way in which the store may fail during an operation. It stops when
+// the operation makes no further call that could fail.
 func faults(t *testing.T, prepare func(*issue.Registry),
 	operation func(*issue.Registry) error,
 	check func(t *testing.T, r *issue.Registry, name string, err error)) {
@@ -143,7 +143,8 @@ func faults(t *testing.T, prepare func(*issue.Registry),
 	}
 }
 
-// Whatever fails while credentials are issued: those that somebody got are listed, and work.
+// Whatever fails while credentials are issued: the credentials that a client got are listed, and
+// work.
 func TestIssueFaults(t *testing.T) {
 	var c *mac.Credentials
 	faults(t, func(r *issue.Registry) { issued(t, r, "ann") },
@@ -154,8 +155,8 @@ func TestIssueFaults(t *testing.T) {
 		func(t *testing.T, r *issue.Registry, name string, err error) {
 			listed := ids(t, r, "ann")
 			if err != nil {
-				// A process that is killed after the last step leaves credentials that nobody got:
-				// they are listed, so that they can be revoked.
+				// A process that is killed after the last step leaves credentials that no client
+				// got: they are listed, so that they can be revoked.
 				if c != nil || len(listed) > 1 && !strings.HasSuffix(name, "late dead") {
 					t.Errorf("%s: %v, listed %d", name, c, len(listed))
 				}
@@ -167,7 +168,7 @@ func TestIssueFaults(t *testing.T) {
 		})
 }
 
-// Unless the process was killed, nothing is left of credentials that nobody got.
+// Unless the process was killed, no record is left of credentials that no client got.
 func TestIssueCleansUp(t *testing.T) {
 	for _, late := range []bool{false, true} {
 		for at := 1; at <= 3; at++ {
@@ -185,8 +186,8 @@ func TestIssueCleansUp(t *testing.T) {
 	}
 }
 
-// Whatever fails while all are revoked: what still works is still listed, so that to ask again
-// ends it.
+// Whatever fails while all credentials are revoked: those that still work are still listed, so a
+// second RevokeAll ends them.
 func TestRevokeAllFaults(t *testing.T) {
 	var all []*mac.Credentials
 	faults(t, func(r *issue.Registry) {
@@ -232,7 +233,8 @@ func TestRevokeFaults(t *testing.T) {
 	})
 }
 
-// While credentials are issued, others are revoked: in the end, what works is listed.
+// While credentials are issued, others are revoked: in the end, the credentials that work are
+// listed.
 func TestRevokeWhileIssuing(t *testing.T) {
 	store := new(mapStore)
 	r := &issue.Registry{Store: store, Quota: -1}
@@ -351,7 +353,7 @@ func TestBrokenLists(t *testing.T) {
 	}
 }
 
-// A store that hangs is left when the request ends, and that is no refusal.
+// Key leaves a store that hangs when the request ends, and that is not a refusal.
 func TestSlowStore_S9(t *testing.T) {
 	r := &issue.Registry{Store: hangs{}}
 	ctx, cancel := context.WithCancel(t.Context())

@@ -24,7 +24,7 @@ import (
 
 func subject(name string) *auth.Identity { return &auth.Identity{Subject: name} }
 
-// registries are the versions that must behave alike.
+// registries returns a Registry of each kind. All must behave alike.
 func registries(t testing.TB) map[string]*issue.Registry {
 	return map[string]*issue.Registry{
 		"memory": {},
@@ -127,7 +127,7 @@ func TestRevoke(t *testing.T) {
 				t.Errorf("%s: key of %.20q: %v", name, id, err)
 			}
 		}
-		for range 2 { // having none is no error
+		for range 2 { // a subject without credentials is not an error
 			if err := r.RevokeAll(t.Context(), "ann"); err != nil {
 				t.Errorf("%s: %v", name, err)
 			}
@@ -138,7 +138,7 @@ func TestRevoke(t *testing.T) {
 	}
 }
 
-// What is deleted leaves nothing behind.
+// Deleted credentials leave no records.
 func TestRegistryLeavesNothing(t *testing.T) {
 	store := new(mapStore)
 	r := &issue.Registry{Store: store}
@@ -156,7 +156,7 @@ func TestRegistryLeavesNothing(t *testing.T) {
 	}
 }
 
-// All can be set, and what is set is kept as it is.
+// Add keeps all fields that are set.
 func TestAdd(t *testing.T) {
 	for name, r := range registries(t) {
 		end := time.Now().Add(30 * 24 * time.Hour)
@@ -232,7 +232,7 @@ func TestAddRefuses(t *testing.T) {
 	}
 }
 
-// Removing an ended one never hurts one that came after it under the same id.
+// Removing an ended credential never affects a later one with the same id.
 func TestSameIDAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &issue.Registry{Lifetime: time.Minute}
@@ -258,7 +258,7 @@ func TestSameIDAgain(t *testing.T) {
 	})
 }
 
-// So it is if the list of the owner before still has the id, as the process was killed.
+// The same holds if the former owner's list still has the id, as a process was killed.
 func TestStaleList(t *testing.T) {
 	store := new(mapStore)
 	r := &issue.Registry{Store: store}
@@ -285,7 +285,7 @@ func TestStaleList(t *testing.T) {
 	}
 }
 
-// To add the same twice in one moment harms nothing.
+// Adding the same credentials twice in one moment is refused, and harms nothing.
 func TestAddTwice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := new(issue.Registry)
@@ -300,7 +300,8 @@ func TestAddTwice(t *testing.T) {
 	})
 }
 
-// A revoked credential is refused at the next request, and nobody sees that it ever was one.
+// A revoked credential is refused at the next request, and the answer does not reveal that it ever
+// existed.
 func TestRevokedAtNextRequest_S2(t *testing.T) {
 	for name, r := range registries(t) {
 		c := issued(t, r, "ann")

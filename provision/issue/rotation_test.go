@@ -42,7 +42,7 @@ func (r *rotating) handler() http.Handler {
 			},
 		}},
 		Decided: func(_ *http.Request, _ auth.Authenticator, _ *auth.Identity, err error) {
-			if errors.Is(err, mac.ErrInvalid) { // and not because it has expired
+			if errors.Is(err, mac.ErrInvalid) { // and not because they have expired
 				r.refused.Add(1)
 			}
 		},
@@ -59,7 +59,7 @@ func (r *rotating) handler() http.Handler {
 	return mux
 }
 
-// Fifty requests a second, with keys that last for two, and the master secret is replaced.
+// Fifty requests a second, with keys that last two seconds, while the master secret is replaced.
 func TestRotationUnderLoad(t *testing.T) {
 	const old, next = "the master secret of this month", "the master secret of next month"
 	for _, tt := range []struct {

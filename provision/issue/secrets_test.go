@@ -12,8 +12,8 @@ import (
 	"github.com/countersign-go/countersign/provision/issue"
 )
 
-// The secrets were computed with Python's hmac module, after RFC 5869. They must never change: what
-// is signed with them outlives a release.
+// The secrets were computed with Python's hmac module, after RFC 5869. They must never change:
+// credentials that are signed with them outlive a release.
 func TestDerive(t *testing.T) {
 	for _, tt := range []struct{ master, purpose, want string }{
 		{master, "session cookies", "bhu4IYJpSJMoJkRIjmu2oUe0nSoy8Sze_M3XBXXMNEU"},
@@ -42,7 +42,8 @@ func TestDeriveRefuses(t *testing.T) {
 	}
 }
 
-// What was issued for one purpose is nothing for another, nor with the master itself.
+// An id issued with the secret for one purpose is unknown with the secret for another, and with the
+// master itself.
 func TestDerive_C24(t *testing.T) {
 	site, archive := derived(t, "mac ids"), derived(t, "mac ids of /archive")
 	issuers := map[string]*issue.Issuer{
@@ -73,7 +74,7 @@ func derived(t *testing.T, purpose string) creds.Secret {
 	return secret
 }
 
-// One master secret serves for everything. Which secret is for what, the purposes tell apart.
+// One master secret serves all purposes. Each purpose gives another secret.
 func ExampleDerive() {
 	masterSecret := creds.Secret("at least 16 random bytes")
 

@@ -23,7 +23,8 @@ type Terms struct {
 
 	// Claims are the credential's claims about its subject, as JSON of up to 2 KiB. They come back
 	// as Claims of its identity, numbers as [json.Number]. The names salt, expires, username,
-	// userid, uid and email are taken, however they are spelled. If nil, there are no claims.
+	// userid, uid and email are taken, however they are spelled. If nil, the credential has no
+	// claims.
 	Claims map[string]any
 }
 
@@ -37,7 +38,7 @@ var (
 	subjectNames = []string{"username", "userid", "uid", "email"}
 )
 
-// encode returns the claims as JSON, nil if there are none. It returns an error for claims that
+// encode returns the claims as JSON, nil without claims. It returns an error for claims that
 // could not be read back unchanged.
 func (t Terms) encode() ([]byte, error) {
 	if t.Lifetime < 0 {

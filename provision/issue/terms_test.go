@@ -18,7 +18,7 @@ import (
 
 type termsFunc = func(context.Context, *auth.Identity) (issue.Terms, error)
 
-// A maker is what an Issuer and a Registry have in common.
+// A maker has the methods that an Issuer and a Registry have in common.
 type maker interface {
 	Issue(ctx context.Context, id *auth.Identity) (*mac.Credentials, error)
 	Key(ctx context.Context, id string) (*mac.Key, error)
@@ -68,7 +68,7 @@ func TestTerms(t *testing.T) {
 	}
 }
 
-// Terms that say nothing leave everything as it is.
+// Empty Terms change nothing.
 func TestNoTerms(t *testing.T) {
 	for name, m := range makers(fixed(issue.Terms{Claims: map[string]any{}})) {
 		synctest.Test(t, func(t *testing.T) {
@@ -135,7 +135,7 @@ func claim(name string, value any) issue.Terms {
 	return issue.Terms{Claims: map[string]any{name: value}}
 }
 
-// A service may say no, or be unable to say.
+// Terms may refuse, or be unavailable.
 func TestTermsFail(t *testing.T) {
 	for _, cause := range []error{errors.New("not for you"), auth.ErrUnavailable} {
 		fails := func(context.Context, *auth.Identity) (issue.Terms, error) {
@@ -150,7 +150,7 @@ func TestTermsFail(t *testing.T) {
 	}
 }
 
-// U+FFFD itself is text like any other.
+// U+FFFD itself is a valid character of a claim.
 func TestTermsReplacement(t *testing.T) {
 	for name, m := range makers(fixed(claim("x", "\ufffd"))) {
 		c, err := m.Issue(t.Context(), &auth.Identity{Subject: "u"})

@@ -20,8 +20,8 @@ import (
 
 var samples = flag.Int("samples", 5000, "how many keys to look up for each registry")
 
-// To look up an unknown id takes a Registry as long as a known one. Very many samples find every
-// difference to be real, so a difference counts only if it is larger than the slack.
+// A Registry needs the same time to look up an unknown id as a known one. With very many samples
+// any difference is significant, so a difference counts only if it is larger than the slack.
 func TestUnknownIDTiming_S2(t *testing.T) {
 	claims := func(context.Context, *auth.Identity) (issue.Terms, error) {
 		return issue.Terms{Claims: map[string]any{"groups": []string{"staff", "admin"}}}, nil
@@ -29,14 +29,14 @@ func TestUnknownIDTiming_S2(t *testing.T) {
 	for _, tt := range []struct {
 		name     string
 		registry *issue.Registry
-		slack    float64 // the share of the time that does not count
+		slack    float64 // the ratio of the time that does not count
 	}{
 		{"memory", &issue.Registry{}, 0.05},
 		{"memory, claims", &issue.Registry{Terms: claims}, 0.05},
 		{"dir", &issue.Registry{Store: &file.Dir{Path: filepath.Join(t.TempDir(), "r")}},
 			0.1},
 	} {
-		// A busy machine can spoil a try. A real difference is there in each.
+		// A busy machine can spoil one try. A real difference is there in each.
 		found := true
 		for try := 0; try < 5 && found; try++ {
 			score, difference, took := welch(t, tt.registry, *samples)
@@ -55,7 +55,8 @@ func TestUnknownIDTiming_S2(t *testing.T) {
 }
 
 // welch times Key for a known and an unknown id in random order. It returns Welch's t and the
-// difference, both positive if the known id took longer, and how long that took, in nanoseconds.
+// difference, both positive if the known id took longer, and the time of Key, both times in
+// nanoseconds.
 func welch(t *testing.T, r *issue.Registry, n int) (score, difference, took float64) {
 	t.Helper()
 	runtime.LockOSThread()
@@ -74,7 +75,7 @@ func welch(t *testing.T, r *issue.Registry, n int) (score, difference, took floa
 		}
 		times[class] = append(times[class], float64(took))
 	}
-	// The slowest tenth tells of the machine's other work.
+	// The slowest tenth is due to the machine's other work.
 	all := slices.Concat(times[0], times[1])
 	slices.Sort(all)
 	limit := all[len(all)*9/10]

@@ -58,7 +58,8 @@ func vectors(t testing.TB) (valid, all []vector) {
 	return file.Valid, all
 }
 
-// Each row ends as it does with tokenlib, unless testdata/refused.json has the rule why not.
+// Each row has the result of tokenlib, unless testdata/refused.json has the rule for the
+// difference.
 func TestTokenlibVectors(t *testing.T) {
 	var refused map[string]string
 	load(t, "refused.json", &refused)
@@ -127,7 +128,7 @@ func (v vector) check(t *testing.T, key *mac.Key) {
 	}
 }
 
-// The tests' own way to sign agrees with tokenlib, so what it makes below is genuine.
+// The tests' own sign agrees with tokenlib, so the ids that it makes below are genuine.
 func TestSignVectors(t *testing.T) {
 	valid, _ := vectors(t)
 	for _, v := range valid {
@@ -146,7 +147,7 @@ func testIssuer() *issue.Issuer {
 	return &issue.Issuer{Secrets: []creds.Secret{creds.Secret(master)}}
 }
 
-// Whatever is wrong with a payload, the tag is what an id without a genuine one is refused for.
+// Whatever is wrong with a payload, an id without a genuine tag is refused for its tag.
 func TestTagBeforePayload_S10(t *testing.T) {
 	payloads := []string{
 		`{"userid":"u","salt":"aa","expires":1400000300}`,
@@ -217,7 +218,7 @@ func TestPayload_S10(t *testing.T) {
 	}
 }
 
-// No other text stands for an id: each change of one character is refused, and so is each addition.
+// Each id has one spelling: each change or addition of one character is refused.
 func TestOneSpelling(t *testing.T) {
 	for _, tail := range []string{"", "x", "xx"} { // so that all three paddings occur
 		id := sign(t, master, "", []byte(`{"userid":"u`+tail+`","salt":"aa","expires":1400000300}`))
@@ -241,7 +242,7 @@ func TestOneSpelling(t *testing.T) {
 	}
 }
 
-// An id of nothing but a tag, or of less or a little more, is refused, as any text without a
+// An id that is shorter than a tag, as long, or a little longer is refused, as any text without a
 // genuine tag is.
 func TestShortID(t *testing.T) {
 	for hash, size := range map[string]int{"sha1": 20, "sha256": 32, "sha512": 64} {
@@ -268,8 +269,8 @@ func TestLongID(t *testing.T) {
 	}
 }
 
-// Whoever holds the secret may sign anything: Key neither panics nor gives out half an identity.
-// Without the secret, nothing passes.
+// A holder of the secret may sign any payload: Key neither panics nor returns half an identity.
+// Without the secret, no id is accepted.
 func FuzzTokenlib(f *testing.F) {
 	_, all := vectors(f)
 	for _, v := range all {
