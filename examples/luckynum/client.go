@@ -22,14 +22,14 @@ import (
 // A client asks a service for lucky numbers.
 type client struct {
 	service *url.URL
-	base    http.RoundTripper // what sends the requests; nil: the network
-	steps   *steps            // is told what happens
+	base    http.RoundTripper // sends the requests; if nil, http.DefaultTransport
+	steps   *steps            // records what happens
 
-	store  creds.Store  // keeps the key and the clock for the next run; nil: nothing does
-	logger *slog.Logger // is told of trouble with the store; nil: silent
+	store  creds.Store  // keeps the key and the clock for the next run; may be nil
+	logger *slog.Logger // records failures of the store; if nil, they are not logged
 
 	clock *transport.Clock
-	keys  creds.Source[*mac.Credentials] // nil: it is a token that is sent
+	keys  creds.Source[*mac.Credentials] // nil if the client sends a token
 	http  *http.Client
 }
 
@@ -40,20 +40,20 @@ func newClient(service *url.URL, base http.RoundTripper, s *steps) *client {
 	}
 }
 
-// keysFor returns a source of keys. Whenever one is needed that is not in the store, it gets that
-// from the service, for the password.
+// keysFor returns a source of keys. When a key is needed that is not in the store, the source gets
+// one from the service, with the password.
 func (c *client) keysFor(user string, password creds.Secret) *provision.Client {
 	return &provision.Client{
 		URL:    c.service.JoinPath("provision").String(),
 		Signer: basic.Signer{User: user, Password: password},
 		HTTP:   &http.Client{Transport: c.steps.watchKeys(c.base)},
-		Clock:  c.clock, // which is how the store comes to know it
+		Clock:  c.clock, // so that the store keeps its offset
 		Store:  c.store,
 		Logger: c.logger,
 	}
 }
 
-// tokensFor returns a source of tokens, for which it logs in with the password.
+// tokensFor returns a source of tokens, which logs in with the password.
 func (c *client) tokensFor(user string, password creds.Secret) *bearer.Tokens {
 	u := c.service.JoinPath("login").String()
 	login := &bearer.Login{
@@ -65,25 +65,25 @@ func (c *client) tokensFor(user string, password creds.Secret) *bearer.Tokens {
 	}
 }
 
-// signWith makes the http.Client, whose requests are signed with keys from source.
+// signWith makes the http.Client. It signs requests with keys from source.
 func (c *client) signWith(source creds.Source[*mac.Credentials]) {
 	c.keys = source
 	c.signBy(&mac.Signer{Source: source})
 }
 
-// signBy makes the http.Client.
+// signBy makes the http.Client. It signs requests with s.
 func (c *client) signBy(s transport.Signer) {
 	c.http = countersign.NewClient(countersign.Config{
 		Signer: s,
 		Base:   c.steps.watchSigned(c.base),
 		Clock:  c.clock,
-		// Somebody looks on, and is told of a failure rather than made to wait.
+		// A person is waiting, who is better served by an error than by a retry.
 		Retries: -1,
 	})
 	c.http.Timeout = 30 * time.Second
 }
 
-// ask returns what the service says today.
+// ask returns the service's text for today.
 func (c *client) ask(ctx context.Context) (string, error) {
 	text, err := c.send(ctx, http.MethodGet, c.service)
 	return strings.TrimSpace(string(text)), err
@@ -108,10 +108,10 @@ func (c *client) send(ctx context.Context, method string, u *url.URL) ([]byte, e
 	return io.ReadAll(io.LimitReader(resp.Body, enough))
 }
 
-// A refusedError is an answer that does not hold what was asked for.
+// A refusedError is the error for an answer without the number.
 type refusedError struct {
 	status  int
-	history []transport.Attempt // what was tried; nil: nothing could be
+	history []transport.Attempt // the attempts; nil if none was possible
 	request *http.Request       // the last one, as it was sent
 }
 
@@ -126,7 +126,7 @@ func (e *refusedError) Error() string {
 	return "the service refused: " + strings.Join(tried, "; then ")
 }
 
-// last is the attempt that the caller got the answer of.
+// last returns the attempt whose answer the caller got.
 func (e *refusedError) last() transport.Attempt {
 	if e.history == nil {
 		return transport.Attempt{Status: e.status}

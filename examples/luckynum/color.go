@@ -16,7 +16,7 @@ const (
 	cyan   color = "36"
 )
 
-// colors are those of the steps; the others have none.
+// colors has the colors of the steps. Other steps have none.
 var colors = map[string]color{
 	provisioned: cyan, keyRenewed: cyan, clockCorrected: yellow,
 	number: green, noKey: red, refused: red,
@@ -30,8 +30,7 @@ func (s *steps) paint(c color, text string) string {
 	return "\x1b[" + string(c) + "m" + text + "\x1b[0m"
 }
 
-// isColorful reports whether w is a terminal, and its user has not said no to colors
-// (no-color.org).
+// isColorful reports whether w is a terminal, and its user has not disabled colors (no-color.org).
 func isColorful(w io.Writer, getenv func(string) string) bool {
 	f, ok := w.(*os.File)
 	if !ok || getenv("NO_COLOR") != "" || getenv("TERM") == "dumb" {

@@ -14,12 +14,12 @@ import (
 	"github.com/countersign-go/countersign/portal"
 )
 
-// A scene is a service with something odd about it, and a client that asks it a few times.
+// A scene is a service, with a fault in most scenes, and a client that asks it a few times.
 type scene struct {
 	title, remark string
 	service       *service
-	pauses        []time.Duration // before each time that the client asks
-	hopeless      bool            // in the end, it is to be refused
+	pauses        []time.Duration // before each request of the client
+	hopeless      bool            // the last request must be refused
 }
 
 func scenes() []*scene {
@@ -50,7 +50,7 @@ func scenes() []*scene {
 	}}
 }
 
-// demo plays all scenes, each with a service of its own.
+// demo plays all scenes, each with its own service.
 func (p *program) demo(ctx context.Context) error {
 	fmt.Fprintln(p.stdout, "Signed requests: each line below is one step that was really taken.")
 	password := creds.Secret(rand.Text())
@@ -84,7 +84,7 @@ func (p *program) demo(ctx context.Context) error {
 	return nil
 }
 
-// play asks as often as the scene says.
+// play sends the requests of the scene.
 func (sc *scene) play(ctx context.Context, c *client) error {
 	for _, pause := range sc.pauses {
 		if pause > 0 {

@@ -9,8 +9,9 @@ import (
 	"github.com/countersign-go/countersign/mac"
 )
 
-// explain tells w what this side knows of a refusal: whether the signature is right for what was
-// sent, and what was signed. The service can print the same with mac.Explain and mac.Dump.
+// explain writes to w the client's view of a refusal: whether the signature is right for the
+// request that was sent, and the text that was signed. The service can print the same with
+// mac.Explain and mac.Dump.
 func (c *client) explain(err error, w io.Writer) {
 	refused, ok := errors.AsType[*refusedError](err)
 	if !ok || refused.request == nil || c.keys == nil {
@@ -24,11 +25,11 @@ func (c *client) explain(err error, w io.Writer) {
 	fmt.Fprintf(w, "   explained        %v\n%s", e, e.Read)
 }
 
-// keyOf returns the key that this client signs with, if it has that id.
+// keyOf returns the key that the client signs with, if its id is id.
 func (c *client) keyOf(ctx context.Context, id string) (*mac.Key, error) {
 	k, err := c.keys.Credentials(ctx)
 	if err != nil || k.ID != id {
-		return nil, err // which is a key that was replaced meanwhile
+		return nil, err // the key has been replaced in the meantime
 	}
 	return &mac.Key{Secret: k.Key, Algorithm: k.Algorithm}, nil
 }

@@ -22,7 +22,7 @@ import (
 	"github.com/countersign-go/countersign/transport"
 )
 
-// login is who asks: what get, list and revoke have in common.
+// login has the flags that get, list and revoke have in common, for the user who asks.
 type login struct {
 	user, passwordFile string
 }
@@ -42,7 +42,7 @@ type getFlags struct {
 	n int
 }
 
-// check refuses what does not go together.
+// check returns an error for flags that exclude each other.
 func (g *getFlags) check() error {
 	switch {
 	case g.n < 1:
@@ -87,7 +87,7 @@ func (p *program) get(ctx context.Context, args []string) error {
 	c := newClient(service, p.base, p.stepsTo(told))
 	c.logger = slog.New(storeLog{slog.NewTextHandler(p.stderr, nil)})
 	switch {
-	case g.credentialsFile != "": // there is no need for a second copy
+	case g.credentialsFile != "": // a second copy is not needed
 	case g.store != "":
 		c.store = &file.Dir{Path: g.store}
 	case !isSet(flags, "store"):
@@ -115,7 +115,7 @@ func (p *program) get(ctx context.Context, args []string) error {
 	return nil
 }
 
-// storeFolder returns the folder where keys are kept, unless the user says another.
+// storeFolder returns the folder where keys are kept, unless a flag names another.
 func (p *program) storeFolder() (string, error) {
 	folder, err := p.configDir()
 	if err != nil {
@@ -124,7 +124,7 @@ func (p *program) storeFolder() (string, error) {
 	return filepath.Join(folder, "luckynum"), nil
 }
 
-// isSet reports whether the user has given a flag, be it an empty one.
+// isSet reports whether the user has set a flag, even to an empty value.
 func isSet(flags *flag.FlagSet, name string) (set bool) {
 	flags.Visit(func(f *flag.Flag) { set = set || f.Name == name })
 	return set
@@ -146,7 +146,7 @@ func (p *program) sign(ctx context.Context, c *client, g *getFlags) error {
 	return err
 }
 
-// source returns where the keys come from: a file, or the store and the service.
+// source returns the source of the keys: a file, or the store and the service.
 func (p *program) source(ctx context.Context, c *client, g *getFlags) (
 	creds.Source[*mac.Credentials], error) {
 	if g.credentialsFile != "" {
@@ -171,7 +171,7 @@ func (p *program) source(ctx context.Context, c *client, g *getFlags) (
 	return m, writeCredentials(g.credentialsFile, m)
 }
 
-// advise makes of err one sentence that says what to try.
+// advise turns err into one sentence that tells the user what to try.
 func advise(err error, g *getFlags) error {
 	if e, ok := errors.AsType[*refusedError](err); ok {
 		switch last := e.last(); {
@@ -183,7 +183,7 @@ func advise(err error, g *getFlags) error {
 		return e
 	}
 	if e, ok := errors.AsType[*provision.Error](err); ok {
-		return e // it gives advice by itself
+		return e // its text has the advice
 	}
 	if errors.Is(err, transport.ErrPlainHTTP) {
 		return errors.New("nothing is sent over plain http, except to this machine: use https")
@@ -197,7 +197,7 @@ func advise(err error, g *getFlags) error {
 	return err
 }
 
-// A storeLog has no records about fetches that failed: the program ends with their error.
+// A storeLog drops the records about fetches that failed: the program ends with their error.
 type storeLog struct{ slog.Handler }
 
 func (l storeLog) Handle(ctx context.Context, r slog.Record) error {

@@ -16,7 +16,7 @@ import (
 	"github.com/countersign-go/countersign/basic"
 )
 
-// list prints the credentials that a user has.
+// list prints a user's credentials.
 func (p *program) list(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("list", flag.ContinueOnError)
 	c, err := p.loggedIn(flags, args, 0)
@@ -60,8 +60,8 @@ func (p *program) revoke(ctx context.Context, args []string) error {
 	return nil
 }
 
-// loggedIn returns a client that sends the password with each request, for a command that takes so
-// many arguments before the URL.
+// loggedIn returns a client that sends the password with each request. It is for a command with the
+// given number of arguments before the URL.
 func (p *program) loggedIn(flags *flag.FlagSet, args []string, before int) (*client, error) {
 	var l login
 	l.define(flags)
@@ -84,7 +84,7 @@ func (p *program) loggedIn(flags *flag.FlagSet, args []string, before int) (*cli
 	return c, nil
 }
 
-// adviseLogin makes of err one sentence that says what to try.
+// adviseLogin turns err into one sentence that tells the user what to try.
 func adviseLogin(err error) error {
 	e, ok := errors.AsType[*refusedError](err)
 	if !ok {

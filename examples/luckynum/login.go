@@ -13,8 +13,8 @@ import (
 	"github.com/countersign-go/countersign/jwt"
 )
 
-// tokens is the other way to sign: JSON Web Tokens, which the service makes for who logs in, and
-// verifies by itself. Like the keys, they end with the process.
+// tokens is the other way to sign: JSON Web Tokens, which the service gives to users who log in,
+// and verifies itself. Like the keys, they end with the process.
 type tokens struct {
 	maker    *jwt.Signer
 	verifier *jwt.Verifier
@@ -51,10 +51,11 @@ func (s *service) giveToken(t tokens, guesses *auth.Limiter) http.Handler {
 		})))
 }
 
-// A form is an auth.Authenticator of what is typed into a page.
+// A form is an auth.Authenticator for the fields of a login form.
 type form struct{ users userList }
 
-// Authenticate reads at most as much of the body as a name and a password need.
+// Authenticate checks the name and the password in the request's body, of which it reads at most 4
+// KiB.
 func (f form) Authenticate(req *http.Request) (*auth.Identity, error) {
 	const enough = 4 << 10
 	req.Body = http.MaxBytesReader(nil, req.Body, enough)
@@ -72,7 +73,7 @@ func (f form) Authenticate(req *http.Request) (*auth.Identity, error) {
 	return &auth.Identity{Subject: subject, Scheme: "Form"}, nil
 }
 
-// Challenge has to name a scheme, although no program can do more with this one than tell a person.
+// Challenge must name a scheme, although a program can do no more with this one than tell a person.
 func (form) Challenge(h http.Header, _ *http.Request, _ error) {
 	h.Add("WWW-Authenticate", `Form realm="luckynum"`)
 }

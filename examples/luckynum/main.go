@@ -1,10 +1,11 @@
-// Luckynum is a service that tells its users a lucky number, and a client that asks it: one small
-// program that shows both sides of signed requests.
+// Luckynum is a service that tells its users a lucky number, and a client that asks it for one. It
+// is a small program that shows both sides of signed requests.
 //
 //	go run ./examples/luckynum
 //
-// plays both sides at once and tells, step by step, what happens when a clock is wrong, a key ends,
-// or nothing helps. To read it, begin with the two halves: service.go and client.go.
+// plays both sides at once, and shows step by step what they do when a clock is wrong, a key ends,
+// or recovery is not possible. To read the code, begin with the two halves: service.go and
+// client.go.
 package main
 
 import (
@@ -99,18 +100,18 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.Getenv))
 }
 
-// A program is what the commands need of the world. Tests give them another one.
+// A program is the environment of the commands. Tests set another one.
 type program struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	getenv         func(string) string
 
-	base      http.RoundTripper // by which clients send; nil: the network
+	base      http.RoundTripper // sends the clients' requests; if nil, http.DefaultTransport
 	host      func(http.Handler) (at *url.URL, stop func(), err error)
-	configDir func() (string, error) // where programs keep what belongs to the user
+	configDir func() (string, error) // the folder for the user's settings
 }
 
-// run runs the command that args name, and returns the exit status.
+// run runs the command that args name. It returns the exit status.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer,
 	getenv func(string) string) int {
 	p := &program{
@@ -162,7 +163,7 @@ func (p *program) command(ctx context.Context, args []string) error {
 	return usageError("there is no such command")
 }
 
-// parse reads the flags of a command, after which there may be up to most arguments.
+// parse reads the flags of a command, and allows up to most arguments after them.
 func parse(flags *flag.FlagSet, args []string, most int) error {
 	flags.SetOutput(io.Discard) // usage lists the flags of all commands
 	err := flags.Parse(args)

@@ -23,7 +23,7 @@ var style []byte
 //go:embed templates
 var templates embed.FS
 
-// The pages, each of which fills the layout.
+// The pages. Each is a template inside the layout.
 var (
 	welcomePage = parsePage("welcome.html")
 	numberPage  = parsePage("number.html")
@@ -39,20 +39,20 @@ func parsePage(name string) *template.Template {
 	return template.Must(t.ParseFS(templates, "templates/layout.html", "templates/"+name))
 }
 
-// A page is what a template fills in. It escapes whatever needs it.
+// A page has the values for a template. The template escapes them.
 type page struct {
 	Title string
 	Home  string // the path of the first page, which ends in a slash
 	Enter string // the URL to log in at
-	Leave bool   // whether one can log out
-	User  string // who is logged in; "": nobody
+	Leave bool   // whether the user can log out
+	User  string // the user who is logged in; "" if none
 
 	Number  int
-	HasList bool // whether the service knows which keys there are
+	HasList bool // whether the service can list the user's keys
 	Keys    []issue.Entry
 
 	Key     *newKey
-	Problem string // what is wrong, in a sentence
+	Problem string // the error, in a sentence
 }
 
 // A newKey is a credential that was just made.
@@ -67,7 +67,7 @@ type newKey struct {
 	Call    string       // the command that gets another credential
 }
 
-// explain says what can be done with the credential at the service's address.
+// explain sets the fields that show how to use the credential at the service's address.
 func (k *newKey) explain(at *url.URL, user string, c *mac.Credentials) error {
 	file, err := provision.Marshal(c)
 	if err != nil {
@@ -95,7 +95,7 @@ func quoteShell(text string) string {
 	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
 }
 
-// short is enough of an id to tell it from others.
+// short returns the start of an id, enough to distinguish it from others.
 func short(id string) string {
 	const enough = 8
 	if len(id) <= enough {
@@ -110,7 +110,7 @@ func moment(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 // show answers with a page.
 func (s *website) show(w http.ResponseWriter, status int, t *template.Template, p *page) {
 	at := s.address()
-	// A login belongs to the host at which it was begun: the one that it leads to.
+	// A login belongs to the host at which it began, so use the address to which it leads back.
 	p.Home, p.Enter = at.Path, at.JoinPath("login").String()
 	p.Leave = s.people.leave != nil
 	var b bytes.Buffer
@@ -129,8 +129,8 @@ func showStyle(w http.ResponseWriter, _ *http.Request) {
 	_, _ = w.Write(style)
 }
 
-// pages sets the header fields that all answers have, and shows those of next that tell of an error
-// as pages to people.
+// pages sets the header fields that all answers have. If next answers with an error, it shows
+// people a page instead.
 func (s *website) pages(next http.Handler) http.Handler {
 	forms := strings.TrimSpace("'self' " + s.people.forms)
 	policy := "default-src 'none'; style-src 'self'; form-action " + forms +
@@ -138,7 +138,7 @@ func (s *website) pages(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		h := w.Header()
 		h.Set("Content-Security-Policy", policy)
-		h.Set("Referrer-Policy", "same-origin") // with less, forms are of no known origin
+		h.Set("Referrer-Policy", "same-origin") // with less, the origin of forms is not known
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Cache-Control", "no-store")
 		h.Add("Vary", "Accept, Authorization, Cookie")
@@ -154,11 +154,11 @@ func (s *website) pages(next http.Handler) http.Handler {
 	})
 }
 
-// A problemWriter holds an error back that http.Error has written.
+// A problemWriter holds back an error that http.Error writes.
 type problemWriter struct {
 	http.ResponseWriter
 
-	status int // of the error; 0: there is none
+	status int // of the error; 0 if none
 	text   []byte
 }
 
@@ -189,8 +189,8 @@ var problemTitles = map[int]string{
 	http.StatusServiceUnavailable: "Please try again later",
 }
 
-// problem is the page for an error, with what programs are told as a sentence, unless that says the
-// same as the title.
+// problem returns the page for an error. The page repeats the text for programs as a sentence,
+// unless that says the same as the title.
 func problem(status int, text string) *page {
 	p := &page{Title: problemTitles[status]}
 	if p.Title == "" {

@@ -8,15 +8,15 @@ import (
 	"github.com/countersign-go/countersign/auth"
 )
 
-// people is how they log in.
+// people is how people log in.
 type people struct {
-	who   auth.Authenticator              // tells who is logged in
-	enter func(http.Handler) http.Handler // lets those through, and has the others log in
-	leave http.Handler                    // logs out; nil: there is no way to
-	forms string                          // where else forms may lead; "": nowhere
+	who   auth.Authenticator              // names the user who is logged in
+	enter func(http.Handler) http.Handler // admits users who are logged in, and makes others log in
+	leave http.Handler                    // logs out; nil if that is not possible
+	forms string                          // the other origin that forms may lead to; "" if none
 }
 
-// byDialog has people log in by the dialog that browsers have for Basic.
+// byDialog makes people log in by the browsers' dialog for Basic.
 func (s *service) byDialog(password auth.Authenticator, guesses *auth.Limiter) people {
 	guard := &auth.Guard{
 		Stack:   auth.Stack{password},
@@ -28,26 +28,27 @@ func (s *service) byDialog(password auth.Authenticator, guesses *auth.Limiter) p
 	}}
 }
 
-// byService has people log in by a login service.
+// byService makes people log in by a login service.
 func (s *service) byService() people {
 	p := people{
 		who:   s.login,
 		enter: func(next http.Handler) http.Handler { return s.login.Require(next) },
 		leave: http.HandlerFunc(s.login.Logout),
 	}
-	// The way out leads there, and browsers hold a redirect after a form to form-action as well.
+	// The logout form redirects to the login service, and browsers apply form-action to such
+	// redirects too.
 	if u, err := url.Parse(s.login.Service.LogoutURL); err == nil {
 		p.forms = u.Scheme + "://" + u.Host
 	}
 	return p
 }
 
-// quiet is an Authenticator that does not say how it wants to be asked: at the challenge of Basic,
-// a browser would open a dialog in front of a page that says what this is.
+// quiet is an Authenticator without a challenge: at the challenge of Basic, a browser would open a
+// dialog in front of the page that explains the service.
 type quiet struct{ auth.Authenticator }
 
-// slow has those wait who guess passwords. Signatures cannot be guessed, so programs that sign do
-// not come across it.
+// slow delays clients that guess passwords. Signatures cannot be guessed, so it does not affect
+// programs that sign.
 func slow(guesses *auth.Limiter, next http.Handler) http.Handler {
 	limited := guesses.Handler(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
@@ -59,7 +60,7 @@ func slow(guesses *auth.Limiter, next http.Handler) http.Handler {
 	})
 }
 
-// wantsPage reports whether who sent a request looks at the answer with a browser.
+// wantsPage reports whether a request comes from a browser that will show the answer.
 func wantsPage(req *http.Request) bool {
 	for _, line := range req.Header["Accept"] {
 		for kind := range strings.SplitSeq(line, ",") {

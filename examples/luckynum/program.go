@@ -11,8 +11,8 @@ var programSource string
 
 var programTemplate = template.Must(template.New("program").Parse(programSource))
 
-// writeProgram returns a Go program that asks for the number at a URL. It reads the credentials
-// that it signs with from a file, so that its source can be shared.
+// writeProgram returns a Go program that asks for the number at a URL. It reads its credentials
+// from a file, so that its source can be shared.
 func writeProgram(at string) (string, error) {
 	var b strings.Builder
 	err := programTemplate.Execute(&b, at)

@@ -15,28 +15,27 @@ import (
 	"github.com/countersign-go/countersign/provision/issue"
 )
 
-// openRegistry returns the registry in a folder, or in memory if that is "".
+// openRegistry returns the registry in a folder, or one in memory if folder is "".
 func openRegistry(folder string, lifetime time.Duration) (*issue.Registry, error) {
 	r := &issue.Registry{Lifetime: lifetime}
 	if folder == "" {
 		return r, nil
 	}
 	r.Store = &file.Dir{Path: folder}
-	// Nobody has this name. If looking for it fails, so would each request.
+	// No user has this name. If looking for it fails, each request would fail too.
 	_, err := r.List(context.Background(), "")
 	return r, err
 }
 
-// A keyEntry is what users see of a key. There is no member for the key itself.
+// A keyEntry describes a key for its user. It does not have the key itself.
 type keyEntry struct {
 	ID      string    `json:"id"`
 	Created time.Time `json:"created"`
 	Expires time.Time `json:"expires"`
 }
 
-// addRegistry adds the pages on which users, for their password, see which keys they have, and
-// revoke them. A key does not do for that: who has stolen one must not be able to revoke the
-// others.
+// addRegistry adds the pages on which users list and revoke their keys. They need the password:
+// with a stolen key, an attacker must not be able to revoke the other keys.
 func (s *service) addRegistry(mux *http.ServeMux, password auth.Authenticator,
 	guesses *auth.Limiter) {
 	guard := &auth.Guard{
@@ -44,7 +43,7 @@ func (s *service) addRegistry(mux *http.ServeMux, password auth.Authenticator,
 		Decided: guesses.Decided,
 		Logger:  s.logger,
 	}
-	// A browser adds a password that it remembers to what any site has it send.
+	// A browser adds a password that it remembers to the requests of any site.
 	sameSite := http.NewCrossOriginProtection()
 	add := func(pattern string, h http.HandlerFunc) {
 		mux.Handle(pattern, sameSite.Handler(guesses.Handler(guard.Handler(h))))
@@ -53,7 +52,7 @@ func (s *service) addRegistry(mux *http.ServeMux, password auth.Authenticator,
 	add("DELETE /credentials/{id}", s.revokeKey)
 }
 
-// tellKeys runs behind a Guard, as revokeKey does.
+// tellKeys answers with the keys of the user. Like revokeKey, it runs behind a Guard.
 func (s *service) tellKeys(w http.ResponseWriter, req *http.Request) {
 	id, _ := auth.FromContext(req.Context())
 	entries, err := s.registry.List(req.Context(), id.Subject)
@@ -70,7 +69,8 @@ func (s *service) tellKeys(w http.ResponseWriter, req *http.Request) {
 	_ = json.NewEncoder(w).Encode(keys)
 }
 
-// revokeKey revokes one key of who asks. To others it looks as if there were no such key.
+// revokeKey revokes one key of the user. For other users' keys, it answers as if they did not
+// exist.
 func (s *service) revokeKey(w http.ResponseWriter, req *http.Request) {
 	id, _ := auth.FromContext(req.Context())
 	err := s.revoke(req, id.Subject, req.PathValue("id"))
@@ -101,7 +101,7 @@ func (s *service) revoke(req *http.Request, subject, key string) error {
 	return nil
 }
 
-// failed tells the logger why the registry is of no use, and the user that it is.
+// failed logs why the registry cannot be used, and tells the user to try again later.
 func (s *service) failed(w http.ResponseWriter, req *http.Request, err error) {
 	s.log(req, slog.LevelError, "the registry is of no use", "reason", err)
 	http.Error(w, "the keys cannot be looked up now", http.StatusServiceUnavailable)

@@ -18,7 +18,8 @@ import (
 
 const passwordVariable = "LUCKYNUM_PASSWORD"
 
-// password reads a password: the first line of a file or of standard input, or the environment.
+// password returns the password: the first line of a file or of standard input, or the environment
+// variable.
 func (p *program) password(file string) (creds.Secret, error) {
 	var text string
 	var err error
@@ -46,7 +47,7 @@ func (p *program) password(file string) (creds.Secret, error) {
 	return nil, errors.New("the password is empty: write it into the first line")
 }
 
-// users returns who may ask for a key.
+// users returns the users that may ask for a key.
 func (p *program) users(file string) (portal.Memory, error) {
 	if file == "" {
 		password, err := p.password("")
@@ -66,7 +67,7 @@ func (p *program) users(file string) (portal.Memory, error) {
 		}
 		name, password, _ := strings.Cut(line, ":")
 		if name == "" || password == "" || users[name] != nil {
-			// The line itself holds a password.
+			// The error must not quote the line, which holds a password.
 			return nil, fmt.Errorf("%s, line %d: write name:password, each name once", file, number)
 		}
 		users[name] = creds.Secret(password)
@@ -77,7 +78,7 @@ func (p *program) users(file string) (portal.Memory, error) {
 	return users, nil
 }
 
-// readCredentials reads what writeCredentials wrote.
+// readCredentials reads a file of writeCredentials.
 func readCredentials(file string) (*mac.Credentials, error) {
 	data, err := readPrivate(file)
 	if err != nil {
@@ -93,7 +94,7 @@ func readCredentials(file string) (*mac.Credentials, error) {
 	return m, nil
 }
 
-// writeCredentials makes a new file that nobody else has been able to read at any time.
+// writeCredentials makes a new file that no other user can read at any time.
 func writeCredentials(file string, m *mac.Credentials) error {
 	data, err := provision.Marshal(m)
 	if err != nil {
@@ -108,12 +109,12 @@ func writeCredentials(file string, m *mac.Credentials) error {
 		err = closing
 	}
 	if err != nil {
-		_ = os.Remove(file) // half of it is of no use
+		_ = os.Remove(file) // a part of it is useless
 	}
 	return err
 }
 
-// readPrivate reads a small file, unless others can read it too.
+// readPrivate reads a small file. It returns an error if other users can read it too.
 func readPrivate(file string) ([]byte, error) {
 	f, err := os.Open(file)
 	if err != nil {
@@ -124,7 +125,7 @@ func readPrivate(file string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Windows has no such permissions: there, Go shows the same for every file.
+	// Windows does not have these permissions: there, Go shows the same ones for every file.
 	if info.Mode().Perm()&0o077 != 0 && runtime.GOOS != "windows" {
 		return nil, fmt.Errorf("%s: others can read it: chmod 600 it", file)
 	}

@@ -28,7 +28,7 @@ func (p *program) serve(ctx context.Context, args []string) error {
 	server := newServer(s.handler())
 	server.ErrorLog = slog.NewLogLogger(s.logger.Handler(), slog.LevelWarn)
 	if err := firstSecond(ctx); err != nil {
-		return nil // nothing has begun yet
+		return nil // the service has not begun
 	}
 	fmt.Fprintf(p.stdout, "Serving lucky numbers at %s until Ctrl-C.\n", s.listening)
 	if err := serveUntil(ctx, server, listener); err != nil {
@@ -38,7 +38,7 @@ func (p *program) serve(ctx context.Context, args []string) error {
 	return nil
 }
 
-// serveUntil serves until ctx ends, and then to the end of the requests under way.
+// serveUntil serves until ctx ends, and then completes the requests in progress.
 func serveUntil(ctx context.Context, server *http.Server, listener net.Listener) error {
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()
@@ -89,7 +89,7 @@ func (p *program) newService(args []string) (s *service, address string, err err
 	return s, address, err
 }
 
-// newServer returns a server that no slow client can keep busy.
+// newServer returns a server with limits for slow clients.
 func newServer(h http.Handler) *http.Server {
 	return &http.Server{
 		Handler:           h,
@@ -101,15 +101,15 @@ func newServer(h http.Handler) *http.Server {
 	}
 }
 
-// shutDown lets the server end the requests under way.
+// shutDown lets the server complete the requests in progress.
 func shutDown(server *http.Server) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	return server.Shutdown(ctx)
 }
 
-// firstSecond waits until the second in which a service was started is over. Up to its end, every
-// timestamp is refused: it could have been signed before the start.
+// firstSecond waits for the end of the second in which the service started. Until then every
+// timestamp is refused: the request could have been signed before the start.
 func firstSecond(ctx context.Context) error {
 	now := time.Now()
 	return wait(ctx, now.Truncate(time.Second).Add(time.Second).Sub(now))

@@ -30,32 +30,33 @@ type userList interface {
 }
 
 // A service tells its users a lucky number at "/". Programs sign for it, by MAC or with a token.
-// The key for the one they get at "/provision", the token at "/login", for their password. With a
+// With their password, they get a key for MAC at "/provision" and a token at "/login". With a
 // registry, registry.go lets them list and revoke keys. People log in, and site.go has pages for
 // them.
 type service struct {
 	users     userList
-	lifetime  time.Duration   // of a token, and a key without registry; 0: 5 minutes
-	registry  *issue.Registry // remembers all keys; nil: the service keeps none
-	publicURL *url.URL        // where clients reach the service; nil: where it listens
-	listening string          // the URL at which it listens; "": defaultURL
-	login     *raven.Login    // by which people log in; nil: by the dialog for Basic
-	skew      time.Duration   // how far its clock is ahead, see skew.go
-	logger    *slog.Logger    // nil: silent
+	lifetime  time.Duration   // of tokens, and of keys without registry; if zero, 5 minutes
+	registry  *issue.Registry // remembers all keys; nil if the service keeps none
+	publicURL *url.URL        // where clients reach the service; if nil, where it listens
+	listening string          // the URL at which it listens; if empty, defaultURL
+	login     *raven.Login    // by which people log in; if nil, the dialog for Basic
+	skew      time.Duration   // how far its clock is ahead; see skew.go
+	logger    *slog.Logger    // if nil, nothing is logged
 	counters
 }
 
-// handler returns what serves the requests of one run of the service.
+// handler returns the handler for one run of the service.
 func (s *service) handler() http.Handler {
 	give, keys := s.keys()
 	verifier := &mac.Verifier{
 		Keys:      keys,
 		PublicURL: s.publicURL,
-		// Which nonces were used is forgotten too, so what was signed before is not accepted.
+		// The used nonces of an earlier run are forgotten, so refuse requests that were signed
+		// then.
 		NotBefore: s.now(),
 	}
 	tokens := newTokens(s.lifetime)
-	// Whoever guesses passwords is slowed down, wherever they are tried.
+	// One limit for clients that guess passwords, wherever they try them.
 	guesses := &auth.Limiter{Every: 5 * time.Second, Burst: 10}
 	perSubject := &auth.Limiter{Every: time.Second, Burst: 20}
 	password := basic.Verifier{Realm: "luckynum", Users: s.users}
@@ -93,13 +94,14 @@ func (s *service) handler() http.Handler {
 	return s.dated(pages.pages(mux))
 }
 
-// keys returns what makes keys, and what finds them again by their ids.
+// keys returns a function that makes keys, and one that finds them by their ids.
 func (s *service) keys() (issueFunc, mac.KeyFunc) {
 	if s.registry != nil {
 		return s.registry.Issue, s.registry.Key
 	}
-	// The issuer needs no database: what it must know of a key later, it writes into the id, signed
-	// with its secret. Here, that ends with the process, and clients get new keys by themselves.
+	// The issuer needs no database: the id contains the user and the expiry of a key, signed with
+	// the issuer's secret. Here the secret ends with the process, and clients then get new keys by
+	// themselves.
 	issuer := &issue.Issuer{
 		Secrets:  []creds.Secret{creds.Secret(rand.Text())},
 		Lifetime: s.lifetime,
@@ -107,8 +109,8 @@ func (s *service) keys() (issueFunc, mac.KeyFunc) {
 	return issuer.Issue, issuer.Key
 }
 
-// tellNumber runs behind a Guard, so there always is an identity. However it was proved, the number
-// is the same; people are shown it on a page.
+// tellNumber answers with the number. It runs behind a Guard, so there always is an identity. The
+// number does not depend on the scheme. People are shown a page.
 func (s *website) tellNumber(w http.ResponseWriter, req *http.Request) {
 	id, _ := auth.FromContext(req.Context())
 	if wantsPage(req) {
@@ -121,23 +123,24 @@ func (s *website) tellNumber(w http.ResponseWriter, req *http.Request) {
 		id.Subject, luckyNumber(id.Subject, s.now()))
 }
 
-// luckyNumber is from 1 to 100, and the same all day, so that asking again does not help.
+// luckyNumber returns a number from 1 to 100. It is the same all day, so that asking again does not
+// help.
 func luckyNumber(user string, now time.Time) int {
 	sum := sha256.Sum256([]byte(now.UTC().Format(time.DateOnly) + " " + user))
 	return int(binary.BigEndian.Uint64(sum[:])%100) + 1
 }
 
-// counters are what the service itself knows of the requests it had.
+// counters are the service's own counts of requests.
 type counters struct {
 	issued   atomic.Int64 // keys
 	tokens   atomic.Int64
-	answered atomic.Int64 // signed requests; those refused follow, by reason
+	answered atomic.Int64 // signed requests; the refused ones follow, by reason
 	stale    atomic.Int64
 	expired  atomic.Int64
 	invalid  atomic.Int64
 }
 
-// count is told of each decision about a program.
+// count counts the decision about a program's request.
 func (c *counters) count(err error) {
 	switch {
 	case err == nil:
@@ -151,7 +154,7 @@ func (c *counters) count(err error) {
 	}
 }
 
-// issueFunc is what a issue.Handler makes keys with.
+// issueFunc is the type of the Issue of an issue.Handler.
 type issueFunc func(context.Context, *auth.Identity) (*mac.Credentials, error)
 
 func (c *counters) countIssued(give issueFunc) issueFunc {

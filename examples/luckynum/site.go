@@ -14,19 +14,19 @@ import (
 	"github.com/countersign-go/countersign/raven"
 )
 
-// A website is the service for people, who come with a browser. They log in, see their number at
-// the address at which programs ask for it, and make and revoke keys for those programs.
+// A website is the service for people with a browser. They log in, see their number at the address
+// at which programs ask for it, and make and revoke keys for those programs.
 type website struct {
 	*service
 
 	people     people
 	issue      issueFunc
 	find       mac.KeyFunc
-	perSubject *auth.Limiter // of how often somebody makes keys, wherever it is done
+	perSubject *auth.Limiter // how often a user may make keys, here or at /provision
 	unseen     unseen
 }
 
-// add adds the pages for people, but for the one at "/", which is for everybody.
+// add adds the pages for people, except the one at "/", which programs use too.
 func (s *website) add(mux *http.ServeMux, guesses *auth.Limiter) {
 	guard := &auth.Guard{
 		Stack:   auth.Stack{s.people.who},
@@ -34,7 +34,7 @@ func (s *website) add(mux *http.ServeMux, guesses *auth.Limiter) {
 		Decided: guesses.Decided,
 		Logger:  s.logger,
 	}
-	// A browser adds a password that it remembers, or a cookie, to what any site has it send.
+	// A browser adds a password that it remembers, or a cookie, to the requests of any site.
 	sameSite := s.sameSite()
 	add := func(pattern string, h http.HandlerFunc) {
 		mux.Handle(pattern, sameSite.Handler(guesses.Handler(guard.Handler(h))))
@@ -51,8 +51,8 @@ func (s *website) add(mux *http.ServeMux, guesses *auth.Limiter) {
 	mux.HandleFunc("GET /style.css", showStyle)
 }
 
-// sameSite refuses what another site has a browser send. Where a proxy changes the Host that old
-// browsers are compared with, they still know the public one.
+// sameSite returns a protection against requests that another site makes a browser send. Old
+// browsers are checked by the Host, which a proxy may change, so the public host is trusted too.
 func (s *website) sameSite() *http.CrossOriginProtection {
 	protection := http.NewCrossOriginProtection()
 	u := s.address()
@@ -64,7 +64,7 @@ func (s *website) goHome(w http.ResponseWriter, req *http.Request) {
 	http.Redirect(w, req, s.address().Path, http.StatusSeeOther)
 }
 
-// welcome is for people who are not logged in.
+// welcome answers people who are not logged in.
 func (s *website) welcome(w http.ResponseWriter, req *http.Request) {
 	if auth.Status(auth.Denial(req.Context())) != http.StatusUnauthorized {
 		return // the Guard answers in one line
@@ -76,7 +76,7 @@ func (s *website) welcome(w http.ResponseWriter, req *http.Request) {
 	s.show(w, http.StatusUnauthorized, welcomePage, &page{Title: "Your lucky number for today"})
 }
 
-// showNumber is tellNumber for who looks at it.
+// showNumber is tellNumber for people with a browser.
 func (s *website) showNumber(w http.ResponseWriter, req *http.Request, id *auth.Identity) {
 	p := s.pageOf(req, "Hello "+id.Subject+"!")
 	p.Number = luckyNumber(id.Subject, s.now())
@@ -92,8 +92,8 @@ func (s *website) showNumber(w http.ResponseWriter, req *http.Request, id *auth.
 	s.show(w, http.StatusOK, numberPage, p)
 }
 
-// createKey makes a key, which the page that it leads to shows. So to load that page again makes no
-// other one.
+// createKey makes a key and redirects to the page that shows it. So loading that page again does
+// not make another one.
 func (s *website) createKey(w http.ResponseWriter, req *http.Request) {
 	id, _ := auth.FromContext(req.Context())
 	if wait, ok := s.perSubject.Allow(id.Subject); !ok {
@@ -128,7 +128,7 @@ func (s *website) showKey(w http.ResponseWriter, req *http.Request) {
 	case err != nil, found.Identity.Subject != id.Subject:
 		http.Error(w, "you have no such credential", http.StatusNotFound)
 		return
-	case req.Method == http.MethodHead: // nobody sees what it would be answered with
+	case req.Method == http.MethodHead: // the answer has no body that could show the key
 		return
 	case !s.unseen.take(key, time.Now()):
 		http.Error(w, "a key is shown once, and this one has been shown: if you have lost it, "+
@@ -147,7 +147,7 @@ func (s *website) showKey(w http.ResponseWriter, req *http.Request) {
 	s.show(w, http.StatusOK, keyPage, p)
 }
 
-// revokeMine is revokeKey for who presses a button.
+// revokeMine is revokeKey for the button on a page.
 func (s *website) revokeMine(w http.ResponseWriter, req *http.Request) {
 	id, _ := auth.FromContext(req.Context())
 	key := req.PathValue("id")
@@ -164,8 +164,8 @@ func (s *website) revokeMine(w http.ResponseWriter, req *http.Request) {
 	}
 }
 
-// pageOf returns a page for who sent a request. Only people can do something on it: who has stolen
-// a key must not be able to make others.
+// pageOf returns a page for the sender of a request. Only people who log in can use its forms: with
+// a stolen key, an attacker must not be able to make others.
 func (s *website) pageOf(req *http.Request, title string) *page {
 	id, _ := auth.FromContext(req.Context())
 	p := &page{Title: title}
@@ -175,7 +175,7 @@ func (s *website) pageOf(req *http.Request, title string) *page {
 	return p
 }
 
-// address is where people reach the service. What requests say of their host does not count.
+// address returns the URL at which people reach the service. It ignores the Host of requests.
 func (s *service) address() *url.URL {
 	if s.publicURL != nil {
 		return s.publicURL

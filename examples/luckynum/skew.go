@@ -11,22 +11,22 @@ import (
 	"github.com/countersign-go/countersign/mac"
 )
 
-// This file pretends that the clock of the service is wrong, to show what clients do about it. A
-// service that is not for show has no use for it.
+// This file pretends that the clock of the service is wrong, to show how clients react. A real
+// service does not need it.
 
-// now is the time by the clock of the service.
+// now returns the time by the clock of the service.
 func (s *service) now() time.Time { return time.Now().Add(s.skew) }
 
-// skewed returns v with the clock of the service.
+// skewed returns an Authenticator that is v with the clock of the service.
 func (s *service) skewed(v *mac.Verifier) auth.Authenticator {
 	if s.skew == 0 {
 		return v
 	}
-	v.Window = s.skew.Abs() + window // v looks at the right clock, and must not object
+	v.Window = s.skew.Abs() + window // v uses the right clock, and must still accept
 	return &skewed{v, s.now}
 }
 
-// window is the default of mac.Verifier.
+// window is the default Window of a mac.Verifier.
 const window = time.Minute
 
 // skewed is a mac.Verifier that judges timestamps by another clock.
@@ -35,7 +35,7 @@ type skewed struct {
 	now func() time.Time
 }
 
-// Authenticate looks at the timestamp only; all the rest is left to the Verifier.
+// Authenticate checks only the timestamp, and leaves the rest to the Verifier.
 func (s *skewed) Authenticate(req *http.Request) (*auth.Identity, error) {
 	_, rest, _ := strings.Cut(req.Header.Get("Authorization"), `ts="`)
 	ts, _, _ := strings.Cut(rest, `"`)
@@ -46,7 +46,7 @@ func (s *skewed) Authenticate(req *http.Request) (*auth.Identity, error) {
 	return s.Verifier.Authenticate(req)
 }
 
-// Challenge tells the time by the other clock.
+// Challenge sends the time by the other clock.
 func (s *skewed) Challenge(h http.Header, req *http.Request, err error) {
 	if errors.Is(err, mac.ErrStale) {
 		seconds := strconv.FormatInt(s.now().Unix(), 10)
@@ -56,8 +56,8 @@ func (s *skewed) Challenge(h http.Header, req *http.Request, err error) {
 	s.Verifier.Challenge(h, req, err)
 }
 
-// dated has the answers of next say what time it is by the clock of the service. A client that was
-// refused for any reason compares that with its own.
+// dated sets the Date of the answers of next to the time by the clock of the service. A client that
+// was refused for any reason compares it with its own.
 func (s *service) dated(next http.Handler) http.Handler {
 	if s.skew == 0 {
 		return next

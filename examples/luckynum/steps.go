@@ -13,21 +13,20 @@ import (
 	"github.com/countersign-go/countersign/transport"
 )
 
-// Steps tell what a client does, one line for each step. Nothing of it is guessed: requests are
-// those that a RoundTripper below the library has seen, and what became of them is what
-// transport.History says.
+// steps prints the actions of a client, one line for each step. All of it is observed: a
+// RoundTripper below the library sees the requests, and transport.History has their outcome.
 type steps struct {
 	w        io.Writer
 	colorful bool
 
-	mu     sync.Mutex // guards what follows: keys are fetched in a goroutine of their own
-	seen   []step     // since tell was called last
+	mu     sync.Mutex // guards all below: keys are fetched in another goroutine
+	seen   []step     // since the last call of tell
 	hadKey bool
 }
 
 type step struct {
 	name    string
-	request string // "" if the step is none
+	request string // "" if the step is not a request
 	result  string
 }
 
@@ -66,7 +65,7 @@ func (s *steps) watchSigned(base http.RoundTripper) http.RoundTripper {
 	return watch(base, func(request, status string) { s.note(step{signed, request, status}) })
 }
 
-// moved is for a transport.Clock, which calls it when a service has accepted a corrected time.
+// moved is the Moved of a transport.Clock, called when a service has accepted a corrected time.
 func (s *steps) moved(_ *url.URL, offset time.Duration) {
 	s.note(step{name: clockCorrected, result: "by " + offset.Round(time.Second).String()})
 }
@@ -77,13 +76,13 @@ func (s *steps) note(seen step) {
 	s.seen = append(s.seen, seen)
 }
 
-// tell prints what was seen since it was called last, which has ended with resp, nil for an error.
+// tell prints the steps since its last call. They have ended with resp, or nil for an error.
 func (s *steps) tell(resp *http.Response) {
 	s.mu.Lock()
 	seen := s.seen
 	s.seen = nil
 	s.mu.Unlock()
-	// History is nil when the first attempt was not refused. Its status says it all then.
+	// History is nil if the first attempt was not refused. Then the status is the whole result.
 	history := transport.History(resp)
 	for _, one := range seen {
 		if one.name == signed && len(history) > 0 {
@@ -105,8 +104,8 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
 
-// watch returns a RoundTripper that sends by base, and tells note of each request what it was and
-// which status came back.
+// watch returns a RoundTripper that sends by base, and calls note with each request and the status
+// of its answer.
 func watch(base http.RoundTripper, note func(request, status string)) http.RoundTripper {
 	if base == nil {
 		base = http.DefaultTransport
@@ -117,7 +116,7 @@ func watch(base http.RoundTripper, note func(request, status string)) http.Round
 		if err == nil {
 			status = strconv.Itoa(resp.StatusCode)
 		}
-		// Of the credentials, nothing but the scheme is for others to see.
+		// Show the scheme of the credentials, and no more of them.
 		request := req.Method + " " + req.URL.Path
 		if scheme, _, _ := strings.Cut(req.Header.Get("Authorization"), " "); scheme != "" {
 			request += " with " + scheme

@@ -20,8 +20,8 @@ type unseen struct {
 	until map[string]time.Time
 }
 
-// add also forgets what nobody came for. How many there can be is bounded by how often users may
-// make keys.
+// add adds an id, and removes those whose time is over. Their number is bounded by how often users
+// may make keys.
 func (u *unseen) add(id string, now time.Time) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -36,7 +36,8 @@ func (u *unseen) add(id string, now time.Time) {
 	u.until[id] = now.Add(unseenTime)
 }
 
-// take reports true once for each id.
+// take reports whether the id was added within unseenTime. It removes the id, so it reports true
+// only once.
 func (u *unseen) take(id string, now time.Time) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -45,7 +46,7 @@ func (u *unseen) take(id string, now time.Time) bool {
 	return ok && now.Before(until)
 }
 
-// retryAfter returns the time until the next try makes sense, or 0 if err does not say.
+// retryAfter returns the time until another try makes sense, or 0 if err does not have one.
 func retryAfter(err error) time.Duration {
 	if e, ok := errors.AsType[auth.DelayError](err); ok {
 		return e.RetryAfter()
@@ -53,7 +54,8 @@ func retryAfter(err error) time.Duration {
 	return 0
 }
 
-// postpone answers that a request is worth to be sent again after wait, and a second at least.
+// postpone answers that the client should send the request again after wait, which counts as at
+// least one second.
 func postpone(w http.ResponseWriter, status int, text string, wait time.Duration) {
 	seconds := max(1, math.Ceil(wait.Seconds()))
 	w.Header().Set("Retry-After", strconv.FormatFloat(seconds, 'f', 0, 64))

@@ -27,7 +27,7 @@ const (
 	wlsKeyID   = "1"
 )
 
-// loginFlags are those of serve that say how people log in.
+// loginFlags are the flags of serve for the way in which people log in.
 type loginFlags struct{ way, wls, key string }
 
 func (l *loginFlags) define(flags *flag.FlagSet) {
@@ -36,7 +36,7 @@ func (l *loginFlags) define(flags *flag.FlagSet) {
 	flags.StringVar(&l.key, "wls-key", "", "")
 }
 
-// login returns what the flags describe, which is nil for Basic.
+// login returns the login that the flags describe, or nil for Basic.
 func (l *loginFlags) login(flags *flag.FlagSet, logger *slog.Logger) (*raven.Login, error) {
 	switch {
 	case l.way == "basic" && (isSet(flags, "wls") || isSet(flags, "wls-key")):
@@ -67,13 +67,13 @@ func (l *loginFlags) login(flags *flag.FlagSet, logger *slog.Logger) (*raven.Log
 			Keys:      raven.Keys{wlsKeyID: key},
 		},
 		Desc:     "Lucky numbers",
-		AnyPTags: true, // a number for everybody
+		AnyPTags: true, // every user has a number
 		Logger:   logger,
 	}, nil
 }
 
-// checkLogin completes the login by a login service, once the address is known. The service's
-// logout page is told of it, too, so that it has a link that leads back here.
+// checkLogin completes the login by a login service, once the address is known. It also adds the
+// address to the URL of the service's logout page, so that the page can link back here.
 func (s *service) checkLogin() error {
 	if s.login == nil {
 		return nil
@@ -132,13 +132,13 @@ func newWLS(users portal.Checker) (*wls.Server, error) {
 	return &wls.Server{Checker: patient{users, attempts}, Key: key, KeyID: wlsKeyID}, nil
 }
 
-// patient is a Checker that has those wait who guess the password of somebody.
+// patient is a Checker that delays clients that guess a user's password.
 type patient struct {
 	users    portal.Checker
 	attempts *auth.Limiter // by user name
 }
 
-// Check asks the users.
+// Check checks the password, unless there were too many attempts for the user.
 func (p patient) Check(ctx context.Context, c portal.Credentials) (string, error) {
 	given, ok := c.(portal.Password)
 	if !ok {
@@ -153,7 +153,7 @@ func (p patient) Check(ctx context.Context, c portal.Credentials) (string, error
 	return subject, err
 }
 
-// writeKey writes a public key to a file or, if that is "", to standard output.
+// writeKey writes a public key to a file, or to standard output if file is "".
 func (p *program) writeKey(file string, key *rsa.PublicKey) error {
 	der, err := x509.MarshalPKIXPublicKey(key)
 	if err != nil {
