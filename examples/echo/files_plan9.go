@@ -5,5 +5,5 @@ import (
 	"syscall"
 )
 
-// tooManyFiles reports whether err says that no more files can be opened for now.
+// tooManyFiles reports whether err means that no more files can be opened for now.
 func tooManyFiles(err error) bool { return errors.Is(err, syscall.EMFILE) }

@@ -5,7 +5,7 @@
 //	telnet 127.0.0.1 8000
 //
 // The first line is a name, a space and a password. The server does not know where passwords are
-// kept: the option --auth says that.
+// stored: the flag --auth selects that.
 package main
 
 import (
@@ -60,7 +60,7 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// run runs the server until ctx ends, and returns the exit status. types are further ones for
+// run runs the server until ctx ends. It returns the exit status. types are added to the types of
 // --auth.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer, types ...portal.Type) int {
 	err := command(ctx, args, stdout, stderr, types)
@@ -124,7 +124,7 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer,
 	})
 }
 
-// serve listens at address, and tells where that is.
+// serve listens at address, and prints the address.
 func serve(ctx context.Context, address string, stdout io.Writer, s *server) error {
 	listener, err := net.Listen("tcp", address)
 	if err != nil {

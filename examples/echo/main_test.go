@@ -19,7 +19,7 @@ import (
 	"github.com/countersign-go/countersign/portal"
 )
 
-// bcryptOfPass is that of the password pass, at the least cost.
+// bcryptOfPass is the hash of the password "pass", with the lowest cost.
 const bcryptOfPass = "$2b$04$2EkpGaHTbi5nbd9InpMn8uGTHemyrHulKW9duHAVJBkvDYKv/pzSe"
 
 func writeFile(t *testing.T, text string) string {
@@ -31,7 +31,7 @@ func writeFile(t *testing.T, text string) string {
 	return path
 }
 
-// start runs the program on any port, and returns where it listens and what ends it.
+// start runs the program on any port. It returns its address, and a function that stops it.
 func start(t *testing.T, types []portal.Type, args ...string) (
 	address string, stop func() (status int, log string)) {
 	t.Helper()
@@ -55,7 +55,7 @@ func start(t *testing.T, types []portal.Type, args ...string) (
 }
 
 // talk plays a transcript: lines that begin with "> " are sent, and the others are answers. It ends
-// with "closed" if the server ends it.
+// with "closed" if the server closes the connection.
 func talk(t *testing.T, address string, transcript ...string) {
 	t.Helper()
 	conn, err := net.Dial("tcp", address)
@@ -89,7 +89,7 @@ const (
 	denied  = "Login denied, goodbye."
 )
 
-// The transcripts of chapter 9 of the book on Twisted, whatever the passwords are kept in.
+// The transcripts of chapter 9 of the book on Twisted work with every place for passwords.
 func TestTranscript(t *testing.T) {
 	own := portal.Type{
 		Word: "own", Help: "Lets one user in.",
@@ -128,7 +128,7 @@ func TestSeveralCheckers(t *testing.T) {
 	talk(t, address, "> a d", denied, "closed")
 }
 
-// A file that becomes unreadable is no wrong password.
+// A file that becomes unreadable is not reported as a wrong password.
 func TestCannotDecide(t *testing.T) {
 	path := writeFile(t, "user:"+bcryptOfPass+"\n")
 	address, stop := start(t, nil, "--auth", "file:"+path)
@@ -146,7 +146,7 @@ func TestCannotDecide(t *testing.T) {
 	}
 }
 
-// One address has so many logins, and then none for a while.
+// One address is allowed a number of logins, and then none for a while.
 func TestGuesses_S12(t *testing.T) {
 	address, stop := start(t, nil, "--auth", "memory:user:pass")
 	defer stop()
@@ -166,7 +166,7 @@ func TestLongLine(t *testing.T) {
 	talk(t, address, "> "+long+"xx", "Goodbye: the line is too long.")
 }
 
-// Whoever is there when the server stops is told, and the session is over.
+// When the server stops, it tells each client, and the sessions end.
 func TestStop(t *testing.T) {
 	address, stop := start(t, nil, "--auth", "memory:user:pass")
 	var conns []net.Conn
@@ -262,7 +262,7 @@ func TestPortTaken(t *testing.T) {
 	}
 }
 
-// A lockedBuffer is written to by a server in its goroutines.
+// A lockedBuffer is a buffer for a server's goroutines.
 type lockedBuffer struct {
 	mu sync.Mutex // guards b
 	b  bytes.Buffer

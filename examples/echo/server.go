@@ -18,7 +18,7 @@ import (
 	"github.com/countersign-go/countersign/portal"
 )
 
-// An echoer is what somebody can do here who has come in.
+// An echoer is the avatar of a user who has logged in.
 type echoer interface {
 	echo(line string) (answer string)
 }
@@ -28,7 +28,7 @@ type parrot struct{}
 
 func (parrot) echo(line string) string { return line }
 
-// A realm has a parrot for everybody.
+// A realm has a parrot for every user.
 type realm struct{}
 
 func (realm) Avatar(_ context.Context, _ string, kinds ...reflect.Type) (echoer, func(), error) {
@@ -40,29 +40,29 @@ func (realm) Avatar(_ context.Context, _ string, kinds ...reflect.Type) (echoer,
 	return nil, nil, portal.ErrNoAvatar
 }
 
-// What a stranger can take of this server. One address can take all connections: a proxy in front
-// can see to that.
+// Limits for a client that has not logged in. A client at one address can still take all
+// connections; a proxy in front can prevent that.
 const (
 	maxLine        = 2 << 10 // bytes of a line
 	maxConnections = 100
 	loginTime      = 10 * time.Second // from connecting to having logged in
 	idleTime       = 5 * time.Minute  // between two lines
-	writeTime      = 10 * time.Second // for the client to take one line
+	writeTime      = 10 * time.Second // for sending one line to the client
 
-	loginBurst = 30               // from one address, right or wrong
-	loginEvery = 10 * time.Second // until there is room for one more
+	loginBurst = 30               // logins from one address, right or wrong
+	loginEvery = 10 * time.Second // until one more is allowed
 )
 
-// A server speaks the protocol: lines, of which the first is a name and a password. It knows the
-// portal, and nothing behind it.
+// A server implements the protocol: lines, of which the first is a name and a password. It uses the
+// portal, and does not know its checkers and its realm.
 type server struct {
 	portal *portal.Portal[echoer]
-	logins *auth.Limiter // by address; nil: no bound
+	logins *auth.Limiter // by address; if nil, not limited
 	log    *slog.Logger
 }
 
-// serve serves until ctx ends or the listener fails. Then it says goodbye to everybody, and returns
-// once all have gone.
+// serve serves until ctx ends or the listener fails. Then it sends every client a goodbye, and
+// returns when all connections are closed.
 func (s *server) serve(ctx context.Context, listener net.Listener) error {
 	ctx, cancel := context.WithCancel(ctx)
 	context.AfterFunc(ctx, func() { _ = listener.Close() })
@@ -71,7 +71,7 @@ func (s *server) serve(ctx context.Context, listener net.Listener) error {
 	defer cancel()
 	free := make(chan struct{}, maxConnections)
 	for {
-		// Those over the bound wait where the system keeps new connections.
+		// Connections over the limit wait in the system's queue of new connections.
 		select {
 		case free <- struct{}{}:
 		case <-ctx.Done():
@@ -94,8 +94,7 @@ func (s *server) serve(ctx context.Context, listener net.Listener) error {
 	}
 }
 
-// accept waits for the next connection. Where there are no more files to open, it waits for some to
-// be closed.
+// accept waits for the next connection. If no more files can be opened, it tries again each second.
 func (s *server) accept(ctx context.Context, listener net.Listener) (net.Conn, error) {
 	for {
 		conn, err := listener.Accept()
@@ -114,7 +113,7 @@ func (s *server) accept(ctx context.Context, listener net.Listener) (net.Conn, e
 // handle serves one connection, and closes it.
 func (s *server) handle(ctx context.Context, conn net.Conn) {
 	defer conn.Close()
-	// An end of the server interrupts whoever waits for a line.
+	// The end of ctx interrupts a read of the next line.
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetReadDeadline(time.Unix(0, 0)) })
 	defer stop()
 	log := s.log.With("from", conn.RemoteAddr())
@@ -167,7 +166,8 @@ func (s *server) login(ctx context.Context, c *client) (*portal.Session[echoer],
 	return session, err
 }
 
-// network is what one sender has: an address of IPv4, or the /64 of IPv6.
+// network returns the part of an address that stands for one client: an IPv4 address, or the /64 of
+// an IPv6 address.
 func network(from net.Addr) string {
 	at, err := netip.ParseAddrPort(from.String())
 	if err != nil {
@@ -177,7 +177,7 @@ func network(from net.Addr) string {
 	if address.Is4() {
 		return address.String()
 	}
-	net64, _ := address.Prefix(64) // IPv6 has as many bits
+	net64, _ := address.Prefix(64) // cannot fail: IPv6 has more than 64 bits
 	return net64.String()
 }
 
@@ -189,12 +189,12 @@ type client struct {
 
 var errStopped = errors.New("the server stops")
 
-// read returns the next line without its end. What is behind the last end of line is no line.
+// read returns the next line without its end. Text after the last end of line is not a line.
 func (c *client) read(ctx context.Context, within time.Duration) (string, error) {
 	if err := c.conn.SetReadDeadline(time.Now().Add(within)); err != nil {
 		return "", err
 	}
-	// Had ctx ended before, its deadline would have been replaced by this one.
+	// If ctx ended before this, its deadline has been replaced by the new one.
 	if ctx.Err() != nil {
 		return "", c.goodbye(errStopped)
 	}
@@ -215,7 +215,8 @@ func (c *client) read(ctx context.Context, within time.Duration) (string, error)
 	return "", err
 }
 
-// goodbye tells the client why, and returns it. Whether that arrives makes no difference any more.
+// goodbye sends the reason to the client, and returns it. A failed write does not matter at this
+// point.
 func (c *client) goodbye(why error) error {
 	_ = c.write("Goodbye: " + why.Error() + ".")
 	return why

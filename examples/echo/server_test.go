@@ -55,7 +55,7 @@ func TestTimes(t *testing.T) {
 				}
 			}
 			if tt.last == "" {
-				time.Sleep(writeTime + time.Second) // before it reads on
+				time.Sleep(writeTime + time.Second) // before it reads again
 			}
 			line, err := lines.ReadString('\n')
 			took := time.Since(began)
@@ -67,7 +67,7 @@ func TestTimes(t *testing.T) {
 	}
 }
 
-// Each session that began ends, also where the client never hears of it.
+// Each session that began ends, even if the client does not read the answer.
 func TestLogout(t *testing.T) {
 	for _, deaf := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
@@ -112,7 +112,7 @@ func TestDenied(t *testing.T) {
 	}
 }
 
-// A server that stops just before somebody is to be waited for does not wait.
+// A server that stops just before it waits for a line does not wait.
 func TestStopBeforeLine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -128,7 +128,8 @@ func TestStopBeforeLine(t *testing.T) {
 	})
 }
 
-// slow sets a deadline for reading only after it was interrupted by one in the past.
+// slow is a connection that sets a deadline for reading only after a deadline in the past has
+// interrupted it.
 type slow struct {
 	net.Conn
 	interrupted chan struct{}
@@ -143,7 +144,7 @@ func (s *slow) SetReadDeadline(at time.Time) error {
 	return s.Conn.SetReadDeadline(at)
 }
 
-// More connections than there may be wait for others to go.
+// Connections over the limit wait until others are closed.
 func TestConnections(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -180,8 +181,8 @@ func TestConnections(t *testing.T) {
 	})
 }
 
-// A listener that fails ends the server, and with it those who have come in. One that has no more
-// files to open is asked again.
+// A listener that fails ends the server, and with it the connections. If it fails for lack of
+// files, it is tried again.
 func TestAcceptError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		listener := &pipes{
@@ -227,7 +228,7 @@ func TestAcceptError(t *testing.T) {
 type pipes struct {
 	conns  chan net.Conn
 	closed chan struct{}
-	errs   chan error // what Accept returns; nil: nothing
+	errs   chan error // the errors of Accept; may be nil
 }
 
 func (p *pipes) Accept() (net.Conn, error) {
