@@ -77,7 +77,7 @@ func (c *client) signBy(s transport.Signer) {
 		Signer: s,
 		Base:   c.steps.watchSigned(c.base),
 		Clock:  c.clock,
-		// A person is waiting, who is better served by an error than by a retry.
+		// Report a failure at once: a person is waiting for the result.
 		Retries: -1,
 	})
 	c.http.Timeout = 30 * time.Second
@@ -112,7 +112,7 @@ func (c *client) send(ctx context.Context, method string, u *url.URL) ([]byte, e
 type refusedError struct {
 	status  int
 	history []transport.Attempt // the attempts; nil if none was possible
-	request *http.Request       // the last one, as it was sent
+	request *http.Request       // the last request that was sent
 }
 
 func (e *refusedError) Error() string {

@@ -16,8 +16,8 @@ import (
 	"github.com/countersign-go/countersign/portal"
 )
 
-// The steps that are printed are those that the services have seen, by their own counters and by
-// those of the network.
+// The printed steps are the requests that the services have seen, by their own counters and by the
+// network's.
 func TestDemoTellsWhatServicesCount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var m machine
@@ -30,7 +30,7 @@ func TestDemoTellsWhatServicesCount(t *testing.T) {
 			t.Errorf("the demo takes %s", took)
 		}
 		plays := strings.Split(r.stdout, "\n\n")
-		plays = plays[1 : len(plays)-1] // but for what comes before and after
+		plays = plays[1 : len(plays)-1] // without the introduction and the end
 		if len(plays) != len(scenes()) || len(m.network.sites) != len(plays) {
 			t.Fatalf("%d scenes are told, and %d had a service", len(plays), len(m.network.sites))
 		}
@@ -40,7 +40,7 @@ func TestDemoTellsWhatServicesCount(t *testing.T) {
 	})
 }
 
-// compare counts the steps of one scene.
+// compare checks the printed steps of one scene against the requests in asked.
 func compare(t *testing.T, play string, asked map[string]int) {
 	t.Helper()
 	var keys, answered, stale, credential, numbers int
@@ -82,7 +82,7 @@ func compare(t *testing.T, play string, asked map[string]int) {
 	}
 }
 
-// This is what a newcomer sees. In a bubble, it is always the first day of the year 2000.
+// A new user sees this output. In a bubble, it is always the first day of the year 2000.
 func TestDemoOutput(t *testing.T) {
 	want, err := os.ReadFile("testdata/demo.txt")
 	if err != nil {
@@ -139,7 +139,7 @@ func TestHostLoopback(t *testing.T) {
 	}
 }
 
-// A scene that takes another course is a failure, so that the demo is a test of the library too.
+// A scene that ends differently is an error, so that the demo also tests the library.
 func TestSceneMustEndAsItSays(t *testing.T) {
 	elsewhere := &url.URL{Scheme: "https", Host: "lucky.example.com"}
 	for _, tt := range []struct {

@@ -6,7 +6,7 @@ import (
 	"testing/synctest"
 )
 
-// A service that reads another URL than its clients ask for refuses them all.
+// A service that reads another URL than its clients request refuses all of them.
 func TestGetExplain(t *testing.T) {
 	elsewhere, err := parseURL("https://lucky.example.com")
 	if err != nil {
@@ -35,7 +35,7 @@ func TestGetExplain(t *testing.T) {
 	})
 }
 
-// What is no refusal is not explained, and a token is no signature.
+// Only refusals are explained, and only of signatures, not of tokens.
 func TestGetExplainsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := serving(t, new(service))

@@ -20,8 +20,8 @@ const (
 	annPassword  = "canary-a77e05:with a colon"
 )
 
-// serving returns a machine whose network has s at http://127.0.0.1:1, that knows the password of
-// demo, and that has an empty folder for settings. It must be called in a bubble.
+// serving returns a machine whose network has s at http://127.0.0.1:1. The machine has the password
+// of demo, and an empty folder for settings. serving must be called in a bubble.
 func serving(t *testing.T, s *service) *machine {
 	t.Helper()
 	s.users = portal.Memory{
@@ -31,13 +31,13 @@ func serving(t *testing.T, s *service) *machine {
 		environ: map[string]string{passwordVariable: demoPassword}, config: t.TempDir(),
 	}
 	_, _, _ = m.network.host(s.handler())
-	time.Sleep(time.Second) // of the bubble's: the first second of a service
+	time.Sleep(time.Second) // synctest time: the first second of a service
 	return m
 }
 
 const at = "http://127.0.0.1:1"
 
-// prints checks that the program has succeeded.
+// prints checks that the program has succeeded, and has printed text.
 func (r result) prints(t *testing.T, reason, stdout string) {
 	t.Helper()
 	if r.status != 0 || r.stdout != stdout {
@@ -76,13 +76,13 @@ func TestGet(t *testing.T) {
 	}
 }
 
-// All that can be mended goes wrong at once. Each step is told, in the order in which it happened.
+// All recoverable errors occur at once. Each step is printed, in the order in which it happened.
 func TestGetHistory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &service{lifetime: 2 * time.Second, skew: -time.Hour}
 		r := serving(t, s).run(t, "get", "--history", "-n", "2", "--every", "3s", at)
 		r.prints(t, "wrong clock and expired key", strings.Repeat(
-			"Hello demo! Your lucky number for today is 54.\n", 2)) // it is still 1999 there
+			"Hello demo! Your lucky number for today is 54.\n", 2)) // there, it is still 1999
 		const want = `   provisioned      POST /provision with Basic: 200
    signed           GET / with MAC: 401 stale
    signed           GET / with MAC: 200, signed with the clock off by -1h0m0s
@@ -100,7 +100,7 @@ func TestGetHistory(t *testing.T) {
 	})
 }
 
-// Steps that lead to nothing are told too.
+// Steps that fail are printed too.
 func TestGetHistoryOfFailure(t *testing.T) {
 	none := filepath.Join(t.TempDir(), "none")
 	synctest.Test(t, func(t *testing.T) {
@@ -120,7 +120,7 @@ func TestGetHistoryOfFailure(t *testing.T) {
 			if strings.TrimSpace(step) != tt.step {
 				t.Errorf("the first step is %q, want %q", step, tt.step)
 			}
-			// What may pass is tried three times.
+			// Transient errors are tried three times.
 			r.stderr = strings.TrimPrefix(rest, strings.Repeat(step+"\n", 2))
 			r.fails(t, tt.step, "check")
 		}
@@ -165,7 +165,7 @@ func TestGetFails(t *testing.T) {
 	}
 }
 
-// An answer that is neither a number nor a refusal is told as it is.
+// The error for an answer that is neither a number nor a refusal has the status.
 func TestGetTellsTheStatus(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := serving(t, new(service))
@@ -211,10 +211,10 @@ func TestGetCredentialsFile(t *testing.T) {
 			t.Errorf("%d keys were issued, not one", n)
 		}
 
-		time.Sleep(time.Hour) // of the bubble's
+		time.Sleep(time.Hour) // synctest time
 		m.run(t, "get", "--credentials", file, at).fails(t, "ended", "has ended: delete")
 
-		// A service that was started anew has another secret.
+		// A service that has been restarted has another secret.
 		m = serving(t, new(service))
 		key.Expires = time.Time{}
 		if data, err = provision.Marshal(key); err != nil {
@@ -236,7 +236,7 @@ func TestGetCredentialsFile(t *testing.T) {
 	})
 }
 
-// What is to hold a key must not be a file, or lead to one, that somebody else has put there.
+// A file for a key must not be one, or a link to one, that another user has put there.
 func TestCredentialsFileIsNew(t *testing.T) {
 	dir := t.TempDir()
 	file := writeFile(t, dir, "other")
@@ -258,7 +258,7 @@ func TestCredentialsFileIsNew(t *testing.T) {
 	}
 }
 
-// writeFile makes a file that is readable by its owner alone, with a name of its own.
+// writeFile makes a file with a unique name that only its owner can read.
 func writeFile(t *testing.T, dir, text string) string {
 	t.Helper()
 	f, err := os.CreateTemp(dir, "") // mode 0600

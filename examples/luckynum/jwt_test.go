@@ -26,13 +26,13 @@ func TestGetJWT(t *testing.T) {
 	})
 }
 
-// TestGetJWTHistory shows what a client does whose token the service no longer knows.
+// TestGetJWTHistory checks the steps of a client whose token the service no longer knows.
 func TestGetJWTHistory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := serving(t, new(service))
 		m.run(t, "get", "--jwt", at).prints(t, "the first run", hello)
-		time.Sleep(10 * time.Second)      // the token is not new any more
-		again := serving(t, new(service)) // which has other secrets
+		time.Sleep(10 * time.Second)      // the token is no longer new
+		again := serving(t, new(service)) // it has other secrets
 		again.config = m.config
 		r := again.run(t, "get", "--jwt", "--history", at)
 		r.prints(t, "after a restart of the service", hello)

@@ -75,7 +75,7 @@ func TestWrongUsage(t *testing.T) {
 	}
 }
 
-// Whatever flag there is, usage explains it, and nothing else.
+// The usage explains every flag that is defined, and no other.
 func TestUsageHasAllFlags(t *testing.T) {
 	explained := map[string]bool{}
 	for _, m := range regexp.MustCompile(`(?m)^  --?([a-z-]+) `).FindAllStringSubmatch(usage, -1) {
@@ -102,8 +102,8 @@ func TestUsageHasAllFlags(t *testing.T) {
 	}
 }
 
-// removeAll removes a folder to which a client may still be writing its clock, as it does in the
-// background for a moment when a call takes long.
+// removeAll removes a folder. A client may still be storing its clock there: after a slow call,
+// that goes on in the background for a moment.
 func removeAll(t *testing.T, folder string) {
 	var err error
 	for range 100 {
@@ -115,7 +115,7 @@ func removeAll(t *testing.T, folder string) {
 	t.Error(err)
 }
 
-// Over real sockets, both halves run apart.
+// Both halves run over real sockets.
 func TestServeAndGet(t *testing.T) {
 	getenv := func(name string) string {
 		if name == passwordVariable {
@@ -128,7 +128,7 @@ func TestServeAndGet(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { removeAll(t, home) })
-	for _, name := range []string{"HOME", "XDG_CONFIG_HOME", "AppData"} { // of any system
+	for _, name := range []string{"HOME", "XDG_CONFIG_HOME", "AppData"} { // for every system
 		t.Setenv(name, home)
 	}
 	users := writeFile(t, t.TempDir(), "demo:"+demoPassword+"\r\n\nann:"+annPassword+"\n")
@@ -194,7 +194,7 @@ func TestServeUsers(t *testing.T) {
 	new(machine).run(t, "serve", "--users", dir+"/none").fails(t, "no file", "none")
 }
 
-// Ctrl-C before the service has begun is no failure either.
+// Ctrl-C before the service has begun is not an error either.
 func TestServeInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -241,7 +241,7 @@ func TestColor(t *testing.T) {
 	}
 }
 
-// A lockedBuffer is written to by a server in its goroutines.
+// A lockedBuffer is a buffer for a server's goroutines.
 type lockedBuffer struct {
 	mu sync.Mutex // guards b
 	b  bytes.Buffer

@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// A network is one without sockets, for the inside of a synctest bubble. It counts what
-// arrives, so that there is a second witness besides the counters of a service.
+// A network works without sockets, inside a synctest bubble. It counts the requests, independently
+// of a service's counters.
 type network struct {
 	sites []*site
 }
@@ -32,13 +32,13 @@ func (n *network) host(h http.Handler) (at *url.URL, stop func(), err error) {
 		func() {}, nil
 }
 
-// RoundTrip hands req to a site in the form in which net/http would. As there, answers have a Date.
+// RoundTrip passes req to a site as net/http would. As with net/http, answers have a Date.
 func (n *network) RoundTrip(req *http.Request) (*http.Response, error) {
 	for i, s := range n.sites {
 		if req.URL.Host != fmt.Sprintf("127.0.0.1:%d", i+1) {
 			continue
 		}
-		time.Sleep(time.Millisecond) // of a bubble's: the way there
+		time.Sleep(time.Millisecond) // synctest time: the latency of the network
 		in := httptest.NewRequest(req.Method, req.URL.RequestURI(), req.Body).
 			WithContext(req.Context())
 		in.Host, in.Header = req.URL.Host, req.Header.Clone()
@@ -55,7 +55,7 @@ func (n *network) RoundTrip(req *http.Request) (*http.Response, error) {
 	return nil, &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")}
 }
 
-// A result is what a run of the program has left behind.
+// A result is the exit status and the output of a run of the program.
 type result struct {
 	status         int
 	stdout, stderr string
@@ -82,7 +82,7 @@ func (m *machine) configDir() (string, error) {
 	return m.config, nil
 }
 
-// runContext fails the test if the program prints a planted secret.
+// runContext runs the program with args. It fails the test if the program prints a planted secret.
 func (m *machine) runContext(t *testing.T, ctx context.Context, args ...string) result {
 	t.Helper()
 	var stdout, stderr bytes.Buffer

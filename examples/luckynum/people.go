@@ -47,8 +47,8 @@ func (s *service) byService() people {
 // dialog in front of the page that explains the service.
 type quiet struct{ auth.Authenticator }
 
-// slow delays clients that guess passwords. Signatures cannot be guessed, so it does not affect
-// programs that sign.
+// slow delays clients that guess passwords. It does not affect programs that sign, since signatures
+// cannot be guessed.
 func slow(guesses *auth.Limiter, next http.Handler) http.Handler {
 	limited := guesses.Handler(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {

@@ -15,7 +15,8 @@ import (
 	"github.com/countersign-go/countersign/provision/issue"
 )
 
-// TestProgramRuns builds the program of the page, and runs it beside the file of the page.
+// TestProgramRuns builds the program that the page shows, and runs it beside the file that the page
+// shows.
 func TestProgramRuns(t *testing.T) {
 	s := &service{users: portal.Memory{"demo": creds.Secret(demoPassword)},
 		registry: new(issue.Registry)}
@@ -36,7 +37,7 @@ func TestProgramRuns(t *testing.T) {
 	run := exec.CommandContext(t.Context(), buildSource(t, source))
 	run.Dir = folder
 	var log bytes.Buffer
-	run.Stderr = &log // of repairs: the service may just have been started
+	run.Stderr = &log // of retries, if the service has only just been started
 	out, err := run.Output()
 	if want := "Hello demo! Your lucky number for today is "; err != nil ||
 		len(out) < len(want) || string(out[:len(want)]) != want {
@@ -49,7 +50,7 @@ func TestProgramRuns(t *testing.T) {
 	}
 }
 
-// buildSource compiles a program as a part of this module, in which it has no file.
+// buildSource compiles a program as a part of this module, without adding a file to it.
 func buildSource(t *testing.T, source string) (program string) {
 	t.Helper()
 	folder := t.TempDir()

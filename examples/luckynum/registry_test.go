@@ -16,13 +16,13 @@ import (
 	"github.com/countersign-go/countersign/provision/issue"
 )
 
-// asAnn returns what a command needs to be one of ann's.
+// asAnn returns the flags that make a command run as ann.
 func asAnn(t *testing.T) []string {
 	t.Helper()
 	return []string{"--user", "ann", "--password-file", writeFile(t, t.TempDir(), annPassword)}
 }
 
-// only returns the entry of the one key that a user has.
+// only returns the entry of a user's one key.
 func only(t *testing.T, s *service, user string) issue.Entry {
 	t.Helper()
 	entries, err := s.registry.List(t.Context(), user)
@@ -56,7 +56,7 @@ func TestList(t *testing.T) {
 	})
 }
 
-// Of what the service knows of a key, the page tells three things.
+// The page has three members for each key, and no others.
 func TestListAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &service{registry: new(issue.Registry)}
@@ -80,8 +80,8 @@ func TestListAnswer(t *testing.T) {
 	})
 }
 
-// A key that was revoked is refused at once. Whoever has it stored gets another one by themselves,
-// and the next start is warm again.
+// A revoked key is refused at once. A client that has stored it gets another one by itself, and
+// needs no further steps at the next start.
 func TestRevoke(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &service{registry: new(issue.Registry)}
@@ -91,7 +91,7 @@ func TestRevoke(t *testing.T) {
 		m.run(t, "revoke", "--", old, at).prints(t, "one's own", "Revoked "+old+".\n")
 		m.run(t, "revoke", "--", old, at).fails(t, "once more", "no such credential")
 
-		time.Sleep(10 * time.Second) // the key is not new any more
+		time.Sleep(10 * time.Second) // the key is no longer new
 		r := m.run(t, "get", "--history", at)
 		r.prints(t, "mended", hello)
 		const want = `   signed           GET / with MAC: 401 credential
@@ -111,7 +111,7 @@ func TestRevoke(t *testing.T) {
 	})
 }
 
-// Nobody revokes what somebody else has, or learns that it is there.
+// A user can neither revoke another user's key nor learn that it exists.
 func TestRevokeOfOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &service{registry: new(issue.Registry)}
@@ -168,7 +168,7 @@ func TestListAndRevokeFail(t *testing.T) {
 	}
 }
 
-// What is no list is not printed as one.
+// An answer that is not a list is not printed as one.
 func TestListOfSomethingElse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &machine{environ: map[string]string{passwordVariable: demoPassword}}
@@ -179,7 +179,7 @@ func TestListOfSomethingElse(t *testing.T) {
 	})
 }
 
-// A browser that remembers the password of a user revokes nothing for another site.
+// A browser that remembers a user's password does not revoke a key for another site.
 func TestRevokeFromAnotherSite(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &service{registry: new(issue.Registry)}
@@ -202,7 +202,8 @@ func TestRevokeFromAnotherSite(t *testing.T) {
 	})
 }
 
-// Wrong passwords are counted together, wherever they are tried. What has a key is not held up.
+// Wrong passwords are counted together, wherever a client tries them. Clients with a key are not
+// delayed.
 func TestGuessesAreLimited(t *testing.T) {
 	for _, command := range [][]string{{"get", "--store", ""}, {"list"}, {"revoke", "x"}} {
 		synctest.Test(t, func(t *testing.T) {
@@ -218,7 +219,7 @@ func TestGuessesAreLimited(t *testing.T) {
 			}
 			args := append(command, at)
 			began, say := time.Now(), "429"
-			if command[0] == "get" { // waits as long as it is asked to, and then guesses again
+			if command[0] == "get" { // waits as the service asks, and then guesses again
 				say = "check user and password"
 			}
 			m.run(t, args...).fails(t, "one too many: "+command[0], say)
@@ -227,7 +228,7 @@ func TestGuessesAreLimited(t *testing.T) {
 			}
 			m.run(t, "get", at).prints(t, "the stored key", hello)
 
-			time.Sleep(5 * time.Second) // of the bubble's
+			time.Sleep(5 * time.Second) // synctest time
 			m.environ[passwordVariable] = demoPassword
 			if r := m.run(t, args...); strings.Contains(r.stderr, "429") {
 				t.Errorf("%s: not let in again: %s", command[0], r.stderr)
@@ -236,7 +237,7 @@ func TestGuessesAreLimited(t *testing.T) {
 	}
 }
 
-// One user gets so many keys, and no more than one each second then.
+// A user gets a number of keys at once, and then one each second at most.
 func TestKeysAreLimited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := new(service)
@@ -249,7 +250,7 @@ func TestKeysAreLimited(t *testing.T) {
 			t.Errorf("20 keys in %s", took)
 		}
 		m.run(t, append(append([]string{"get"}, asAnn(t)...), at)...).prints(t, "ann", helloAnn)
-		// The client waits as long as the service asks it to.
+		// The client waits as long as the service asks.
 		for range 3 {
 			m.run(t, "get", "--store", "", at).prints(t, "a key each second", hello)
 		}
@@ -259,7 +260,7 @@ func TestKeysAreLimited(t *testing.T) {
 	})
 }
 
-// registryOf returns the registry that the flags of serve lead to.
+// registryOf returns the registry for the flags of serve.
 func registryOf(t *testing.T, args ...string) *issue.Registry {
 	t.Helper()
 	p := &program{getenv: func(string) string { return demoPassword }, stderr: os.Stderr}
@@ -287,14 +288,14 @@ func TestServeFlagsOfRegistry(t *testing.T) {
 	}
 	notFolder := writeFile(t, t.TempDir(), "")
 	m := machine{environ: map[string]string{passwordVariable: demoPassword}}
-	ended, cancel := context.WithCancel(t.Context()) // or it would serve, if it did not fail
+	ended, cancel := context.WithCancel(t.Context()) // otherwise it would serve if it did not fail
 	cancel()
 	m.runContext(t, ended, "serve", "--address", "127.0.0.1:0", "--registry", "--store", notFolder).
 		fails(t, "no folder", "wrong type of file")
 }
 
-// A service that remembers its keys in a folder is started anew, and clients do not notice. What
-// was revoked before stays so.
+// A service that keeps its keys in a folder is restarted, and clients do not notice. Revoked keys
+// stay revoked.
 func TestRegistryOutlivesTheService(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		folder := filepath.Join(t.TempDir(), "keys")
@@ -317,7 +318,7 @@ func TestRegistryOutlivesTheService(t *testing.T) {
 
 		second.users = first.users
 		m.network.sites[0].handler = second.handler()
-		time.Sleep(10 * time.Second) // the keys are not new any more
+		time.Sleep(10 * time.Second) // the keys are no longer new
 		m.run(t, "get", at).prints(t, "demo, again", hello)
 		if got := second.String(); got != "issued 0, answered 1, stale 0, expired 0, invalid 0" {
 			t.Errorf("the second service has counted: %s", got)

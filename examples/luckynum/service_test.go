@@ -55,8 +55,8 @@ func TestServiceAnswers(t *testing.T) {
 	}
 }
 
-// The window of a service whose clock is off lies around the time by that clock, also for one whose
-// clock is behind, and before a minute has passed since its start.
+// The window of a service with a wrong clock is around the time by that clock. This also holds if
+// the clock is behind, and in the first minute after the start.
 func TestSkewedWindow(t *testing.T) {
 	for _, skew := range []time.Duration{time.Hour, -time.Hour, 30 * time.Second} {
 		for _, tt := range []struct {

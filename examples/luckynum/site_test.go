@@ -30,12 +30,12 @@ const wlsAt = "http://127.0.0.1:2"
 type visitor struct {
 	t        *testing.T
 	client   *http.Client
-	user     string // whose password the browser sends for Basic; "": nobody's
+	user     string // the user that the browser sends for Basic; if empty, it sends none
 	password string
 }
 
-// visit returns a visitor of s, which people log in to by a login service at wlsAt if there is
-// something to keep the sessions, and else by Basic.
+// visit returns a visitor of s. If there is a sessions manager, people log in by a login service at
+// wlsAt, otherwise by Basic.
 func visit(t *testing.T, s *service, sessions *scs.SessionManager) (*visitor, *network) {
 	t.Helper()
 	s.users = portal.Memory{"demo": creds.Secret(demoPassword), "ann": creds.Secret(annPassword)}
@@ -62,7 +62,7 @@ func visit(t *testing.T, s *service, sessions *scs.SessionManager) (*visitor, *n
 	} else {
 		_, _, _ = n.host(s.handler())
 	}
-	time.Sleep(time.Second) // of the bubble's: the first second of a service
+	time.Sleep(time.Second) // synctest time: the first second of a service
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		t.Fatal(err)
@@ -70,7 +70,8 @@ func visit(t *testing.T, s *service, sessions *scs.SessionManager) (*visitor, *n
 	return &visitor{t: t, client: &http.Client{Transport: n, Jar: jar}}, n
 }
 
-// open asks for a page, or sends a form if there is one. Extra fields are name and value in turn.
+// open requests a page, or sends form if it is not nil. fields are names and values of header
+// fields in turn.
 func (v *visitor) open(target string, form url.Values, fields ...string) (*http.Response, string) {
 	v.t.Helper()
 	method := http.MethodGet
@@ -112,7 +113,7 @@ func (v *visitor) open(target string, form url.Values, fields ...string) (*http.
 	return resp, string(text)
 }
 
-// has checks the status of a page and that it holds each of the texts.
+// has checks the status of a page, and that the page contains each of the texts.
 func (v *visitor) has(resp *http.Response, text string, status int, wants ...string) {
 	v.t.Helper()
 	if resp.StatusCode != status {
@@ -130,7 +131,7 @@ var (
 	shownKey = regexp.MustCompile(`<code id="key">([^<]+)</code>`)
 )
 
-// savedFile is what a browser saves by the link with an id.
+// savedFile returns the file that a browser would save from the link with an id.
 func savedFile(t *testing.T, page, id string) []byte {
 	t.Helper()
 	link := regexp.MustCompile(
@@ -146,7 +147,8 @@ func savedFile(t *testing.T, page, id string) []byte {
 	return []byte(text)
 }
 
-// story makes a credential, has a program use it, revokes it, and has the program told.
+// story makes a credential, has a program use it, revokes it, and checks that the program is
+// refused.
 func (v *visitor) story(n *network) {
 	v.t.Helper()
 	resp, text := v.open(at+"/", nil)
@@ -222,7 +224,7 @@ func TestSiteByDialog(t *testing.T) {
 }
 
 func TestSiteByService(t *testing.T) {
-	sessions := scs.New() // out of the bubble, which its goroutine would outlive
+	sessions := scs.New() // outside the bubble, which its goroutine would outlive
 	sessions.Store = memstore.NewWithCleanupInterval(0)
 	sessions.Cookie.Secure = false
 	synctest.Test(t, func(t *testing.T) {
@@ -246,7 +248,7 @@ func TestSiteByService(t *testing.T) {
 	})
 }
 
-// Another site can have a browser send a form, with the password or the cookie that it remembers.
+// Another site can make a browser send a form, with the password or the cookie that it remembers.
 func TestSiteRefusesOtherSites_S16(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &service{registry: new(issue.Registry)}
@@ -281,7 +283,7 @@ func TestSiteEscapes(t *testing.T) {
 	})
 }
 
-// A key belongs to who made it, also while it is waiting to be shown.
+// A key belongs to the user who made it, even before it is shown.
 func TestSiteKeepsUsersApart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v, _ := visit(t, &service{registry: new(issue.Registry)}, nil)
@@ -311,7 +313,7 @@ func TestSiteKeepsUsersApart(t *testing.T) {
 	})
 }
 
-// A service without a registry makes keys, and says why it cannot list them.
+// A service without a registry makes keys, and explains why it cannot list them.
 func TestSiteWithoutRegistry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v, _ := visit(t, new(service), nil)

@@ -12,8 +12,8 @@ import (
 	"github.com/countersign-go/countersign/creds/file"
 )
 
-// The second start finds the key, and the time at the service, where the first one has put them:
-// it asks once, and nothing is refused, by the service's own count and by that of the network.
+// The second start finds the key, and the time at the service, where the first one has stored them.
+// It sends one request, and nothing is refused, by the service's count and by the network's.
 func TestSecondStartIsWarm(t *testing.T) {
 	for _, skew := range []time.Duration{0, time.Hour, -time.Hour} {
 		synctest.Test(t, func(t *testing.T) {
@@ -47,7 +47,7 @@ func TestSecondStartIsWarm(t *testing.T) {
 	}
 }
 
-// Each user has a key of their own, in one folder.
+// Each user has a separate key, in one folder.
 func TestStoreOfTwoUsers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := new(service)
@@ -67,11 +67,11 @@ func TestStoreOfTwoUsers(t *testing.T) {
 func TestStoreFlag(t *testing.T) {
 	for _, tt := range []struct {
 		reason         string
-		config, folder bool // there is a folder for settings; --store names another one
+		config, folder bool // a folder for settings exists; --store names another one
 		args           []string
-		issued         int64 // for two starts
+		issued         int64 // number for two starts
 		warning        string
-		kept           string // where
+		kept           string // the folder
 	}{
 		{"the folder for settings", true, false, nil, 1, "", "config/luckynum"},
 		{"another one", true, true, nil, 1, "", "other/folder"},
@@ -111,7 +111,7 @@ func TestStoreFlag(t *testing.T) {
 	}
 }
 
-// With a folder that is of no use, get works from memory, and says so.
+// If the folder cannot be used, get works from memory, and warns.
 func TestStoreFails(t *testing.T) {
 	loose := t.TempDir()
 	if err := os.Chmod(loose, 0o755); err != nil {
@@ -122,7 +122,7 @@ func TestStoreFails(t *testing.T) {
 		{"a folder for all to see", loose, file.ErrMode.Error()},
 	} {
 		if runtime.GOOS == "windows" && tt.folder == loose {
-			continue // others are kept out in another way there
+			continue // Windows does not use these permissions
 		}
 		synctest.Test(t, func(t *testing.T) {
 			r := serving(t, new(service)).run(t, "get", "--store", tt.folder, at)
@@ -134,7 +134,7 @@ func TestStoreFails(t *testing.T) {
 	}
 }
 
-// A key that has ended is replaced in the store, by a start that is warm but for that.
+// A key that has ended is replaced in the store. The start that does so needs no other step.
 func TestStoredKeyEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := new(service)
@@ -154,7 +154,7 @@ func TestStoredKeyEnds(t *testing.T) {
 	})
 }
 
-// The file that was asked for holds the key, and nothing else does.
+// With --credentials, only that file holds the key.
 func TestCredentialsFileIsNotStored(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "key.json")
 	synctest.Test(t, func(t *testing.T) {

@@ -32,13 +32,12 @@ import (
 	"github.com/countersign-go/countersign/raven/wls"
 )
 
-// By default there are enough to see what one of them leaves behind. The limit is 1 MiB for
-// 100,000.
+// The default is enough to measure the growth for one client. The limit is 1 MiB for 100,000.
 var strangers = flag.Int("strangers", 3_000, "how many clients TestStrangers sends to each handler")
 
 const (
-	firstStrangers = 500 // whose requests make the tables that do not grow
-	maxGrowth      = 10  // bytes for each of the others
+	firstStrangers = 500 // their requests fill the tables of constant size
+	maxGrowth      = 10  // bytes for each of the other clients
 
 	appAt = "https://app.example.org"
 )
@@ -46,7 +45,7 @@ const (
 // writes counts what handlers store.
 type writes struct{ n atomic.Int64 }
 
-// A sessionStore keeps the sessions of people.
+// A sessionStore counts the sessions that are stored.
 type sessionStore struct {
 	scs.Store
 
@@ -58,7 +57,7 @@ func (s sessionStore) Commit(token string, b []byte, expiry time.Time) error {
 	return s.Store.Commit(token, b, expiry)
 }
 
-// A recordStore keeps credentials. It is empty.
+// A recordStore counts the records that are stored. It is always empty.
 type recordStore struct{ *writes }
 
 func (recordStore) Load(context.Context, string) ([]byte, error) { return nil, creds.ErrNotFound }
@@ -68,7 +67,7 @@ func (s recordStore) Update(context.Context, string, func([]byte) ([]byte, error
 	return nil
 }
 
-// A nonceStore keeps nonces.
+// A nonceStore counts the nonces that are stored.
 type nonceStore struct{ *writes }
 
 func (s nonceStore) Claim(context.Context, string, string, time.Time) (bool, error) {
@@ -76,14 +75,14 @@ func (s nonceStore) Claim(context.Context, string, string, time.Time) (bool, err
 	return true, nil
 }
 
-// A nowhere is a client that does not read its answer.
+// A nowhere is the ResponseWriter for a client that does not read its answer.
 type nowhere struct{ header http.Header }
 
 func (n *nowhere) Header() http.Header         { return n.header }
 func (n *nowhere) Write(b []byte) (int, error) { return len(b), nil }
 func (n *nowhere) WriteHeader(int)             {}
 
-// A stranger is the sender of a request that proves nothing. No two share a number.
+// A stranger is the sender of a request that proves nothing. Each has another number.
 type stranger int
 
 func (s stranger) request(method, target, body string, fields ...string) *http.Request {
@@ -101,12 +100,12 @@ func (s stranger) request(method, target, body string, fields ...string) *http.R
 
 func (s stranger) name() string { return "stranger" + strconv.Itoa(int(s)) }
 
-// page is what a browser asks for.
+// page returns a request of a browser.
 func (s stranger) page(target string) *http.Request {
 	return s.request(http.MethodGet, target, "", "Accept", "text/html")
 }
 
-// mac signs with an id that nobody was given.
+// mac returns credentials with an id that was never issued.
 func (s stranger) mac() string {
 	return fmt.Sprintf(`MAC id="%s", ts="%d", nonce="%s", mac="%s="`,
 		s.name(), time.Now().Unix(), s.name(), strings.Repeat("A", 43))
@@ -120,7 +119,7 @@ func (s stranger) basic() string {
 	return "Basic " + base64.StdEncoding.EncodeToString([]byte(s.name()+":x"))
 }
 
-// failed is the answer that a stranger writes to a login that it has just begun.
+// failed returns the answer that a stranger forges for a login that it has just begun.
 func (s stranger) failed(h http.Handler) *http.Request {
 	w := &nowhere{header: http.Header{}}
 	h.ServeHTTP(w, s.page("/"))
@@ -132,14 +131,14 @@ func (s stranger) failed(h http.Handler) *http.Request {
 		"Accept", "text/html", "Cookie", cookie)
 }
 
-// A door is a handler and what strangers send to it.
+// A door is a handler and the request that strangers send to it.
 type door struct {
 	name    string
 	handler http.Handler
 	knock   func(s stranger) *http.Request
 }
 
-// ravenDoors are those of a site that people log in to.
+// ravenDoors returns the doors of a site with a login service.
 func ravenDoors(count *writes) []door {
 	sessions := scs.New()
 	sessions.Store = sessionStore{memstore.NewWithCleanupInterval(0), count}
@@ -167,7 +166,7 @@ func ravenDoors(count *writes) []door {
 	}
 }
 
-// wlsDoors are those of a login service.
+// wlsDoors returns the doors of a login service.
 func wlsDoors(users userList) []door {
 	asked, err := (&raven.Request{URL: appAt + "/"}).Query()
 	if err != nil {
@@ -189,7 +188,7 @@ func wlsDoors(users userList) []door {
 	}
 }
 
-// verifierDoors are those of each scheme, in front of a page.
+// verifierDoors returns the doors of each scheme, in front of a page.
 func verifierDoors(count *writes, users userList, registry *issue.Registry) []door {
 	guarded := func(a auth.Authenticator) http.Handler {
 		limiter := &auth.Limiter{Every: time.Second, Burst: 10}
@@ -237,7 +236,7 @@ func verifierDoors(count *writes, users userList, registry *issue.Registry) []do
 	}
 }
 
-// siteDoors are those of this program's own service.
+// siteDoors returns the doors of this program's service.
 func siteDoors(users userList, registry *issue.Registry) []door {
 	s := &service{users: users, listening: appAt, registry: registry, login: &raven.Login{
 		Service: raven.Demo(), BaseURL: appAt, AnyPTags: true}}
@@ -258,9 +257,9 @@ func siteDoors(users userList, registry *issue.Registry) []door {
 	}})
 }
 
-// TestStrangers has very many clients that prove nothing come to each handler of the module, each
-// from an address of its own and with names of its own. Memory does not grow, and no store is
-// written to.
+// TestStrangers makes very many clients that prove nothing send requests to each handler of the
+// module, each with its own address and names. Memory must not grow, and no store may be written
+// to.
 func TestStrangers(t *testing.T) {
 	count := new(writes)
 	registry := &issue.Registry{Store: recordStore{count}}
@@ -282,7 +281,7 @@ func TestStrangers(t *testing.T) {
 		*strangers, len(doors), worst/1024)
 }
 
-// crowd sends all strangers to a door, and returns by how much the heap has grown.
+// crowd sends the requests of all strangers to a door. It returns the growth of the heap in bytes.
 func (d *door) crowd() int64 {
 	var before int64
 	for i := range *strangers {
@@ -296,7 +295,7 @@ func (d *door) crowd() int64 {
 	return growth
 }
 
-// heap is how much is in use.
+// heap returns the bytes of the heap in use.
 func heap() int64 {
 	runtime.GC()
 	runtime.GC() // frees the contents of pools
