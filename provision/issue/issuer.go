@@ -21,22 +21,21 @@ const (
 // An Issuer makes credentials that need no database: the signed id contains its subject and its
 // expiry, and the key follows from the id and a master secret. Ids and keys are in the format of
 // Mozilla's tokenlib, so each side accepts credentials of the other. Use its Issue as the Issue of
-// a [Handler], and its Key as the Keys of a [mac.Verifier].
+// a [Handler], and its Key as the Keys of a [mac.Verifier]. Such credentials can only be revoked
+// all at once, by removing their secret; use a [Registry] to revoke single ones.
 //
-// Such credentials cannot be revoked one by one, only all at once, by removing their secret; use a
-// [Registry] to revoke single ones. The id is sent in clear with each request, so it contains only
-// the subject, the expiry, a salt and the claims of Terms.
-//
-// The fields must not be changed once the Issuer is in use, and an Issuer must not be copied. To
-// replace a secret while requests are served, replace the Issuer, as the example does. It is safe
-// for concurrent use.
+// The fields must not be changed once the Issuer is in use, and an Issuer must not be copied. It is
+// safe for concurrent use.
 type Issuer struct {
-	// Secrets are the master secrets: the first one issues, all of them verify. To replace one, put
-	// the new one in front of it, and remove the old one when its last credentials have expired. If
-	// several processes verify, first add the new one behind the old one in all of them. The first
-	// secret should be random, and must have at least 16 bytes, or Issue fails. Shorter ones of
-	// older services still verify, except an empty one. See [Derive] for a master secret that has
-	// other purposes too.
+	// Secrets are the master secrets: the first one issues, all of them verify. The first secret
+	// should be random, and must have at least 16 bytes, or Issue fails. Shorter ones of older
+	// services still verify, except an empty one. See [Derive] for a master secret that has other
+	// purposes too.
+	//
+	// To replace a secret, put the new one in front of it, and remove the old one when its last
+	// credentials have expired. If several processes verify, first add the new one behind the old
+	// one in all of them. To do so while requests are served, replace the Issuer, as the example
+	// does.
 	Secrets []creds.Secret
 
 	// Hash is the hash of the ids: "sha1", "sha256", "sha512" or "tokenlib-0.1". The last one is
@@ -47,9 +46,10 @@ type Issuer struct {
 	Algorithm string        // of the credentials; if empty, mac.SHA256
 	Lifetime  time.Duration // of the credentials; if zero, 5 minutes
 
-	// Terms returns the lifetime of a credential and the claims that its id contains. Anyone who
-	// sees a request can read these, but cannot change them. An error of Terms is returned by
-	// Issue, wrapped. If nil, every credential lasts for Lifetime and has no claims.
+	// Terms returns the lifetime of a credential and the claims that its id contains. The id is
+	// sent in clear with each request. Anyone who sees it can read its subject, expiry, salt and
+	// claims, but cannot change them. An error of Terms is returned by Issue, wrapped. If nil,
+	// every credential lasts for Lifetime and has no claims.
 	Terms func(context.Context, *auth.Identity) (Terms, error)
 
 	once     sync.Once

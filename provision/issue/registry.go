@@ -43,15 +43,11 @@ var ErrQuota = errors.New("issue: too many credentials for one subject: revoke s
 
 // A Registry makes random credentials and remembers them, so that each can be listed and revoked.
 // It is the alternative to an [Issuer], which remembers nothing. Use its Issue as the Issue of a
-// [Handler], and its Key as the Keys of a [mac.Verifier].
-//
-// When a subject gets a new credential, its credentials that ended an hour ago are forgotten, or
-// all that have ended if the Quota needs their place. So the size of a Registry is bounded by the
-// Quota and the number of subjects.
+// [Handler], and its Key as the Keys of a [mac.Verifier]. Errors of the Store wrap
+// [auth.ErrUnavailable], which is answered with 503.
 //
 // The fields must not be changed once the Registry is in use, and a Registry must not be copied. It
 // is safe for concurrent use, and so are several of them, in one process or many, on one Store.
-// Errors of the Store wrap [auth.ErrUnavailable], which is answered with 503.
 type Registry struct {
 	// Store keeps the credentials, keys included and in clear, since a MAC is checked with the key
 	// itself. There are at most two records for each credential, under names that start with
@@ -64,7 +60,8 @@ type Registry struct {
 
 	// Quota is how many credentials one subject may have at a time. If zero, 100. If negative, the
 	// only limit is the size of a record of the Store, which lists them; the 64 KiB of a Dir of
-	// package creds/file hold about 800.
+	// package creds/file hold about 800. The size of a Registry is bounded by the Quota and the
+	// number of subjects, since Issue removes credentials that have ended.
 	Quota int
 
 	// Terms returns the lifetime of a credential and the claims of its subject. Unlike the claims
@@ -110,6 +107,9 @@ type Entry struct {
 
 // Issue makes credentials for id.Subject. Use it as the Issue of a [Handler]. The error wraps
 // [ErrQuota] if the subject has too many.
+//
+// Issue also removes those credentials of the subject that ended an hour ago, or all that have
+// ended if the Quota needs their place.
 func (r *Registry) Issue(ctx context.Context, id *auth.Identity) (*mac.Credentials, error) {
 	return r.Add(ctx, id, mac.Credentials{})
 }
