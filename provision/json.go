@@ -2,13 +2,13 @@
 // and calls the endpoint whenever the Signer needs new ones. [Marshal] and [Unmarshal] are the JSON
 // form in which credentials are sent and stored. Package provision/issue has the server.
 //
-// The answer of the endpoint is a JSON object with the members id and key, both text. It may name
+// The answer of the endpoint is a JSON object with the members id and key, both text. It may have
 // an algorithm or hashalg; without one, the algorithm is hmac-sha-1. It may have an api_endpoint.
-// The end of the credentials is one of these, the first that is there:
+// The credentials end at the first of these that is there:
 //
-//   - expires_in or duration, in seconds
-//   - expires, in seconds since 1970, or expires_at, the same or as in RFC 3339, both by the clock
-//     of the server at the time of that answer
+//   - expires_in or duration, in seconds from the answer on
+//   - expires, in seconds since 1970, or else expires_at, which may also be a time as in RFC 3339;
+//     both are by the server's clock, not by this machine's
 //   - the end that an id of Mozilla's tokenlib contains
 //
 // Other members are ignored. Names and types are exact.

@@ -29,7 +29,7 @@ func (f *fetcher) obtain(ctx context.Context) (*grant, error) {
 	case g != nil:
 		return g, nil
 	case errors.Is(err, keep.ErrSlow):
-		return f.alone(ctx) // which is short, as the Store has used its time
+		return f.alone(ctx) // the Store has had its time, so do not wait for it again
 	}
 	if err := f.paused(); err != nil {
 		return nil, err
