@@ -16,36 +16,37 @@ import (
 )
 
 const (
-	fetchTime = 30 * time.Second // what Fetch has
-	graceTime = time.Second      // what it has to return afterwards
-	patience  = 5 * time.Second  // how long a fetch keeps those waiting who have something else
+	fetchTime = 30 * time.Second // the time for Fetch
+	graceTime = time.Second      // the time for Fetch to return after that
+	patience  = 5 * time.Second  // how long callers with valid credentials wait for a fetch
 	firstStep = time.Second      // the shortest back-off
-	finalStep = 5 * time.Minute  // the longest, unless the service asks for more
-	maxPause  = 24 * time.Hour   // the longest that a service may ask for
+	finalStep = 5 * time.Minute  // the longest, unless the service asks for more time
+	maxPause  = 24 * time.Hour   // the longest wait that a service may ask for
 
 	maxRepeats  = 2                      // how often a fetch is repeated
-	firstRepeat = 500 * time.Millisecond // the shortest wait before that; then twice as long
+	firstRepeat = 500 * time.Millisecond // the least wait before the first; the next has twice that
 
 	youth     = 5 * time.Second // credentials that are younger may not be known everywhere
-	maxWaits  = 2               // how often there is a wait for that
+	maxWaits  = 2               // how often Wait waits for young credentials
 	firstWait = time.Second     // how long the first one is; the next is twice as long
-	spareTime = time.Minute     // how long neither waits nor replacements follow those in vain
+	spareTime = time.Minute     // how long no wait or replacement follows useless ones
 
 	renewTime  = time.Minute // the longest renewal window
-	renewShare = 5           // the part of a life that it is at most: one in so many
+	renewShare = 5           // the window is at most this fraction of a life, a fifth
 )
 
-// The failures that a [Cache] finds itself.
+// Errors that a [Cache] itself detects.
 var (
-	// ErrSame: Fetch gave the very credentials that had been rejected.
+	// ErrSame means that Fetch returned the same credentials that had been rejected.
 	ErrSame = errors.New("creds: fetched the same credentials that were rejected: " +
 		"the service may have refused for another reason")
 
-	// ErrExpired: Fetch gave credentials that had already expired.
+	// ErrExpired means that Fetch returned credentials that had already expired.
 	ErrExpired = errors.New("creds: fetched credentials that have already expired: " +
 		"compare the clock here with that of the service")
 
-	// ErrRecursive: Fetch asked its own [Cache] for credentials, and would have waited for itself.
+	// ErrRecursive means that Fetch asked its own [Cache] for credentials, and would have waited
+	// for itself.
 	ErrRecursive = errors.New("creds: Fetch asked for the credentials that it is to fetch: " +
 		"let it use another client or signer")
 )
@@ -54,31 +55,31 @@ var (
 type flight[C any] struct {
 	began  time.Time
 	done   chan struct{}
-	flying bool // guarded by Cache.mu, as the setting of what follows
+	flying bool // guarded by Cache.mu, as are writes to the next four fields
 	landed *entry[C]
 	failed *failure
-	ends   *entry[C] // the credentials that were current when it failed; nil: none
+	ends   *entry[C] // the credentials that were current when it failed, or nil
 	mends  bool      // the fetch before it has failed
 
 	patience int         // how often it may be repeated
-	refusal  http.Header // for which it is made; nil: for none that is known
+	refusal  http.Header // the refusal for which it is made, nil if unknown
 }
 
-// within is the context key under which the context of a fetch holds its flight.
+// within is the key under which the context of a fetch holds its flight.
 type within[C any] struct{ c *Cache[C] }
 
-// A failure is the error of a flight.
+// A failure is the error of a fetch.
 type failure struct {
 	err   error
 	pause time.Duration // the least back-off
 
 	final, transient, postponed bool // see Cache.Fetch
 
-	least time.Time // the end of that
+	least time.Time // the end of that back-off
 	until time.Time // the end of the back-off
 }
 
-// Error tells of the next try only where that may help.
+// Error names the time of the next attempt unless the error is final.
 func (f *failure) Error() string {
 	text := f.err.Error()
 	if f.final {
@@ -92,13 +93,14 @@ func (f *failure) Error() string {
 
 func (f *failure) Unwrap() error { return f.err }
 
-// fly runs one fetch, in its own goroutine. Whatever get does, the flight lands.
+// fly runs one fetch in its own goroutine. It always ends the flight, even if get panics, hangs or
+// calls runtime.Goexit.
 func (c *Cache[C]) fly(
 	first context.Context, f *flight[C], get func(context.Context) (C, error),
 ) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(first), fetchTime)
 	defer cancel()
-	// Without this, a Fetch that does not heed its context would block all callers for ever.
+	// Without this, a Fetch that ignores its context would block all callers permanently.
 	overdue := time.AfterFunc(fetchTime+graceTime, func() {
 		err := fmt.Errorf("given up: Fetch or Fetched did not return within %s, "+
 			"though the context had ended: %w", fetchTime+graceTime, context.DeadlineExceeded)
@@ -109,7 +111,7 @@ func (c *Cache[C]) fly(
 	defer overdue.Stop()
 
 	var e *entry[C]
-	// What remains if Fetch does not return, but ends this goroutine.
+	// This error remains if Fetch ends the goroutine instead of returning.
 	failed := &failure{err: errors.New("runtime.Goexit was called in Fetch or Fetched")}
 	defer func() {
 		if c.land(f, e, failed) {
@@ -117,7 +119,7 @@ func (c *Cache[C]) fly(
 		}
 	}()
 	inside := context.WithValue(ctx, within[C]{c}, f)
-	if f.refusal != nil || Challenge(ctx) != nil { // the first caller may be in a Fetch itself
+	if f.refusal != nil || Challenge(ctx) != nil { // the first caller may itself be in a Fetch
 		inside = context.WithValue(inside, challengeKey{}, f.refusal)
 	}
 	for try := 0; ; try++ {
@@ -128,7 +130,7 @@ func (c *Cache[C]) fly(
 	}
 }
 
-// waitAfter waits before a fetch that has failed is repeated, and reports whether it is to be.
+// waitAfter waits before a failed fetch is repeated. It reports whether to repeat it.
 func (c *Cache[C]) waitAfter(ctx context.Context, try int, failed *failure) bool {
 	if !failed.transient || failed.final || c.current.Load().fresh() {
 		return false
@@ -136,7 +138,7 @@ func (c *Cache[C]) waitAfter(ctx context.Context, try int, failed *failure) bool
 	least := firstRepeat << try
 	wait := max(failed.pause, least+c.draw(least))
 	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= wait+patience {
-		return false // the service would have to answer too soon
+		return false // the service would have too little time to answer
 	}
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
@@ -148,9 +150,9 @@ func (c *Cache[C]) waitAfter(ctx context.Context, try int, failed *failure) bool
 	}
 }
 
-// report writes a record about a fetch that failed, and about the first that succeeds after one.
+// report logs a fetch that failed, and the first one that succeeds after a failure.
 func (c *Cache[C]) report(ctx context.Context, f *flight[C]) {
-	defer func() { _ = recover() }() // a handler of the user's
+	defer func() { _ = recover() }() // of a user's handler
 	logger := logs.From(ctx, c.Logger)
 	switch failed := f.failed; {
 	case failed != nil && !failed.postponed:
@@ -168,11 +170,11 @@ func (c *Cache[C]) report(ctx context.Context, f *flight[C]) {
 	}
 }
 
-// fetch calls the functions of the user and judges what they gave.
+// fetch calls the user's functions and checks their results.
 func (c *Cache[C]) fetch(
 	ctx context.Context, f *flight[C], get func(context.Context) (C, error),
 ) (e *entry[C], failed *failure) {
-	old := c.current.Load() // only a landing replaces it, and that is ours
+	old := c.current.Load() // only the end of a fetch replaces it, and this is the only fetch
 	defer func() {
 		if v := recover(); v != nil {
 			e, failed = nil, &failure{err: panicked(v)}
@@ -203,7 +205,7 @@ func (c *Cache[C]) fetch(
 	return e, nil
 }
 
-// enter makes an entry of what Fetch gave.
+// enter returns an entry for credentials that Fetch returned.
 func (c *Cache[C]) enter(value C) *entry[C] {
 	e := &entry[C]{value: value, issued: time.Now()}
 	if c.ID != nil {
@@ -218,21 +220,21 @@ func (c *Cache[C]) enter(value C) *entry[C] {
 		return e
 	}
 	e.expires = c.Expires(value)
-	// The second half of the window is not left to chance: it is for the fetch and its repetition.
+	// The second half of the window is not random: it is the time for the fetch and its repetition.
 	window := max(min(renewTime, time.Until(e.expires)/renewShare), 0)
 	e.setDue(window - c.draw(window/2))
 	return e
 }
 
-// inFlight reports whether f was not given up.
+// inFlight reports whether f is still wanted, because it was not given up.
 func (c *Cache[C]) inFlight(f *flight[C]) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return f.flying
 }
 
-// land ends a flight, with an entry or a failure, and lets the callers that wait go. It reports
-// false if the flight was given up before.
+// land ends a fetch with an entry or a failure, and wakes the callers that wait. It reports false
+// if the fetch was given up before.
 func (c *Cache[C]) land(f *flight[C], e *entry[C], failed *failure) bool {
 	now := time.Now()
 	c.mu.Lock()
@@ -266,17 +268,19 @@ func (c *Cache[C]) land(f *flight[C], e *entry[C], failed *failure) bool {
 	return true
 }
 
-// backOff decides until when there is no other fetch, after one has failed at now. The caller holds
-// c.mu.
+// backOff sets the time until which no other fetch starts, after one has failed at now. The caller
+// holds c.mu.
 func (c *Cache[C]) backOff(now time.Time, old *entry[C], failed *failure) {
 	c.backoff = longer(c.backoff)
-	// Chance comes on top of what the service asked for, since it asked the whole fleet for it.
+	// The random time comes on top of the wait that the service asked for, since it asked the whole
+	// fleet for the same wait.
 	failed.least = now.Add(failed.pause)
 	failed.until = failed.least.Add(c.draw(c.backoff))
 	if !old.valid() || old.expires.IsZero() {
 		return
 	}
-	// Waiting was easy while there were good credentials. Only what the service asked for holds on.
+	// Waiting costs nothing while there are good credentials. After their end only the wait that
+	// the service asked for continues.
 	if old.expires.Before(failed.until) {
 		failed.until = old.expires
 		if failed.until.Before(failed.least) {
@@ -298,10 +302,10 @@ func isNil(v reflect.Value) bool {
 	return (v.Kind() == reflect.Pointer || v.Kind() == reflect.Interface) && v.IsNil()
 }
 
-// longer returns the back-off that follows d.
+// longer returns the back-off that follows one of d.
 func longer(d time.Duration) time.Duration { return min(max(2*d, firstStep), finalStep) }
 
-// failureOf asks an error of Fetch for all that it says.
+// failureOf returns the failure for an error of Fetch, with the properties that the error reports.
 func failureOf(err error) *failure {
 	f := &failure{err: err}
 	var final FinalError
@@ -320,8 +324,8 @@ func failureOf(err error) *failure {
 	return f
 }
 
-// panicked makes an error of a recovered panic. Its text has the value only if that is the
-// runtime's own, since any other may hold a secret.
+// panicked returns an error for a recovered panic. Its text contains the value only if that is a
+// runtime.Error, since any other value may hold a secret.
 func panicked(v any) error {
 	if err, ok := v.(runtime.Error); ok {
 		return fmt.Errorf("panic in %s: %w", panicSite(), err)
@@ -329,8 +333,8 @@ func panicked(v any) error {
 	return fmt.Errorf("panic in %s with a %T", panicSite(), v)
 }
 
-// panicSite names the function and line that panicked. It is to be called while the panic is being
-// recovered, when the stack still shows them.
+// panicSite returns the function and line that panicked. Call it while the panic is being
+// recovered, when the stack still contains them.
 func panicSite() string {
 	var pcs [32]uintptr
 	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs[:])])

@@ -9,15 +9,18 @@ import (
 )
 
 // A Secret is a key or password. It prints as [redacted] under every verb and flag of package fmt,
-// in log/slog, and wherever it is marshalled as text, as in JSON; marshalling it as binary, as
-// encoding/gob does, is an error. The bytes are had by conversion, []byte(s) or string(s), and by
-// nothing else. The zero value is an empty secret; it prints in the same way.
+// in log/slog, and wherever it is marshalled as text, as in JSON. Marshalling it as binary, as
+// encoding/gob does, is an error. To get the bytes, convert explicitly: []byte(s) or string(s). The
+// zero value is an empty secret, and prints in the same way.
 //
-// The redaction is in the methods of the type, so it ends where nobody asks for them: in a named
-// type made from Secret, which has none; in an unexported field of a struct, where package fmt
-// must not call them (hold it there behind a pointer, or give the struct a Format method); and in
-// misuses that go vet reports: the verb %w for what is no error, %p for what has no address, and a
-// verb that does not fit another field of the same struct, such as %d for one with a string.
+// The redaction is in the methods of the type. It does not apply where they are not called:
+//
+//   - in a named type made from Secret, which has no methods
+//   - in an unexported field of a struct, where package fmt must not call them: keep a pointer
+//     there, or give the struct a Format method
+//   - in misuses that go vet reports, such as a verb that does not fit another field of the same
+//     struct (%d for a string), %w for a value that is not an error, or %p for one without an
+//     address
 type Secret []byte
 
 const redacted = "[redacted]"
@@ -25,20 +28,20 @@ const redacted = "[redacted]"
 // String returns [redacted].
 func (Secret) String() string { return redacted }
 
-// Format writes [redacted], whatever the verb. It implements [fmt.Formatter], since without it the
-// verbs for numbers and bytes would print the key.
+// Format writes [redacted], whatever the verb. It implements [fmt.Formatter]; without it the verbs
+// for numbers and bytes would print the key.
 func (Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
 
 // LogValue returns [redacted]. It implements [slog.LogValuer].
 func (Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
 
 // MarshalText returns [redacted]. It implements [encoding.TextMarshaler], which encoding/json and
-// encoding/xml ask for, so that a value that holds a Secret can be shown. To store a key, convert
-// it.
+// encoding/xml use, so that a value with a Secret in it can be shown. To store a key, convert it.
 func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 
-// UnmarshalText sets s to a copy of text as it is: base64 and hex are not decoded. It refuses what
-// MarshalText wrote, which has lost its key. It implements [encoding.TextUnmarshaler].
+// UnmarshalText sets s to a copy of text. It does not decode base64 or hexadecimal. It returns an
+// error for the text that MarshalText writes, since the key is not in it. It implements
+// [encoding.TextUnmarshaler].
 func (s *Secret) UnmarshalText(text []byte) error {
 	if string(text) == redacted {
 		return errors.New("creds: a redacted secret cannot be read back: store the key itself")
@@ -47,8 +50,8 @@ func (s *Secret) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// MarshalBinary returns an error. It implements [encoding.BinaryMarshaler], which encoding/gob asks
-// for.
+// MarshalBinary returns an error. It implements [encoding.BinaryMarshaler], which encoding/gob
+// uses.
 func (Secret) MarshalBinary() ([]byte, error) {
 	return nil, errors.New("creds: a Secret is not written as binary: convert it to []byte")
 }

@@ -6,9 +6,8 @@ import (
 	"time"
 )
 
-// Accept tells the Cache that a server accepted credentials for which good reports true. Those are
-// not waited for when they are refused later, see [Cache]. good is called at most once; its panics
-// are the caller's.
+// Accept tells the Cache that a server accepted credentials for which good reports true. If they
+// are refused later, [Cache.Wait] does not wait for them.
 func (c *Cache[C]) Accept(good func(C) bool) {
 	e := c.current.Load()
 	if e == nil || e.accepted.Load() || !good(e.value) {
@@ -20,17 +19,21 @@ func (c *Cache[C]) Accept(good func(C) bool) {
 	c.taken = true
 }
 
-// Wait is for a caller whose request was refused with credentials for which refused reports true.
-// If they are the current ones, were never accepted, and are younger than 5 s, it waits 1 s, or 2 s
-// the next time, and reports true: the service may know them now. All callers share a wait. Wait
-// reports false if there is no reason to wait, and an error too if ctx ends, or would end, before
-// the wait. refused is called at most once; its panics are the caller's.
+// Wait gives a service time to learn new credentials. Call it when a request was refused with
+// credentials for which refused reports true. If they are the current ones, are younger than 5 s,
+// and were never accepted, they may not have reached every replica of the service. Wait then waits
+// 1 s, or 2 s the next time, and reports true. Otherwise it reports false. It also returns an error
+// if ctx ends before the wait, or has a deadline before its end.
+//
+// All callers share a wait. After the second one, Wait does not wait for 60 s, and not until a
+// server has accepted credentials of this Cache; [Cache.Confirm] ends this. So a page that is
+// always refused delays a program once.
 func (c *Cache[C]) Wait(ctx context.Context, refused func(C) bool) (waited bool, err error) {
 	e := c.current.Load()
 	if !e.fresh() || e.accepted.Load() || !refused(e.value) {
 		return false, nil
 	}
-	deadline, limited := ctx.Deadline() // before the lock: a Context may be the user's own
+	deadline, limited := ctx.Deadline() // before the lock: a user may have implemented the Context
 	c.mu.Lock()
 	end, start := c.endOfWait(e)
 	late := limited && deadline.Before(end)
@@ -58,8 +61,8 @@ func (c *Cache[C]) Wait(ctx context.Context, refused func(C) bool) (waited bool,
 	}
 }
 
-// endOfWait returns when a wait for e ends, and whether it has to be started; the zero time if
-// there is none. The caller holds c.mu.
+// endOfWait returns when a wait for e ends, and whether the caller must start it. The zero time
+// means that e is not waited for. The caller holds c.mu.
 func (c *Cache[C]) endOfWait(e *entry[C]) (end time.Time, start bool) {
 	now := time.Now()
 	if c.taken && (c.waits < maxWaits || now.Sub(c.waiting) >= spareTime) {
