@@ -19,8 +19,9 @@ import (
 // that wraps one of these names the file and says how to repair it. If the operating system
 // reported an error, that is wrapped too.
 var (
-	// ErrType means that a symbolic link, or another file that is not a regular one, has the name
-	// of a file of the Dir, that the Dir itself is not a folder, or that a Secret is not a file.
+	// ErrType means that a file has the wrong type: a symbolic link, or another file that is not a
+	// regular one, has the name of a file of the Dir, the Dir itself is not a folder, or a Secret
+	// is not a file.
 	ErrType = errors.New("file: wrong type of file")
 
 	// ErrOwner means that a file of the Dir, or the Dir, belongs to another user.
@@ -44,21 +45,21 @@ var (
 
 var errNoPath = errors.New("file: a Dir needs the Path of a folder: this one is empty")
 
-// maxRecord is the size of the largest record that a Dir takes, in bytes. A set of credentials has
-// a few hundred, one with a certificate chain a few thousand.
+// maxRecord is the size of the largest record that a Dir accepts, in bytes. A set of credentials
+// has a few hundred bytes, and one with a certificate chain a few thousand.
 const maxRecord = 64 << 10
 
-// A Dir is a [creds.Store] and a [creds.Lister] that keeps its records in one folder, a file for
-// each. Several processes may share the folder. The package comment describes the files.
+// A Dir is a [creds.Store] and a [creds.Lister] that keeps its records in one folder, each in a
+// file. Several processes may share the folder. The package comment describes the files.
 //
 // A program uses one Dir for each folder, by pointer, from any number of goroutines. Two Dirs of
-// one Path are also safe, since an Update locks the record against all others. They only wait for
-// each other longer, as two processes do, and each looks for the files of killed processes. A Dir
-// must not be copied after its first use.
+// one Path are also safe, since an Update locks the record against all others. However, they wait
+// longer for each other, as two processes do, and each looks for the files of killed processes. A
+// Dir must not be copied after its first use.
 type Dir struct {
-	// Path is the folder. The first Update makes it, with its parents. It should hold nothing else.
-	// A relative Path is below the current folder. The empty Path is an error. Path must not change
-	// after the first use.
+	// Path is the folder. The first Update creates it, with its parents. It should hold nothing
+	// else. A relative Path is below the current folder. The empty Path is an error. Path must not
+	// change after the first use.
 	Path string
 
 	queues queues
@@ -66,20 +67,20 @@ type Dir struct {
 
 var _ creds.Lister = (*Dir)(nil)
 
-// The files of a record differ in what follows their common name.
+// The files of a record have a common name and these extensions.
 const (
 	recordExt = ".record"
 	lockExt   = ".lock"
-	tempExt   = ".tmp-"     // and a random part
-	asideExt  = ".corrupt-" // and a number, 1 for the latest
+	tempExt   = ".tmp-"     // followed by random text
+	asideExt  = ".corrupt-" // followed by a number, 1 for the latest
 )
 
 // Load returns the record under name. Its error wraps [creds.ErrNotFound], [ErrType], [ErrOwner],
 // [ErrMode], [creds.ErrCorrupt], [ErrNewer], or an error of the operating system. If a record was
-// set aside and none has been stored since, the error wraps creds.ErrNotFound and creds.ErrCorrupt
-// both. Load does not block, and fails if ctx has ended. A name without a record costs as much work
-// as one with a small record, so that the time of a server's answer does not tell which names have
-// one.
+// set aside and none has been stored since, the error wraps both creds.ErrNotFound and
+// creds.ErrCorrupt. Load does not block, and fails if ctx has ended. A missing record costs as much
+// work as a small one, so that the time of a server's answer does not reveal which names have a
+// record.
 func (d *Dir) Load(ctx context.Context, name string) ([]byte, error) {
 	if ctx.Err() != nil {
 		return nil, ended(ctx)
@@ -104,7 +105,7 @@ func (d *Dir) Load(ctx context.Context, name string) ([]byte, error) {
 	return record, err
 }
 
-// read returns the record in a place, nil if there is none, and sets a corrupt one aside.
+// read returns the record in a place, or nil if it is missing. It sets a corrupt record aside.
 func (d *Dir) read(p place) ([]byte, error) {
 	record, err := p.read()
 	if errors.Is(err, creds.ErrCorrupt) {
@@ -113,9 +114,9 @@ func (d *Dir) read(p place) ([]byte, error) {
 	return record, err
 }
 
-// recheck deals with a record that was found to be corrupt. Only under its lock it is sure that
-// what is set aside is not its successor. If that is held, it is by an Update, which will either
-// replace the record or find it corrupt itself.
+// recheck sets a corrupt record aside. It does so under the record's lock, which ensures that the
+// record has not been replaced since. If another holder has the lock, that is an Update, which will
+// either replace the record or find the damage itself.
 func (d *Dir) recheck(base string, found error) ([]byte, error) {
 	h, err := d.tryLock(base)
 	if err != nil {
@@ -129,11 +130,12 @@ func (d *Dir) recheck(base string, found error) ([]byte, error) {
 }
 
 // Update replaces the record under name; see [creds.Store]. f may change the bytes that it is
-// given. Once f has returned, the record is written even if ctx has ended. The error of Update is
-// the error of f, or it wraps an error that Load returns except for creds.ErrNotFound, or
-// [ErrReadOnly] or [ErrFull], or, if ctx ended while Update waited, both its error and its cause.
-// After an error the record is still the old one, unless only the last step failed, which makes the
-// new one outlive a power failure.
+// given. Once f has returned, the record is written even if ctx has ended.
+//
+// The error of Update is the error of f, or it wraps [ErrReadOnly], [ErrFull], or an error that
+// Load returns except for creds.ErrNotFound. If ctx ended while Update waited, it wraps both the
+// error and the cause of ctx. After an error the record is still the old one, unless only the last
+// step failed, which makes the new one outlive a power failure.
 func (d *Dir) Update(
 	ctx context.Context, name string, f func(old []byte) ([]byte, error),
 ) error {
@@ -168,7 +170,7 @@ func (d *Dir) Update(
 	return h.write(record)
 }
 
-// base returns what the files of a record have in common.
+// base returns the common name of the files of a record.
 func (d *Dir) base(name string) (string, error) {
 	switch {
 	case d.Path == "":
@@ -180,7 +182,7 @@ func (d *Dir) base(name string) (string, error) {
 	return strings.TrimLeft(readable(name)+"-"+hex.EncodeToString(sum[:]), "-"), nil
 }
 
-// readable returns the part of a file name that is for people. The hash alone makes the difference.
+// readable returns the part of a file name that is for people. Only the hash makes names unique.
 func readable(name string) string {
 	// Lower case and hyphens only: some systems ignore case, and Windows reserves the part of a
 	// name before a dot.
@@ -194,11 +196,12 @@ func readable(name string) string {
 	return text
 }
 
-// maxReadable, with the hash and the longest extension, is far from the 255 bytes that a file name
-// may have, and leaves most of the 260 that a path may have on some systems to the folder.
+// maxReadable is the length of the readable part. With the hash and the longest extension, a name
+// stays far below the 255 bytes that a file name may have. Of the 260 bytes that a path may have on
+// some systems, most are left to the folder.
 const maxReadable = 40
 
-// ended is the error of a caller whose context has ended.
+// ended returns the error for a caller whose context has ended.
 func ended(ctx context.Context) error {
 	err, cause := ctx.Err(), context.Cause(ctx)
 	if errors.Is(cause, err) {

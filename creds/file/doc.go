@@ -19,10 +19,11 @@
 //
 // Update holds a lock of the operating system, which ends with the process. Load takes no lock and
 // needs no write access. The first Update of a Dir removes the files that killed processes left
-// behind, and later ones do so once a minute. No other operation takes longer because the folder
-// holds more records. Update needs locks that belong to an open file. Some network file systems
-// have none, and neither do AIX and Solaris.
+// behind, and later ones do so once a minute. The cost of other operations does not grow with the
+// number of records in the folder. Update needs locks that belong to an open file. Some network
+// file systems do not have such locks, and neither do AIX and Solaris.
 //
-// The name of a file is made of the letters and digits with which the name of its record begins and
-// the SHA-256 of that name. So any name that is not empty may be used, and no two share a file.
+// The name of a file consists of the letters and digits with which the name of its record begins
+// and the SHA-256 of that name. So any name that is not empty may be used, and two names never
+// share a file.
 package file

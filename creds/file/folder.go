@@ -29,7 +29,7 @@ func (p place) list() []string {
 	return names
 }
 
-// stat finds a file and checks that it is fit to be one of ours.
+// stat finds a file and checks that it may be a file of the Dir.
 func (p place) stat(ext string) (fs.FileInfo, error) {
 	info, err := p.root.Lstat(p.base + ext)
 	if err != nil {
@@ -42,14 +42,15 @@ func (p place) stat(ext string) (fs.FileInfo, error) {
 	return info, private(p.path(ext), info)
 }
 
-// folder returns the path of the folder. Without Clean, a slash at the end would follow a link.
+// folder returns the path of the folder. Without Clean, a trailing slash would make the system
+// follow a link.
 func (d *Dir) folder() string { return filepath.Clean(d.Path) }
 
-// make makes the folder, with its parents, unless it exists.
+// make creates the folder and its parents unless it exists.
 func (d *Dir) make() error {
 	path := d.folder()
 	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
-		return nil // open says what is wrong with it
+		return nil // open returns the error if it is not fit for use
 	}
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return writing(path, err)

@@ -11,13 +11,13 @@ import (
 	"strings"
 )
 
-// namesAtOnce is how many names of files a Dir reads at a time.
+// namesAtOnce is how many file names a Dir reads at a time.
 const namesAtOnce = 256
 
-// Records yields the records whose names begin with prefix; see [creds.Lister]. It compares the
-// letters and digits that are in the names of files, so at most the first 40, and yields more
-// records where these are the same. A Dir without a folder has no records. Each error is one that
-// Load returns.
+// Records yields the records whose names begin with prefix; see [creds.Lister]. It compares only
+// the letters and digits that are in the file names, at most the first 40, and yields more records
+// where these are the same. A Dir without a folder has no records. Each error is one that Load
+// returns.
 func (d *Dir) Records(ctx context.Context, prefix string) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		if d.Path == "" {
@@ -46,7 +46,7 @@ func (d *Dir) Records(ctx context.Context, prefix string) iter.Seq2[[]byte, erro
 			}
 			record, err := d.read(place{p.root, base})
 			if record == nil && err == nil {
-				continue // deleted since
+				continue // deleted in the meantime
 			}
 			if !yield(record, err) {
 				return
@@ -55,8 +55,8 @@ func (d *Dir) Records(ctx context.Context, prefix string) iter.Seq2[[]byte, erro
 	}
 }
 
-// bases yields the common names of the files of all records that begin with prefix. After an error
-// it ends.
+// bases yields the common names of the files of all records that begin with prefix. It ends after
+// an error.
 func bases(ctx context.Context, folder *os.File, prefix string) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		for {

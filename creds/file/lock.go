@@ -15,18 +15,18 @@ import (
 )
 
 // poll is how often Update tries a lock that another holder has. A wait in the operating system
-// would not end with a context. The interval never grows, so that a process that has waited longer
-// does not have worse chances.
+// would not end with a context. The interval never grows, so a process that has waited longer does
+// not have worse chances.
 const poll = 5 * time.Millisecond
 
-// A held place is one under its lock.
+// A held is a place whose lock is held.
 type held struct {
 	place
 	lock  *flock.Flock
 	leave func() // ends the turn in the queue; nil for a lock without one
 }
 
-// lock waits for the lock of a record, and makes the folder if there is none.
+// lock waits for the lock of a record. It creates the folder if necessary.
 func (d *Dir) lock(ctx context.Context, base string) (*held, error) {
 	leave, pause, err := d.queues.enter(ctx, base)
 	if err != nil {
@@ -63,8 +63,8 @@ func (d *Dir) pollLock(ctx context.Context, base string, pause time.Duration) (*
 }
 
 // tryLock returns nil if another holder has the lock of the record. It may be called without a turn
-// in the queue, and two Dirs of one Path have two queues, so the lock must exclude others in this
-// process too.
+// in the queue, and two Dirs of one Path have two queues, so the lock must also exclude other
+// holders in this process.
 func (d *Dir) tryLock(base string) (*held, error) {
 	if !fileLocks {
 		return nil, fmt.Errorf("file: no locks of files on %s: use another creds.Store: %w",
@@ -94,16 +94,17 @@ func (d *Dir) tryLock(base string) (*held, error) {
 }
 
 // counts reports whether a lock protects the record. A lock belongs to a file, not to its name, and
-// a holder may remove that file. So a lock counts only if its file still has its name, and has it
-// in the folder that is open: then whoever else has a lock that counts has it on the same file.
+// a holder may remove that file. So a lock counts only if its file still has its name in the open
+// folder. Then any other lock that counts is on the same file.
 func (p place) counts(lock *flock.Flock) bool {
 	locked, err := lock.Stat()
 	named, err2 := p.stat(lockExt)
 	return err == nil && err2 == nil && os.SameFile(locked, named)
 }
 
-// release ends the lock. Its file goes with the record, so that those who keep many records for a
-// while do not gather files. Where a file in use cannot be removed, it stays; that does no harm.
+// release ends the lock. It removes the lock's file if the record is gone, so that programs that
+// keep many records for a short time do not accumulate files. Some systems cannot remove a file in
+// use; the file then stays, which does no harm.
 func (h *held) release() {
 	if _, err := h.root.Lstat(h.base + recordExt); errors.Is(err, fs.ErrNotExist) {
 		_ = h.root.Remove(h.base + lockExt)
@@ -115,10 +116,10 @@ func (h *held) release() {
 	}
 }
 
-// sweep removes what killed writers left, of all records: temporary files, and locks without a
-// record. As only a holder of the lock has a temporary file, that of a living writer is never
-// touched. It is not worth an error: if files cannot be removed, the record cannot be written,
-// which is one.
+// sweep removes the files that killed writers of any record left: temporary files, and locks
+// without a record. Only a holder of the lock has a temporary file, so sweep never removes the one
+// that a living writer uses. It does not return an error: if files cannot be removed, the record
+// cannot be written either, and that is an error.
 func (d *Dir) sweep(h *held) {
 	names := h.list()
 	recorded := make(map[string]bool, len(names)/2)
@@ -141,8 +142,8 @@ func (d *Dir) sweep(h *held) {
 	}
 }
 
-// sweepOther removes a temporary file of another record, if it has a name, unless a living writer
-// holds that record.
+// sweepOther removes the files of another record, unless a living writer holds its lock: the
+// temporary file, if one is named, and the lock's file if there is still no record.
 func (d *Dir) sweepOther(base, temporary string) {
 	other, err := d.tryLock(base)
 	if other == nil || err != nil {
@@ -151,10 +152,11 @@ func (d *Dir) sweepOther(base, temporary string) {
 	if temporary != "" {
 		_ = other.root.Remove(temporary)
 	}
-	other.release() // and with that the file of the lock, if there is still no record
+	other.release() // removes the lock's file too
 }
 
-// isBase reports whether s may be the common name of the files of a record: it ends in a SHA-256.
+// isBase reports whether s may be the common name of the files of a record, because it ends in a
+// SHA-256.
 func isBase(s string) bool {
 	hash := s[strings.LastIndexByte(s, '-')+1:]
 	return len(hash) == hexSum && strings.Trim(hash, "0123456789abcdef") == ""

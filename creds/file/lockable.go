@@ -3,5 +3,5 @@
 package file
 
 // fileLocks reports whether a lock belongs to an open file. Then two open files of one process
-// exclude each other, as those of two processes do.
+// exclude each other, as two files of two processes do.
 const fileLocks = true

@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// queues has the goroutines that use one Dir take turns, one queue for each record. Only the first
-// in a queue polls for the lock of the file, and the next one has it without delay. The lock alone
-// protects the record: two Dirs of one Path have queues of their own, and wait for each other as
-// two processes do.
+// queues has the goroutines that use one Dir take turns, with one queue for each record. Only the
+// first goroutine in a queue polls for the lock of the file, and the next one gets it without
+// delay. The lock alone protects the record: two Dirs of one Path have separate queues, and wait
+// for each other as two processes do.
 type queues struct {
 	mu    sync.Mutex // guards the rest, and users of each queue
 	all   map[string]*queue
@@ -20,7 +20,7 @@ type queues struct {
 // so its cost grows with the number of records.
 const sweepEvery = time.Minute
 
-// sweepDue reports whether the caller is to sweep the folder now.
+// sweepDue reports whether the caller must sweep the folder now.
 func (s *queues) sweepDue(now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -32,17 +32,17 @@ func (s *queues) sweepDue(now time.Time) bool {
 }
 
 type queue struct {
-	users int           // goroutines that wait or have the turn; without any, there is no queue
+	users int           // goroutines that wait or have the turn; at zero, the queue is deleted
 	turn  chan struct{} // holds one element while a goroutine has the turn
 
-	since time.Time // when other processes last had a chance; for the goroutine that has the turn
+	since time.Time // when other processes last had a chance; only the turn's holder uses it
 }
 
-// maxHold is for how long the goroutines of one Dir may hand a lock on to each other. Other
-// processes poll, and would never find it free.
+// maxHold is how long the goroutines of one Dir may pass a lock on to each other. Other processes
+// poll, and would never find it free.
 const maxHold = 10 * poll
 
-// enter waits for a turn. The caller must then pause, lock the record, and call leave in the end.
+// enter waits for a turn. The caller must then pause, lock the record, and finally call leave.
 func (s *queues) enter(ctx context.Context, base string) (
 	leave func(), pause time.Duration, err error) {
 	q := s.join(base)

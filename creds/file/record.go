@@ -21,7 +21,7 @@ import (
 //	countersign record, format 1: secret, do not edit
 //	sha256 <64 hexadecimal digits in lower case: the SHA-256 of the record>
 //
-// Every format there will be begins with the same words, its number and a colon.
+// Every future format must begin with the same words, its number and a colon.
 const (
 	formatWords = "countersign record, format "
 	header      = formatWords + "1: secret, do not edit\nsha256 "
@@ -39,8 +39,8 @@ func encodeRecord(record []byte) []byte {
 	return append(file, record...)
 }
 
-// parseRecord returns the record in a file, [creds.ErrCorrupt] or [ErrNewer]. There is exactly one
-// file for each record, so encoding it again checks everything at once.
+// parseRecord returns the record in a file, [creds.ErrCorrupt] or [ErrNewer]. Each record has
+// exactly one encoding, so encoding it again checks everything at once.
 func parseRecord(file []byte) ([]byte, error) {
 	if newer(file) {
 		return nil, ErrNewer
@@ -66,10 +66,10 @@ func newer(file []byte) bool {
 	return err == nil && format > 1
 }
 
-// read returns the record, nil if there is none.
+// read returns the record, or nil if it is missing.
 func (p place) read() ([]byte, error) {
-	// An Update that comes between the two looks replaces the file. It takes much longer than they
-	// do, so it will not come in between each time.
+	// An Update may replace the file between stat and open. It takes much longer than they do, so
+	// it will not do so each time.
 	for range 100 {
 		info, err := p.stat(recordExt)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -90,8 +90,8 @@ func (p place) read() ([]byte, error) {
 	return nil, fmt.Errorf("file: %s is replaced all the time: try again", p.path(recordExt))
 }
 
-// contents returns what is in the file of the record if it is still the one of info, else nil. An
-// [os.Root] leads no link out of the folder, but it does follow those within.
+// contents returns the bytes of the record's file if it is still the file of info, or else nil. An
+// [os.Root] follows no link out of the folder, but it does follow links within it.
 func (p place) contents(info fs.FileInfo) ([]byte, error) {
 	f, err := p.root.Open(p.base + recordExt)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -108,9 +108,9 @@ func (p place) contents(info fs.FileInfo) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, int64(maxFile)+1))
 }
 
-// readDecoy does the work of reading a small record, in place of one that is not there. The folder
-// itself stands in for the file: it costs the same to open and to close. The look for a damaged
-// record, see missing, stands in for the look at the file.
+// readDecoy does the work of reading a small record in place of a missing one. The folder itself
+// stands in for the file, because it costs the same to open and to close. The search for a damaged
+// record in missing stands in for the stat of the file.
 func (p place) readDecoy() {
 	f, err := p.root.Open(".")
 	if err != nil {
@@ -124,8 +124,8 @@ func (p place) readDecoy() {
 // decoyFile returns the file of a small record.
 var decoyFile = sync.OnceValue(func() []byte { return encodeRecord(make([]byte, 200)) })
 
-// missing is the error for a record that is not there. It tells one that was lost from one that
-// never was.
+// missing returns the error for a missing record. It distinguishes a lost record from one that
+// never existed.
 func (p place) missing() error {
 	if _, err := p.root.Lstat(p.base + asideExt + "1"); err == nil {
 		return fmt.Errorf("%w: it was set aside as %s: %w",
@@ -134,7 +134,7 @@ func (p place) missing() error {
 	return fmt.Errorf("%w: there is no file %s", creds.ErrNotFound, p.path(recordExt))
 }
 
-// explain adds the file and the next action to what parseRecord said.
+// explain adds the file and the next action to an error of parseRecord.
 func (p place) explain(err error) error {
 	switch {
 	case errors.Is(err, ErrNewer):
@@ -147,7 +147,7 @@ func (p place) explain(err error) error {
 	}
 }
 
-// readOrSetAside is read, except that it sets a corrupt record aside.
+// readOrSetAside is like read, but sets a corrupt record aside.
 func (h *held) readOrSetAside() ([]byte, error) {
 	record, err := h.read()
 	if !errors.Is(err, creds.ErrCorrupt) {
@@ -160,8 +160,8 @@ func (h *held) readOrSetAside() ([]byte, error) {
 		err, h.path(asideExt+"1"))
 }
 
-// maxAside is how many corrupt records are kept of each name. More would tell nothing new, and each
-// may hold a key.
+// maxAside is how many corrupt records are kept of each name. More would not help to find the
+// cause, and each may hold a key.
 const maxAside = 3
 
 func (h *held) setAside() error {
@@ -179,7 +179,7 @@ func (h *held) setAside() error {
 
 func (h *held) rename(from, to string) error { return h.root.Rename(h.base+from, h.base+to) }
 
-// write replaces the record. What is in the temporary file is on the disk before it gets its name;
+// write replaces the record. It writes the temporary file to the disk before it renames it;
 // otherwise a power failure could leave an empty file under that name.
 func (h *held) write(record []byte) (err error) {
 	temp := tempExt + rand.Text()
@@ -202,7 +202,7 @@ func (h *held) write(record []byte) (err error) {
 	return h.sync()
 }
 
-// remove deletes the record, and the damaged ones that were set aside, which may hold keys too.
+// remove deletes the record, and the damaged ones that were set aside, which may also hold keys.
 func (h *held) remove() error {
 	for n := range maxAside {
 		err := h.root.Remove(h.base + asideExt + strconv.Itoa(n+1))
@@ -226,7 +226,7 @@ func (h *held) sync() error {
 
 func (h *held) writing(err error) error { return writing(h.root.Name(), err) }
 
-// writing gives an error of the operating system a name and the next action.
+// writing adds the folder and the next action to an error of the operating system.
 func writing(folder string, err error) error {
 	switch {
 	case noRoom(err):

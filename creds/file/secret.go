@@ -23,12 +23,12 @@ import (
 // return before it. A file without other contents is an error. If the file is missing, empty or
 // unreadable, the last good secret is used for another minute.
 //
-// A Secret does not check who may read the file. It must not be copied after its first use.
+// A Secret does not check which users may read the file. It must not be copied after its first use.
 type Secret struct {
 	// Path is the file, or a symbolic link to it. Required.
 	Path string
 
-	last atomic.Pointer[reading] // nil: the file was never read
+	last atomic.Pointer[reading] // nil if the file was never read
 }
 
 var (
@@ -39,30 +39,31 @@ var (
 
 // A reading is the result of reading a file. It never changes.
 type reading struct {
-	good    creds.Secret // the latest that could be read; nil if there was none
-	fresh   time.Time    // until then, good is used without another look
+	good    creds.Secret // the latest secret that could be read, or nil
+	fresh   time.Time    // until then, good is used without reading the file
 	err     error        // the reason why the file could not be read now, or nil
 	failing time.Time    // the first of the failures that err belongs to
 }
 
 const (
-	// reread is for how long a secret is used without another look at the file.
+	// reread is how long a secret is used without reading the file again.
 	reread = time.Second
 
-	// missing is for how long the last good secret is used while the file cannot be read. That
-	// bridges the time in which another program replaces or mounts the file.
+	// missing is how long the last good secret is used while the file cannot be read. That bridges
+	// the time in which another program replaces or mounts the file.
 	missing = time.Minute
 
 	// maxSecret is the size of the largest file that a Secret reads, in bytes. A token has a few
-	// thousand at most.
+	// thousand bytes at most.
 	maxSecret = 64 << 10
 )
 
 // Credentials returns the secret. The caller must not change its bytes. If the file cannot be read
-// and there is no other secret to use, the error says why, and wraps that of the operating system.
+// and no other secret may be used, the error gives the reason, and wraps the error of the operating
+// system.
 //
-// The Logger of the transport.Transport whose request is signed is told once that the file cannot
-// be read, and once that it can be read again.
+// The Logger of the transport.Transport whose request is signed gets one record when the file
+// cannot be read, and one when it can be read again.
 func (s *Secret) Credentials(ctx context.Context) (creds.Secret, error) {
 	now := s.last.Load()
 	if now == nil || !time.Now().Before(now.fresh) {
@@ -74,7 +75,7 @@ func (s *Secret) Credentials(ctx context.Context) (creds.Secret, error) {
 	return now.good, nil
 }
 
-// Reject has the file read again, by the next call of Credentials, if bad reports true for the
+// Reject makes the next call of Credentials read the file again, if bad reports true for the
 // secret. It implements [creds.Rejecter].
 func (s *Secret) Reject(bad func(creds.Secret) bool, _ http.Header) {
 	now := s.last.Load()
@@ -83,7 +84,7 @@ func (s *Secret) Reject(bad func(creds.Secret) bool, _ http.Header) {
 	}
 	stale := *now
 	stale.fresh = time.Time{}
-	s.last.CompareAndSwap(now, &stale) // or else the file was read again just now
+	s.last.CompareAndSwap(now, &stale) // if this fails, the file was just read again
 }
 
 // Err returns the reason why the file could not be read the last time, or nil. Credentials may
@@ -120,15 +121,15 @@ func (r *reading) next(read creds.Secret, err error) *reading {
 	case err != nil:
 		return &reading{good: r.good, err: err, failing: now}
 	case bytes.Equal(read, r.good):
-		read = r.good // the same bytes, from which a Signer may have derived something
+		read = r.good // a Signer may have derived state from this slice
 	}
 	return &reading{good: read, fresh: now.Add(reread)}
 }
 
-// tell makes a record of a change from good to bad, or back.
+// tell logs a change from good to bad, or back.
 func (s *Secret) tell(ctx context.Context, before, now *reading) {
 	switch log := logs.From(ctx, nil); {
-	case before == nil: // a first error is the caller's
+	case before == nil: // the caller gets a first error
 	case now.err != nil && before.err == nil:
 		log.WarnContext(ctx, "file: cannot read a secret, so the last one is used",
 			"path", s.Path, "error", now.err, "until", now.failing.Add(missing))
@@ -141,7 +142,7 @@ func (s *Secret) read() (creds.Secret, error) {
 	if s.Path == "" {
 		return nil, errors.New("file: a Secret needs the Path of a file: this one is empty")
 	}
-	// Opening a pipe would wait for its writer, so look first.
+	// Opening a pipe would wait for its writer, so check the type first.
 	info, err := os.Stat(s.Path)
 	if err != nil {
 		return nil, s.cannot(err)

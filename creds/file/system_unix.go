@@ -12,8 +12,8 @@ import (
 
 const noFollow = syscall.O_NOFOLLOW
 
-// private returns an error if a file or folder is not ours alone. An access control list that
-// admits others shows in the permissions of the group.
+// private returns an error if other users may access a file or folder, or own it. An access control
+// list that admits others shows in the permissions of the group.
 func private(path string, info fs.FileInfo) error {
 	if stat, ok := info.Sys().(*syscall.Stat_t); !ok || int64(stat.Uid) != int64(os.Geteuid()) {
 		return fmt.Errorf("%w: %s: chown it to user %d, or name another folder",
@@ -30,18 +30,18 @@ func private(path string, info fs.FileInfo) error {
 	return nil
 }
 
-// noRoom reports whether err says that a file cannot grow.
+// noRoom reports whether err means that a file cannot grow.
 func noRoom(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) ||
 		errors.Is(err, syscall.EFBIG)
 }
 
-// noWrite reports whether err says that a file must not be written.
+// noWrite reports whether err means that a file must not be written.
 func noWrite(err error) bool {
 	return errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)
 }
 
-// syncFolder writes the folder to the disk, where the file system can do that.
+// syncFolder writes the folder to the disk, if the file system supports that.
 func syncFolder(root *os.Root) error {
 	folder, err := root.Open(".")
 	if err != nil {

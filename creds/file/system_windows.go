@@ -7,13 +7,13 @@ import (
 	"syscall"
 )
 
-// noFollow is nothing here: a link is found by comparing the file with what has its name.
+// noFollow is zero here: a link is found by comparing the opened file with the named one.
 const noFollow = 0
 
-// private returns nil: permissions are those that the folder inherits from its parent.
+// private returns nil: the folder inherits its permissions from its parent.
 func private(string, fs.FileInfo) error { return nil }
 
-// noRoom reports whether err says that a file cannot grow.
+// noRoom reports whether err means that a file cannot grow.
 func noRoom(err error) bool {
 	const (
 		errorHandleDiskFull = syscall.Errno(39)
@@ -24,11 +24,11 @@ func noRoom(err error) bool {
 		errors.Is(err, errorDiskQuota)
 }
 
-// noWrite reports whether err says that a file must not be written.
+// noWrite reports whether err means that a file must not be written.
 func noWrite(err error) bool {
 	const errorWriteProtect = syscall.Errno(19)
 	return errors.Is(err, fs.ErrPermission) || errors.Is(err, errorWriteProtect)
 }
 
-// syncFolder does nothing: NTFS keeps a journal of names, and offers no way to write a folder.
+// syncFolder does nothing: NTFS keeps a journal of names, and has no way to write a folder.
 func syncFolder(*os.Root) error { return nil }
