@@ -14,17 +14,17 @@ import (
 	"github.com/countersign-go/countersign/internal/lost"
 )
 
-// MaxWait is the longest wait that a server may ask for. A longer one is taken for a mistake: it
-// would stop a program permanently.
+// MaxWait is the longest wait that a server may ask for. A longer one is assumed to be a mistake:
+// it would stop a program permanently.
 const MaxWait = 24 * time.Hour
 
-// An Error says why a call brought nothing to use. Its text holds neither the body nor the query of
-// request or response. Below HTTP it may hold names that the other side chose, such as those in a
-// certificate.
+// An Error reports why a call brought no usable answer. Its text contains neither the body nor the
+// query of the request or response. An error below HTTP may contain names that the other side
+// chose, such as those in a certificate.
 type Error struct {
-	Status int   // 0: there was no answer
-	Err    error // nil: the status says it all
-	Broken bool  // the answer broke off, which the next one may not
+	Status int   // 0 if there was no answer
+	Err    error // nil if the status is the only reason
+	Broken bool  // the answer broke off; the next one may not
 
 	wait time.Duration
 }
@@ -46,11 +46,11 @@ func (e *Error) Error() string {
 // Unwrap returns e.Err.
 func (e *Error) Unwrap() error { return e.Err }
 
-// RetryAfter is how long the server asks to be left alone; see [Answer.Wait].
+// RetryAfter returns how long the server asks clients to wait; see [Answer.Wait].
 func (e *Error) RetryAfter() time.Duration { return e.wait }
 
-// Final reports whether the same request would be refused again: the server blames the request, and
-// not the moment.
+// Final reports whether the server would refuse the same request again, because it blames the
+// request and not the moment.
 func (e *Error) Final() bool {
 	switch e.Status {
 	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
@@ -59,9 +59,9 @@ func (e *Error) Final() bool {
 	return e.Status >= 400 && e.Status <= 499
 }
 
-// Transient reports whether the next request may well succeed, and does no harm unless the first
-// one used something up: the service was busy, or did not answer in time, or the connection was
-// lost.
+// Transient reports whether the next request may well succeed: the service was busy, or did not
+// answer in time, or the connection was lost. The next request does no harm unless the first one
+// used something up.
 func (e *Error) Transient() bool {
 	switch e.Status {
 	case 0:
@@ -73,25 +73,25 @@ func (e *Error) Transient() bool {
 	return e.Broken
 }
 
-// Lost reports whether err is that of a connection that could not be made, or that ended before the
-// answer did.
+// Lost reports whether err means that a connection could not be made, or ended before the answer
+// did.
 func Lost(err error) bool {
 	_, ok := errors.AsType[net.Error](err) // also one that took too long
 	return ok || lost.Connection(err) != nil || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
-// Unsent reports whether err is that of a connection that could not be made, so that the service
-// has not seen the request.
+// Unsent reports whether err means that a connection could not be made, so that the service has not
+// seen the request.
 func Unsent(err error) bool { return lost.Dial(err) != nil }
 
-// Useless returns the error for an answer that is of no use because of err. Nil: because of its
-// status.
+// Useless returns the error for an answer that cannot be used because of err. If err is nil, the
+// status is the reason.
 func (a *Answer) Useless(err error) *Error {
 	return &Error{Status: a.Status, Err: err, wait: a.Wait()}
 }
 
-// failure is the error for a call that http.Client ended. resp is not nil if that was at a
-// redirect, and its body is closed then.
+// failure returns the error for a call that http.Client ended. If resp is not nil, the client ended
+// the call at a redirect, and has closed the body.
 func failure(resp *http.Response, err error) *Error {
 	e := &Error{Err: Plain(err)}
 	if resp != nil {
@@ -100,8 +100,8 @@ func failure(resp *http.Response, err error) *Error {
 	return e
 }
 
-// Plain takes off the *url.Error, which shows the query, and what a server may have written into
-// the text of the error below it, which errors.Is and errors.As still find.
+// Plain removes the *url.Error, which shows the query. It also removes the text that a server may
+// have written into the text of the error below it. errors.Is and errors.As still find that error.
 func Plain(err error) error {
 	var u *url.Error
 	for errors.As(err, &u) {
@@ -110,14 +110,14 @@ func Plain(err error) error {
 	if errors.Is(err, context.DeadlineExceeded) {
 		return worded{"not in time", err}
 	}
-	// net/http quotes what it repeats of an answer: a status line, a header line, a Location.
+	// net/http quotes what an answer sent: a status line, a header line, a Location.
 	if text, _, found := strings.Cut(err.Error(), `"`); found {
 		return worded{strings.TrimRight(text, " :"), err}
 	}
 	return err
 }
 
-// worded is an error under another text.
+// A worded is an error with another text.
 type worded struct {
 	text string
 	err  error

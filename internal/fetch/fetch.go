@@ -1,5 +1,5 @@
-// Package fetch is one request for a small JSON object, and its answer, with a limit to everything:
-// time, size, redirects, depth, and what an error may repeat.
+// Package fetch sends a request for a small JSON object and reads the answer. It limits the time,
+// the size, the redirects, the depth of the object, and the text that an error may repeat.
 package fetch
 
 import (
@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	// Timeout is how long a call may take in all, its redirects and the body included.
+	// Timeout is how long a call may take, including its redirects and the body.
 	Timeout = 30 * time.Second
 	// MaxBody is the largest answer that Do reads, in bytes.
 	MaxBody = strictjson.MaxSize
@@ -25,7 +25,7 @@ const (
 	maxHops = 3
 )
 
-// An Answer is what came back with a 2xx status.
+// An Answer is an answer with a 2xx status.
 type Answer struct {
 	Status   int
 	Header   http.Header
@@ -36,8 +36,8 @@ type Answer struct {
 // Date returns the time by the server's clock when the answer arrived; see [httptime.Now].
 func (a *Answer) Date() (time.Time, bool) { return httptime.Now(a.Header) }
 
-// Wait is how long the server asks to be left alone: the longest that Retry-After, X-Backoff and
-// Backoff say, at most MaxWait; 0 if it does not ask.
+// Wait returns how long the server asks clients to wait: the longest time in Retry-After, X-Backoff
+// and Backoff, but at most MaxWait. It returns 0 if the server does not ask for a wait.
 func (a *Answer) Wait() time.Duration {
 	var wait time.Duration
 	for _, name := range []string{"Retry-After", "X-Backoff", "Backoff"} {
@@ -47,8 +47,8 @@ func (a *Answer) Wait() time.Duration {
 }
 
 // Do sends req through a copy of client and reads the answer, which must be a JSON object, whatever
-// its Content-Type says. A redirect is followed within the origin of req, and only if the request
-// stays the same: 307 and 308, and for a GET 301, 302 and 303 too. Each error is an [*Error].
+// its Content-Type. Do follows a redirect within the origin of req if the request stays the same:
+// 307 and 308, and for a GET also 301, 302 and 303. Each error is an [*Error].
 func Do(client *http.Client, req *http.Request) (*Answer, error) {
 	return DoUpTo(client, req, MaxBody)
 }
@@ -69,7 +69,7 @@ func DoUpTo(client *http.Client, req *http.Request, maxBody int) (*Answer, error
 		return nil, failure(resp, err)
 	}
 	defer resp.Body.Close()
-	// A RoundTripper that follows redirects by itself has asked nobody.
+	// A RoundTripper that follows redirects by itself has not called CheckRedirect.
 	if r := resp.Request; r != nil && r.URL != nil && origin.Of(r.URL) != origin.Of(req.URL) {
 		return nil, &Error{Err: errOtherOrigin}
 	}
@@ -102,8 +102,8 @@ var (
 	errPage        = errors.New("a web page instead of JSON")
 )
 
-// allowed decides on one hop. A 301, 302 or 303 would turn a POST into a GET; a GET stays the same
-// (RFC 9110, section 15.4).
+// allowed returns an error for a redirect that must not be followed. A 301, 302 or 303 would turn a
+// POST into a GET; a GET stays the same (RFC 9110, section 15.4).
 func allowed(next *http.Request, via []*http.Request) error {
 	first := via[0]
 	switch {
@@ -117,7 +117,7 @@ func allowed(next *http.Request, via []*http.Request) error {
 	return nil
 }
 
-// timely is a body that ends with ctx, also where its own Read does not heed that.
+// timely is a body that ends with ctx, even if its own Read ignores that.
 type timely struct {
 	ctx  context.Context
 	body io.Reader
@@ -130,9 +130,9 @@ func (t timely) Read(p []byte) (int, error) {
 	return t.body.Read(p)
 }
 
-// isPage recognises the type of the web page of a login form or a captive portal, so that the error
-// can say more than that the answer is not JSON. Nothing else is decided by the Content-Type:
-// net/http calls JSON text/plain where a handler names no type, and scripts call it text/html.
+// isPage recognizes the type of a web page, for instance a login form or a captive portal, so that
+// the error can name it. Nothing else depends on the Content-Type: net/http calls JSON text/plain
+// if a handler does not set a type, and scripts call it text/html.
 func isPage(contentType string) bool {
 	t, _, _ := strings.Cut(contentType, ";")
 	t = strings.ToLower(strings.TrimSpace(t))
