@@ -1,5 +1,5 @@
-// Package keep reads and writes a record of a Store without ever being held up by it for long: even
-// a Store that hangs and does not heed its context costs a fetch a bounded time, once.
+// Package keep reads and writes a record of a Store within a bounded time. A Store that hangs and
+// ignores its context delays a fetch once, for a limited time.
 package keep
 
 import (
@@ -12,14 +12,15 @@ import (
 
 const (
 	lockTime   = 20 * time.Second // how long a fetch waits for other processes
-	callTime   = 3 * time.Second  // the least that is left of it for a call of its own
-	loadTime   = 5 * time.Second  // what a Store has to read a record
-	saveTime   = 2 * time.Second  // how long who is done waits for the record to be written
-	finishTime = 10 * time.Second // what a Store has to write in the background
+	callTime   = 3 * time.Second  // the least time that a fetch keeps for its own call
+	loadTime   = 5 * time.Second  // how long a Store may take to read a record
+	saveTime   = 2 * time.Second  // how long a caller of Update waits for the record to be written
+	finishTime = 10 * time.Second // how long a Store may take to write in the background
 )
 
 var (
-	// ErrStays is what the function given to Update returns if the record is to stay as it is.
+	// ErrStays is the error that the function given to Update returns to leave the record
+	// unchanged.
 	ErrStays = errors.New("the record stays")
 
 	// ErrSlow means that a Store took too long.
@@ -39,32 +40,32 @@ type Record struct {
 	Store Store
 	Name  string
 
-	// Trouble is told of each "read" or "update" that failed, but of the same error once until
-	// Begin is called or the Store works again.
+	// Trouble is called for each "read" or "update" that failed. It is called for the same error
+	// once, until Begin is called or the Store works again.
 	Trouble func(ctx context.Context, operation string, err error)
 
-	// Works is told that all that failed has succeeded since. If nil, that is not told.
+	// Works is called when every operation that had failed has succeeded since. If nil, it is not
+	// called.
 	Works func(ctx context.Context)
 
-	// Began is called before an Update of the Store starts, and Ended when that is over, in another
-	// goroutine. Nil: neither is.
+	// Began is called before an Update of the Store starts. Ended is called when that is over, in
+	// another goroutine. If nil, they are not called.
 	Began, Ended func()
 
 	mu      sync.Mutex      // guards all below
 	hung    int             // calls of the Store that have been given up
-	told    string          // the text of the error that Trouble was told last
+	told    string          // the text of the last error that Trouble was called with
 	failing map[string]bool // operations that have failed, and not succeeded since
 }
 
-// Begin has errors told that were told before.
+// Begin makes Trouble report errors again that it has reported before.
 func (r *Record) Begin() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.told = ""
 }
 
-// Failed tells Trouble of an operation that failed, also where it is the record that cannot be
-// used.
+// Failed reports to Trouble that an operation failed, or that the record itself cannot be used.
 func (r *Record) Failed(ctx context.Context, operation string, err error) {
 	text := err.Error()
 	r.mu.Lock()
@@ -80,7 +81,7 @@ func (r *Record) Failed(ctx context.Context, operation string, err error) {
 	}
 }
 
-// Worked tells Works of an operation that succeeded, if it was the last one that had failed.
+// Worked reports to Works that an operation succeeded, if it was the last one that had failed.
 func (r *Record) Worked(ctx context.Context, operation string) {
 	r.mu.Lock()
 	last := r.failing[operation] && len(r.failing) == 1
@@ -94,8 +95,8 @@ func (r *Record) Worked(ctx context.Context, operation string) {
 	}
 }
 
-// Load returns the record as it is, without waiting for a lock, and for 5 s at most: then the error
-// is [ErrSlow].
+// Load returns the record without waiting for a lock. After 5 s, or when ctx ends, it returns
+// [ErrSlow].
 func (r *Record) Load(ctx context.Context) ([]byte, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, loadTime, ErrSlow)
 	defer cancel()
@@ -109,7 +110,7 @@ func (r *Record) Load(ctx context.Context) ([]byte, error) {
 			return err
 		})
 		if failed != nil && ctx.Err() != nil {
-			failed = ErrSlow // also if both came at once
+			failed = ErrSlow // also if both happened at once
 		}
 	}()
 	select {
@@ -121,8 +122,8 @@ func (r *Record) Load(ctx context.Context) ([]byte, error) {
 	}
 }
 
-// Turn returns until when a fetch waits for its turn to update a record before it goes on without:
-// for 20 s, or less where ctx ends soon.
+// Turn returns the time until which a fetch waits for its turn to update a record before it goes on
+// without the record: 20 s from now, or less if ctx ends soon.
 func Turn(ctx context.Context) time.Time {
 	turn := time.Now().Add(lockTime)
 	if end, ok := ctx.Deadline(); ok && end.Add(-callTime).Before(turn) {
@@ -131,11 +132,11 @@ func Turn(ctx context.Context) time.Time {
 	return turn
 }
 
-// Update lets f decide on the record, within its lock, and writes what f returns. It waits for its
-// turn until then, and reports whether that came and f was called. f runs in the goroutine of the
-// caller, and may take long. Update waits 2 s for the writing, which then goes on in the
-// background. If f returns an error or panics, the record stays; an error that wraps [ErrStays] is
-// no trouble.
+// Update calls f with the record, under its lock, and writes the record that f returns. It waits
+// for its turn until the given time, and reports whether f was called. f runs in the goroutine of
+// the caller, and may take long. Update waits 2 s for the record to be written; after that, writing
+// goes on in the background. If f returns an error or panics, the record stays. An error that wraps
+// [ErrStays] is not reported to Trouble.
 func (r *Record) Update(
 	ctx context.Context, turn time.Time, f func(old []byte) ([]byte, error),
 ) (called bool) {
@@ -172,15 +173,15 @@ func (r *Record) decide(e *edit, old []byte, f func(old []byte) ([]byte, error))
 	next.data, next.err = f(old)
 }
 
-// An edit is an Update of the Store that runs apart from the fetch it belongs to.
+// An edit is an Update of the Store that runs apart from the fetch that needs it.
 type edit struct {
-	old    chan []byte   // gives the record as it is, once the Update has the lock
-	next   chan verdict  // takes what is to become of it; has to follow
+	old    chan []byte   // delivers the record once the Update has the lock
+	next   chan verdict  // receives the decision; must be sent exactly once
 	ended  chan struct{} // closed when the Update is over
 	cancel context.CancelCauseFunc
 }
 
-// A verdict is what an Update is to return.
+// A verdict is the result that an Update returns to the Store.
 type verdict struct {
 	data []byte
 	err  error
@@ -203,7 +204,7 @@ func (r *Record) edit(ctx context.Context) *edit {
 		var got *verdict
 		err := Guarded(func() error {
 			return r.Store.Update(ctx, r.Name, func(old []byte) ([]byte, error) {
-				if got != nil { // a Store may ask again
+				if got != nil { // a Store may call it again
 					return got.data, got.err
 				}
 				select {
@@ -219,15 +220,15 @@ func (r *Record) edit(ctx context.Context) *edit {
 		switch {
 		case err == nil:
 			r.Worked(ctx, "update")
-		case errors.Is(err, ErrStays): // nothing was written, so a full disk can still be full
-		case !errors.Is(context.Cause(ctx), errHeld): // which was told already
+		case errors.Is(err, ErrStays): // nothing was written, so a full disk may still be full
+		case !errors.Is(context.Cause(ctx), errHeld): // that was reported already
 			r.Failed(ctx, "update", err)
 		}
 	}()
 	return e
 }
 
-// Forsake has [Record.Hung] report true until ended is closed.
+// Forsake makes [Record.Hung] report true until ended is closed.
 func (r *Record) Forsake(ended <-chan struct{}) {
 	r.mu.Lock()
 	r.hung++
@@ -240,15 +241,16 @@ func (r *Record) Forsake(ended <-chan struct{}) {
 	}()
 }
 
-// Hung reports whether the Store still has a call that nobody waits for any more, and should be
-// left alone.
+// Hung reports whether a call of the Store has been given up but has not returned. Callers should
+// then not use the Store.
 func (r *Record) Hung() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.hung > 0
 }
 
-// Guarded makes an error of a panic of the Store. Its value may hold a secret.
+// Guarded calls f and returns an error if it panics. The error does not contain the panic's value,
+// which may hold a secret.
 func Guarded(f func() error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
