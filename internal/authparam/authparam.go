@@ -1,4 +1,4 @@
-// Package authparam reads and writes the grammar that all authentication schemes of HTTP share
+// Package authparam reads and writes the grammar that all HTTP authentication schemes share
 // (RFC 9110, section 11): a scheme, then either a token68 or a list of parameters.
 package authparam
 
@@ -9,7 +9,7 @@ import (
 
 const (
 	maxLine       = 8 << 10 // bytes of a field line
-	maxChallenges = 64      // of one field, so that its size in memory has a bound
+	maxChallenges = 64      // of one field, to limit its size in memory
 	maxParams     = 16      // of one challenge, so that looking for duplicates stays linear
 )
 
@@ -22,16 +22,16 @@ type Param struct {
 // A Challenge is one challenge, or the credentials that answer it: both have the same form
 // (RFC 9110, sections 11.3 and 11.4).
 type Challenge struct {
-	Scheme  string  // as it was written; see [Challenge.Is]
+	Scheme  string  // in the letters of the field; see [Challenge.Is]
 	Token68 string  // "" if there is none; then there are no Params
 	Params  []Param // in the order of the field, no name twice
 }
 
-// Is reports whether c is of this scheme, compared without case.
+// Is reports whether c has this scheme, compared without case.
 func (c Challenge) Is(scheme string) bool { return strings.EqualFold(c.Scheme, scheme) }
 
-// Param returns the value of the parameter with this name, given in lower case, and "" if there is
-// none.
+// Param returns the value of the parameter with this name, given in lower case, or "" if it is
+// absent.
 func (c Challenge) Param(name string) string {
 	for _, p := range c.Params {
 		if p.Name == name {
@@ -41,7 +41,7 @@ func (c Challenge) Param(name string) string {
 	return ""
 }
 
-// String returns c as it stands in a field, each value quoted.
+// String returns c as a field contains it, with each value quoted.
 func (c Challenge) String() string {
 	if c.Token68 != "" {
 		return c.Scheme + " " + c.Token68
@@ -60,8 +60,8 @@ func (c Challenge) String() string {
 	return b.String()
 }
 
-// Quote returns s as a quoted-string (RFC 9110, section 5.6.4). A control character cannot stand in
-// one, escaped or not, and becomes a blank, so no value can end the field.
+// Quote returns s as a quoted-string (RFC 9110, section 5.6.4). A quoted-string cannot contain a
+// control character, escaped or not, so each one becomes a blank. So a value cannot end the field.
 func Quote(s string) string {
 	b := make([]byte, 0, len(s)+2)
 	b = append(b, '"')
@@ -79,14 +79,16 @@ func Quote(s string) string {
 }
 
 // Parse reads the lines of a WWW-Authenticate or Proxy-Authenticate field, each with any number of
-// challenges. It takes what RFC 9110 asks of a recipient: empty list elements (section 5.6.1.2) and
-// blanks around "=" (section 11.2).
+// challenges. It accepts everything that RFC 9110 requires of a recipient: empty list elements
+// (section 5.6.1.2) and blanks around "=" (section 11.2).
 //
-// Every line is read, so that a line which somebody else broke hides no other one. Of a malformed
-// line, the challenges before the fault are kept; the one with the fault in it, or right before it,
-// is not, and neither is what follows. The error tells where the first fault is, and never what
-// stands there. Malformed is also a parameter that comes twice, as two readers could take different
-// ones, a line over 8 KiB, a challenge of more than 16 parameters, and the 65th challenge.
+// Every line is read, so that a line which another server broke does not hide a different one. Of a
+// malformed line, Parse keeps the challenges before the fault. It drops the challenge that contains
+// the fault or stands right before it, and the rest of the line. The error gives the position of
+// the first fault, but never quotes the text there.
+//
+// These are also faults: a parameter that occurs twice, as two readers could take different ones, a
+// line over 8 KiB, a challenge of more than 16 parameters, and the 65th challenge.
 func Parse(lines []string) ([]Challenge, error) {
 	var all []Challenge
 	var first error
@@ -100,14 +102,14 @@ func Parse(lines []string) ([]Challenge, error) {
 	return all, first
 }
 
-// parseLine returns the challenges of one line, at most room of them, and where and what its fault
-// is: "" for none.
+// parseLine returns the challenges of one line, at most room of them, and the position and text of
+// its fault, which is "" if the line is correct.
 func parseLine(line string, room int) (read []Challenge, at int, fault string) {
 	if len(line) > maxLine {
 		return nil, maxLine, fmt.Sprintf("longer than %d bytes", maxLine)
 	}
 	s := scanner{line: line}
-	open := false // whether the last of read can take a parameter
+	open := false // whether the last challenge in read can take a parameter
 	for fault == "" {
 		s.blanks()
 		switch {

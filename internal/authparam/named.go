@@ -2,9 +2,9 @@ package authparam
 
 import "strings"
 
-// IsFor reports whether field, an Authorization field, holds credentials of a scheme, however
-// malformed: they must not pass for another scheme's, as a request with those is anonymous. So
-// "MAC", "mac id=1", "MAC: id=1", "MACid=1" and "MAC," are for MAC.
+// IsFor reports whether field, an Authorization field, holds credentials of a scheme, even
+// malformed ones. They must not pass for another scheme's credentials, since a request with those
+// counts as anonymous. So "MAC", "mac id=1", "MAC: id=1", "MACid=1" and "MAC," are for MAC.
 //
 // A longer word is the name of another scheme only if a space and its credentials follow it, as in
 // "Macaroon dG9rZW4". A longer word alone, such as "BearerdG9rZW4", is credentials of this scheme
@@ -23,8 +23,8 @@ func IsFor(field, scheme string) bool {
 	return s.done() || s.peek() == '='
 }
 
-// Cut returns what follows the scheme and its spaces in field, an Authorization field. It reports
-// false if field does not begin with them (RFC 9110, section 11.4).
+// Cut returns the rest of field, an Authorization field, after the scheme and its spaces. It
+// reports false if field does not begin with them (RFC 9110, section 11.4).
 func Cut(field, scheme string) (credentials string, ok bool) {
 	if len(field) <= len(scheme) || !strings.EqualFold(field[:len(scheme)], scheme) ||
 		field[len(scheme)] != ' ' {
@@ -33,10 +33,10 @@ func Cut(field, scheme string) (credentials string, ok bool) {
 	return strings.TrimLeft(field[len(scheme):], " "), true
 }
 
-// Names reports whether one of the lines of a WWW-Authenticate field names a scheme where a
-// challenge may begin: at the start of a line, behind a comma, or behind a quoted string and a
-// blank. It is for lines of which [Parse] returned an error, since it takes text between quotes for
-// a challenge.
+// Names reports whether one of the lines of a WWW-Authenticate field names a scheme at a place
+// where a challenge may begin: at the start of a line, after a comma, or after a quoted string and
+// a blank. Use it for lines for which [Parse] returned an error, since it takes text between quotes
+// for a challenge.
 func Names(lines []string, scheme string) bool {
 	for _, line := range lines {
 		start := true
@@ -57,8 +57,8 @@ func Names(lines []string, scheme string) bool {
 	return false
 }
 
-// isChallenge reports whether line begins with the name of scheme, perhaps with a parameter glued
-// to it. A longer word is another scheme.
+// isChallenge reports whether line begins with the name of scheme, perhaps with a parameter
+// attached to it without a space. A longer word is another scheme.
 func isChallenge(line, scheme string) bool {
 	s := scanner{line: line}
 	word := s.run(isToken)

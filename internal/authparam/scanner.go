@@ -2,7 +2,8 @@ package authparam
 
 import "strings"
 
-// A scanner walks over one field line. Its methods that return a fault return "" for none.
+// A scanner reads one field line from left to right. Its methods that return a fault return "" if
+// they succeed.
 type scanner struct {
 	line string
 	i    int
@@ -10,7 +11,7 @@ type scanner struct {
 
 func (s *scanner) done() bool { return s.i == len(s.line) }
 
-// peek returns the next byte, and 0 at the end; no rule of the grammar takes a NUL.
+// peek returns the next byte, or 0 at the end; the grammar does not contain a NUL.
 func (s *scanner) peek() byte {
 	if s.done() {
 		return 0
@@ -26,7 +27,7 @@ func (s *scanner) eat(c byte) bool {
 	return true
 }
 
-// run takes all bytes that ok likes.
+// run reads all bytes for which ok reports true.
 func (s *scanner) run(ok func(byte) bool) string {
 	start := s.i
 	for !s.done() && ok(s.line[s.i]) {
@@ -37,7 +38,7 @@ func (s *scanner) run(ok func(byte) bool) string {
 
 func (s *scanner) blanks() { s.run(isBlank) }
 
-// atParam reports whether an auth-param comes next. A token that no "=" follows is a scheme.
+// atParam reports whether an auth-param comes next. A token without a "=" after it is a scheme.
 func (s *scanner) atParam() bool {
 	ahead := *s
 	if ahead.run(isToken) == "" {
@@ -47,8 +48,8 @@ func (s *scanner) atParam() bool {
 	return ahead.peek() == '='
 }
 
-// challenge reads a scheme and what comes with it up to the first comma. open tells whether more
-// parameters may follow that comma.
+// challenge reads a scheme and its parameters or token68 up to the first comma. open reports
+// whether more parameters may follow that comma.
 func (s *scanner) challenge() (c Challenge, open bool, fault string) {
 	if c.Scheme = s.run(isToken); c.Scheme == "" {
 		return c, false, "expected a scheme"
@@ -66,8 +67,8 @@ func (s *scanner) challenge() (c Challenge, open bool, fault string) {
 	return c, true, s.param(&c)
 }
 
-// token68 reads one (section 11.2), which fills its place in the list alone: `abc=` is one, and
-// `abc=d` is a parameter. It returns "" and stays where it is if none comes next.
+// token68 reads a token68 (section 11.2), which must be a whole list element: `abc=` is one, and
+// `abc=d` is a parameter. If there is none, it returns "" and does not move.
 func (s *scanner) token68() string {
 	ahead := *s
 	if ahead.run(isToken68) == "" {
@@ -121,10 +122,10 @@ func (s *scanner) value() (value, fault string) {
 	return value, ""
 }
 
-// quoted reads the rest of a quoted-string (section 5.6.4), behind its first quote.
+// quoted reads the rest of a quoted-string (section 5.6.4), after its first quote.
 func (s *scanner) quoted() (value, fault string) {
 	if value = s.run(isPlain); s.eat('"') {
-		return value, "" // without escapes it is a part of the line, and costs nothing
+		return value, "" // a part of the line, without allocation
 	}
 	b := []byte(value)
 	for !s.eat('"') {
@@ -150,7 +151,7 @@ func isToken(c byte) bool { return isAlnum(c) || strings.IndexByte("!#$%&'*+-.^_
 
 func isToken68(c byte) bool { return isAlnum(c) || strings.IndexByte("-._~+/", c) >= 0 }
 
-// isText reports whether c may stand in a quoted-string, be it behind a backslash.
+// isText reports whether c may occur in a quoted-string, alone or after a backslash.
 func isText(c byte) bool { return c == '\t' || c >= ' ' && c != 0x7f }
 
 func isPlain(c byte) bool { return isText(c) && c != '"' && c != '\\' }
