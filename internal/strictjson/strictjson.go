@@ -20,16 +20,16 @@ const (
 	MaxSize = 64 << 10
 )
 
-// Limits bound the size of an object, so that the work for one from an unknown sender is bounded.
+// Limits bound the size of an object, and so the work for an object from an unknown sender.
 type Limits struct {
-	// Size is the largest size in bytes. If 0, MaxSize.
+	// Size is the largest size in bytes. If zero, MaxSize.
 	Size int
 
-	// Values is the largest number of values in the object, at all levels. If 0, any number.
+	// Values is the largest number of values in the object, at all levels. If zero, any number.
 	Values int
 }
 
-// Object reads data as one JSON object within MaxSize.
+// Object reads data as one JSON object of up to MaxSize bytes.
 //
 // It refuses everything that two readers could understand differently: a name that occurs twice in
 // one object, at any level; text that is not UTF-8; half a surrogate pair; anything other than
@@ -76,7 +76,7 @@ type reader struct {
 	left int // how many more values may come
 }
 
-// peek returns the next byte, and 0 at the end. No 0 is part of JSON.
+// peek returns the next byte, or 0 at the end. JSON does not contain a 0.
 func (r *reader) peek() byte {
 	if r.at < len(r.data) {
 		return r.data[r.at]
@@ -84,7 +84,7 @@ func (r *reader) peek() byte {
 	return 0
 }
 
-// next returns the next byte that is not white space, and 0 at the end.
+// next returns the next byte that is not white space, or 0 at the end.
 func (r *reader) next() byte {
 	for {
 		switch c := r.peek(); c {
@@ -96,7 +96,7 @@ func (r *reader) next() byte {
 	}
 }
 
-// only reads the one object that is in the data.
+// only reads the object that must be the whole of the data.
 func (r *reader) only() (map[string]any, error) {
 	switch c := r.next(); {
 	case r.at == len(r.data):
@@ -174,7 +174,7 @@ func (r *reader) array(depth int) ([]any, error) {
 	}
 }
 
-// more steps over the comma in front of another member, or over end.
+// more skips the comma before another member, or end. It reports whether there is another member.
 func (r *reader) more(end byte) (bool, error) {
 	c := r.next()
 	if c != ',' && c != end {
@@ -243,7 +243,7 @@ func (r *reader) number() (json.Number, error) {
 	return json.Number(r.data[start:r.at]), nil
 }
 
-// digits steps over digits, and reports whether there was one.
+// digits skips digits, and reports whether there was at least one.
 func (r *reader) digits() bool {
 	start := r.at
 	for c := r.peek(); c >= '0' && c <= '9'; c = r.peek() {
@@ -256,7 +256,7 @@ func (r *reader) digits() bool {
 func (r *reader) text() (string, error) {
 	r.at++
 	start := r.at
-	var before []byte // the text before start, of which the end is an escape
+	var before []byte // the text before start, which ends with an escape
 	for ; r.at < len(r.data); r.at++ {
 		switch c := r.data[r.at]; {
 		case c == '"':
