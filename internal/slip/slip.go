@@ -1,12 +1,12 @@
-// Package slip names the usual slips with which an identifier, a key, a token or a password comes
-// out of a file or an environment variable.
+// Package slip names the usual mistakes that occur when an identifier, a key, a token or a password
+// is read from a file or an environment variable.
 package slip
 
 import "strings"
 
-// Of names the slip in value, and the cure, as the end of a sentence whose subject is the value's
-// name. It is "" if it finds no slip. schemes are names that the value must not begin
-// with. The text holds nothing of the value.
+// Of returns the mistake in value and its correction, as the end of a sentence whose subject is the
+// value's name. It returns "" if it does not find a mistake. schemes are names that the value must
+// not begin with. The text does not contain any part of the value.
 func Of(value string, schemes ...string) string {
 	switch {
 	case value == "":
