@@ -9,7 +9,7 @@ import (
 
 type key struct{}
 
-// With returns a copy of ctx that carries logger; ctx itself if logger is nil.
+// With returns a copy of ctx that carries logger. If logger is nil, it returns ctx.
 func With(ctx context.Context, logger *slog.Logger) context.Context {
 	if logger == nil {
 		return ctx
@@ -17,7 +17,8 @@ func With(ctx context.Context, logger *slog.Logger) context.Context {
 	return context.WithValue(ctx, key{}, logger)
 }
 
-// From returns own, else the logger that ctx carries, else one that discards all records.
+// From returns own, or if nil the logger that ctx carries, or else a logger that discards all
+// records.
 func From(ctx context.Context, own *slog.Logger) *slog.Logger {
 	if own != nil {
 		return own
