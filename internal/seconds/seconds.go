@@ -14,9 +14,9 @@ import (
 // End is the first second of the year 10000, which RFC 3339 cannot write.
 const End = 253402300800
 
-// read reads a number of seconds. Decimals are
-// exact to the nanosecond; what is beyond the year 9999 counts as its last second. It refuses what
-// is no number, what is negative and what is no finite double.
+// read reads a number of seconds. A decimal is exact to the nanosecond. A number beyond the year
+// 9999 counts as the last second of that year. read refuses a value that is not a number, is
+// negative, or is not a finite double.
 func read(v any) (sec, nsec int64, err error) {
 	n, ok := v.(json.Number)
 	if !ok {
@@ -43,8 +43,8 @@ func read(v any) (sec, nsec int64, err error) {
 }
 
 // Time reads seconds since 1970. A decimal is exact to the nanosecond, and a time beyond the year
-// 9999 is the last second of it. Time refuses a value that is not a number, is negative, or is too
-// large for a double.
+// 9999 becomes the last second of that year. Time refuses a value that is not a number, is
+// negative, or is too large for a double.
 func Time(v any) (time.Time, error) {
 	sec, nsec, err := read(v)
 	if err != nil {
@@ -53,7 +53,7 @@ func Time(v any) (time.Time, error) {
 	return time.Unix(sec, nsec).UTC(), nil
 }
 
-// Moment reads seconds since 1970, like Time, or a time as RFC 3339 writes it.
+// Moment reads seconds since 1970, like Time, or a time in the format of RFC 3339.
 func Moment(v any) (time.Time, error) {
 	text, ok := v.(string)
 	if !ok {
@@ -61,7 +61,7 @@ func Moment(v any) (time.Time, error) {
 	}
 	t, err := time.Parse(time.RFC3339, text)
 	switch {
-	case err != nil || strings.Contains(text, ","): // which package time takes for a point
+	case err != nil || strings.Contains(text, ","): // package time accepts a decimal comma
 		return time.Time{}, errors.New("neither a number nor a time of RFC 3339")
 	case t.Unix() < 0 || t.Unix() >= End:
 		return time.Time{}, errors.New("before 1970 or after the year 9999")
@@ -69,7 +69,7 @@ func Moment(v any) (time.Time, error) {
 	return t.UTC(), nil
 }
 
-// Duration reads seconds. It returns at most the longest time.Duration, which is some 292 years.
+// Duration reads seconds. It returns at most the longest time.Duration, which is about 292 years.
 func Duration(v any) (time.Duration, error) {
 	sec, nsec, err := read(v)
 	if err != nil {
