@@ -16,15 +16,15 @@ import (
 const (
 	chunkSize = 32 << 10
 
-	// MaxBuffer is how long a body may be to be checked before a handler runs.
+	// MaxBuffer is the largest body, in bytes, that is checked before a handler runs.
 	MaxBuffer = 1 << 20
 )
 
 // ErrNoGetBody means that a body cannot be read before it is sent.
 var ErrNoGetBody = errors.New("digest: the request has a body without GetBody")
 
-// A Hasher hashes bodies that are about to be sent. The zero value is ready for use. It is safe for
-// concurrent use, and must not be copied then.
+// A Hasher hashes the bodies of requests before they are sent. The zero value is ready for use. A
+// Hasher is safe for concurrent use, and must not be copied after its first use.
 type Hasher struct {
 	chunks sync.Pool // of *[chunkSize]byte
 }
@@ -52,11 +52,13 @@ func (d *Hasher) Hash(h hash.Hash, req *http.Request) error {
 }
 
 // Check compares the body of req, which a server received, with want, its sum by h. A body of up to
-// MaxBuffer is read before Check returns. A longer one is compared while the handler reads it: the
-// handler gets bad instead of io.EOF. Check returns bad if a short body differs, and leaves it
-// whole in req.Body. It returns nil if the body cannot be read: the handler finds out.
+// MaxBuffer is read before Check returns. A longer body is compared while the handler reads it: the
+// handler gets bad instead of io.EOF. Check returns bad if a short body differs, and leaves that
+// body whole in req.Body. It returns nil if the body cannot be read, since the handler will get
+// that error.
 //
-// Call it only once the credentials are known to be right, so that no stranger has a body read.
+// Call it only after the credentials were found to be right, so that a stranger cannot make the
+// server read a body.
 func Check(req *http.Request, h hash.Hash, want []byte, bad error) error {
 	if req.Body == nil || req.Body == http.NoBody {
 		if !equal(h, want) {
@@ -89,9 +91,9 @@ type readCloser struct {
 	io.Closer
 }
 
-// A checked body passes a body on and ends it with an error if it is not the expected one. It gives
-// nothing before it knows that more follows, or that all is well: io.ReadFull and its like forget
-// an error that comes along with the last bytes.
+// A checked is a body that ends with an error if it is not the expected one. It returns data only
+// once it knows that more data follows or that the body is right: io.ReadFull and similar functions
+// ignore an error that is returned with the last bytes.
 type checked struct {
 	body io.ReadCloser
 	all  *bufio.Reader // reads body into hash
@@ -101,7 +103,7 @@ type checked struct {
 
 	end   error  // returned by every Read from now on
 	wrong bool   // the body differs
-	held  []byte // read from body, and not given because the body differs
+	held  []byte // read from body, but not returned because the body differs
 }
 
 func (b *checked) Read(p []byte) (int, error) {
