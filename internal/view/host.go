@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// SplitHost cuts a Host field (RFC 9110, section 7.2) into the host, IPv6 brackets included, and
-// the port, which is "" if there is no colon. One spelling per port: a server that let "080" pass
-// would sign another text than the proxy in front of it routed by.
+// SplitHost cuts a Host field (RFC 9110, section 7.2) into the host, including IPv6 brackets, and
+// the port, which is "" without a colon. A port has only one spelling: a server that accepted "080"
+// would sign another text than the one by which the proxy in front of it routes.
 func SplitHost(authority string) (host, port string, err error) {
 	if authority == "" {
 		return "", "", ErrNoHost
@@ -62,7 +62,7 @@ var names = func() (table [256]bool) {
 	return table
 }()
 
-// namePrefix returns how many bytes at the start of s may stand in a reg-name.
+// namePrefix returns how many bytes at the start of s may occur in a reg-name.
 func namePrefix(s string) int {
 	i := 0
 	for i < len(s) && names[s[i]] {
@@ -71,7 +71,8 @@ func namePrefix(s string) int {
 	return i
 }
 
-// isAddress reports whether s, found between brackets, has the letters of an IPv6 address.
+// isAddress reports whether s, found between brackets, consists of the characters of an IPv6
+// address.
 func isAddress(s string) bool {
 	for i := 0; i < len(s); i++ {
 		b := s[i]
@@ -84,14 +85,14 @@ func isAddress(s string) bool {
 
 // IsPort reports whether s is a port number in its only spelling.
 func IsPort(s string) bool {
-	if s == "" || s[0] < '1' || s[0] > '9' { // ParseUint alone would take 080
+	if s == "" || s[0] < '1' || s[0] > '9' { // ParseUint alone would accept 080
 		return false
 	}
 	_, err := strconv.ParseUint(s, 10, 16)
 	return err == nil
 }
 
-// DefaultPort returns the port of http or https, or ErrScheme.
+// DefaultPort returns the port of http or https, or ErrScheme for another scheme.
 func DefaultPort(scheme string) (string, error) {
 	switch scheme {
 	case "http":
@@ -103,7 +104,7 @@ func DefaultPort(scheme string) (string, error) {
 }
 
 // WithoutZone returns authority without the zone of an IPv6 address, as net/http writes it into the
-// Host field (RFC 6874, section 4): a zone means nothing on another machine.
+// Host field (RFC 6874, section 4). A zone has no meaning on another machine.
 func WithoutZone(authority string) string {
 	if !strings.HasPrefix(authority, "[") {
 		return authority

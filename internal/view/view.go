@@ -1,6 +1,6 @@
-// Package view reads the parts of a request that a signature covers: of a request that a client is
-// about to send, as net/http will write it, and of one that a server received, as the client sent
-// it to the proxy in front.
+// Package view reads the parts of a request that a signature covers. For a request that a client is
+// about to send, these are the parts that net/http will write. For a request that a server
+// received, they are the parts that the client sent to the proxy in front.
 package view
 
 import (
@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// An Error tells why a request cannot be read.
+// An Error is the reason why a request cannot be read.
 type Error string
 
 // Error returns the text of e.
@@ -28,16 +28,16 @@ const (
 	ErrScheme    Error = "the scheme is neither http nor https, so it has no default port"
 )
 
-// A View is the parts of a request, cut from it but not normalized.
+// A View holds the parts of a request, unchanged and not normalized.
 type View struct {
 	Method     string
-	Prefix     string // put in front of Path: the part that a proxy took away
+	Prefix     string // the part that a proxy removed from the start of Path
 	Path       string // up to the question mark
-	Query      string // behind the question mark
+	Query      string // after the question mark
 	Ask        bool   // there is a question mark
 	Absolute   int    // length of "scheme://authority" in Path, in a target of absolute-form
 	Host, Port string // Port is never empty
-	Bare       bool   // Port is the default of the scheme: the Host field had none
+	Bare       bool   // Port is the default of the scheme: the Host field had no port
 }
 
 // Client reads a request as net/http will write it.
@@ -80,9 +80,9 @@ func clientTarget(u *url.URL) (path, query string, ask bool, err error) {
 	return path, query, ask, nil
 }
 
-// Received reads a request as a server got it. If public is not nil, it is the URL that clients ask
-// the proxy in front of the server for: its scheme, host and port count, and its path is a prefix.
-// Header fields such as Forwarded are never read.
+// Received reads a request as a server got it. If public is not nil, it is the URL that clients use
+// for the proxy in front of the server: View has its scheme, host and port, and its path as a
+// prefix. Header fields such as Forwarded are never read.
 func Received(req *http.Request, public *url.URL) (v View, err error) {
 	v.Method = req.Method
 	v.Path, v.Query, v.Ask = strings.Cut(req.RequestURI, "?")
@@ -98,7 +98,7 @@ func Received(req *http.Request, public *url.URL) (v View, err error) {
 		return v, err
 	}
 	if public != nil {
-		v.Bare = false // public decides, not a Host field that was read
+		v.Bare = false // public decides, and not the Host field
 	}
 	return v, v.checkForm()
 }
@@ -112,8 +112,8 @@ func (v *View) locate(authority, scheme string) (err error) {
 	return err
 }
 
-// checkForm decides on the form of a received target (RFC 9112, section 3.2). An absolute one must
-// name the very host that the request is judged for. The targets of CONNECT are refused.
+// checkForm checks the form of a received target (RFC 9112, section 3.2). An absolute one must name
+// the same host for which the request is checked. The targets of CONNECT are refused.
 func (v *View) checkForm() error {
 	switch {
 	case strings.HasPrefix(v.Path, "/"):
