@@ -29,9 +29,10 @@ var forms = regexp.MustCompile(`(?i:canary-[a-z0-9]|63616e6172792d[367]|` +
 // cannot be forgotten.
 //
 // Each value is printed by verbs of package fmt, by encoding/json and by log/slog, alone and within
-// other values. Within others, a verb that does not fit a pointer has package fmt print all that
-// the pointer leads to, without any method of that. So each type whose pointers lead to a secret
-// needs a method Format of its own. No method helps with %p, nor in a pointer to a caller's struct.
+// other values. Within others, a verb that does not fit a pointer makes package fmt print
+// everything that the pointer leads to, without calling its methods. So each type whose pointers
+// lead to a secret needs a Format method. A method does not help with %p, or in a pointer to a
+// caller's struct.
 func Print(t *testing.T, dir string, values map[string]any) {
 	t.Helper()
 	types := exported(t, dir)
@@ -92,7 +93,7 @@ func exported(t *testing.T, dir string) map[string]bool {
 	return types
 }
 
-// holds reports whether a secret is planted in v, or may be where reflection cannot look.
+// holds reports whether a secret is planted in v, or may be in a place that reflection cannot read.
 func holds(v reflect.Value, depth int) bool {
 	if depth > 20 {
 		return false
@@ -112,7 +113,7 @@ func holds(v reflect.Value, depth int) bool {
 	})
 }
 
-// parts returns the values of which v is made.
+// parts returns the values that v consists of.
 func parts(v reflect.Value) (all []reflect.Value) {
 	switch v.Kind() {
 	case reflect.Pointer, reflect.Interface:
@@ -162,7 +163,7 @@ func check(t *testing.T, name string, value any) {
 	}
 }
 
-// report names the leak, and does not repeat it.
+// report names the leak without repeating the secret.
 func report(t *testing.T, name, verb string, printed any, text string) {
 	t.Helper()
 	if forms.MatchString(text) {
