@@ -1,4 +1,4 @@
-// Package testkit holds what the tests of several packages need.
+// Package testkit holds helpers that the tests of several packages need.
 package testkit
 
 import (
@@ -16,15 +16,15 @@ import (
 	"time"
 )
 
-// A Network is a network in memory with one server. Like sockets, its connections hold data that
-// is on the way. With testing/synctest, its servers and clients live in the time of the test.
+// A Network is a network in memory with one server. Like sockets, its connections hold data that is
+// on the way. With testing/synctest, its servers and clients use the time of the test.
 type Network struct {
 	conns chan net.Conn
 	done  chan struct{}
 	once  sync.Once
 }
 
-// NewNetwork returns a Network whose server has yet to accept connections.
+// NewNetwork returns a Network whose server does not accept connections yet.
 func NewNetwork() *Network {
 	return &Network{conns: make(chan net.Conn), done: make(chan struct{})}
 }
@@ -60,12 +60,12 @@ func (l *Network) Dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	}
 }
 
-// A memConn is one end of a connection. Close sends the rest first.
+// A memConn is one end of a connection. Close first sends the rest of the data.
 type memConn struct {
 	net.Conn // one end of a net.Pipe
 	peer     *memConn
 
-	mu     sync.Mutex // guards what follows
+	mu     sync.Mutex // guards the fields below
 	queue  []byte
 	closed bool
 	more   chan struct{}
@@ -133,13 +133,13 @@ func (c *memConn) Close() error {
 	c.mu.Unlock()
 	_ = c.SetReadDeadline(time.Unix(1, 0))
 	c.wake()
-	if c.peer.isClosed() { // so the rest has no reader
+	if c.peer.isClosed() { // so the rest of the data cannot be read
 		_ = c.Conn.Close()
 	}
 	return nil
 }
 
-// Data on the way has no deadline: a Write only queues it.
+// Data on the way does not have a deadline: a Write only queues it.
 func (c *memConn) SetWriteDeadline(time.Time) error  { return nil }
 func (c *memConn) SetDeadline(until time.Time) error { return c.SetReadDeadline(until) }
 
@@ -164,7 +164,7 @@ func (r memRaw) Control(func(uintptr)) error {
 func (memRaw) Read(func(uintptr) bool) error  { return errors.ErrUnsupported }
 func (memRaw) Write(func(uintptr) bool) error { return errors.ErrUnsupported }
 
-// Certificate returns the one of httptest, and the pool to trust it.
+// Certificate returns the certificate of httptest, and a pool that trusts it.
 func Certificate() (tls.Certificate, *x509.CertPool) {
 	server := httptest.NewTLSServer(http.NotFoundHandler())
 	defer server.Close()
@@ -177,7 +177,7 @@ func Certificate() (tls.Certificate, *x509.CertPool) {
 type Server struct {
 	Proto   string                        // HTTP11, HTTP11TLS or HTTP2
 	Handler http.Handler                  // if nil, Raw
-	Raw     func(net.Conn, *bufio.Reader) // is given each connection
+	Raw     func(net.Conn, *bufio.Reader) // called with each connection
 }
 
 // The protocols of a Server.
@@ -222,7 +222,7 @@ func (s Server) Start(t *testing.T, cert tls.Certificate, pool *x509.CertPool) *
 			base.CloseIdleConnections()
 			_ = listener.Close()
 			all.Wait()
-			<-time.After(time.Minute) // the sender of a body may not be through
+			<-time.After(time.Minute) // the sender of a body may not have finished
 		})
 		return base
 	}

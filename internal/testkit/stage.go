@@ -9,10 +9,10 @@ import (
 	"time"
 )
 
-// A Stage is a RoundTripper that answers by a plan, and remembers the requests. Like a real one it
-// reads their bodies and closes them.
+// A Stage is a RoundTripper that answers by a plan and records the requests. Like a real one, it
+// reads and closes their bodies.
 type Stage struct {
-	Plan   []Reply // of each request; the last part is for all that follow
+	Plan   []Reply // one for each request; the last one also for all later requests
 	Closed int     // how many times idle connections were closed
 
 	mu     sync.Mutex // guards the fields below
@@ -70,10 +70,10 @@ func (s *Stage) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// CloseIdleConnections counts in Closed.
+// CloseIdleConnections adds 1 to Closed.
 func (s *Stage) CloseIdleConnections() { s.Closed++ }
 
-// Waits returns how long it took from each attempt to the next.
+// Waits returns the time from each attempt to the next.
 func (s *Stage) Waits() (waits []time.Duration) {
 	for i, t := range s.Times[1:] {
 		waits = append(waits, t.Sub(s.Times[i]))
