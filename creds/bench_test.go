@@ -8,7 +8,8 @@ import (
 	"github.com/countersign-go/countersign/creds"
 )
 
-// The floor beside it: most of what a cached credential costs is a look at the clock.
+// This is the floor for comparison: most of the cost of a cached credential is a reading of the
+// clock.
 func BenchmarkTimeNow(b *testing.B) {
 	end := time.Now().Add(time.Hour)
 	b.RunParallel(func(pb *testing.PB) {
@@ -30,7 +31,7 @@ func BenchmarkCachedForever(b *testing.B) {
 	benchmark(b, e.cache())
 }
 
-// While the credentials are being renewed.
+// This measures callers while the credentials are being renewed.
 func BenchmarkCachedInRenewal(b *testing.B) {
 	e := &endpoint{lifetime: 24 * time.Hour}
 	c := e.cache()

@@ -14,16 +14,16 @@ import (
 	"github.com/countersign-go/countersign/creds"
 )
 
-// A key is what the endpoints of these tests give out.
+// A key is the type of the credentials that the endpoints of these tests return.
 type key struct {
 	id      string
 	expires time.Time
 }
 
-// An endpoint gives out a new key for each call, after latency.
+// An endpoint returns a new key for each call, after latency.
 type endpoint struct {
 	latency  time.Duration
-	lifetime time.Duration // 0: keys never expire
+	lifetime time.Duration // if 0, keys never expire
 	fails    error
 	calls    atomic.Int32
 }
@@ -47,8 +47,8 @@ func (e *endpoint) fetch(ctx context.Context) (*key, error) {
 	return k, nil
 }
 
-// cache returns a Cache in which chance is always the same: back-offs are as long as they may be,
-// and the renewal window opens as late as it may.
+// cache returns a Cache whose random choices are always the same: back-offs are as long as
+// possible, and the renewal window opens as late as possible.
 func (e *endpoint) cache() *creds.Cache[*key] {
 	c := &creds.Cache[*key]{
 		Fetch:   e.fetch,
@@ -91,7 +91,8 @@ func wantErr(t *testing.T, c *creds.Cache[*key], target error) {
 
 func is(k *key) func(*key) bool { return func(other *key) bool { return other == k } }
 
-// crowd lets n callers ask at once and returns their errors and the time when the last was back.
+// crowd lets n callers ask at once. It returns their errors and the time when the last one
+// returned.
 func crowd(c *creds.Cache[*key], n int) (errs []error, took time.Duration) {
 	start := time.Now()
 	errs = make([]error, n)
@@ -103,7 +104,7 @@ func crowd(c *creds.Cache[*key], n int) (errs []error, took time.Duration) {
 	return errs, time.Since(start)
 }
 
-// Nobody asked in the renewal window, and then all do.
+// No caller asks in the renewal window, and then all callers ask at once.
 func TestOneFetchAtExpiry_F3(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &endpoint{latency: 200 * time.Millisecond, lifetime: time.Hour}
@@ -170,8 +171,8 @@ func TestNilCredentials(t *testing.T) {
 	})
 }
 
-// Everything at once, with keys that end and an endpoint that fails now and then: fetches never
-// overlap, and nobody gets an old key or nothing at all.
+// With keys that end and an endpoint that sometimes fails, fetches never overlap, and every caller
+// gets a current key.
 func TestConcurrentUse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &endpoint{latency: 50 * time.Millisecond, lifetime: 3 * time.Second}
@@ -218,8 +219,8 @@ func TestConcurrentUse(t *testing.T) {
 	})
 }
 
-// A Cache that nobody asks costs nothing, also not when its credentials should be renewed; were a
-// goroutine left, synctest would say so at the end.
+// An idle Cache costs nothing, even when its credentials should be renewed. If a goroutine were
+// left, synctest would report it at the end.
 func TestIdle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &endpoint{latency: time.Second, lifetime: time.Minute}

@@ -12,7 +12,7 @@ import (
 	"github.com/countersign-go/countersign/creds"
 )
 
-// A fetch knows the refusal that it is made for, and only that one.
+// A fetch finds the refusal that it is made for, and no other one.
 func TestChallenge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var seen []string
@@ -54,7 +54,7 @@ func TestChallenge(t *testing.T) {
 		get()
 		failing = false
 		time.Sleep(time.Minute)
-		get() // the fetch that failed is made again, for the same refusal
+		get() // the failed fetch is repeated, for the same refusal
 		want := []string{"", "more", "", "", "again", "again"}
 		if !slices.Equal(seen, want) {
 			t.Errorf("Fetch saw %q, want %q", seen, want)
@@ -62,7 +62,7 @@ func TestChallenge(t *testing.T) {
 	})
 }
 
-// The refusal is not that of another Cache, in whose Fetch the first caller is.
+// A fetch does not find the refusal of another Cache, in whose Fetch its first caller runs.
 func TestChallengeOfAnother(t *testing.T) {
 	var inner, outer []string
 	in := &creds.Cache[string]{Fetch: func(ctx context.Context) (string, error) {
@@ -85,7 +85,7 @@ func TestChallengeOfAnother(t *testing.T) {
 	}
 }
 
-// Outside a Fetch there is none.
+// Outside a Fetch, Challenge returns nil.
 func TestNoChallenge(t *testing.T) {
 	if h := creds.Challenge(t.Context()); h != nil {
 		t.Errorf("Challenge returned %v", h)

@@ -58,13 +58,13 @@ func ExampleStatic() {
 	// Output: always this <nil>
 }
 
-// A token is what the Cache of the examples looks after.
+// A token is the type of the credentials in the Cache of the examples.
 type token struct {
 	ID      string
 	Expires time.Time
 }
 
-// newTokens returns a Cache of tokens that count up.
+// newTokens returns a Cache of tokens with rising numbers.
 func newTokens() *creds.Cache[token] {
 	minted := 0
 	return &creds.Cache[token]{
@@ -95,7 +95,7 @@ func ExampleCache() {
 	// token 1
 }
 
-// Fetched sees each new token before it is used, which is the time to store it.
+// Fetched gets each new token before it is used, so it can store the token.
 func ExampleCache_fetched() {
 	ctx := context.Background()
 	tokens := newTokens()
@@ -112,8 +112,8 @@ func ExampleCache_fetched() {
 	// use token 1
 }
 
-// A server refused the token of a request. The next one is fetched when somebody asks for it, and a
-// second refusal of the same old token, which comes in late, changes nothing.
+// A server refused the token of a request. The next call of Credentials fetches another one. A
+// second refusal of the same old token, which arrives late, has no effect.
 func ExampleCache_Reject() {
 	ctx := context.Background()
 	tokens := newTokens()
@@ -133,8 +133,8 @@ func ExampleCache_Reject() {
 	// token 2
 }
 
-// A token that has just replaced a rejected one is not replaced at once: maybe the server refuses
-// all tokens. It is, if it is known to have been accepted.
+// A token that has just replaced a rejected one is not replaced at once, because the server may
+// refuse all tokens. It is replaced at once after Confirm reports that it was accepted.
 func ExampleCache_Confirm() {
 	ctx := context.Background()
 	tokens := newTokens()
@@ -169,7 +169,7 @@ func ExampleCache_Err() {
 	_, _ = tokens.Credentials(ctx)
 	tokens.Reject(func(token) bool { return true }, nil)
 
-	t, err := tokens.Credentials(ctx) // better than none
+	t, err := tokens.Credentials(ctx) // the old token is better than none
 	fmt.Println(t.ID, err)
 	fmt.Println(tokens.Err() != nil)
 	// Output:
@@ -177,7 +177,7 @@ func ExampleCache_Err() {
 	// true
 }
 
-// A service that sends the next session with an answer to a request that carried this one.
+// A service sends the next session with its answer to a request that carried this one.
 func ExampleCache_Replace() {
 	ctx := context.Background()
 	sessions := &creds.Cache[token]{
@@ -198,7 +198,7 @@ func ExampleCache_Replace() {
 	// session 2 <nil>
 }
 
-// A token source that asks for the scope that a server wanted.
+// A token source requests the scope that a server wanted.
 func ExampleChallenge() {
 	scope := regexp.MustCompile(`scope="([^"]*)"`)
 	tokens := &creds.Cache[token]{
@@ -207,7 +207,7 @@ func ExampleChallenge() {
 			wanted := "read"
 			challenge := creds.Challenge(ctx).Get("WWW-Authenticate")
 			if m := scope.FindStringSubmatch(challenge); m != nil && m[1] == "write" {
-				wanted += " write" // no other is asked for, whatever the server says
+				wanted += " write" // request only this scope, whatever the server asks for
 			}
 			return token{ID: "token for " + wanted}, nil
 		},

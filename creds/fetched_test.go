@@ -11,7 +11,8 @@ import (
 	"time"
 )
 
-// Nobody gets a key that Fetched was not told of, and who needs it waits for that.
+// No caller gets a key before Fetched was called with it, and callers that need the key wait for
+// that.
 func TestFetchedBeforeUse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &endpoint{latency: 200 * time.Millisecond, lifetime: time.Hour}
@@ -73,7 +74,7 @@ func TestFetchedOnlyOfNew(t *testing.T) {
 	})
 }
 
-// Without ID, credentials are not compared, and each is a new one.
+// Without ID, credentials are not compared, and each set counts as new.
 func TestFetchedWithoutID(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := &key{id: "static"}
@@ -93,7 +94,7 @@ func TestFetchedWithoutID(t *testing.T) {
 	})
 }
 
-// If Fetched panics, the key is not used; a renewal that fails so is invisible.
+// If Fetched panics, the key is not used. Callers do not notice a renewal that fails in this way.
 func TestFetchedPanics_F16(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &endpoint{lifetime: time.Hour}
@@ -117,13 +118,13 @@ func TestFetchedPanics_F16(t *testing.T) {
 	})
 }
 
-// A fetch that was given up is not heard of again, whether it hangs in Fetch or in Fetched.
+// A fetch that was given up has no later effect, whether it hangs in Fetch or in Fetched.
 func TestFetchedTooLate_F4(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &endpoint{}
 		c := e.cache()
 		release := make(chan struct{})
-		var mu sync.Mutex // a fetch that was given up runs beside the next one
+		var mu sync.Mutex // a fetch that was given up runs concurrently with the next one
 		var told []string
 		c.Fetch = func(ctx context.Context) (*key, error) {
 			if e.calls.Load() == 0 {

@@ -89,7 +89,7 @@ func TestWaiterDeadline_F4(t *testing.T) {
 	})
 }
 
-// A caller that has gone already starts nothing, but takes what is there.
+// A caller whose context has ended does not start a fetch, but gets a good key.
 func TestCallerGone_F4(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &endpoint{}
@@ -108,7 +108,7 @@ func TestCallerGone_F4(t *testing.T) {
 	})
 }
 
-// A Fetch that does not heed its context holds nobody for longer than its deadline and a second.
+// A Fetch that ignores its context delays callers by its deadline and one second at most.
 func TestFetchHangs_F4(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
@@ -152,7 +152,7 @@ func TestFetchHeedsDeadline_F4(t *testing.T) {
 	})
 }
 
-// pauseError asks for a back-off.
+// pauseError is an error that asks for a back-off.
 type pauseError struct {
 	after time.Duration
 	final bool
@@ -189,8 +189,8 @@ func TestFailingEndpoint_F14(t *testing.T) {
 	})
 }
 
-// 10,000 callers who never stop asking cost one fetch in each step of the back-off, and none waits
-// for longer than one.
+// If 10,000 callers ask all the time, each step of the back-off costs one fetch, and no caller
+// waits for more than one.
 func TestFailingForLong_F14(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &endpoint{latency: 200 * time.Millisecond, fails: errors.New("it is down")}
@@ -199,7 +199,7 @@ func TestFailingForLong_F14(t *testing.T) {
 		var all sync.WaitGroup
 		for i := range 10_000 {
 			all.Go(func() {
-				time.Sleep(time.Duration(i) * 500 * time.Microsecond) // all over 5 s
+				time.Sleep(time.Duration(i) * 500 * time.Microsecond) // spread over 5 s
 				for time.Since(start) < 20*time.Second {
 					began := time.Now()
 					_, err := c.Credentials(context.Background())
@@ -222,7 +222,7 @@ func TestBackOff_F14(t *testing.T) {
 	for _, row := range []struct {
 		reason string
 		err    error
-		// Seconds from one fetch to the next, if chance takes the least and if it takes the most.
+		// Seconds from one fetch to the next, with the smallest and the largest random times.
 		least, most []int
 	}{
 		{"doubles up to 5 min", plain, none, most},
@@ -267,10 +267,10 @@ func wantPauses(t *testing.T, err error, random func(time.Duration) time.Duratio
 	})
 }
 
-// By chance, the first back-off is anything up to a second, and evenly so.
+// The first back-off is a random time of up to a second, evenly distributed.
 func TestFullJitter_F14(t *testing.T) {
 	const caches = 1000
-	var ended [11]int // within each tenth of the second, and after it
+	var ended [11]int // in each tenth of the second, and after it
 	synctest.Test(t, func(t *testing.T) {
 		for range caches {
 			e := &endpoint{fails: errors.New("it is down")}
@@ -292,7 +292,7 @@ func TestFullJitter_F14(t *testing.T) {
 	}
 }
 
-// wantEven checks how often each of ten equal parts of a range was met in 1000 draws.
+// wantEven checks how often 1000 draws fell into each of ten equal parts of a range.
 func wantEven(t *testing.T, met []int) {
 	t.Helper()
 	for i, n := range met {

@@ -11,7 +11,7 @@ import (
 	"github.com/countersign-go/countersign/creds"
 )
 
-// An outage is an error of a Fetch that says more than its text.
+// An outage is an error of a Fetch that implements every optional interface.
 type outage struct {
 	transient, final, postponed bool
 	wait                        time.Duration
@@ -23,13 +23,13 @@ func (o outage) Final() bool               { return o.final }
 func (o outage) Postponed() bool           { return o.postponed }
 func (o outage) RetryAfter() time.Duration { return o.wait }
 
-// A fetch that nothing can take the place of is repeated where that may help.
+// A fetch without other credentials to fall back on is repeated if that may help.
 func TestPatientFetch(t *testing.T) {
 	const ms, s = time.Millisecond, time.Second
 	for _, test := range []struct {
 		name        string
 		fails       outage
-		times       int // how often
+		times       int // how many calls fail
 		ok          bool
 		calls       int32
 		least, most time.Duration
@@ -65,7 +65,7 @@ func TestPatientFetch(t *testing.T) {
 	}
 }
 
-// It is repeated only where there are no good credentials, and once in an outage.
+// A fetch is repeated only if there are no good credentials, and only once in an outage.
 func TestPatienceHasItsPlace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &endpoint{lifetime: time.Hour}
@@ -83,7 +83,8 @@ func TestPatienceHasItsPlace(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		k := want(t, c, fmt.Sprint("key ", before+1))
 
-		// A rejected key is of no use. Waiting for another takes no longer than without a repeat.
+		// A rejected key does not count as good. Waiting for another takes no longer than without
+		// repetitions.
 		e.fails = outage{transient: true}
 		c.Accept(is(k))
 		c.Reject(is(k), nil)
@@ -98,7 +99,7 @@ func TestPatienceHasItsPlace(t *testing.T) {
 	})
 }
 
-// The reason comes first, and the next try last, where it may help.
+// An error begins with the reason and ends with the time of the next attempt, if that may help.
 func TestErrorText(t *testing.T) {
 	for _, test := range []struct {
 		fails error

@@ -12,8 +12,8 @@ import (
 	"github.com/countersign-go/countersign/creds"
 )
 
-// call does what a signer does for one request to a server that accepts some keys: it signs, and if
-// that is refused, it rejects the key and signs once more if there is another.
+// call signs one request to a server that accepts some keys, as a signer does. If the request is
+// refused, call rejects the key and signs once more if the Cache has another.
 func call(c *creds.Cache[*key], accept func(*key) bool) (ok bool, err error) {
 	k, err := c.Credentials(context.Background())
 	if err != nil || accept(k) {
@@ -37,7 +37,7 @@ func TestRejectReplaces(t *testing.T) {
 		e := &endpoint{latency: 200 * time.Millisecond}
 		c := e.cache()
 		c.Reject(is(want(t, c, "key 1")), nil)
-		e.wantCalls(t, 1, "before anybody asks") // Reject itself fetches nothing
+		e.wantCalls(t, 1, "before anybody asks") // Reject itself does not fetch
 		start := time.Now()
 		want(t, c, "key 2")
 		if took := time.Since(start); took != e.latency {
@@ -53,14 +53,15 @@ func TestLateReject_F12(t *testing.T) {
 		old := want(t, c, "key 1")
 		c.Reject(is(old), nil)
 		k := want(t, c, "key 2")
-		c.Confirm(is(k)) // no shield any more: only the question protects the newer key
+		c.Confirm(is(k)) // ends the shield: only the function protects the newer key
 		for range 1000 {
 			c.Reject(is(old), nil)
 			want(t, c, "key 2")
 		}
-		c.Confirm(is(old)) // about a key that is gone: changes nothing
+		c.Confirm(is(old)) // about a replaced key: has no effect
 
-		// A refusal that is judged while the key is being replaced hurts nobody either.
+		// A refusal that is judged while the key is being replaced does not affect the new key
+		// either.
 		c.Reject(func(judged *key) bool {
 			c.Reject(is(judged), nil)
 			c.Confirm(is(want(t, c, "key 3")))
@@ -71,7 +72,7 @@ func TestLateReject_F12(t *testing.T) {
 	})
 }
 
-// A success that is judged while its key is being replaced says nothing about the next key.
+// A success that is judged while its key is being replaced does not count for the next key.
 func TestLateConfirm_F12(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &endpoint{}
@@ -83,11 +84,11 @@ func TestLateConfirm_F12(t *testing.T) {
 			return true
 		})
 		c.Reject(is(want(t, c, "key 2")), nil)
-		want(t, c, "key 2") // still behind its shield
+		want(t, c, "key 2") // still within the shield
 	})
 }
 
-// A key is revoked, and the refusals of 1000 calls come in spread over 5 s.
+// A key is revoked, and the refusals of 1000 calls arrive over 5 s.
 func TestStormOfRefusals_F12(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &endpoint{latency: 200 * time.Millisecond}
@@ -151,14 +152,14 @@ func TestUsedToItsEnd_F13(t *testing.T) {
 	})
 }
 
-// Rejected keys that never end keep to the back-off too.
+// Rejected keys without an end also follow the back-off.
 func TestBackOffWithoutEnd_F14(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &endpoint{}
 		c := e.cache()
 		c.Reject(is(want(t, c, "key 1")), nil)
 		e.fails = errors.New("it is down")
-		for range 300 { // 30 s: tries at 0, 1, 3, 7 and 15 s
+		for range 300 { // 30 s: attempts at 0, 1, 3, 7 and 15 s
 			want(t, c, "key 1")
 			time.Sleep(100 * time.Millisecond)
 		}
@@ -166,17 +167,17 @@ func TestBackOffWithoutEnd_F14(t *testing.T) {
 	})
 }
 
-// One page says no for ever; the others must not notice.
+// One page is always refused; calls to the others must not be affected.
 func TestRefusedForever(t *testing.T) {
 	for _, row := range []struct {
 		spacing time.Duration
-		fetches int32 // the first, one at once, and then after 1, 3, 7, 15, ... s
+		fetches int32 // the first, one at once, and then others after 1, 3, 7, 15, ... s
 	}{
 		{0, 2},
 		{10 * time.Millisecond, 5}, // 10 s
 		{100 * time.Millisecond, 8},
 		{480 * time.Millisecond, 10}, // 8 min
-		{time.Second, 12},            // at last, one each 5 min
+		{time.Second, 12},            // in the end, one every 5 min
 	} {
 		for _, latency := range []time.Duration{0, 200 * time.Millisecond} {
 			name := fmt.Sprintf("%v apart, %v", row.spacing, latency)
@@ -220,13 +221,13 @@ func TestRefusedForever(t *testing.T) {
 	}
 }
 
-// The same with keys that live shorter than the shields: what each renewal costs is not saved, but
-// no more is spent on refusals.
+// Keys with a life shorter than the shields are renewed as usual, but refusals cost no further
+// fetches.
 func TestRefusedForeverShortLived(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &endpoint{lifetime: 2 * time.Second}
 		c := e.cache()
-		for range 4000 { // 400 s: a renewal each 1.8 s, which makes 223
+		for range 4000 { // 400 s with a renewal every 1.8 s, which makes 223
 			if ok, err := call(c, nothing); ok || err != nil {
 				t.Fatalf("got %v, %v; want a refusal", ok, err)
 			}
@@ -253,7 +254,7 @@ func TestMendedAndRevokedAgain(t *testing.T) {
 	})
 }
 
-// A mended call also resets the length of the next shield.
+// Confirm also resets the length of the next shield.
 func TestConfirmResetsStep(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &endpoint{}
@@ -284,19 +285,20 @@ func TestSameCredential_F2(t *testing.T) {
 		c.ID = func(*key) string { return "always the same" }
 		c.Reject(is(want(t, c, "key 1")), nil)
 		start := time.Now()
-		for range 300 { // 30 s: tries at 0, 1, 3, 7 and 15 s
+		for range 300 { // 30 s: attempts at 0, 1, 3, 7 and 15 s
 			want(t, c, "key 1")
 			time.Sleep(100 * time.Millisecond)
 		}
 		e.wantCalls(t, 6, "in 30 s")
 		time.Sleep(45*time.Second - time.Since(start))
-		want(t, c, "key 1") // the try that was due at 31 s; the next would be at 77 s
+		want(t, c, "key 1") // the attempt that was due at 31 s; the next would be at 77 s
 		e.wantCalls(t, 7, "in 45 s")
 		if err := c.Err(); !errors.Is(err, creds.ErrSame) {
 			t.Errorf("the failure is %v, want %v", err, creds.ErrSame)
 		}
 
-		// When the key ends, the same one with a later end is welcome, and not after the back-off.
+		// When the key ends, the same key with a later end is accepted, without waiting for the
+		// back-off.
 		time.Sleep(time.Minute - time.Since(start))
 		want(t, c, "key 8")
 		e.wantCalls(t, 8, "at the end of the key")
@@ -321,7 +323,7 @@ func TestExpiredCredential_F2(t *testing.T) {
 	}
 }
 
-// Without ID, credentials are not compared, and each is a new one.
+// Without ID, credentials are not compared, and each set counts as new.
 func TestNotCompared_F2(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := &key{id: "static"}
@@ -334,8 +336,8 @@ func TestNotCompared_F2(t *testing.T) {
 	})
 }
 
-// An endpoint that hangs after a rejection costs no caller its deadline: what was rejected may
-// still be good for other pages.
+// An endpoint that hangs after a rejection does not use up the deadline of any caller: the rejected
+// key may still be good for other pages.
 func TestHangingReplacement_F13(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hang := false

@@ -34,7 +34,7 @@ func TestFailedRenewal_F13(t *testing.T) {
 	})
 }
 
-// A renewal that hangs is given up like any other fetch; nobody waits for it before the end.
+// A renewal that hangs is given up like any other fetch; callers do not wait for it before the end.
 func TestHangingRenewal_F13(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &endpoint{latency: time.Millisecond, lifetime: time.Hour}
@@ -55,13 +55,13 @@ func TestHangingRenewal_F13(t *testing.T) {
 	})
 }
 
-// When the old credentials end, it is no longer right to wait for the end of a back-off, unless the
-// service asked for that.
+// When the old credentials end, callers do not wait for the end of a back-off, unless the service
+// asked for it.
 func TestEndEndsBackOff_F14(t *testing.T) {
 	for _, row := range []struct {
 		reason string
 		fails  error
-		end    time.Duration // of the back-off, after that of the credentials
+		end    time.Duration // of the back-off, after the end of the credentials
 	}{
 		{"chance", errors.New("it is down"), 0},
 		{"the service asked for less", pauseError{after: 5500 * time.Millisecond}, 0},

@@ -11,7 +11,7 @@ import (
 	"github.com/countersign-go/countersign/creds"
 )
 
-// wantAtOnce is want for a caller that must not wait.
+// wantAtOnce is like want, for a caller that must not wait.
 func wantAtOnce(t *testing.T, c *creds.Cache[*key], id string) *key {
 	t.Helper()
 	start := time.Now()
@@ -22,10 +22,10 @@ func wantAtOnce(t *testing.T, c *creds.Cache[*key], id string) *key {
 	return k
 }
 
-// sleepUntil sleeps until so long before the end of k.
+// sleepUntil sleeps until the given time before the end of k.
 func sleepUntil(before time.Duration, k *key) { time.Sleep(time.Until(k.expires) - before) }
 
-// landed waits until a fetch that has just begun is over.
+// landed waits until a fetch that has just started is over.
 func (e *endpoint) landed() {
 	time.Sleep(e.latency)
 	synctest.Wait()
@@ -38,7 +38,7 @@ func TestRenewedInBackground(t *testing.T) {
 		k := want(t, c, "key 1")
 		for round := int32(1); round <= 3; round++ {
 			sleepUntil(30*time.Second, k)
-			for range 2 { // who comes first, and who comes while the fetch is under way
+			for range 2 { // the first callers, and callers during the fetch
 				errs, took := crowd(c, 10_000)
 				if err := errors.Join(errs...); err != nil || took != 0 {
 					t.Fatalf("got %v after %v; want credentials at once", err, took)
@@ -53,7 +53,8 @@ func TestRenewedInBackground(t *testing.T) {
 	})
 }
 
-// Of all callers in the window, only one takes the slow way; it alone looks at its context.
+// Of all callers in the window, only one takes the slow path. Only that path looks at a caller's
+// context.
 func TestHotDuringRenewal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &endpoint{latency: 200 * time.Millisecond, lifetime: time.Hour}
@@ -72,7 +73,7 @@ func TestHotDuringRenewal(t *testing.T) {
 	})
 }
 
-// The bot: somebody asks all the time, for a day, and never waits but for the first key.
+// A bot asks all the time for a day, and only waits for the first key.
 func TestBusyDay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &endpoint{latency: 200 * time.Millisecond, lifetime: 5 * time.Minute}
@@ -134,9 +135,9 @@ func TestRenewalWindow(t *testing.T) {
 	}
 }
 
-// A fleet that got its keys at one moment renews them spread over half a minute.
+// The members of a fleet that got their keys at the same time renew them over half a minute.
 func TestFleetDoesNotKnockAtOnce(t *testing.T) {
-	var opened [11]int // within each 3 s from a minute before the end, and after that
+	var opened [11]int // in each 3 s from a minute before the end, and after that
 	synctest.Test(t, func(t *testing.T) {
 		for range 1000 {
 			e := &endpoint{latency: time.Nanosecond, lifetime: time.Hour}
@@ -160,7 +161,7 @@ func TestFleetDoesNotKnockAtOnce(t *testing.T) {
 	}
 }
 
-// A life shorter than a fetch, and one too short to be divided, still serve.
+// Keys that live for less than a fetch takes, or for too short to be divided, still work.
 func TestShortLife(t *testing.T) {
 	for _, lifetime := range []time.Duration{1, 4, 7, time.Millisecond, 100 * time.Millisecond} {
 		t.Run(lifetime.String(), func(t *testing.T) {
@@ -189,7 +190,7 @@ func TestShortLife(t *testing.T) {
 	}
 }
 
-// Who comes at the end finds the renewal under way, and waits for what is left of it.
+// A caller at the end of a key finds the renewal under way, and waits for the rest of it.
 func TestEndDuringRenewal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &endpoint{latency: 20 * time.Second, lifetime: time.Hour}
@@ -208,7 +209,7 @@ func TestEndDuringRenewal(t *testing.T) {
 	})
 }
 
-// A service may give the key that it gave before for as long as that is good.
+// A service may return the same key again while that key is good.
 func TestSameAgainEarly_F2(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &endpoint{lifetime: time.Hour}
@@ -240,7 +241,7 @@ func TestSameAgainEarly_F2(t *testing.T) {
 	})
 }
 
-// That it gave the same is no reason to put off a fetch that somebody needs.
+// A renewal with the same key does not delay a fetch that a caller needs.
 func TestSameAgainThenRejected_F2(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &endpoint{lifetime: time.Hour}
@@ -251,7 +252,7 @@ func TestSameAgainThenRejected_F2(t *testing.T) {
 		wantAtOnce(t, c, "key 1")
 		synctest.Wait()
 		c.Reject(is(k), nil)
-		wantAtOnce(t, c, "key 1") // the same once more, and now that is a failure
+		wantAtOnce(t, c, "key 1") // the same key once more, which is a failure now
 		if err := c.Err(); !errors.Is(err, creds.ErrSame) {
 			t.Errorf("the failure is %v, want %v", err, creds.ErrSame)
 		}
@@ -261,7 +262,7 @@ func TestSameAgainThenRejected_F2(t *testing.T) {
 	})
 }
 
-// A renewal may move the end of the same key.
+// A renewal may change the end of the same key.
 func TestProlonged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &endpoint{latency: time.Nanosecond, lifetime: time.Hour}
@@ -282,7 +283,7 @@ func TestProlonged(t *testing.T) {
 	})
 }
 
-// One rejected during its renewal is replaced by that renewal, and then there is a shield.
+// A key rejected during its renewal is replaced by that renewal, and then a shield follows.
 func TestRejectedDuringRenewal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &endpoint{latency: 200 * time.Millisecond, lifetime: time.Hour}
@@ -316,7 +317,8 @@ func TestRenewedIsNotShielded(t *testing.T) {
 	})
 }
 
-// Who starts a renewal may leave at once: it has that caller's values, and not its end.
+// A caller that starts a renewal may leave at once: the renewal has the values of its context, but
+// not its end.
 func TestRenewalIsDetached_F4(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		type name string
@@ -341,7 +343,7 @@ func TestRenewalIsDetached_F4(t *testing.T) {
 	})
 }
 
-// Who has gone already gets what is there, and starts nothing.
+// A caller whose context has ended gets the current key, and does not start a fetch.
 func TestCallerGoneInWindow_F4(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &endpoint{latency: time.Nanosecond, lifetime: time.Hour}
@@ -360,7 +362,7 @@ func TestCallerGoneInWindow_F4(t *testing.T) {
 	})
 }
 
-// A renewal may be signed with what it renews, as long as that needs no waiting.
+// A renewal may sign with the credentials that it renews, if it does not have to wait for them.
 func TestRecursiveRenewal_F17(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &endpoint{latency: time.Nanosecond, lifetime: time.Hour}

@@ -9,12 +9,12 @@ import (
 	"time"
 )
 
-// with returns what replaces k, and nothing else, by next.
+// with returns a function for Replace that replaces k by next, and nothing else.
 func with(k, next *key) func(*key) (*key, bool) {
 	return func(current *key) (*key, bool) { return next, current == k }
 }
 
-// What a service sends unasked is used from then on, without a fetch; its end counts.
+// Credentials that a service sends are used from then on, without a fetch; their end counts.
 func TestReplace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &endpoint{lifetime: time.Hour}
@@ -47,7 +47,7 @@ func TestReplaceLate_F12(t *testing.T) {
 	})
 }
 
-// Credentials that came while next was running were not meant.
+// Replace does not affect credentials that arrived while next was running.
 func TestReplaceMeanwhile_F12(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &endpoint{}
@@ -99,7 +99,7 @@ func TestReplaceIgnored(t *testing.T) {
 	}
 }
 
-// A fetch under way brings newer credentials than those that were sent before it ends.
+// A fetch under way brings newer credentials than those that a service sends before it ends.
 func TestReplaceDuringFetch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &endpoint{lifetime: time.Hour}
@@ -114,7 +114,7 @@ func TestReplaceDuringFetch(t *testing.T) {
 	})
 }
 
-// Fetched is told first, and keeps nobody waiting who has something else.
+// Fetched is called first, and callers with other good credentials do not wait for that.
 func TestReplaceTellsFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &endpoint{lifetime: time.Hour}
@@ -133,7 +133,7 @@ func TestReplaceTellsFirst(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 		wantAtOnce(t, c, "key 1")
-		c.Reject(is(k), nil) // who now has none waits for what is on its way
+		c.Reject(is(k), nil) // callers without good credentials wait for the replacement
 		want(t, c, "sent")
 		took := time.Since(start)
 		if took != 3*time.Second || !slices.Equal(told, []string{"sent"}) {
@@ -163,7 +163,7 @@ func TestReplaceFetchedPanics_F16(t *testing.T) {
 	})
 }
 
-// No lock is held while next runs: it may ask the Cache.
+// next is called without a lock, so it may ask the Cache.
 func TestReplaceAsksTheCache(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := (&endpoint{}).cache()
@@ -178,7 +178,7 @@ func TestReplaceAsksTheCache(t *testing.T) {
 	})
 }
 
-// After a failed fetch, what is sent ends the back-off.
+// After a failed fetch, a replacement ends the back-off.
 func TestReplaceAfterFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &endpoint{}
@@ -196,7 +196,7 @@ func TestReplaceAfterFailure(t *testing.T) {
 	})
 }
 
-// It does not end the back-off that a service has asked for.
+// A replacement does not end a back-off that a service has asked for.
 func TestReplaceAfterRetryAfter_F14(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &endpoint{}

@@ -37,7 +37,7 @@ func (j *journal) lines() string {
 
 type traceKey struct{}
 
-// A tracing handler adds what the context holds to each record.
+// tracing is a handler that adds a value of the context to each record.
 type tracing struct{ slog.Handler }
 
 func (h tracing) Handle(ctx context.Context, r slog.Record) error {
@@ -61,8 +61,8 @@ func (j *journal) logger() *slog.Logger {
 	})})
 }
 
-// Each fetch that fails is one record, also in the background, and so is the first success after
-// it.
+// Each failed fetch writes one record, even in the background. The first success after a failure
+// also writes one.
 func TestFailedFetchIsLogged(t *testing.T) {
 	for _, own := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
@@ -118,12 +118,12 @@ func TestFailedFetchIsLogged(t *testing.T) {
 	}
 }
 
-// A fetch that is postponed has not failed. One that hangs or panics has.
+// A postponed fetch has not failed. A fetch that hangs or panics has.
 func TestOtherEndsOfAFetch(t *testing.T) {
 	for _, test := range []struct {
 		name  string
 		fetch func(context.Context) (string, error)
-		want  string // part of the record; "" if there is none
+		want  string // part of the record; "" if a record must not be written
 	}{
 		{"postponed", func(context.Context) (string, error) {
 			return "", outage{postponed: true}
@@ -150,7 +150,7 @@ func TestOtherEndsOfAFetch(t *testing.T) {
 	}
 }
 
-// A handler that panics, or that asks the Cache itself, harms no caller.
+// A handler that panics or asks the Cache does not affect callers.
 func TestHandlerOfTheUser(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &creds.Cache[string]{}

@@ -22,7 +22,7 @@ import (
 
 const keyText = "canary-k3yw1thentr0py"
 
-// traces returns how a key looks in output that gives it away, whatever encoding printed it.
+// traces returns the forms in which a printed key can appear in output, in any encoding.
 func traces() []string {
 	key := []byte(keyText)
 	found := []string{keyText, base64.StdEncoding.EncodeToString(key)[:20]}
@@ -50,7 +50,7 @@ type holder[S any] struct {
 	Key  S
 }
 
-// containers returns what a key of any type is found in.
+// containers returns values of the kinds that may contain a key.
 func containers[S any](key S) map[string]any {
 	inner := holder[S]{"n", key}
 	return map[string]any{
@@ -69,8 +69,8 @@ func containers[S any](key S) map[string]any {
 	}
 }
 
-// formats returns every verb with every flag that could matter. Left out are %w and %p, which
-// package fmt answers for a wrong type without asking its methods, and go vet reports.
+// formats returns every verb with every flag that could matter. It omits %w and %p: package fmt
+// handles these for a wrong type without calling the type's methods, and go vet reports them.
 func formats() []string {
 	var fs []string
 	for _, flags := range []string{"", "+", "#", " ", "0", "-", "+#", "# ", "30", "-30.3", ".99"} {
@@ -96,7 +96,7 @@ func TestSecretVerbs_K6(t *testing.T) {
 		}
 		for _, out := range []string{
 			fmt.Sprint(v), fmt.Sprintln(v), fmt.Errorf("x: %v", v).Error(), fmt.Sprintf("%p", &v),
-			fmt.Sprintf(name, v), // a value too many
+			fmt.Sprintf(name, v), // one value too many
 		} {
 			if trace := leak(out); trace != "" {
 				t.Errorf("printing %s shows %q: %s", name, trace, out)
@@ -105,7 +105,7 @@ func TestSecretVerbs_K6(t *testing.T) {
 	}
 }
 
-// The test above can fail: plain bytes in the same containers are found under each common verb.
+// The test above can fail: it finds plain bytes in the same containers, under each common verb.
 func TestLeakIsFound_K6(t *testing.T) {
 	for _, format := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "% x", "%d", "%o"} {
 		for name, v := range containers([]byte(keyText)) {
@@ -135,7 +135,7 @@ func TestSecretEncodings_K6(t *testing.T) {
 		if err := tmpl.Execute(&page, v); err != nil {
 			t.Errorf("template of %s: %v", name, err)
 		}
-		xm, _ := xml.Marshal(v) // maps are an error
+		xm, _ := xml.Marshal(v) // maps cause an error
 		var gobbed bytes.Buffer
 		if err := gob.NewEncoder(&gobbed).Encode(v); err == nil {
 			t.Errorf("gob of %s is no error", name)
@@ -154,7 +154,7 @@ func TestSecretEncodings_K6(t *testing.T) {
 	}
 }
 
-// A handler that does not ask for text gets a text all the same.
+// A handler that does not ask for text also gets text.
 func TestSecretLogValue_K6(t *testing.T) {
 	v := slog.AnyValue(creds.Secret(keyText)).Resolve()
 	if v.Kind() != slog.KindString || v.String() != "[redacted]" {
@@ -162,7 +162,7 @@ func TestSecretLogValue_K6(t *testing.T) {
 	}
 }
 
-// What a panic prints: the runtime asks a value for its String and knows nothing of Format.
+// The runtime prints a panic by calling String, and does not use Format.
 func TestSecretPanics_K6(t *testing.T) {
 	var v any = creds.Secret(keyText)
 	if s, ok := v.(fmt.Stringer); !ok || s.String() != "[redacted]" {
@@ -200,7 +200,7 @@ func TestSecretText(t *testing.T) {
 	}
 }
 
-// A Cache is no way around the redaction, and neither are its errors.
+// Neither a Cache nor its errors print a key.
 func TestCachePrints_K6(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		give := holder[creds.Secret]{"n", creds.Secret(keyText)}

@@ -29,7 +29,7 @@ func TestSharedKeyPrintsNoKey(t *testing.T) {
 	}
 }
 
-// A SharedKey is the Source of itself.
+// A SharedKey is its own Source.
 func ExampleSharedKey() {
 	var source creds.Source[*creds.SharedKey] = &creds.SharedKey{
 		ID: "h480djs93hd8", Key: creds.Secret("489dks293j39"), // from your configuration

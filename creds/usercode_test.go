@@ -113,7 +113,7 @@ func TestRecursion_F17(t *testing.T) {
 			time.Sleep(time.Minute)
 		}
 
-		// Without the context nothing can be seen, but the fetch is given up.
+		// Without the context, the Cache cannot see the recursion, but gives the fetch up.
 		c.Fetch = func(context.Context) (*key, error) {
 			another := context.Background()
 			return c.Credentials(another)
@@ -128,7 +128,7 @@ type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
 
-// A context of a fetch that is over may be used for another, as one that outlived it would be.
+// A context may outlive its fetch, and is then usable for another fetch.
 func TestContextOutlivesFetch_F17(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &endpoint{lifetime: time.Minute}
@@ -146,7 +146,7 @@ func TestContextOutlivesFetch_F17(t *testing.T) {
 	})
 }
 
-// reentrant is a context of the user's own.
+// reentrant is a Context that a user implements.
 type reentrant struct {
 	context.Context
 	enter func()
@@ -155,7 +155,7 @@ type reentrant struct {
 func (r reentrant) Value(k any) any { r.enter(); return r.Context.Value(k) }
 func (r reentrant) Err() error      { r.enter(); return r.Context.Err() }
 
-// busy is an error with methods of the user's own.
+// busy is an error with methods that a user implements.
 type busy struct{ enter func() }
 
 func (b busy) Error() string             { b.enter(); return "busy" }
@@ -164,7 +164,7 @@ func (b busy) As(any) bool               { b.enter(); return false }
 func (b busy) RetryAfter() time.Duration { b.enter(); return 0 }
 func (b busy) Final() bool               { b.enter(); return false }
 
-// Whatever user code runs may use the Cache. Under a lock, it would hang.
+// All functions of a user may use the Cache. Under a lock, they would hang.
 func TestUserCodeUnderLock_X5(t *testing.T) {
 	var c creds.Cache[*key]
 	gone, cancel := context.WithCancel(t.Context())
@@ -173,7 +173,7 @@ func TestUserCodeUnderLock_X5(t *testing.T) {
 	var entered sync.Map // by name; the goroutines of a caller and of a fetch enter
 	enter := func(from string) {
 		entered.Store(from, true)
-		_ = c.Err() // takes the lock for certain
+		_ = c.Err() // always takes the lock
 		c.Reject(no, nil)
 		c.Confirm(no)
 		_, _ = c.Credentials(gone)

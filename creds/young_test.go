@@ -12,7 +12,7 @@ import (
 	"github.com/countersign-go/countersign/creds"
 )
 
-// Its optional faces.
+// A Cache implements these optional interfaces.
 var (
 	_ creds.Accepter[*key]  = (*creds.Cache[*key])(nil)
 	_ creds.Confirmer[*key] = (*creds.Cache[*key])(nil)
@@ -21,7 +21,7 @@ var (
 	_ creds.Waiter[*key]    = (*creds.Cache[*key])(nil)
 )
 
-// refuse tells c of a refusal of k, and returns how long that took.
+// refuse reports a refusal of k to c, and returns how long that took.
 func refuse(t *testing.T, c *creds.Cache[*key], k *key) (waited bool, took time.Duration) {
 	t.Helper()
 	start := time.Now()
@@ -32,7 +32,7 @@ func refuse(t *testing.T, c *creds.Cache[*key], k *key) (waited bool, took time.
 	return waited, time.Since(start)
 }
 
-// wantWaits refuses k, and wants these waits and no other.
+// wantWaits refuses k, and checks that these are the only waits.
 func wantWaits(t *testing.T, c *creds.Cache[*key], k *key, waits ...time.Duration) {
 	t.Helper()
 	for _, wait := range append(waits, 0) {
@@ -83,7 +83,7 @@ func TestWait(t *testing.T) {
 	}
 }
 
-// A refusal of a key that is gone is not waited for.
+// A refusal of a replaced key does not cause a wait.
 func TestLateWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := new(endpoint).cache()
@@ -94,7 +94,7 @@ func TestLateWait(t *testing.T) {
 	})
 }
 
-// However many wait, they wait together.
+// All callers that wait share one wait.
 func TestWaitTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := new(endpoint).cache()
@@ -117,7 +117,7 @@ func TestWaitTogether(t *testing.T) {
 	})
 }
 
-// The waits are counted for a source, until credentials of it are accepted.
+// The waits are counted for the whole Cache, until a server accepts its credentials.
 func TestWaitsOfASource(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := new(endpoint).cache()
@@ -125,12 +125,12 @@ func TestWaitsOfASource(t *testing.T) {
 		wantWaits(t, c, k, time.Second, 2*time.Second)
 		c.Reject(is(k), nil)
 		k = want(t, c, "key 2")
-		wantWaits(t, c, k) // they did not help
+		wantWaits(t, c, k) // the waits did not help
 		c.Confirm(is(k))
 		c.Reject(is(k), nil)
 		k = want(t, c, "key 3")
 		wantWaits(t, c, k, time.Second, 2*time.Second)
-		c.Accept(is(k)) // by another page: the waits were in vain
+		c.Accept(is(k)) // by another page: the waits were useless
 		c.Reject(is(k), nil)
 		k = want(t, c, "key 4")
 		wantWaits(t, c, k)
@@ -141,7 +141,7 @@ func TestWaitsOfASource(t *testing.T) {
 	})
 }
 
-// The replacement of a key that was never accepted is kept for a minute, unless it mends a call.
+// The replacement of a key that was never accepted is kept for a minute, unless it repairs a call.
 func TestReplacementOfUnaccepted(t *testing.T) {
 	for _, mended := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
@@ -164,7 +164,7 @@ func TestReplacementOfUnaccepted(t *testing.T) {
 	}
 }
 
-// A caller waits as long as its own context lasts, and not at all if that is too short.
+// A caller waits for as long as its context allows, and does not wait if that is too short.
 func TestWaitContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := new(endpoint).cache()
@@ -183,13 +183,13 @@ func TestWaitContext(t *testing.T) {
 		if waited || !errors.Is(err, cause) || time.Since(start) != time.Second/2 {
 			t.Errorf("%v, %v after %v", waited, err, time.Since(start))
 		}
-		// The one that was broken off counts.
+		// A wait that was interrupted counts.
 		time.Sleep(time.Second)
 		wantWaits(t, c, k, 2*time.Second)
 	})
 }
 
-// Refresh does for a Signer what follows a refusal.
+// Refresh does the work of a Signer after a refusal.
 func TestRefreshOfSource(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := new(endpoint)

@@ -10,8 +10,8 @@ import (
 	"github.com/countersign-go/countersign/creds/file"
 )
 
-// BenchmarkDirUpdate must not depend on the number of records. The folder is swept before, as it is
-// once a minute.
+// The cost in BenchmarkDirUpdate must not depend on the number of records. The folder is swept
+// before the measurement, since a Dir sweeps it only once a minute.
 func BenchmarkDirUpdate(b *testing.B) {
 	for _, records := range []int{0, 2000, 30000} {
 		b.Run(strconv.Itoa(records), func(b *testing.B) {

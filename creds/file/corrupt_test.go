@@ -12,12 +12,12 @@ import (
 	"github.com/countersign-go/countersign/creds/file"
 )
 
-// sample is a file of format 1. Its sum is what sha256sum says of its record.
+// sample is a file of format 1. The program sha256sum gave the sum of its record.
 const sample = "countersign record, format 1: secret, do not edit\n" +
 	"sha256 2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824\n" +
 	"hello"
 
-// place writes the file of the record under "a" by hand.
+// place writes contents to the file of the record under "a", without a Dir.
 func place(t *testing.T, dir *file.Dir, contents string) {
 	t.Helper()
 	if err := os.WriteFile(pathOf(t, dir, "a", ".record"), []byte(contents), 0o600); err != nil {
@@ -36,7 +36,7 @@ func TestFileFormat(t *testing.T) {
 	wantRecord(t, dir, "hello")
 }
 
-// TestCorruptRecord_K12 damages a file in every place and cuts it at every length.
+// TestCorruptRecord_K12 damages a file at every position and cuts it at every length.
 func TestCorruptRecord_K12(t *testing.T) {
 	for n := range len(sample) {
 		if _, err := file.ParseRecord([]byte(sample[:n])); err != creds.ErrCorrupt {
@@ -103,7 +103,7 @@ func TestCorruptFile_K12(t *testing.T) {
 				}
 				_, err := dir.Load(t.Context(), "a")
 				wantDirErr(t, err, creds.ErrNotFound, aside)
-				wantDirErr(t, err, creds.ErrCorrupt) // it was not always missing
+				wantDirErr(t, err, creds.ErrCorrupt) // the record existed before
 				err = dir.Update(t.Context(), "a", func(old []byte) ([]byte, error) {
 					if old != nil {
 						t.Error("the next Update does not start afresh")
@@ -139,7 +139,7 @@ func TestCorruptFilesAreBounded_K12(t *testing.T) {
 	}
 }
 
-// To delete a record deletes the damaged ones too, which may hold keys.
+// Deleting a record also deletes the damaged ones, which may hold keys.
 func TestDeletedWithCorruptFiles_K12(t *testing.T) {
 	dir := newDir(t)
 	for _, contents := range []string{"1", "2", "3", "4"} {
@@ -154,7 +154,7 @@ func TestDeletedWithCorruptFiles_K12(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	remove() // of nothing: what was lost is not forgotten by that
+	remove() // deletes nothing, and does not hide that a record was lost
 	_, err := dir.Load(t.Context(), "a")
 	wantDirErr(t, err, creds.ErrCorrupt)
 	put(t, dir, "a", "good")
@@ -168,7 +168,7 @@ func TestDeletedWithCorruptFiles_K12(t *testing.T) {
 	}
 }
 
-// While an Update holds the lock, only it may move files. Load does not wait for it.
+// While an Update holds the lock, no other operation may move files. Load does not wait for it.
 func TestCorruptFileUnderUpdate_K12(t *testing.T) {
 	dir := newDir(t)
 	err := dir.Update(t.Context(), "a", func([]byte) ([]byte, error) {
@@ -240,7 +240,8 @@ func FuzzDirFile(f *testing.F) {
 			t.Error("what was read is not what would be written")
 		}
 
-		// The bytes as a record: it comes back, and damage to its end is found.
+		// The bytes are stored as a record: they are read unchanged, and damage at their end is
+		// found.
 		if len(data) > 64<<10 {
 			return
 		}

@@ -16,10 +16,10 @@ import (
 	"github.com/countersign-go/countersign/creds/file"
 )
 
-// hidden is in records whose errors are looked at; no error may show it.
+// hidden is in records whose errors are checked; an error must not show it.
 const hidden = "canary-0d1r"
 
-// newDir returns a Dir that is not there yet, and neither is its parent.
+// newDir returns a Dir that does not exist yet, and neither does its parent.
 func newDir(t *testing.T) *file.Dir {
 	t.Helper()
 	return &file.Dir{Path: filepath.Join(t.TempDir(), "parent", "store")}
@@ -35,7 +35,7 @@ func pathOf(t *testing.T, dir *file.Dir, name, ext string) string {
 	return filepath.Join(dir.Path, base+ext)
 }
 
-// put stores a record, whatever was there.
+// put stores a record, and replaces an earlier one.
 func put(t *testing.T, dir *file.Dir, name, record string) {
 	t.Helper()
 	err := dir.Update(t.Context(), name, func([]byte) ([]byte, error) {
@@ -46,7 +46,7 @@ func put(t *testing.T, dir *file.Dir, name, record string) {
 	}
 }
 
-// wantRecord checks what is stored under "a".
+// wantRecord checks the record under "a".
 func wantRecord(t *testing.T, dir *file.Dir, want string) {
 	t.Helper()
 	got, err := dir.Load(t.Context(), "a")
@@ -55,7 +55,7 @@ func wantRecord(t *testing.T, dir *file.Dir, want string) {
 	}
 }
 
-// wantDirErr checks what an error is, what its text mentions, and that it does not show a record.
+// wantDirErr checks the type and the text of an error, and that it does not show a record.
 func wantDirErr(t *testing.T, err, want error, mentions ...string) {
 	t.Helper()
 	if !errors.Is(err, want) {
@@ -73,8 +73,8 @@ func wantDirErr(t *testing.T, err, want error, mentions ...string) {
 	}
 }
 
-// wantRefused checks that neither Load nor Update serves the record under "a", and that Update asks
-// nobody.
+// wantRefused checks that neither Load nor Update serves the record under "a", and that Update does
+// not call its function.
 func wantRefused(t *testing.T, dir *file.Dir, want error, mentions ...string) {
 	t.Helper()
 	record, err := dir.Load(t.Context(), "a")
@@ -94,7 +94,7 @@ func wantNoUpdate(t *testing.T, dir *file.Dir, want error, mentions ...string) {
 	wantDirErr(t, err, want, mentions...)
 }
 
-// files returns the names of all files in a folder, without the common part of one record.
+// files returns the names of all files in a folder. It cuts off the common name of one record.
 func files(t *testing.T, dir *file.Dir, name string) []string {
 	t.Helper()
 	base, err := dir.Base(name)

@@ -11,8 +11,8 @@ import (
 	"github.com/countersign-go/countersign/creds/file"
 )
 
-// A script that is started every minute keeps its token in a folder. A process that finds a token
-// which another process has stored does not fetch a second one.
+// A script that starts every minute keeps its token in a folder. A process that finds a token
+// stored by another process does not fetch a second one.
 func ExampleDir() {
 	parent, err := os.MkdirTemp("", "example")
 	if err != nil {
@@ -57,7 +57,7 @@ func ExampleDir_Load() {
 	// Output: file: a Dir needs the Path of a folder: this one is empty
 }
 
-// Nil deletes a record.
+// An f that returns nil deletes the record.
 func ExampleDir_Update() {
 	parent, err := os.MkdirTemp("", "example")
 	if err != nil {
@@ -80,8 +80,8 @@ func ExampleDir_Update() {
 	// "" true
 }
 
-// A key in a file that another program rotates. The server has the new key already, and refuses the
-// old one, so the Signer of the request has the file read again at once.
+// Another program rotates the file of a key. The server has the new key already, and refuses the
+// old one, so the Signer of the request makes the Secret read the file again at once.
 func ExampleSecret() {
 	folder, err := os.MkdirTemp("", "example")
 	if err != nil {
@@ -102,7 +102,7 @@ func ExampleSecret() {
 
 	rotate("second key\n")
 	again, _, err := creds.Refresh(ctx, key, func(now creds.Secret) bool {
-		return string(now) == string(secret) // this one is refused
+		return string(now) == string(secret) // the server refused this key
 	}, nil)
 	fmt.Println("sign again:", again, err)
 	secret, err = key.Credentials(ctx)

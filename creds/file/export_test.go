@@ -6,13 +6,13 @@ var (
 	ParseRecord  = parseRecord
 )
 
-// Base returns what the files of a record have in common.
+// Base returns the common name of the files of a record.
 func (d *Dir) Base(name string) (string, error) { return d.base(name) }
 
-// A Lock is that of a record of a [Dir].
+// A Lock is the lock of a record of a [Dir].
 type Lock struct{ held *held }
 
-// TryLock returns nil if somebody else has the lock.
+// TryLock returns nil if another holder has the lock.
 func (d *Dir) TryLock(name string) (*Lock, error) {
 	base, err := d.base(name)
 	if err != nil {
@@ -31,12 +31,12 @@ func (l *Lock) Counts() bool { return l.held.counts(l.held.lock) }
 // Release ends the lock.
 func (l *Lock) Release() { l.held.release() }
 
-// Queues returns how many records goroutines wait for or hold.
+// Queues returns the number of records that goroutines wait for or hold.
 func (d *Dir) Queues() int {
 	d.queues.mu.Lock()
 	defer d.queues.mu.Unlock()
 	return len(d.queues.all)
 }
 
-// Writing returns the error of a Dir for one of the operating system.
+// Writing returns the error of a Dir for an error of the operating system.
 func Writing(err error) error { return writing("folder", err) }

@@ -12,7 +12,7 @@ import (
 	"github.com/countersign-go/countersign/creds/file"
 )
 
-// listed collects what Records yields, sorted.
+// listed collects the records that Records yields, sorted.
 func listed(ctx context.Context, dir *file.Dir, prefix string) (all []string, err error) {
 	for record, failed := range dir.Records(ctx, prefix) {
 		if err = errors.Join(err, failed); failed == nil {
@@ -59,7 +59,7 @@ func TestRecords(t *testing.T) {
 	}
 }
 
-// More records than are read at a time are each yielded once.
+// If there are more records than are read at a time, each is yielded once.
 func TestRecordsOfALargeFolder(t *testing.T) {
 	dir := newDir(t)
 	put(t, dir, "0", "0")
@@ -79,7 +79,7 @@ func TestRecordsOfALargeFolder(t *testing.T) {
 	}
 }
 
-// One record that cannot be served is an error, and those beside it are yielded.
+// A record that cannot be served is an error, and the other records are yielded.
 func TestRecordsRefused(t *testing.T) {
 	dir := newDir(t)
 	put(t, dir, "a", "one")

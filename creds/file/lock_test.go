@@ -70,7 +70,7 @@ func TestLockWaitObeysContext(t *testing.T) {
 	})
 }
 
-// An Update that has its record writes it, although nobody may be waiting any more.
+// An Update that holds a record writes it, even if its caller's context has ended.
 func TestUpdateOutlivesContext(t *testing.T) {
 	dir := newDir(t)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -84,8 +84,8 @@ func TestUpdateOutlivesContext(t *testing.T) {
 	wantRecord(t, dir, "fetched")
 }
 
-// Without a record, the file of the lock goes with each lock, while others are about to take it.
-// Still there is one holder at a time.
+// Without a record, each lock removes its file, while other goroutines are about to lock it. Still,
+// there is one holder at a time.
 func TestLockFileThatGoes_K13(t *testing.T) {
 	dir := newDir(t)
 	if err := os.MkdirAll(dir.Path, 0o700); err != nil {
@@ -122,7 +122,7 @@ func TestLockFileThatGoes_K13(t *testing.T) {
 	}
 }
 
-// The lock of a file that lost its name is worth nothing: the next one locks another file.
+// A lock does not count if its file lost its name, because the next holder locks another file.
 func TestLockOfAFileWithoutName_K13(t *testing.T) {
 	dir := newDir(t)
 	put(t, dir, "a", "one")
@@ -146,7 +146,8 @@ func TestLockOfAFileWithoutName_K13(t *testing.T) {
 	}
 }
 
-// A sweep removes the files of killed writers, of any record, and touches no file of a living one.
+// A sweep removes the files of killed writers of any record. It does not touch the files of a
+// living writer.
 func TestLeftovers_K14(t *testing.T) {
 	dir := newDir(t)
 	write := func(path string) string {
@@ -168,7 +169,7 @@ func TestLeftovers_K14(t *testing.T) {
 	}
 	kept := []string{
 		filepath.Base(pathOf(t, dir, "a", ".lock")), filepath.Base(pathOf(t, dir, "a", ".record")),
-		write(filepath.Join(dir.Path, "notes.tmp-1")), // not ours
+		write(filepath.Join(dir.Path, "notes.tmp-1")), // does not belong to the Dir
 		write(filepath.Join(dir.Path, "a-ca978112.tmp-1")),
 		write(filepath.Join(dir.Path, "notes.lock")),
 	}

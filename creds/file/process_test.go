@@ -22,7 +22,7 @@ import (
 	"github.com/countersign-go/countersign/creds/file"
 )
 
-// Some of these tests need other processes. They are this very program with a role.
+// Some of these tests need other processes. They start this program again, with a role.
 var (
 	role   = flag.String("role", "", "be another process of a test")
 	folder = flag.String("folder", "", "the Dir of that process")
@@ -51,7 +51,7 @@ func play(role string, dir *file.Dir) {
 		for {
 			increment(dir)
 			fmt.Println("stored")
-			<-time.After(rand.N(5 * time.Millisecond)) // lets others have a turn
+			<-time.After(rand.N(5 * time.Millisecond)) // lets other processes have a turn
 		}
 	case "hold":
 		_ = dir.Update(context.Background(), "counter", func([]byte) ([]byte, error) {
@@ -86,16 +86,16 @@ func start(t *testing.T, role string, dir *file.Dir) (*exec.Cmd, *bufio.Scanner)
 	return cmd, bufio.NewScanner(stdout)
 }
 
-// increments is how often a process or goroutine that counts does so.
+// increments is the number of increments by each process or goroutine that counts.
 const increments = 25
 
-// counted is the record of a counter. All of it depends on n, its length as well.
+// counted returns the record of a counter. Its contents and its length depend on n.
 func counted(n int) []byte {
 	return append(strconv.AppendInt(nil, int64(n), 10),
 		bytes.Repeat([]byte(" "+strconv.Itoa(n)), n*37%1500)...)
 }
 
-// count is the opposite of counted; it panics if the record is not one.
+// count is the inverse of counted. It panics if the record is not a counter.
 func count(record []byte) int {
 	if record == nil {
 		return 0
@@ -132,7 +132,7 @@ func wantCount(t *testing.T, dir *file.Dir, least, most int) int {
 	return n
 }
 
-// wantClean checks that there is nothing but the record and its lock.
+// wantClean checks that only the record and its lock remain.
 func wantClean(t *testing.T, dir *file.Dir) {
 	t.Helper()
 	want := []string{".lock", ".record"}
@@ -176,7 +176,7 @@ func TestProcessesCount_K13(t *testing.T) {
 	wantClean(t, dir)
 }
 
-// TestLockOfAKilledProcess_K13: the lock ends with its holder.
+// TestLockOfAKilledProcess_K13 checks that a lock ends with its holder.
 func TestLockOfAKilledProcess_K13(t *testing.T) {
 	dir := newDir(t)
 	cmd, lines := start(t, "hold", dir)
@@ -196,9 +196,9 @@ func TestLockOfAKilledProcess_K13(t *testing.T) {
 	wantCount(t, dir, 1, 1)
 }
 
-// TestKilledWriters_K11 kills four writers at random times, again and again. Each counter that a
-// writer said it had stored must have been, no other increment may be missing, and the first Update
-// of the next process must remove all that they left behind.
+// TestKilledWriters_K11 kills four writers at random times, repeatedly. Each counter that a writer
+// reported as stored must have been stored, no other increment may be missing, and the first Update
+// of the next process must remove all the files that the writers left.
 func TestKilledWriters_K11(t *testing.T) {
 	dir := newDir(t)
 	stored, killed, left := 0, 0, 0
@@ -216,7 +216,7 @@ func TestKilledWriters_K11(t *testing.T) {
 				}
 				<-time.After(rand.N(5 * time.Millisecond))
 				err := cmd.Process.Kill()
-				for lines.Scan() { // what it had said before
+				for lines.Scan() { // lines that the writer printed before
 					mu.Lock()
 					stored++
 					mu.Unlock()

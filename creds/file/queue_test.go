@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// Those of one process who wait for a record do not poll: each has it as soon as it is free.
+// Goroutines of one process that wait for a record do not poll: each gets it once the record is
+// free.
 func TestQueueDoesNotPoll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := newDir(t)
@@ -38,7 +39,7 @@ func TestQueueDoesNotPoll(t *testing.T) {
 	})
 }
 
-// However much one process writes, others find the lock free from time to time.
+// If one process writes all the time, other processes find the lock free from time to time.
 func TestQueueLeavesRoomForOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := newDir(t)
@@ -57,7 +58,7 @@ func TestQueueLeavesRoomForOthers(t *testing.T) {
 		}
 		time.Sleep(time.Millisecond)
 		got := 0
-		for range 200 { // a second, as another process does it
+		for range 200 { // polls for a second, as another process does
 			lock, err := dir.TryLock("a")
 			if err != nil {
 				t.Error(err)
@@ -76,7 +77,7 @@ func TestQueueLeavesRoomForOthers(t *testing.T) {
 	})
 }
 
-// Who gives up waiting leaves nothing behind.
+// A goroutine that stops waiting leaves no queue behind.
 func TestQueueLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := newDir(t)

@@ -20,7 +20,7 @@ import (
 	"github.com/countersign-go/countersign/internal/logs"
 )
 
-// write writes a file in place.
+// write overwrites a file in place.
 func write(t *testing.T, path, contents string) {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(contents), 0o600); err != nil {
@@ -28,7 +28,7 @@ func write(t *testing.T, path, contents string) {
 	}
 }
 
-// secretIn returns a Secret whose file has some contents.
+// secretIn returns a Secret whose file has the given contents.
 func secretIn(t *testing.T, contents string) *file.Secret {
 	t.Helper()
 	s := &file.Secret{Path: filepath.Join(t.TempDir(), "secret")}
@@ -107,7 +107,7 @@ func TestSecretRefused(t *testing.T) {
 	}
 }
 
-// A file that is written in place, with the same length and time, is read again too.
+// A file that is overwritten with the same length and time is also read again.
 func TestSecretWrittenInPlace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := secretIn(t, "one")
@@ -127,7 +127,7 @@ func TestSecretWrittenInPlace(t *testing.T) {
 	})
 }
 
-// While a file is replaced by rename, each read gives the old secret or the new one as a whole.
+// While a file is replaced by rename, each read returns the whole old secret or the whole new one.
 func TestSecretReplacedByRename(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := secretIn(t, strings.Repeat("0", 10000))
@@ -160,7 +160,8 @@ func TestSecretReplacedByRename(t *testing.T) {
 	})
 }
 
-// The same secret has the same bytes, so a Signer may keep the state that it derives from them.
+// The same secret is returned as the same slice, so a Signer may keep the state that it derives
+// from it.
 func TestSecretKeepsItsBytes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := secretIn(t, "one")
@@ -223,7 +224,8 @@ func TestSecretMissingForAWhile(t *testing.T) {
 	}
 }
 
-// The Logger of the client is told of a file that cannot be read once, and of the end of that.
+// The client's Logger gets one record when a file cannot be read, and one when it can be read
+// again.
 func TestSecretTroubleIsToldOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
@@ -266,8 +268,8 @@ func TestSecretPrintsNoSecret(t *testing.T) {
 	}
 }
 
-// After a refusal the file is read again. If its secret is still the refused one, the error tells
-// why no other could be had.
+// After a refusal the file is read again. If it still holds the refused secret, the error explains
+// why another one is missing.
 func TestSecretAfterARefusal(t *testing.T) {
 	s := secretIn(t, "one")
 	refresh := func(sent string) (bool, error) {
@@ -275,7 +277,7 @@ func TestSecretAfterARefusal(t *testing.T) {
 			func(c creds.Secret) bool { return string(c) == sent }, nil)
 		return again, err
 	}
-	s.Reject(func(creds.Secret) bool { return true }, nil) // of nothing
+	s.Reject(func(creds.Secret) bool { return true }, nil) // nothing has been read yet
 	wantSecret(t, s, "one")
 	if again, err := refresh("one"); again || err != nil {
 		t.Errorf("the same secret: %v, %v", again, err)
@@ -284,7 +286,7 @@ func TestSecretAfterARefusal(t *testing.T) {
 	if again, err := refresh("zero"); !again || err != nil {
 		t.Errorf("a late refusal of another secret: %v, %v", again, err)
 	}
-	wantSecret(t, s, "one") // it was not refused
+	wantSecret(t, s, "one") // the server did not refuse this secret
 	if again, err := refresh("one"); !again || err != nil {
 		t.Errorf("another secret: %v, %v", again, err)
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/countersign-go/countersign/creds/file"
 )
 
-// sameFolder returns Dirs of one folder, each with another spelling of its Path.
+// sameFolder returns Dirs of one folder, each with a different spelling of its Path.
 func sameFolder(t *testing.T) []*file.Dir {
 	t.Helper()
 	t.Chdir(t.TempDir())
@@ -27,7 +27,7 @@ func sameFolder(t *testing.T) []*file.Dir {
 	}
 }
 
-// TestTwoDirsOfOnePath_K13: Dirs that do not know of each other exclude each other all the same.
+// TestTwoDirsOfOnePath_K13 checks that two Dirs of one folder exclude each other.
 func TestTwoDirsOfOnePath_K13(t *testing.T) {
 	dirs := sameFolder(t)
 	var inside, overlaps atomic.Int32
@@ -59,7 +59,7 @@ func TestTwoDirsOfOnePath_K13(t *testing.T) {
 	wantClean(t, dirs[0])
 }
 
-// A Dir whose goroutines hand the lock on to each other leaves room for another Dir of its Path.
+// A Dir whose goroutines pass the lock on to each other leaves time for another Dir of its Path.
 func TestTwoDirsShareTheLock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dirs := sameFolder(t)

@@ -23,10 +23,10 @@ import (
 	"github.com/countersign-go/countersign/creds/file"
 )
 
-// stranger is a user that a test run by root can become, or give files to.
+// stranger is the ID of a user that a test run by root can become, or give files to.
 const stranger = 65534
 
-// playOnUnix has the roles of processes that take from themselves what they cannot get back.
+// playOnUnix plays the roles of processes that give up rights which they cannot get back.
 func playOnUnix(role string, dir *file.Dir) {
 	var err error
 	switch role {
@@ -36,7 +36,8 @@ func playOnUnix(role string, dir *file.Dir) {
 		limit.Cur = 4 << 10
 		err = errors.Join(err, syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit))
 	case "readonly":
-		// Root may write anywhere. The way to the folder may be closed to others, so stay there.
+		// Root may write anywhere. The path to the folder may be closed to other users, so stay
+		// there.
 		err = os.Chdir(filepath.Dir(dir.Path))
 		dir = &file.Dir{Path: filepath.Base(dir.Path)}
 		if os.Geteuid() == 0 {
@@ -67,7 +68,7 @@ func playOnUnix(role string, dir *file.Dir) {
 
 func dirOf(dir *file.Dir) string { return filepath.Clean(dir.Path) }
 
-// perform returns what a process with a role printed.
+// perform returns the output of a process with a role.
 func perform(t *testing.T, role string, dir *file.Dir) string {
 	t.Helper()
 	cmd, lines := start(t, role, dir)
@@ -81,7 +82,7 @@ func perform(t *testing.T, role string, dir *file.Dir) string {
 	return strings.Join(all, "\n")
 }
 
-// A limit for the size of files stands for the full disk: writing stops in the middle of a record.
+// A limit on the size of files simulates a full disk: writing stops in the middle of a record.
 func TestFullDisk_K11(t *testing.T) {
 	dir := newDir(t)
 	put(t, dir, "a", "first")
@@ -143,7 +144,7 @@ func TestReadOnlyFolder_K11(t *testing.T) {
 	}
 }
 
-// give makes those of the files that there are a stranger's. Only root can.
+// give makes the existing ones of these files belong to stranger. Only root can do that.
 func give(t *testing.T, files ...string) {
 	t.Helper()
 	for _, file := range files {
@@ -164,7 +165,8 @@ func TestNoFolder(t *testing.T) {
 	wantRefused(t, under, syscall.ENOTDIR, under.Path)
 }
 
-// TestPermissionsFromCreation_K9 looks at all files all the time, with an umask that takes nothing.
+// TestPermissionsFromCreation_K9 checks all files continuously, with a umask that removes no
+// permission.
 func TestPermissionsFromCreation_K9(t *testing.T) {
 	defer syscall.Umask(syscall.Umask(0))
 	dir, stop := newDir(t), make(chan struct{})
@@ -191,7 +193,7 @@ func TestPermissionsFromCreation_K9(t *testing.T) {
 	wantPrivate(t, filepath.Dir(dir.Path))
 }
 
-// wantPrivate checks all there is in a folder, and the folder, if there is one.
+// wantPrivate checks a folder, if it exists, and all files in it.
 func wantPrivate(t *testing.T, folder string) {
 	err := filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) {
@@ -266,7 +268,7 @@ func TestLoosePermissions_K9(t *testing.T) {
 
 func TestForeignOwner_K10(t *testing.T) {
 	if os.Geteuid() != 0 {
-		// Of what root has, one folder is enough to refuse.
+		// The root folder belongs to root, so every other user must refuse it.
 		wantRefused(t, &file.Dir{Path: "/"}, file.ErrOwner, "chown", strconv.Itoa(os.Geteuid()))
 		return
 	}
@@ -334,7 +336,7 @@ func TestFileTypes_K10(t *testing.T) {
 
 func link(path, moved string) error { return os.Symlink(moved, path) }
 
-// A hard link, as some backups make them, keeps what it had.
+// A hard link, which some backups make, keeps the old record.
 func TestHardLink_K10(t *testing.T) {
 	dir := newDir(t)
 	put(t, dir, "a", "one")
@@ -383,7 +385,7 @@ func TestSecretRotatedByKubernetes(t *testing.T) {
 		}
 		wantSecret(t, s, "two")
 
-		// A mount that is away for a moment leaves links that lead to nothing.
+		// If a mount disappears for a moment, the links point to a missing file.
 		if err := os.Remove(filepath.Join(folder, "..data")); err != nil {
 			t.Fatal(err)
 		}
@@ -396,7 +398,7 @@ func TestSecretRotatedByKubernetes(t *testing.T) {
 	})
 }
 
-// A pipe is refused before it is opened, which would wait for a writer.
+// A pipe is refused before it is opened, because opening it would wait for a writer.
 func TestSecretIsAPipe(t *testing.T) {
 	s := &file.Secret{Path: filepath.Join(t.TempDir(), "pipe")}
 	if err := syscall.Mkfifo(s.Path, 0o600); err != nil {
