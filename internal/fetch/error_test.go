@@ -82,7 +82,8 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
-// What the server says, and the query of the URL, stay out of the text; the cause stays in reach.
+// The error's text contains neither the server's text nor the query of the URL; errors.Is still
+// finds the cause.
 func TestErrorText_K7(t *testing.T) {
 	const planted = "hunter2"
 	for name, f := range map[string]roundTrip{

@@ -77,18 +77,18 @@ func TestAnswer(t *testing.T) {
 	}
 }
 
-// TestContentType has any answer read that is JSON, whatever its type is said to be.
+// TestContentType checks that any answer that is JSON is read, whatever its Content-Type.
 func TestContentType(t *testing.T) {
 	tests := []struct {
 		contentType string
-		page        bool // it tells what an answer is that is not JSON
+		page        bool // the error names a web page, if the answer is not JSON
 	}{
-		{"", false}, // says nothing
+		{"", false}, // names no type
 		{"application/json", false},
 		{"application/vnd.example+json; charset", false},
-		{"text/plain; charset=utf-8", false}, // what net/http makes of JSON
+		{"text/plain; charset=utf-8", false}, // the type that net/http gives to JSON
 		{"a / b, text/html", false},
-		{"text/html", true}, // scripts that name no type send it
+		{"text/html", true}, // scripts that do not set a type send it
 		{"Text/HTML ;charset=utf-8", true},
 		{"application/xhtml+xml", true},
 	}
@@ -128,7 +128,7 @@ func text(err error) string {
 func TestRedirects_F8(t *testing.T) {
 	tests := []struct {
 		name, location string
-		statuses       string // those that are followed
+		statuses       string // the statuses that are followed
 	}{
 		{"path", "/elsewhere", "307 308"},
 		{"same origin", "https://user.example/elsewhere", "307 308"},
@@ -171,7 +171,7 @@ func TestRedirects_F8(t *testing.T) {
 	}
 }
 
-// TestRedirectedGet_F8 follows a redirect that leaves a GET as it was.
+// TestRedirectedGet_F8 follows a redirect that leaves a GET unchanged.
 func TestRedirectedGet_F8(t *testing.T) {
 	for _, status := range []int{301, 302, 303, 307, 308} {
 		for location, follow := range map[string]bool{
@@ -203,7 +203,7 @@ func TestRedirectedGet_F8(t *testing.T) {
 	}
 }
 
-// A base that follows redirects by itself brings an answer from who knows where.
+// A RoundTripper that follows redirects itself may return an answer from any origin.
 func TestAnswerFromElsewhere_F15(t *testing.T) {
 	const elsewhere = "no answer: a redirect to another origin, which is not followed"
 	for address, want := range map[string]string{
@@ -231,7 +231,7 @@ func TestRedirectLoop_F8(t *testing.T) {
 	}
 }
 
-// The caller's own rule is asked too, and only where ours has nothing against it.
+// The caller's CheckRedirect is also called, but only for redirects that Do allows.
 func TestRedirectCallersRule(t *testing.T) {
 	no := errors.New("not by us")
 	_, err := doWith(t, &http.Client{
@@ -285,7 +285,7 @@ func TestSlowEndpoint_F5(t *testing.T) {
 	}
 }
 
-// The endless answer would never end this test if it were read to its end.
+// If the endless answer were read to its end, this test would not end.
 func TestEndlessAnswer_F6(t *testing.T) {
 	read := 0
 	_, err := do(t, func(req *http.Request) (*http.Response, error) {

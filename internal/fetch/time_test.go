@@ -9,7 +9,7 @@ import (
 	"github.com/countersign-go/countersign/internal/fetch"
 )
 
-// The longest of the three fields counts, with any status.
+// The longest wait in the three fields counts, with any status.
 func TestWait(t *testing.T) {
 	for _, tt := range []struct {
 		retry, backoff, short string
@@ -29,7 +29,7 @@ func TestWait(t *testing.T) {
 		if err != nil || a.Wait() != tt.want {
 			t.Errorf("%v: %v, %v", tt, a.Wait(), err)
 		}
-		// And so it does with an answer that is of no use.
+		// The longest wait also counts for an answer that cannot be used.
 		e := fail(t, func(req *http.Request) (*http.Response, error) {
 			return answer(req, 200, `garbage`,
 				"Retry-After", tt.retry, "X-Backoff", tt.backoff, "Backoff", tt.short), nil
@@ -40,7 +40,7 @@ func TestWait(t *testing.T) {
 	}
 }
 
-// A body that does not heed the context of its request ends with it all the same.
+// A body that ignores the context of its request still ends with it.
 func TestDeafBody_F5(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
