@@ -14,10 +14,10 @@ import (
 	"github.com/countersign-go/countersign/internal/keep"
 )
 
-// A slow store takes its time before each call, and again before it writes.
+// A slow store waits before each call, and again before it writes.
 type slow struct {
 	load, lock, write time.Duration
-	heedless          bool // it does not heed its context
+	heedless          bool // it ignores its context
 	err               error
 
 	mu     sync.Mutex // guards record
@@ -70,7 +70,7 @@ func (s *slow) text() []byte {
 	return bytes.Clone(s.record)
 }
 
-// troubles collects what a Record tells.
+// troubles collects the reports of a Record.
 type troubles struct {
 	mu   sync.Mutex // guards text
 	text []string
@@ -157,7 +157,7 @@ func TestUpdate(t *testing.T) {
 		store  *slow
 		called bool
 		took   time.Duration
-		record string // an hour later
+		record string // the record an hour later
 		say    string
 	}{
 		{"at once", &slow{}, true, 0, "new", ""},
@@ -197,8 +197,8 @@ func TestUpdate(t *testing.T) {
 	}
 }
 
-// The function runs in the goroutine of the caller, and whatever becomes of it, the record is
-// unlocked.
+// The function runs in the goroutine of the caller. The record is unlocked even if the function
+// fails or panics.
 func TestUpdateKeeps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &slow{record: []byte("old")}
@@ -226,7 +226,7 @@ func TestUpdateKeeps(t *testing.T) {
 	})
 }
 
-// The end of the caller's context does not undo what is decided.
+// The end of the caller's context does not undo a decision.
 func TestUpdateOutlivesCaller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &slow{write: time.Second}

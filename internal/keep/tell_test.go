@@ -8,7 +8,7 @@ import (
 	"github.com/countersign-go/countersign/internal/keep"
 )
 
-// The same error is told once, until another fetch begins or the Store works again.
+// The same error is reported once, until another fetch begins or the Store works again.
 func TestToldOnce(t *testing.T) {
 	r, told := record(&slow{})
 	disk, room := errors.New("bad disk"), errors.New("no room")
@@ -41,7 +41,7 @@ func TestToldOnce(t *testing.T) {
 	}
 }
 
-// An update that leaves the record unchanged writes nothing, so it does not show that the Store can
+// An update that leaves the record unchanged does not write, and does not show that the Store can
 // be written to again.
 func TestRecordThatStaysIsNoRecovery(t *testing.T) {
 	store := new(slow)
