@@ -23,7 +23,7 @@ type Param struct {
 // (RFC 9110, sections 11.3 and 11.4).
 type Challenge struct {
 	Scheme  string  // in the letters of the field; see [Challenge.Is]
-	Token68 string  // "" if there is none; then there are no Params
+	Token68 string  // if not empty, Params is empty
 	Params  []Param // in the order of the field, no name twice
 }
 

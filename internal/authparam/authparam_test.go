@@ -77,7 +77,7 @@ func TestParseMalformed(t *testing.T) {
 	for _, tt := range []struct {
 		reason string
 		line   string
-		at     int // where the fault is, counted from 1
+		at     int // the position of the fault, counted from 1
 		want   []challenge
 	}{
 		{"a name twice, C16", `Negotiate, MAC ts=1, ts=2`, 22, negotiate},
@@ -153,7 +153,7 @@ func TestParseLines(t *testing.T) {
 	}
 }
 
-// A peer may send megabytes of challenges; what they become in memory has a bound.
+// A peer may send megabytes of challenges; the memory for them is limited.
 func TestTooManyChallenges(t *testing.T) {
 	lines := slices.Repeat([]string{"A, B"}, 32)
 	if got, err := authparam.Parse(lines); len(got) != 64 || err != nil {

@@ -8,8 +8,8 @@ import (
 	"github.com/countersign-go/countersign/internal/authparam"
 )
 
-// FuzzParse checks that what was read is printed as a line that reads the same, and prints the same
-// again.
+// FuzzParse checks that a parsed line, when printed and parsed again, gives the same challenges and
+// the same text.
 func FuzzParse(f *testing.F) {
 	for _, line := range []string{
 		"",

@@ -8,7 +8,7 @@ import (
 	"github.com/countersign-go/countersign/internal/authparam"
 )
 
-// hostile are lines that cost a careless parser more than they are long.
+// hostile holds lines for which a careless parser takes more than linear time.
 var hostile = []struct{ name, head, repeat string }{
 	{"commas", "MAC ", ","},
 	{"schemes", "", "a,"},
@@ -26,8 +26,8 @@ func fill(head, repeat string, n int) string {
 	return (head + strings.Repeat(repeat, n))[:n]
 }
 
-// BenchmarkLinear_S7 reports how many times longer twice the line takes: 2, and 4 if a rule were
-// quadratic.
+// BenchmarkLinear_S7 reports how much longer a line of twice the length takes: 2, or 4 if a rule
+// were quadratic.
 func BenchmarkLinear_S7(b *testing.B) {
 	for _, tt := range hostile {
 		b.Run(tt.name, func(b *testing.B) {

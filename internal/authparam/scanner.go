@@ -68,7 +68,7 @@ func (s *scanner) challenge() (c Challenge, open bool, fault string) {
 }
 
 // token68 reads a token68 (section 11.2), which must be a whole list element: `abc=` is one, and
-// `abc=d` is a parameter. If there is none, it returns "" and does not move.
+// `abc=d` is a parameter. If the next element is not a token68, it returns "" and does not move.
 func (s *scanner) token68() string {
 	ahead := *s
 	if ahead.run(isToken68) == "" {
