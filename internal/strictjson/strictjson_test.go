@@ -79,7 +79,7 @@ func TestObject_F7(t *testing.T) {
 	}
 }
 
-// An object from an unknown sender costs no more than its limits allow.
+// The cost of an object from an unknown sender stays within its limits.
 func TestLimits(t *testing.T) {
 	l := strictjson.Limits{Size: 24, Values: 3}
 	tests := []struct{ name, data, want string }{
