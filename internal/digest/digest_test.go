@@ -16,7 +16,7 @@ import (
 
 var errBad = errors.New("test: another body")
 
-// closing is a body that returns err when it is closed, and counts that.
+// closing is a body that counts the calls of Close and returns err from them.
 type closing struct {
 	io.Reader
 	err    error
@@ -28,7 +28,7 @@ func (c closing) Close() error {
 	return c.err
 }
 
-// TestHash has the bodies that a request may have.
+// TestHash hashes the kinds of bodies that a request may have.
 func TestHash(t *testing.T) {
 	text := bytes.Repeat([]byte("body"), 20<<10)
 	req := func(body io.Reader) *http.Request {
@@ -64,7 +64,7 @@ func TestHash(t *testing.T) {
 		{"one that is right", giving(whole, nil, nil), text, nil},
 	} {
 		var d digest.Hasher
-		for range 2 { // the second time with a chunk that was used before
+		for range 2 { // the second time with a used chunk
 			h := sha256.New()
 			err := d.Hash(h, tt.req)
 			if !errors.Is(err, tt.err) || (err == nil) != (tt.err == nil) {
@@ -80,7 +80,7 @@ func TestHash(t *testing.T) {
 	}
 }
 
-// TestCheck has bodies around the size up to which they are checked first.
+// TestCheck checks bodies of about MaxBuffer bytes.
 func TestCheck(t *testing.T) {
 	for _, size := range []int{0, 1, 100, digest.MaxBuffer, digest.MaxBuffer + 1} {
 		body := bytes.Repeat([]byte("b"), size)
@@ -98,7 +98,7 @@ func TestCheck(t *testing.T) {
 				}
 				err := digest.Check(req, sha256.New(), sum[:], errBad)
 				early := len(sent) <= digest.MaxBuffer
-				if !announced { // the end is looked for behind MaxBuffer
+				if !announced { // the end is found only after MaxBuffer
 					early = len(sent) <= digest.MaxBuffer+1
 				}
 				if (err == nil) != (same || !early) || err != nil && err != errBad {
@@ -121,7 +121,7 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// TestCheckReads has readers that ask for exactly the length, for nothing, and again at the end.
+// TestCheckReads reads exactly the length, reads nothing, and reads again at the end.
 func TestCheckReads(t *testing.T) {
 	body := bytes.Repeat([]byte("b"), digest.MaxBuffer+1)
 	sum := sha256.Sum256([]byte("another"))
@@ -142,7 +142,7 @@ func TestCheckReads(t *testing.T) {
 	}
 }
 
-// TestCheckWithoutBody has requests that have none.
+// TestCheckWithoutBody checks requests without a body.
 func TestCheckWithoutBody(t *testing.T) {
 	empty, other := sha256.Sum256(nil), sha256.Sum256([]byte("x"))
 	for _, body := range []io.ReadCloser{nil, http.NoBody} {
@@ -157,7 +157,8 @@ func TestCheckWithoutBody(t *testing.T) {
 	}
 }
 
-// TestCheckUnreadable has a body that breaks: the handler gets to know, and not the sender.
+// TestCheckUnreadable checks a body that breaks off: the handler gets the error, and the sender
+// does not.
 func TestCheckUnreadable(t *testing.T) {
 	broken := errors.New("test: broken")
 	sum := sha256.Sum256([]byte("start and more"))
