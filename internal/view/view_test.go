@@ -66,7 +66,7 @@ func TestWithoutZone(t *testing.T) {
 	}
 }
 
-// TestClient has requests as they are before they are sent.
+// TestClient reads requests before they are sent.
 func TestClient(t *testing.T) {
 	u := func(text string) *url.URL {
 		u, err := url.Parse(text)
@@ -117,7 +117,7 @@ func TestClient(t *testing.T) {
 	}
 }
 
-// TestReceived has requests as a server gets them, behind a proxy too.
+// TestReceived reads requests as a server gets them, also behind a proxy.
 func TestReceived(t *testing.T) {
 	public := &url.URL{Scheme: "https", Host: "api.example", Path: "/v1/"}
 	odd := &url.URL{Scheme: "https", Host: "api.example:8443"}
@@ -172,7 +172,7 @@ func TestReceived(t *testing.T) {
 	}
 }
 
-// TestErrors has a text for each error, which a scheme puts behind its own.
+// TestErrors checks the text of each error, which a scheme puts after its own.
 func TestErrors(t *testing.T) {
 	for _, err := range []view.Error{
 		view.ErrNoURL, view.ErrOpaque, view.ErrConnect, view.ErrForm, view.ErrNoHost, view.ErrHost,
