@@ -8,11 +8,12 @@ import (
 	"testing"
 )
 
-// planted is a secret of the kind that tests plant, and that nothing may print.
+// planted is a secret of the kind that tests plant, and that must never be printed.
 const planted = "canary-4f1d9c"
 
 // TestPlantedLeak prints the planted secret on purpose, one line for each form in which a secret
-// escapes. Each line starts with "leak:", so that the search can be asked about every one.
+// can appear. Each line starts with "leak:", so that the checks can test the search for each of
+// them.
 func TestPlantedLeak(t *testing.T) {
 	secret := []byte(planted)
 	for _, line := range []string{
