@@ -35,10 +35,11 @@ type Cache[C any] struct {
 	// follows after 0.5 to 1 s, the second after 1 to 2 s, or later if the service asks for a
 	// longer wait.
 	//
-	// A failed fetch is followed by a back-off, in which a caller that needs credentials gets the
-	// same error at once. It lasts for the wait that the service asked for and a random time on
-	// top: up to 1 s, then up to twice as long after each failure in a row, and at most 5 min. If
-	// it is longer than the service asked for, it also ends when good credentials end.
+	// All callers that wait for a fetch get its error. A back-off follows, in which a caller that
+	// needs credentials gets the same error at once. It lasts for the wait that the service asked
+	// for and a random time on top: up to 1 s, then up to twice as long after each failure in a
+	// row, and at most 5 min. If it is longer than the service asked for, it also ends when good
+	// credentials end.
 	Fetch func(ctx context.Context) (C, error)
 
 	// StepUp means that Fetch reads [Challenge], and adds the scope, the recent login or the claims
@@ -91,7 +92,7 @@ type Cache[C any] struct {
 	mu      sync.Mutex    // guards all below; never held while a function of the user runs
 	flight  *flight[C]    // the latest fetch, under way or done; nil before the first
 	asked   *flight[C]    // the latest after which the service asked for a back-off, or nil
-	backoff time.Duration // the longest that the latest failure could last, 0 after a success
+	backoff time.Duration // the longest back-off after the latest failure, 0 after a success
 	shield  time.Time     // until then, Reject does nothing
 	step    time.Duration // the length of the latest shield, 0 if it was lifted
 	waits   int           // how often Wait has waited, since credentials were accepted
@@ -104,7 +105,7 @@ type Cache[C any] struct {
 type entry[C any] struct {
 	value    C
 	id       string      // "" if the Cache has no ID
-	expires  time.Time   // zero: never
+	expires  time.Time   // zero if never
 	issued   time.Time   // by the monotonic clock
 	suspect  atomic.Bool // goes from false to true
 	refusal  http.Header // for which it is suspect; guarded by Cache.mu
@@ -307,7 +308,7 @@ func (c *Cache[C]) Confirm(good func(C) bool) {
 // Replace makes credentials that a service sent without a request for them the current ones. next
 // gets the current ones and returns their replacement, and whether to use it. Fetched is called
 // with the replacement first. Callers that have good credentials do not wait for that. Replace does
-// not block, and does not recover panics in next, Expires and ID.
+// not block. It calls next at most once, and does not recover panics in next, Expires and ID.
 //
 // Replace does nothing if the replacement has expired or has the ID of rejected credentials, or if
 // a fetch is under way, since that will bring others. A back-off that the service asked for goes

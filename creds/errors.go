@@ -33,7 +33,7 @@ type TransientError interface {
 	Transient() bool
 }
 
-// A PostponedError is an error of a Fetch that has not tried yet.
+// A PostponedError is an error of a Fetch that has not made its attempt yet.
 type PostponedError interface {
 	error
 	// Postponed reports whether nothing has failed, and the fetch only has to wait.

@@ -29,10 +29,10 @@ const (
 	youth     = 5 * time.Second // credentials that are younger may not be known everywhere
 	maxWaits  = 2               // how often Wait waits for young credentials
 	firstWait = time.Second     // how long the first one is; the next is twice as long
-	spareTime = time.Minute     // how long no wait or replacement follows useless ones
+	spareTime = time.Minute     // how long useless waits and replacements are not repeated
 
 	renewTime  = time.Minute // the longest renewal window
-	renewShare = 5           // the window is at most this fraction of a life, a fifth
+	renewShare = 5           // the window is at most a life divided by this
 )
 
 // Errors that a [Cache] itself detects.
@@ -75,7 +75,7 @@ type failure struct {
 
 	final, transient, postponed bool // see Cache.Fetch
 
-	least time.Time // the end of that back-off
+	least time.Time // the earliest end of the back-off
 	until time.Time // the end of the back-off
 }
 

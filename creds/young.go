@@ -25,9 +25,9 @@ func (c *Cache[C]) Accept(good func(C) bool) {
 // 1 s, or 2 s the next time, and reports true. Otherwise it reports false. It also returns an error
 // if ctx ends before the wait, or has a deadline before its end.
 //
-// All callers share a wait. After the second one, Wait does not wait for 60 s, and not until a
-// server has accepted credentials of this Cache; [Cache.Confirm] ends this. So a page that is
-// always refused delays a program once.
+// All callers share a wait. After the second wait, Wait reports false for 60 s, and until a server
+// has accepted credentials of this Cache; [Cache.Confirm] ends this. So a page that is always
+// refused delays a program once.
 func (c *Cache[C]) Wait(ctx context.Context, refused func(C) bool) (waited bool, err error) {
 	e := c.current.Load()
 	if !e.fresh() || e.accepted.Load() || !refused(e.value) {
