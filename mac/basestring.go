@@ -14,13 +14,13 @@ const (
 	errTimestamp problem = "ts, nonce or ext is no printable ASCII without quote, backslash"
 )
 
-// BaseString returns the text whose MAC is sent, the "normalized request string" of section 3.2.1,
-// as the [Signer] that sends req and the [Verifier] that receives it have to build it. It is for
-// comparing with another implementation when MACs differ.
+// BaseString returns the text that is hashed for the MAC, the "normalized request string" of
+// section 3.2.1 of the draft. The [Signer] that sends req and the [Verifier] that receives it both
+// build this text. Compare it with the text of another implementation when MACs differ.
 //
-// A request with a RequestURI is taken as one that a server has received: RequestURI, Host and TLS
-// count. Any other is one to be sent, so that URL and Host count, and is read as net/http would
-// write it. Errors wrap [ErrUnsignable].
+// If req has a RequestURI, it is read as a request that a server has received, from RequestURI,
+// Host and TLS. Otherwise it is read as a request to be sent, as net/http would write it, from URL
+// and Host. The [Django] dialect reads only requests to be sent. Errors wrap [ErrUnsignable].
 func BaseString(req *http.Request, d Dialect, ts, nonce, ext string) (string, error) {
 	var v reading
 	var err error
@@ -52,11 +52,11 @@ func appendLines(dst []byte, lines ...string) []byte {
 	return dst
 }
 
-// A reading is the parts of a request that a MAC covers.
+// A reading holds the parts of a request that a MAC covers.
 type reading struct {
 	view.View
 
-	spelled bool // the case of the host is kept, as only Explain asks for
+	spelled bool // keep the case of the host; set by Explain only
 }
 
 // clientReading reads a request as net/http will write it. port is Signer.Port.
@@ -67,14 +67,14 @@ func clientReading(req *http.Request, d Dialect, port string) (r reading, err er
 	return r, err
 }
 
-// receivedReading reads a request as a server got it. public is Verifier.PublicURL.
+// receivedReading reads a request as a server received it. public is Verifier.PublicURL.
 func receivedReading(req *http.Request, public *url.URL) (r reading, err error) {
 	r.View, err = view.Received(req, public)
 	return r, err
 }
 
-// locateDjango sets host and port as auth_mac has them: the host is cut at the first colon, which
-// leaves a bracket of an IPv6 address, and the port is the one of the server's socket.
+// locateDjango sets host and port as auth_mac reads them. It cuts the host at the first colon,
+// which leaves only a bracket of an IPv6 address. The port is the port of the server's own socket.
 func (v *reading) locateDjango(authority string, u *url.URL, port string) (err error) {
 	v.Host, _, _ = strings.Cut(authority, ":")
 	if port == "" {
@@ -90,11 +90,12 @@ func (v *reading) locateDjango(authority string, u *url.URL, port string) (err e
 	return err
 }
 
-// append writes the base string from its third line on: method, target, host, port and ext, each
-// ended by a line feed, the empty ext too (section 3.2.1).
+// append appends the base string from its third line on: method, target, host, port and ext. A line
+// feed ends each line, also an empty ext (section 3.2.1).
 func (v *reading) append(dst []byte, d Dialect, ext string) ([]byte, error) {
 	if v.Method == "" || !visible.all(v.Method) {
-		// Looser than RFC 9110, section 5.6.2, but no word of a request line can end in it.
+		// This is looser than RFC 9110, section 5.6.2, but the method cannot hold a byte that ends
+		// a word of the request line.
 		return dst, errMethod
 	}
 	if !visible.all(v.Path) || !visible.all(v.Query) || !visible.all(v.Prefix) {
@@ -103,7 +104,8 @@ func (v *reading) append(dst []byte, d Dialect, ext string) ([]byte, error) {
 	return v.assemble(dst, d, ext)
 }
 
-// assemble is append for what is known to be without blanks and line feeds.
+// assemble is append without the checks. The caller must have ruled out control characters, which
+// could shift the lines.
 func (v *reading) assemble(dst []byte, d Dialect, ext string) ([]byte, error) {
 	dst, err := v.appendTarget(append(appendUpper(dst, v.Method), '\n'), d, ext)
 	if err != nil {

@@ -15,14 +15,15 @@ import (
 // Challenge adds to h the challenge (section 4.1 of the draft) that answers err, an error of
 // [Verifier.Authenticate]:
 //
-//	MAC                            there were no credentials of this scheme, or they lack a scope
-//	MAC error="stale", ts="..."    ErrStale; ts is the time of this machine
+//	MAC                            the request has no MAC credentials, or they lack a scope
+//	MAC error="stale", ts="..."    ErrStale; ts is this machine's time
 //	MAC error="nonce"              ErrReplayed
 //	MAC error="expired"            ErrExpired
-//	MAC error="invalid"            anything else
+//	MAC error="invalid"            any other error
 //
-// A stale timestamp is found out before the key is looked up, and the next two only after the MAC
-// was found right, so that the answer tells a stranger nothing about an identifier.
+// A Verifier detects a stale timestamp before it looks up the key, and a used nonce or an expired
+// key only after the MAC was found correct. The challenge therefore does not tell an attacker which
+// identifiers exist.
 func (v *Verifier) Challenge(h http.Header, req *http.Request, err error) {
 	challenge := scheme
 	switch _, lacking := errors.AsType[*auth.ScopeError](err); {
@@ -40,10 +41,13 @@ func (v *Verifier) Challenge(h http.Header, req *http.Request, err error) {
 	h.Add("WWW-Authenticate", challenge)
 }
 
-// Read says what a refusal means: the challenges of [Verifier.Challenge], and the texts of auth_mac
-// for a used nonce and for expired credentials. Of several MAC challenges, the first that gives a
-// known reason counts. The Cause is "" if the answer challenges for other schemes only, and
-// "unknown" without any challenge, without a known reason, or if a challenge for MAC is malformed.
+// Read reports why resp refused a request. It understands the challenges of [Verifier.Challenge],
+// and the texts that auth_mac sends for a used nonce and for expired credentials. Of several MAC
+// challenges, the first one with a known reason counts. The ServerTime is the ts of a stale
+// challenge.
+//
+// The Cause is "" if resp has challenges for other schemes only. It is "unknown" if resp has no
+// challenge, if no MAC challenge has a known reason, or if a MAC challenge is malformed.
 func (s *Signer) Read(resp *http.Response) (refusal transport.Refusal) {
 	challenges, err := authparam.Parse(resp.Header["Www-Authenticate"])
 	if len(challenges) == 0 && err == nil {

@@ -8,7 +8,7 @@ import (
 	"github.com/countersign-go/countersign/internal/view"
 )
 
-// A Dialect is a way to read a request before it is signed. The header is the same in all of them.
+// A Dialect is a way to read a request before it is signed. The header is the same in all dialects.
 type Dialect int
 
 // String returns the name of the constant.
@@ -25,18 +25,18 @@ func (d Dialect) String() string {
 }
 
 const (
-	// Draft01 is section 3.2.1 of the draft to the letter: the request target and the Host as they
-	// are on the wire. Nothing is decoded or encoded anew.
+	// Draft01 follows section 3.2.1 of the draft exactly. It signs the request target and the Host
+	// as they are sent, and decodes or encodes nothing.
 	Draft01 Dialect = iota
 
 	// WebOb is for servers and clients in Python that use macauthlib. They sign the path as WebOb
-	// writes it, decoded and encoded anew, so that some paths that differ on the wire share one
-	// MAC: see the package comment. A Signer also sends a Host with its port spelled out.
+	// writes it: decoded, then encoded again. Some paths that differ on the wire therefore share
+	// one MAC: see the package comment. A Signer also sends a Host with an explicit port.
 	WebOb
 
 	// Django is for servers that use auth_mac. They sign the decoded path without the query, so an
-	// attacker can change the query, and they know SHA-1 only. It is for a Signer. A Verifier takes
-	// it during a [Transition].
+	// attacker can change the query. They support SHA-1 only. The dialect is for a Signer. A
+	// Verifier accepts it only during a [Transition].
 	Django
 )
 
@@ -49,8 +49,9 @@ const (
 	errDjangoExt problem = "the Django dialect leaves ext unsigned: set neither Ext nor BodyDigest"
 )
 
-// appendWebOb writes the path_qs of WebOb: the path decoded, without all but one of its leading
-// slashes, and encoded anew; then the query as it came, without its question mark if it is empty.
+// appendWebOb appends the path_qs of WebOb. The path is decoded, loses all but one of its leading
+// slashes, and is encoded again. The query follows unchanged; an empty query loses its question
+// mark.
 func (v *reading) appendWebOb(dst []byte) ([]byte, error) {
 	path := v.Path[v.Absolute:]
 	if path == "" {
@@ -81,8 +82,8 @@ func (v *reading) appendWebOb(dst []byte) ([]byte, error) {
 	return dst, nil
 }
 
-// gap says where Draft01 and WebOb read a request in two ways. It is "" if they read it alike, or
-// if WebOb cannot read it.
+// gap names the parts of a request that Draft01 and WebOb read differently. It returns "" if they
+// read it alike, or if WebOb cannot read it.
 func (v *reading) gap() string {
 	requoted, err := v.appendWebOb(nil)
 	if err != nil {
@@ -105,8 +106,8 @@ func (v *reading) gap() string {
 	return strings.Join(parts, " and ")
 }
 
-// place is the host and the port to sign. Where an IPv6 address has no port, WebOb's side cuts it
-// at its last colon, so that [::1] is the host "[:" with the port "1]".
+// place returns the host and the port to sign. In the WebOb dialect, an IPv6 address without a port
+// is cut at its last colon, so that [::1] is the host "[:" with the port "1]".
 func (v *reading) place(d Dialect) (host, port string, err error) {
 	if d != WebOb || !v.Bare || v.Host[0] != '[' {
 		return v.Host, v.Port, nil
@@ -118,7 +119,7 @@ func (v *reading) place(d Dialect) (host, port string, err error) {
 	return v.Host[:last], v.Host[last+1:], nil
 }
 
-// appendDjango writes the decoded path. Control characters are refused, since a line feed would
+// appendDjango appends the decoded path. It refuses control characters, because a line feed would
 // shift the lines of the base string.
 func (v *reading) appendDjango(dst []byte, ext string) ([]byte, error) {
 	if ext != "" {
@@ -140,7 +141,7 @@ func (v *reading) appendDjango(dst []byte, ext string) ([]byte, error) {
 	return dst, nil
 }
 
-// appendDecoded undoes percent encoding and leaves what is none, such as "%zz", alone.
+// appendDecoded undoes percent encoding. It copies an invalid escape, such as "%zz", unchanged.
 func appendDecoded(dst []byte, s string) []byte {
 	for i := 0; i < len(s); i++ {
 		if s[i] == '%' && i+2 < len(s) {
@@ -155,7 +156,7 @@ func appendDecoded(dst []byte, s string) []byte {
 	return dst
 }
 
-// unhex is the value of a hexadecimal digit, 16 for anything else.
+// unhex returns the value of a hexadecimal digit, or 16 for any other byte.
 func unhex(b byte) byte {
 	switch {
 	case '0' <= b && b <= '9':

@@ -9,7 +9,7 @@ import (
 	"github.com/countersign-go/countersign/internal/digest"
 )
 
-const digestOpen = "sha-256=:" // then base64 and a colon, like a byte sequence of RFC 8941
+const digestOpen = "sha-256=:" // followed by base64 and a colon, like a byte sequence of RFC 8941
 
 const (
 	errGetBody    problem = "BodyDigest has to read the body first: set GetBody, or do without"
@@ -19,7 +19,7 @@ const (
 	errBadDigest  problem = "the digest is no canonical base64 between colons"
 )
 
-// digest is the field of ext that covers the body.
+// digest returns the field of ext that covers the request's body.
 func (s *Signer) digest(req *http.Request) (string, error) {
 	h := sha256.New()
 	if err := s.bodies.Hash(h, req); errors.Is(err, digest.ErrNoGetBody) {
@@ -42,7 +42,7 @@ func hasDigest(ext string) bool {
 	return false
 }
 
-// findDigest reads the digest in ext. It is nil if there is none.
+// findDigest returns the digest in ext, or nil if ext holds none.
 func findDigest(ext string) (*tag, error) {
 	var found *tag
 	for field := range strings.SplitSeq(ext, " ") {
@@ -62,8 +62,8 @@ func findDigest(ext string) (*tag, error) {
 	return found, nil
 }
 
-// checkBody compares the body of req with the digest in ext. It is called for a request whose MAC
-// is right, so that no stranger has a body read.
+// checkBody compares the body of req with the digest in ext. Authenticate calls it only after the
+// MAC was found correct, so that a client without a key cannot make the server read a body.
 func checkBody(req *http.Request, ext string) error {
 	want, err := findDigest(ext)
 	switch {

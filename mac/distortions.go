@@ -44,7 +44,7 @@ const (
 	adviseKey    = "one side converts the key: both have to use its text as it is"
 )
 
-// axes are what is tried: first what happens most.
+// axes returns the changes to try, the most frequent distortions first.
 func (s *search) axes() []axis {
 	return []axis{
 		s.origins(), s.forwarded(), s.hosts(), s.ports(), s.dialects(), s.paths(), s.slashes(),
@@ -52,7 +52,8 @@ func (s *search) axes() []axis {
 	}
 }
 
-// origins takes away that of a target that is a whole URL, as clients send it to proxies alone.
+// origins removes the scheme and host from a target that is a whole URL. Clients send such targets
+// to proxies only.
 func (s *search) origins() axis {
 	if s.start.Absolute == 0 {
 		return nil
@@ -79,8 +80,8 @@ func at(host, port string) func(*trial) {
 	}
 }
 
-// forwarded takes the place from what proxies say about themselves. Whoever sends such fields
-// decides nothing: they are guesses like the others.
+// forwarded tries the hosts and ports that proxies report in header fields. A client can forge
+// these fields, but it decides nothing with them: they are guesses like the others.
 func (s *search) forwarded() (a axis) {
 	hosts := ends(s.req.Header, "X-Forwarded-Host", "X-Original-Host")
 	protos := ends(s.req.Header, "X-Forwarded-Proto", "X-Forwarded-Scheme")
@@ -133,8 +134,8 @@ func (s *search) forwarded() (a axis) {
 	return a
 }
 
-// ends are the first and the last value in the lists of these fields: those of the proxy that is
-// nearest to the client, and of that nearest to the server.
+// ends returns the first and the last value in the lists of these fields. The first comes from the
+// proxy nearest to the client, the last from the proxy nearest to the server.
 func ends(h http.Header, fields ...string) (values []string) {
 	for _, field := range fields {
 		lines := h[field]
@@ -152,7 +153,8 @@ func ends(h http.Header, fields ...string) (values []string) {
 	return values
 }
 
-// forwardedPairs are the parameters in the ends of Forwarded (RFC 7239, section 4).
+// forwardedPairs returns the parameters of the first and the last element of Forwarded (RFC 7239,
+// section 4).
 func forwardedPairs(h http.Header) (pairs []string) {
 	for _, element := range ends(h, "Forwarded") {
 		for i := 0; i < 8 && element != ""; i++ {
@@ -164,7 +166,7 @@ func forwardedPairs(h http.Header) (pairs []string) {
 	return pairs
 }
 
-// hosts are other names for the host.
+// hosts tries other names for the host.
 func (s *search) hosts() (a axis) {
 	t := &s.start
 	add := func(host, port, with, advice string) {
@@ -213,7 +215,7 @@ func (s *search) hosts() (a axis) {
 	return a
 }
 
-// usualPorts are those that a Host field may have lost.
+// usualPorts are the ports that a Host field may have lost.
 var usualPorts = []string{
 	"443", "80", "8080", "8443", "8000", "8081", "8008", "8888", "3000", "5000", "9000", "9090",
 	"9443", "1337",
@@ -249,7 +251,8 @@ func (s *search) ports() (a axis) {
 	return a
 }
 
-// dialects are the others. That of Django has the host as it was sent.
+// dialects tries the other dialects. In the Django dialect, the host keeps the case in which it was
+// sent.
 func (s *search) dialects() (a axis) {
 	const advice = "set the same Dialect on both sides, unless the path was quoted anew on its way"
 	gap := s.start.gap()
@@ -277,7 +280,8 @@ func (s *search) methods() (a axis) {
 	return a
 }
 
-// keys are other bytes that somebody may have made of the key, or made the key of.
+// keys tries other forms of the key. One side may have decoded it, encoded it, or added blanks or a
+// line feed.
 func (s *search) keys() (a axis) {
 	key := s.start.key
 	text := strings.TrimSpace(string(key))

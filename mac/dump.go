@@ -6,13 +6,15 @@ import (
 	"strings"
 )
 
-// Dump shows the base string of a request that carries a MAC, one line of it in each line: its
-// name, and its text in quotes with the line feed at its end visible. In front of them stands the
-// id. Made on both sides, two dumps tell where they differ. Neither key nor MAC is in it, but the
-// target with its query is, and ext: mind where you put it.
+// Dump returns the base string of a request that carries a MAC, in a form for people. The first
+// line shows the id. Each other line shows one line of the base string: its name, and its text in
+// quotes with the line feed visible. Make a dump on both sides, and compare them to see where they
+// differ. A dump holds neither the key nor the MAC. It does hold ext and the target with its query,
+// so take care where you store it.
 //
-// v says how the request is read, as for [Explain]; nil means the zero Verifier. The errors are
-// those of Explain.
+// Dump reads the request as v would, like [Explain]. If v is nil, the zero Verifier is used. The
+// error is [auth.ErrNone] if req has no MAC credentials. It wraps [ErrMalformed] if they or the
+// request cannot be read.
 func Dump(req *http.Request, v *Verifier) (string, error) {
 	v, h, shown, err := readRefused(req, v, "")
 	if err != nil {
@@ -22,7 +24,7 @@ func Dump(req *http.Request, v *Verifier) (string, error) {
 	return dump(h, t.append(nil, h)), nil
 }
 
-// dump shows text, the base string of a request with h.
+// dump formats text, the base string of a request with the header h. It returns "" if text is nil.
 func dump(h *header, text []byte) string {
 	if text == nil {
 		return ""

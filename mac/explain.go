@@ -12,65 +12,67 @@ import (
 	"github.com/countersign-go/countersign/auth"
 )
 
-// The bounds of [Explain]. Each try is one HMAC.
+// The limits of [Explain]. Each try costs one HMAC.
 const (
 	maxTries  = 4096
 	maxHashed = 4 << 20 // bytes, for long targets
 )
 
-// An Explanation is what [Explain] has found out.
+// An Explanation is the result of [Explain].
 type Explanation struct {
-	// Matches reports whether the MAC is right, for the request as it is or with the Causes undone.
+	// Matches reports whether the MAC is correct, either for the unchanged request or with the
+	// Causes undone.
 	Matches bool
 
-	// Causes are why the request is refused, one word or two each. If there are none, and the MAC
-	// matches, then nothing is wrong with the request but, perhaps, a nonce that was used before.
-	// If there are none and it does not, no known distortion explains it: mostly, the keys differ.
+	// Causes are the reasons for the refusal, each in one or two words. If Causes is empty and the
+	// MAC matches, nothing is wrong with the request, but its nonce may have been used before. If
+	// Causes is empty and the MAC does not match, no known distortion explains the request: in most
+	// cases the keys differ.
 	//
 	//	port             the Host field names another port than the one that was signed
-	//	scheme           it names none, and the default of the other scheme was signed
+	//	scheme           it names no port, and the default of the other scheme was signed
 	//	host             another host, another case, a dot at its end, a port that was lost
 	//	forwarded        the host or port in X-Forwarded-Host, -Proto and -Port, or in Forwarded
 	//	decoded path     the path was signed decoded, or decoded on its way
-	//	requoted path    other characters of it were quoted
-	//	path prefix      a first part of it was taken away, or is there and was not signed
-	//	trailing slash   one more, or one less
+	//	requoted path    other characters of the path were quoted
+	//	path prefix      a prefix of the path was removed, or is present and was not signed
+	//	trailing slash   a slash at the end of the path was added or removed
 	//	query order      the parameters had another order
-	//	query encoding   other characters of it were quoted
-	//	added query      there were fewer parameters, or none
-	//	target           it is a whole URL, and its path was signed
-	//	method           GET for HEAD, and the other way round
-	//	key              it was decoded, or encoded, or has a line feed too many
+	//	query encoding   other characters of the query were quoted
+	//	added query      fewer parameters were signed, or none
+	//	target           the target is a whole URL, and its path was signed
+	//	method           GET was signed for HEAD, or HEAD for GET
+	//	key              one side decoded or encoded the key, or it has an extra line feed
 	//	algorithm        the sender uses the other hash
 	//	dialect          the sender uses another dialect
 	//	clock            the timestamp is outside the window
-	//	expired          the key has ended
-	//	body             it is not the one whose digest was signed, or none was
-	//	unknown id       there is no key of that id
+	//	expired          the key has expired
+	//	body             the body does not match the signed digest, or no digest was signed
+	//	unknown id       no key has the id
 	Causes []string
 
-	// Read is the base string as it is read here, in the form of [Dump]. Signed is the one that
-	// was signed, as far as it is known: "" unless Matches.
+	// Read is the base string as this side reads it, in the form of [Dump]. Signed is the base
+	// string that the sender signed. It is "" unless Matches is true.
 	Read, Signed string
 
 	id       string
-	sent     bool   // by a client, which has no PublicURL to set
-	gap      string // where the dialect other reads the request in another way; "": nowhere
+	sent     bool   // a client is about to send it; a client has no PublicURL to set
+	gap      string // the parts that the dialect other reads differently; "" if none
 	other    Dialect
 	findings []finding
 
-	tries, hashed int // what it has cost
+	tries, hashed int // the cost of the search
 }
 
-// A finding is one thing that is wrong.
+// A finding is one reason for a refusal.
 type finding struct {
 	cause  string
 	with   string // completes "would match with ..."
-	advice string // what is behind it, and what to do
+	advice string // the likely cause and the remedy
 }
 
-// String is the explanation in one sentence. It names the id and hosts and ports, and neither key,
-// MAC, path, query nor body.
+// String returns the explanation in one sentence. It contains the id, hosts and ports, but no key,
+// MAC, path, query or body.
 func (e *Explanation) String() string {
 	switch {
 	case slices.Contains(e.Causes, causeUnknownID):
@@ -102,14 +104,14 @@ func (e *Explanation) with() string {
 	for _, f := range e.findings {
 		with = append(with, f.with)
 		if f.cause != causeClock && f.cause != causeExpired && f.cause != causeBody {
-			verb = "would match with " // else the MAC does so already
+			verb = "would match with " // otherwise the MAC matches already
 		}
 	}
 	return verb + strings.Join(with, " and ")
 }
 
 func (e *Explanation) advice() string {
-	const public = "; set PublicURL" // which is said once, at the end
+	const public = "; set PublicURL" // appended once, at the end
 	var advice []string
 	end := ""
 	for _, f := range e.findings {
@@ -124,27 +126,30 @@ func (e *Explanation) advice() string {
 	return strings.Join(advice, "; ") + end
 }
 
-// Explain says why the MAC of req does not match, or what else a [Verifier] has against it. It
-// reads req as v would, with the Dialect, PublicURL, Window, NotBefore and BodyDigest of v; nil
-// means the zero Verifier. If the MAC is not that of key, it tries what is known to come between a
-// signer and a verifier, alone and two at a time. A nil key means that v.Keys is asked.
+// Explain reports why the MAC of req does not match, or why a [Verifier] refuses req although the
+// MAC is correct. It is for a developer or operator who examines a refusal: in a test, in a
+// debugger, or in a log that is turned on for the purpose.
 //
-// It is for whoever looks into a refusal, in a test, a debugger or a log that is turned on for the
-// purpose: it makes up to 4096 HMACs, where a Verifier makes one: some milliseconds, and up to a
-// quarter of a second for the longest targets. It notes no nonce and asks nobody but v.Keys. What
-// it says is for those who have the key; a client that is told can at most change what it sends, as
-// no MAC that it has not made itself is in the answer.
+// Explain reads req as v would, with the Dialect, PublicURL, Window, NotBefore and BodyDigest of v.
+// If v is nil, the zero Verifier is used. If key is nil, v.Keys is called. If key did not make the
+// MAC, Explain tries the known distortions between a signer and a verifier, one and two at a time.
 //
-// As in [BaseString], a request without RequestURI is one to be sent. Then the clock is not judged,
-// since it may have been corrected for the server, nor is PublicURL looked at. A dump of a request
-// that was received, read by [http.ReadRequest], is one with RequestURI; where it came in by TLS,
-// set its TLS field.
+// As in [BaseString], a request without RequestURI is one to be sent. For such a request, Explain
+// ignores PublicURL. It also ignores the clock, which the client may have corrected for the server.
+// To explain a dump of a received request, parse it with [http.ReadRequest], which sets RequestURI.
+// If the request came over TLS, also set its TLS field.
 //
-// If v has BodyDigest, the body is read, up to 1 MiB, and put back. If it is JSON or a form of up
-// to 64 KiB, other ways to write it are tried.
+// If v has BodyDigest, Explain reads the body, up to 1 MiB, and puts it back. If the body is JSON
+// or a form, of up to 64 KiB, Explain also tries other encodings of it.
 //
-// The error is [auth.ErrNone] if there are no credentials, wraps [ErrMalformed] if they or the
-// request cannot be read, and wraps [auth.ErrUnavailable] if there is no key to try, or v.Keys
+// Explain computes up to 4096 HMACs, where a Verifier computes one. This takes some milliseconds,
+// and up to a quarter of a second for the longest targets. It claims no nonce, and contacts nothing
+// except through v.Keys. The result is meant for holders of the key. A client that learns it can at
+// most change the requests that it sends, because the result contains no MAC except the client's
+// own.
+//
+// The error is [auth.ErrNone] if req has no MAC credentials. It wraps [ErrMalformed] if they or the
+// request cannot be read. It wraps [auth.ErrUnavailable] if it has no key to try, or if v.Keys
 // fails.
 func Explain(req *http.Request, key *Key, v *Verifier) (*Explanation, error) {
 	return explain(req, key, v, "", time.Now())
@@ -152,8 +157,8 @@ func Explain(req *http.Request, key *Key, v *Verifier) (*Explanation, error) {
 
 var _ auth.Explainer = (*Verifier)(nil)
 
-// Explain returns the text of [Explain] for the key that Keys has. It makes v an [auth.Explainer].
-// The errors are those of the function.
+// Explain returns the text of the function [Explain], for the key that v.Keys returns. It makes v
+// an [auth.Explainer]. The errors are the function's.
 func (v *Verifier) Explain(req *http.Request) (string, error) {
 	e, err := Explain(req, nil, v)
 	if err != nil {
@@ -162,7 +167,7 @@ func (v *Verifier) Explain(req *http.Request) (string, error) {
 	return e.String(), nil
 }
 
-// explain is Explain with the Port of a Signer and another clock.
+// explain is Explain with the Port of a Signer and with a given time.
 func explain(req *http.Request, key *Key, v *Verifier, port string, now time.Time) (
 	*Explanation, error) {
 	v, h, shown, err := readRefused(req, v, port)
@@ -210,7 +215,7 @@ func explain(req *http.Request, key *Key, v *Verifier, port string, now time.Tim
 	return e, nil
 }
 
-// readRefused reads what [Explain] and [Dump] are about.
+// readRefused reads the request for Explain and Dump. If v is nil, it returns the zero Verifier.
 func readRefused(req *http.Request, v *Verifier, port string) (
 	*Verifier, *header, reading, error) {
 	if v == nil {
@@ -245,14 +250,14 @@ func readRefused(req *http.Request, v *Verifier, port string) (
 	return v, &h, shown, nil
 }
 
-// anyKey asks Keys as a Verifier does. It returns nil if the identifier is not known.
+// anyKey looks up a key in Keys, as a Verifier does. It returns nil if the identifier is unknown.
 func (v *Verifier) anyKey(ctx context.Context, id string) (*Key, error) {
 	if v.Keys == nil {
 		return nil, unavailable("explaining a refusal", errNoKeys)
 	}
 	key, unknown, err := v.lookup(ctx, id)
 	if errors.Is(err, errKeyAlg) && unknown == nil {
-		return v.Keys(ctx, id) // it is the Secret that matters here
+		return v.Keys(ctx, id) // only the Secret matters here
 	}
 	return key, err
 }
@@ -264,7 +269,7 @@ func (e *Explanation) add(f finding) {
 	}
 }
 
-// judgeTime finds out about the clock, which has nothing to do with the MAC.
+// judgeTime adds a finding if the timestamp does not pass. The clock does not affect the MAC.
 func (e *Explanation) judgeTime(v *Verifier, h *header, now time.Time) {
 	if v.Window < 0 || v.timely(h, now) == nil {
 		return
@@ -289,7 +294,7 @@ func (e *Explanation) judgeTime(v *Verifier, h *header, now time.Time) {
 			"of the sender, or this one", by, direction, window)})
 }
 
-// judge turns what had to be undone into findings, in front of that about the clock.
+// judge adds the changes that had to be undone as findings, before the finding about the clock.
 func (e *Explanation) judge(changes []change, key *Key, h *header, now time.Time) {
 	late := e.findings
 	e.findings, e.Causes = nil, nil

@@ -2,19 +2,19 @@ package mac
 
 import "strings"
 
-// A class is a set of bytes. Every byte of a header and of a target is looked up once or twice per
-// request, which a table makes cheaper than comparisons.
+// A class is a set of bytes. Each request looks up every byte of its header and target once or
+// twice. A table makes this cheaper than comparisons.
 type class uint8
 
 const (
 	plain   class = 1 << iota // plain-string: printable ASCII without quote, backslash (section 2)
-	visible                   // printable ASCII without the blank: a target (RFC 9112, section 3.2)
-	bare                      // what may stand in a value without quotes
-	safe                      // what WebOb leaves alone in a path
+	visible                   // printable ASCII except the blank: a target (RFC 9112, section 3.2)
+	bare                      // allowed in a value without quotes
+	safe                      // left unescaped in a path by WebOb
 	lower
 )
 
-// classes is never written again.
+// classes must not be written after initialization.
 var classes = func() (table [256]class) {
 	for b := range byte(0x80) {
 		alphanumeric := 'a' <= b && b <= 'z' || 'A' <= b && b <= 'Z' || '0' <= b && b <= '9'
@@ -47,7 +47,8 @@ func (c class) any(s string) bool {
 	return false
 }
 
-// prefix is how many bytes at the start of s belong to c. Four at a time are twice as fast.
+// prefix returns how many bytes at the start of s belong to c. Testing four at a time is twice as
+// fast.
 func (c class) prefix(s string) int {
 	i := 0
 	for ; i+4 <= len(s); i += 4 {

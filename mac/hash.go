@@ -9,37 +9,38 @@ import (
 	"hash"
 )
 
-// blockSize is that of SHA-1 and of SHA-256 alike, which HMAC builds upon (RFC 2104, section 2).
+// blockSize is the size of the blocks of both SHA-1 and SHA-256. HMAC pads keys to it (RFC 2104,
+// section 2).
 const blockSize = 64
 
-// hashPadding is how many bytes both hashes add to a message at least.
+// hashPadding is the smallest number of bytes that each hash adds to a message.
 const hashPadding = 9
 
-// maxBlocks bounds blocksOf. A longer key costs more than an unknown id.
+// maxBlocks is the largest result of blocksOf. A longer key costs more than an unknown id.
 const maxBlocks = 17
 
-// blocksOf is how many blocks it takes to hash n bytes.
+// blocksOf returns how many blocks must be hashed for n bytes, up to maxBlocks.
 func blocksOf(n int) int64 { return min(int64((n+hashPadding-1)/blockSize)+1, maxBlocks) }
 
-// zeros is never written.
+// zeros must not be written.
 var zeros [maxBlocks * blockSize]byte
 
-// The paddings of HMAC, never written again.
+// The paddings of HMAC. They must not be written.
 var (
 	ipad = bytes.Repeat([]byte{0x36}, blockSize)
 	opad = bytes.Repeat([]byte{0x5c}, blockSize)
 )
 
-// strict is base64 with exactly one spelling per value (RFC 4648, sections 3.5 and 4). It would
-// skip CR and LF, which no value of the header can contain.
+// strict is base64 with exactly one encoding for each value (RFC 4648, sections 3.5 and 4). It
+// would skip CR and LF, but no value of the header can contain them.
 var strict = base64.StdEncoding.Strict()
 
-// An algorithm is the hash of a MAC, by one of its names.
+// An algorithm is a name of the hash of a MAC.
 type algorithm string
 
 func (a algorithm) isSHA1() bool { return a == SHA1 || a == "sha1" }
 
-// size is the length of a MAC in bytes, 0 for an algorithm that is not known.
+// size returns the length of a MAC in bytes, or 0 for an unknown algorithm.
 func (a algorithm) size() int {
 	switch {
 	case a.isSHA1():
@@ -57,7 +58,7 @@ func (a algorithm) new() hash.Hash {
 	return sha256.New()
 }
 
-// A tag is a MAC, or any other hash: 20 or 32 bytes.
+// A tag is a MAC, or another hash, of 20 or 32 bytes.
 type tag struct {
 	bytes [sha256.Size]byte
 	size  int
@@ -65,12 +66,12 @@ type tag struct {
 
 func (t *tag) slice() []byte { return t.bytes[:t.size] }
 
-// equal compares in a time that depends on the sizes only.
+// equal reports whether t and other are equal. Its running time depends on their sizes only.
 func (t *tag) equal(other *tag) bool {
 	return subtle.ConstantTimeCompare(t.slice(), other.slice()) == 1
 }
 
-// parseTag reads canonical base64 of exactly a MAC's size.
+// parseTag decodes canonical base64 of exactly the size of a MAC.
 func parseTag(text string) (t tag, ok bool) {
 	switch len(text) {
 	case base64.StdEncoding.EncodedLen(sha1.Size):
@@ -80,7 +81,7 @@ func parseTag(text string) (t tag, ok bool) {
 	default:
 		return t, false
 	}
-	var src, dst [44]byte // a copy of text on the stack, and room for what Decode calls DecodedLen
+	var src, dst [44]byte // a copy of text on the stack, and as much room as Decode asks for
 	n, err := strict.Decode(dst[:], src[:copy(src[:], text)])
 	if err != nil || n != t.size {
 		return t, false
@@ -89,7 +90,7 @@ func parseTag(text string) (t tag, ok bool) {
 	return t, true
 }
 
-// sum is the plain hash of data.
+// sum returns the hash of data, without a key.
 func (a algorithm) sum(data []byte) (t tag) {
 	if a.isSHA1() {
 		s := sha1.Sum(data)
@@ -100,12 +101,12 @@ func (a algorithm) sum(data []byte) (t tag) {
 	return t
 }
 
-// mac is the HMAC of message[blockSize:] (RFC 2104, section 2). The block in front of it is room
-// for the padded key. It has to be zero, and is zero again afterwards.
+// mac returns the HMAC of message[blockSize:] (RFC 2104, section 2). The first block of message is
+// room for the padded key. It must be zero, and it is zero again afterwards.
 //
-// crypto/hmac is not used here because it allocates a state per key, and a state that is kept would
-// make an identifier seen lately cost less than an unknown one. This costs the same for every key
-// of up to a block, and keeps nothing of it.
+// crypto/hmac is not used here, because it allocates a state for each key. If that state were kept,
+// an identifier that was seen recently would cost less than an unknown one. mac costs the same for
+// every key of up to a block, and keeps no part of the key.
 func (a algorithm) mac(key, message []byte) tag {
 	if len(key) > blockSize {
 		short := a.sum(key)

@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	scheme     = "MAC"           // exactly so; "mac" is an error, not another scheme
+	scheme     = "MAC"           // in this case only: "mac" is an error, not another scheme
 	fieldName  = "Authorization" // in canonical form
 	maxHeader  = 8 << 10         // bytes of the field value
 	maxNonce   = 128             // bytes
@@ -30,15 +30,15 @@ const (
 	errTag       problem = "mac is not the base64 of an HMAC of SHA-1 or SHA-256"
 )
 
-// A header is the credentials in an Authorization field (section 3.1). Its strings are cut from
-// that field.
+// A header holds the credentials of an Authorization field (section 3.1). Its strings are
+// substrings of that field.
 type header struct {
 	id, ts, nonce, ext string
 	seconds            int64 // ts as a number
 	mac                tag
 }
 
-// algorithm is the one whose MAC has that size.
+// algorithm returns the algorithm whose MACs have the size of h.mac.
 func (h *header) algorithm() algorithm {
 	if h.mac.size == algorithm(SHA1).size() {
 		return SHA1
@@ -46,8 +46,9 @@ func (h *header) algorithm() algorithm {
 	return SHA256
 }
 
-// findHeader returns the Authorization field if it is of this scheme. A second one is refused: who
-// reads the first one and who reads the last one would see two different requests.
+// findHeader returns the Authorization field if it is of this scheme. It refuses a second field,
+// because a program that reads the first and a program that reads the last would see two different
+// requests.
 func findHeader(h http.Header) (string, error) {
 	lines := h[fieldName]
 	ours := false
@@ -65,8 +66,8 @@ func findHeader(h http.Header) (string, error) {
 	return lines[0], nil
 }
 
-// parseHeader reads an Authorization field in one pass. It takes less than the draft's grammar
-// allows where that allows two readings: see the package comment.
+// parseHeader parses an Authorization field in one pass. Where the draft's grammar allows two
+// readings, parseHeader accepts less than the draft: see the package comment.
 func parseHeader(line string) (h header, err error) {
 	rest, ok := strings.CutPrefix(line, scheme)
 	if !ok {
@@ -95,7 +96,7 @@ func parseHeader(line string) (h header, err error) {
 	return h, nil
 }
 
-// parseList reads the parameters into h, but for mac, which it returns.
+// parseList reads the parameters into h, except for mac, which it returns.
 func (h *header) parseList(list string) (mac string, err error) {
 	seen := 0
 	for {
@@ -133,9 +134,10 @@ func (h *header) parseList(list string) (mac string, err error) {
 	}
 }
 
-// cutParam reads one name=value from the start of list. A value without quotes is letters, digits,
-// "-" and "_", as peers have it: the draft would let a comma stand there. An empty value in quotes
-// means the same as none, and peers write one for ext.
+// cutParam cuts one name=value from the start of list. A value without quotes consists of letters,
+// digits, "-" and "_", as other implementations write it. The draft would also allow a comma there.
+// An empty value in quotes has the meaning of a missing parameter; other implementations send an
+// empty ext.
 func cutParam(list string) (name, value, rest string, err error) {
 	equals := strings.IndexByte(list, '=')
 	if equals < 0 {
@@ -178,7 +180,7 @@ func trimBlanks(s string) string {
 	return s
 }
 
-// append writes h as a [Signer] does: every value in quotes, an empty ext left out.
+// append appends h as a [Signer] writes it: every value in quotes, and no ext if it is empty.
 func (h *header) append(dst []byte) []byte {
 	dst = append(append(dst, scheme+` id="`...), h.id...)
 	dst = append(append(dst, `", ts="`...), h.ts...)

@@ -8,9 +8,10 @@ import (
 	"github.com/countersign-go/countersign/transport"
 )
 
-// Refresh has Source replace the credentials that resp.Request was signed with, by [creds.Refresh].
-// Credentials are the same if they have the same ID and make the same MAC: a new key for an old ID
-// is another credential.
+// Refresh asks Source to replace the credentials that resp.Request was signed with, by
+// [creds.Refresh]. Credentials are the same if they have the same ID and make the same MAC. A new
+// key for an old ID is therefore a different credential. again reports whether it is worth signing
+// again. If the server may not know the new credentials yet, err is [transport.ErrYoung].
 func (s *Signer) Refresh(resp *http.Response) (again bool, err error) {
 	sent, err := s.readSent(resp)
 	if err != nil {
@@ -24,8 +25,9 @@ func (s *Signer) Refresh(resp *http.Response) (again bool, err error) {
 	return again, err
 }
 
-// Observe tells Source that its credentials were accepted, if it is a [creds.Accepter], or that
-// they mended a call, if it is a [creds.Confirmer].
+// Observe tells Source how its credentials fared. If they were accepted and Source is a
+// [creds.Accepter], Observe calls Accept. If they mended a call and Source is a [creds.Confirmer],
+// it calls Confirm. The error is always nil.
 func (s *Signer) Observe(resp *http.Response, o transport.Outcome) error {
 	switch o {
 	case transport.OutcomeAccepted:
@@ -60,10 +62,10 @@ func (s *Signer) accept(resp *http.Response, p *pencase) {
 
 var errNotOurs = errors.New("mac: the request that was refused carries no header of this Signer")
 
-// A sentRequest is what a request carried when it was sent.
+// A sentRequest holds the header and the base string of a request that was sent.
 type sentRequest struct {
 	header
-	text []byte // the base string behind room for a key
+	text []byte // the base string, after room for a key
 }
 
 func (s *Signer) readSent(resp *http.Response) (*sentRequest, error) {
@@ -89,12 +91,12 @@ func (s *Signer) readSent(resp *http.Response) (*sentRequest, error) {
 	return sent, nil
 }
 
-// madeWith reports whether it was c that signed the request.
+// madeWith reports whether the request was signed with c.
 func (sent *sentRequest) madeWith(c *Credentials) bool {
 	if c == nil || c.ID != sent.id || algorithm(c.Algorithm).size() != sent.mac.size {
 		return false
 	}
-	// A copy, since the same question may be asked from several goroutines.
+	// Use a copy, because several goroutines may call madeWith at the same time.
 	mac := algorithm(c.Algorithm).mac(c.Key, append([]byte(nil), sent.text...))
 	return mac.equal(&sent.mac)
 }

@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// Who writes a path or a query anew leaves these characters alone, besides letters and digits.
+// Software that encodes a path or a query again leaves letters and digits unescaped. Each entry
+// lists the other characters that one such encoder leaves unescaped.
 var (
 	pathStyles = []string{
 		"-._~!$&'()*+,;=:@", // RFC 3986, section 3.3, and WebOb
@@ -23,11 +24,11 @@ var (
 		"-_.*",               // HTML forms, Java
 		"-_.~/",              // Python, in urls
 		"-._~!$'()*,;:@/?",   // RFC 3986, section 3.4
-		"-._~!$'()*,;:@/?[]", // and what browsers leave
+		"-._~!$'()*,;:@/?[]", // and the characters that browsers leave
 	}
 )
 
-// quote writes s with all but letters, digits and the bytes of keep as %XX.
+// quote escapes all bytes of s as %XX, except for letters, digits and the bytes of keep.
 func quote(s, keep string) string {
 	const hex = "0123456789ABCDEF"
 	var b strings.Builder
@@ -47,7 +48,7 @@ func quote(s, keep string) string {
 
 func unquote(s string) string { return string(appendDecoded(nil, s)) }
 
-// recase writes the digits of each %XX by convert.
+// recase applies convert to the digits of each %XX.
 func recase(s string, convert func(string) string) string {
 	b := []byte(s)
 	for i := 0; i+2 < len(b); i++ {
@@ -59,7 +60,7 @@ func recase(s string, convert func(string) string) string {
 	return string(b)
 }
 
-// paths are other spellings of the path, and what a proxy may have taken from its start.
+// paths tries other encodings of the path, and prefixes that a proxy may have removed.
 func (s *search) paths() (a axis) {
 	shown := s.start.Path[s.start.Absolute:]
 	seen := []string{shown}
@@ -85,7 +86,7 @@ func (s *search) paths() (a axis) {
 	for _, keep := range pathStyles {
 		anew := make([]string, 0, len(parts))
 		for _, part := range parts {
-			anew = append(anew, quote(unquote(part), keep)) // which keeps a slash quoted
+			anew = append(anew, quote(unquote(part), keep)) // a quoted slash stays quoted
 		}
 		add(quote(decoded, keep+"/"))
 		add(recase(quote(decoded, keep+"/"), strings.ToLower))
@@ -137,10 +138,10 @@ func (s *search) slashes() axis {
 	}}}
 }
 
-// maxPermuted is how many parameters are tried in all orders.
+// maxPermuted is the largest number of parameters that are tried in all orders.
 const maxPermuted = 4
 
-// orders are the parameters of the query in other orders, and fewer of them.
+// orders tries the parameters of the query in other orders, and fewer of them.
 func (s *search) orders() (a axis) {
 	t := &s.start
 	add := func(f finding, query string, ask bool) {
@@ -199,7 +200,7 @@ func permute(pairs []string, n int, use func([]string)) {
 	}
 }
 
-// encodings are other spellings of the parameters, in whatever order orders has put them.
+// encodings tries other encodings of the parameters, in any order that orders has put them in.
 func (s *search) encodings() (a axis) {
 	if s.start.Query == "" {
 		return nil

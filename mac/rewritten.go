@@ -17,7 +17,8 @@ import (
 const adviseBody = "the body was changed after it was signed: sign the bytes that are sent, and " +
 	"pass them on as they came"
 
-// judgeBody compares the body with the digest in ext, and tries what serialisers and editors do.
+// judgeBody compares the body with the digest in ext. If they differ, it tries the usual changes of
+// serializers and editors.
 func (e *Explanation) judgeBody(req *http.Request, ext string) {
 	found := func(with, advice string) { e.add(finding{causeBody, with, advice}) }
 	want, err := findDigest(ext)
@@ -45,8 +46,8 @@ func isDigest(want *tag, body []byte) bool {
 	return subtle.ConstantTimeCompare(sum[:], want.slice()) == 1
 }
 
-// peekBody reads the body, of up to digest.MaxBuffer, and puts it back. It reports whether that is
-// all.
+// peekBody reads up to digest.MaxBuffer bytes of the body, and puts them back. whole reports
+// whether they are the whole body.
 func peekBody(req *http.Request) (body []byte, whole bool, err error) {
 	if req.Body == nil || req.Body == http.NoBody {
 		return nil, true, nil
@@ -78,12 +79,12 @@ func errorOf(first, second error) error {
 	return second
 }
 
-// failing is the end of a body that could not be read.
+// A failing returns the error of a body that could not be read to its end.
 type failing struct{ err error }
 
 func (f failing) Read([]byte) (int, error) { return 0, f.err }
 
-// rewritten names what body has to be made of, to have the digest want.
+// rewritten names the form in which body would have the digest want.
 func rewritten(want *tag, body []byte) string {
 	lf, crlf := []byte("\n"), []byte("\r\n")
 	trimmed := bytes.TrimRight(body, "\r\n")
@@ -136,9 +137,9 @@ func form(body []byte) []byte {
 	return []byte(values.Encode())
 }
 
-// anyJSON reports whether is returns true for any of the usual ways to write the same JSON. They
-// are made one by one, since together they are many times as long. Text over maxText is not looked
-// at.
+// anyJSON reports whether is returns true for any of the usual encodings of the JSON in text. It
+// makes them one at a time, because together they are many times as long. It ignores text longer
+// than maxText.
 func anyJSON(text []byte, is func([]byte) bool) bool {
 	if len(text) > maxText || !json.Valid(text) {
 		return false
@@ -159,14 +160,14 @@ func anyJSON(text []byte, is func([]byte) bool) bool {
 	if anyLayout(sorted, is) {
 		return true
 	}
-	// Others than encoding/json do not escape these three.
+	// Encoders other than encoding/json do not escape these three.
 	for _, c := range []string{"<", ">", "&"} {
 		sorted = bytes.ReplaceAll(sorted, fmt.Appendf(nil, `\u%04x`, c[0]), []byte(c))
 	}
 	return anyLayout(sorted, is)
 }
 
-// anyLayout is anyJSON with the members and strings as they are: what differs is the white space.
+// anyLayout is anyJSON with unchanged members and strings: only the white space differs.
 func anyLayout(text []byte, is func([]byte) bool) bool {
 	var compact bytes.Buffer
 	if json.Compact(&compact, text) != nil {
@@ -188,11 +189,12 @@ func anyLayout(text []byte, is func([]byte) bool) bool {
 	return false
 }
 
-// maxIndented is how long JSON may become by indenting it, which grows it by the depth of each
-// line.
+// maxIndented is the largest size of indented JSON that is tried. Indenting lengthens each line by
+// its depth.
 const maxIndented = 1 << 20
 
-// indented is at most how long compact JSON becomes if it is indented by four blanks.
+// indented returns an upper limit for the length of compact JSON after it is indented by four
+// blanks.
 func indented(compact []byte) int {
 	lines := 1
 	for _, c := range compact {
@@ -204,7 +206,7 @@ func indented(compact []byte) int {
 	return len(compact) + lines*(1+4*depth(compact))
 }
 
-// depth is how deep brackets are nested, those in strings included.
+// depth returns how deep brackets are nested, including brackets in strings.
 func depth(text []byte) (most int) {
 	now := 0
 	for _, c := range text {
@@ -219,7 +221,7 @@ func depth(text []byte) (most int) {
 	return most
 }
 
-// spaced puts a blank behind each comma and colon of compact JSON, as Python does.
+// spaced puts a blank after each comma and colon of compact JSON, as Python does.
 func spaced(compact []byte) []byte {
 	out := make([]byte, 0, len(compact)+len(compact)/4)
 	inString := false

@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// A trial is one way to read a request and its key.
+// A trial is one way to read a request, together with a key to try.
 type trial struct {
 	reading
 	dialect Dialect
@@ -13,7 +13,7 @@ type trial struct {
 	key     []byte
 }
 
-// append writes the base string. It is nil if there is none.
+// append appends the base string. It returns nil if the trial has none.
 func (t *trial) append(dst []byte, h *header) []byte {
 	if t.Path == "" {
 		return nil
@@ -21,7 +21,7 @@ func (t *trial) append(dst []byte, h *header) []byte {
 	for _, part := range []string{t.Path, t.Query, t.Prefix} {
 		for i := range len(part) {
 			if part[i] < ' ' || part[i] == 0x7f {
-				return nil // what is decoded must not shift the lines
+				return nil // decoded bytes must not shift the lines
 			}
 		}
 	}
@@ -32,16 +32,16 @@ func (t *trial) append(dst []byte, h *header) []byte {
 	return dst
 }
 
-// A change makes another trial of one.
+// A change turns one trial into another.
 type change struct {
 	finding
 	make func(*trial)
 }
 
-// An axis has changes of which at most one can be the case.
+// An axis holds changes that exclude each other.
 type axis []change
 
-// A search looks for the trial that makes the MAC of h.
+// A search looks for a trial that gives the MAC of h.
 type search struct {
 	h        *header
 	req      *http.Request
@@ -54,7 +54,8 @@ type search struct {
 	changes       []change // that lead from start to found
 }
 
-// run tries the request as it is, then each change alone, then two of different axes.
+// run tries the unchanged request, then each change alone, then pairs of changes from different
+// axes.
 func (s *search) run() bool {
 	if s.try() {
 		return true
@@ -93,7 +94,8 @@ func (s *search) try(changes ...change) bool {
 		s.text = make([]byte, blockSize, 1024)
 	}
 	s.tries++
-	// What strangers can make long, which is read also where it gives no text.
+	// Count the parts that an attacker can make long. They cost time even if the trial gives no
+	// text.
 	s.hashed += len(t.Prefix) + len(t.Path) + len(t.Query) + len(t.Host) + len(t.ext)
 	text := t.append(s.text[:blockSize], s.h)
 	if text == nil {

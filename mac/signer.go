@@ -33,32 +33,33 @@ const (
 	errLong      problem = "the header is over 8 KiB, which servers refuse: use a shorter ID or ext"
 )
 
-// A Signer signs requests. It is a transport.Signer, and understands refusals: it is a Reader, a
-// Refresher and an Observer of that package too.
+// A Signer signs requests with a MAC. It is a [transport.Signer]. It also understands refusals, as
+// a [transport.Reader], a [transport.Refresher] and a [transport.Observer]. Most programs set
+// Source, and Dialect if the server needs it.
 //
-// The fields must not be changed after the first request. A Signer must not be copied then; it is
-// safe for concurrent use, and so must Source and Ext be.
+// The fields must not be changed, and the Signer must not be copied, after the first request. A
+// Signer is safe for concurrent use; Source and Ext must be too.
 type Signer struct {
-	// Source gives the credentials for each request. A *[Credentials] is one. Required.
+	// Source returns the credentials for each request. A *[Credentials] is a Source. Required.
 	Source creds.Source[*Credentials]
 
-	// Dialect is how the server reads requests; zero is the draft's way.
+	// Dialect is how the server reads requests. If zero, Draft01.
 	Dialect Dialect
 
-	// Port is the port that the server's own socket has, for servers behind a proxy. "": that of
-	// the URL. Only the Django dialect asks for it.
+	// Port is the port of the server's own socket, for a server behind a proxy. If empty, the port
+	// of the URL. Only the Django dialect uses it.
 	Port string
 
-	// Ext gives the text to send and sign as ext, printable ASCII without quotes and backslashes,
-	// or "" for none. It must not change the request. Nil: none.
+	// Ext returns the text to send and sign as ext, in printable ASCII without quotes and
+	// backslashes, or "" for none. It must not change the request. If nil, there is no such text.
 	Ext func(*http.Request) (string, error)
 
-	// BodyDigest adds the SHA-256 of the body to ext, for a [Verifier] with BodyDigest. The body is
-	// read from GetBody for that, so a request with a body needs one, as http.NewRequest makes it
-	// for readers of package bytes and strings.
+	// BodyDigest adds the SHA-256 of the body to ext, for a [Verifier] with BodyDigest. The Signer
+	// reads the body from GetBody, so a request with a body must have one. http.NewRequest sets it
+	// for the readers of packages bytes and strings.
 	BodyDigest bool
 
-	pens   atomic.Pointer[pencase] // for the credentials that Source gave last
+	pens   atomic.Pointer[pencase] // for the credentials that Source returned last
 	bodies digest.Hasher
 }
 
@@ -69,17 +70,18 @@ var (
 	_ transport.Observer  = (*Signer)(nil)
 )
 
-// A pencase has what signs with one set of credentials. Keying a hash costs more than a MAC does.
+// A pencase holds the states that sign with one set of credentials. They are reused, because keying
+// a hash costs more than a MAC does.
 type pencase struct {
 	creds    *Credentials
 	pens     sync.Pool   // of *pen
 	accepted atomic.Bool // Source knows that a server accepted creds
 }
 
-// maxText is the largest buffer that is kept for the next request.
+// maxText is the size of the largest buffer that is kept for the next request.
 const maxText = 64 << 10
 
-// A pen is the state of one signature under way.
+// A pen is the state of one signature.
 type pen struct {
 	keyed hash.Hash
 	text  []byte // the base string, then the header
@@ -87,16 +89,17 @@ type pen struct {
 	sum   [32]byte
 }
 
-// Sign sets the Authorization field of req. now is the time by the server's clock; what Sign itself
-// waits for, such as a fetch of credentials, is added to it. In the WebOb dialect it also sets
-// req.Host, with the port spelled out. A field that is there already is replaced, however it is
-// spelled.
+// Sign sets the Authorization field of req, and replaces one that is already there, however its
+// name is spelled. now is the time by the server's clock. If Sign has to wait, for instance for a
+// fetch of credentials, it adds the time that it waited to now. In the WebOb dialect, Sign also
+// sets req.Host, with an explicit port.
 //
-// Errors wrap [ErrCredentials] or [ErrUnsignable], or are those of Source, Ext and GetBody.
+// Errors wrap [ErrCredentials] or [ErrUnsignable], or are the errors of Source, Ext and GetBody.
 //
-// req is read as a client sends it, also if it came in through a server and still has its
-// RequestURI. Only one whose URL has no host, or is the very RequestURI, as package httptest makes
-// it, is signed as [BaseString] reads it, so that a handler can be tested without a socket.
+// Sign reads req as a client would send it, even if req came in through a server and still has its
+// RequestURI. The exception is a request whose URL has no host or equals the RequestURI, as package
+// httptest makes it. Sign reads such a request as [BaseString] does, so that a handler can be
+// tested without a socket.
 func (s *Signer) Sign(req *http.Request, now time.Time) error {
 	start := s.stopwatch()
 	p, err := s.pencase(req.Context())
@@ -127,8 +130,8 @@ func (s *Signer) Sign(req *http.Request, now time.Time) error {
 	return nil
 }
 
-// stopwatch returns the time, or the zero time if nothing that Sign does can wait: asking for the
-// time costs a third of a MAC.
+// stopwatch returns the time, or the zero time if no part of Sign can wait. Reading the clock costs
+// a third of a MAC.
 func (s *Signer) stopwatch() time.Time {
 	if _, ok := s.Source.(*Credentials); ok && s.Ext == nil && !s.BodyDigest {
 		return time.Time{}
@@ -136,7 +139,7 @@ func (s *Signer) stopwatch() time.Time {
 	return time.Now()
 }
 
-// pencase asks Source for credentials and returns what signs with them.
+// pencase asks Source for credentials, and returns the pencase that signs with them.
 func (s *Signer) pencase(ctx context.Context) (*pencase, error) {
 	if s.Source == nil {
 		return nil, because(ErrCredentials, errNoSource)
@@ -157,8 +160,8 @@ func (s *Signer) pencase(ctx context.Context) (*pencase, error) {
 	return p, nil
 }
 
-// check refuses what would not survive the header, or what the draft forbids to sign with (section
-// 2).
+// check refuses credentials that would not survive the header, or that the draft does not allow
+// (section 2).
 func (s *Signer) check(c *Credentials) error {
 	switch {
 	case c == nil:
@@ -175,7 +178,7 @@ func (s *Signer) check(c *Credentials) error {
 	return nil
 }
 
-// slipped names the usual slip in a value, or else returns other.
+// slipped returns a problem that names the usual slip in value. If there is none, it returns other.
 func slipped(name, value string, other problem) error {
 	if text := slip.Of(value, scheme); text != "" {
 		return problem(name + text)
@@ -183,9 +186,9 @@ func slipped(name, value string, other problem) error {
 	return other
 }
 
-// Check returns an error if the Signer cannot work as it is set up, for a program to fail at its
-// start. It looks at credentials only if Source is a *[Credentials]. It fetches none, and calls the
-// method Check of a Source that has one, as a provision.Client does.
+// Check returns an error if the Signer is set up wrongly. Call it when a program starts. It checks
+// credentials only if Source is a *[Credentials], and it fetches none. If Source has a method
+// Check, as a provision.Client does, Check calls it.
 func (s *Signer) Check() error {
 	if s.Source == nil {
 		return because(ErrCredentials, errNoSource)
@@ -210,7 +213,7 @@ func (s *Signer) Check() error {
 	return nil
 }
 
-// ext is what Ext gives and the digest of the body, joined by a blank.
+// ext returns the text of Ext and the digest of the body, joined by a blank.
 func (s *Signer) ext(req *http.Request) (ext string, err error) {
 	if s.Ext != nil {
 		if ext, err = s.Ext(req); err != nil {
@@ -249,7 +252,7 @@ func (s *Signer) reading(req *http.Request) (reading, error) {
 	return receivedReading(req, nil)
 }
 
-// sign returns the header for what v shows.
+// sign returns the header for the request in v.
 func (c *pencase) sign(v *reading, d Dialect, ext string, seconds int64) (string, error) {
 	if seconds < 1 || seconds > maxSeconds {
 		return "", errTime
@@ -284,8 +287,8 @@ func (c *pencase) sign(v *reading, d Dialect, ext string, seconds int64) (string
 	return line, nil
 }
 
-// setHeader replaces any Authorization field. A key that is not in canonical form would go out as a
-// second one.
+// setHeader replaces any Authorization field. It deletes a key that is not in canonical form,
+// because net/http would send it as a second field.
 func setHeader(req *http.Request, line string) {
 	if req.Header == nil {
 		req.Header = make(http.Header, 1)

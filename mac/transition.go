@@ -11,7 +11,7 @@ import (
 	"github.com/countersign-go/countersign/internal/view"
 )
 
-// maxWarned is how many clients a Transition warns of.
+// maxWarned is the number of clients that a Transition warns about.
 const maxWarned = 1024
 
 const (
@@ -19,29 +19,28 @@ const (
 	errTransitionPort problem = "the Port of the Transition is not a number from 1 to 65535"
 )
 
-// A Transition has a [Verifier] accept the [Django] dialect too, until its end, so that a service
-// can leave auth_mac before all its clients have. Each such client is a warning in the log.
+// A Transition makes a [Verifier] accept the [Django] dialect too, until a date, so that a service
+// can leave auth_mac before all its clients do. It logs a warning for each such client.
 //
-// The Django dialect covers neither the query nor ext. While a Transition lasts, an attacker who
-// can change traffic can change the query of every request that is signed by a key for
-// hmac-sha-1, and give it one, also if its client uses another dialect. Requests by keys for
-// hmac-sha-256 stay covered. Requests with an ext are refused, and those with a body too if the
-// Verifier has BodyDigest.
-//
-// The Window holds for these clients too. Services with auth_mac had none, so some clients may have
-// to set their clocks.
+// The Django dialect covers neither the query nor ext. During a Transition, an attacker who can
+// change traffic can change or add the query of any request that is signed with a key for
+// hmac-sha-1, even if its client uses another dialect. Requests with keys for hmac-sha-256 stay
+// covered. The Verifier refuses Django requests with an ext and, if it has BodyDigest, with a body.
 //
 // A Transition must not be copied after its first use. It is safe for concurrent use.
 type Transition struct {
 	// Until is the end. From then on, the Django dialect is refused like a wrong MAC. Required.
+	//
+	// The Window of the Verifier applies to these clients too. Services with auth_mac had no
+	// window, so some clients may have to set their clocks.
 	Until time.Time
 
-	// Port is the port that these clients sign: the SERVER_PORT that the service with auth_mac had.
-	// If empty, the port of the request, or of PublicURL.
+	// Port is the port that these clients sign: the SERVER_PORT of the service with auth_mac. If
+	// empty, the port of the request, or of PublicURL.
 	Port string
 
-	// Logger is warned of each client, by its id and its subject, once. After 1024 clients it is
-	// warned of no more. If nil, slog.Default().
+	// Logger gets one warning about each client, with its id and its subject. After 1024 clients it
+	// gets no more. If nil, slog.Default().
 	Logger *slog.Logger
 
 	mu     sync.Mutex          // guards warned
@@ -60,12 +59,12 @@ func (t *Transition) check() error {
 	return nil
 }
 
-// covers reports whether a header may be in the Django dialect.
+// covers reports whether a request with h may be in the Django dialect.
 func (t *Transition) covers(h *header, now time.Time) bool {
 	return t != nil && now.Before(t.Until) && h.mac.size == algorithm(SHA1).size() && h.ext == ""
 }
 
-// reading returns shown as auth_mac reads it: the host up to its first colon, and the port of a
+// reading returns shown as auth_mac reads it, with the host up to its first colon and the port of a
 // socket.
 func (t *Transition) reading(shown reading) reading {
 	shown.Host, _, _ = strings.Cut(shown.Host, ":")
@@ -75,7 +74,7 @@ func (t *Transition) reading(shown reading) reading {
 	return shown
 }
 
-// warn tells of a client, unless it did so before.
+// warn logs a warning about a client, unless it has done so before.
 func (t *Transition) warn(ctx context.Context, id, subject string) {
 	t.mu.Lock()
 	_, known := t.warned[id]
@@ -101,8 +100,8 @@ func (t *Transition) warn(ctx context.Context, id, subject string) {
 	}
 }
 
-// django reports whether the MAC of req is right in the Django dialect. text is a buffer. secret
-// stands for the key of an unknown id too, so that the work is the same.
+// django reports whether the MAC of req is correct in the Django dialect. text is a buffer. For an
+// unknown id, secret is a stand-in, so that the work is the same.
 func (v *Verifier) django(req *http.Request, h *header, secret []byte, text *[]byte) bool {
 	shown, err := receivedReading(req, v.PublicURL)
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"github.com/countersign-go/countersign/auth"
 )
 
-// ErrChanged means that a request is not any more what was signed.
+// ErrChanged means that a request was changed after it was signed.
 var ErrChanged = errors.New("mac: request was changed after it was signed")
 
 const (
@@ -18,31 +18,32 @@ const (
 	adviseOrder = ": whatever changes requests goes outside of what signs them"
 )
 
-// A Tripwire is a [http.RoundTripper] for tests and for debugging. It is the innermost one, next to
-// the wire, and tells when something between the [Signer] and it has changed a request so that the
-// MAC does not match any more. Requests without a MAC it passes on.
+// A Tripwire is an [http.RoundTripper] for tests and debugging. It belongs next to the wire, inside
+// all other RoundTrippers. It reports when code between the [Signer] and the Tripwire has changed a
+// request so that the MAC no longer matches. It does not check requests without a MAC.
 //
-// The fields must not be changed after the first request. It is safe for concurrent use if Changed
-// is.
+// The fields must not be changed after the first request. A Tripwire is safe for concurrent use if
+// Changed is.
 type Tripwire struct {
-	// Signer is the one that signs the requests. Its Source is asked for the credentials; a request
-	// with another id is passed on. Required.
+	// Signer is the Signer that signs the requests. The Tripwire gets the credentials from its
+	// Source, and does not check a request with another id. Required.
 	Signer *Signer
 
-	// Base sends the requests. Nil: http.DefaultTransport.
+	// Base sends the requests. If nil, http.DefaultTransport.
 	Base http.RoundTripper
 
-	// Changed is told what has changed. The error wraps [ErrChanged] and says what would match, as
-	// an [Explanation] does. The request is sent all the same. Nil: RoundTrip returns the error,
-	// and nothing is sent.
+	// Changed is called with the error for a request that does not pass. The error wraps
+	// [ErrChanged] and describes a request that would match, as an [Explanation] does. It wraps
+	// [ErrCredentials] if Signer has no Source. The request is sent nevertheless. If Changed is
+	// nil, RoundTrip returns the error and sends nothing.
 	Changed func(*http.Request, error)
 }
 
-// Format writes the type of the Base, under every verb. The fields may hold secrets.
+// Format writes the type of Base, whatever the verb. The fields may hold secrets.
 func (t *Tripwire) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "{Base:%T}", t.Base) }
 
-// RoundTrip compares req with its MAC, and sends it. If a digest of the body was signed, up to
-// 1 MiB of it is read before.
+// RoundTrip compares req with its MAC, and sends it. If a digest of the body was signed, RoundTrip
+// first reads up to 1 MiB of the body.
 func (t *Tripwire) RoundTrip(req *http.Request) (*http.Response, error) {
 	req, err := t.check(req)
 	switch {
@@ -61,7 +62,7 @@ func (t *Tripwire) RoundTrip(req *http.Request) (*http.Response, error) {
 	return t.Base.RoundTrip(req)
 }
 
-// check returns the request to be sent, which is another if the body had to be read.
+// check returns the request to send. It is a copy if the body had to be read.
 func (t *Tripwire) check(req *http.Request) (*http.Request, error) {
 	line, err := findHeader(req.Header)
 	if errors.Is(err, auth.ErrNone) {
@@ -85,11 +86,11 @@ func (t *Tripwire) check(req *http.Request) (*http.Request, error) {
 	sent := req
 	if v.BodyDigest && req.Body != nil {
 		sent = req.WithContext(req.Context())
-		sent.GetBody = nil // it may give what Body was before
+		sent.GetBody = nil // it may return an earlier body
 	}
 	key := &Key{Secret: c.Key, Algorithm: c.Algorithm}
 	e, err := explain(sent, key, v, t.Signer.Port, time.Time{})
-	if sent != req { // which is the caller's, and may be read by others
+	if sent != req { // req is the caller's, and other goroutines may read it
 		sent.GetBody = req.GetBody
 	}
 	switch {

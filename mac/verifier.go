@@ -30,11 +30,11 @@ const (
 	errLongTarget problem = "a target over 64 KiB"
 )
 
-// A Key is what a [Verifier] has to know of an identifier.
+// A Key holds the secret of an identifier and the identity that it stands for.
 type Key struct {
-	Secret    creds.Secret  // as the client has it in Credentials.Key; never empty
-	Algorithm string        // one of those of [Credentials]; "": SHA256
-	Identity  auth.Identity // who signs with it; a Subject of "" means the identifier
+	Secret    creds.Secret  // the client's Credentials.Key; must not be empty
+	Algorithm string        // SHA256, SHA1, sha256 or sha1; if empty, SHA256
+	Identity  auth.Identity // the user who signs; if its Subject is empty, the identifier
 }
 
 // Format writes k without its secret, as [Credentials.Format] does.
@@ -42,82 +42,93 @@ func (k Key) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "{Secret:%s Algorithm:%s Identity:%+v}", k.Secret, k.Algorithm, k.Identity)
 }
 
-// A KeyFunc looks up the key of an identifier. nil without an error, or an error that wraps
-// [ErrUnknownID], means that there is none, which is answered like a wrong MAC; any other error
-// means that the answer is not known now: 503. A key that has ended, by Identity.Expires, is still
-// returned, so that a client with a right MAC is told why it is refused. ctx is the request's.
+// A KeyFunc returns the key of an identifier. ctx is the request's context. If there is no such
+// key, it must return nil without an error, or an error that wraps [ErrUnknownID]; the server then
+// answers as for a wrong MAC. Any other error means that the answer is not known now; the server
+// then answers 503. A KeyFunc should still return a key that has expired by its Identity.Expires,
+// so that a client with a correct MAC learns why it is refused.
 //
 // A KeyFunc should take as long for an unknown identifier as for a known one. A Verifier can only
-// keep its own work the same: an attacker who measures answers very often may learn the difference,
-// and from it which identifiers exist. That matters where they can be guessed, as names can.
+// keep its own work the same. An attacker who measures many answers may learn the difference, and
+// from it which identifiers exist. That matters where identifiers can be guessed, as names can.
 //
-// Identifiers differ if one byte does: where a database takes several spellings for one, a request
-// can be sent again under another, unless all of them have one Subject.
+// Identifiers differ if one byte differs. If a database takes several spellings for one identifier,
+// an attacker can send a request again under another spelling, unless all of them have the same
+// Subject.
 type KeyFunc func(ctx context.Context, id string) (*Key, error)
 
 var _ auth.Challenger = (*Verifier)(nil)
 
 // A Verifier checks the MAC of requests. It is an [auth.Authenticator] and an [auth.Challenger].
+// Most programs set Keys, and behind a proxy PublicURL.
 //
-// It looks, in this order, at the size and the grammar of the header, the timestamp, the key, the
-// MAC, the end of the key, the nonce, and the digest of the body. Nothing is stored before the MAC
-// is known to be right. An unknown identifier costs a Verifier the same work as a wrong MAC, for
-// keys of up to 1 KiB; Keys must see to its own part.
-//
-// The fields must not be changed after the first request. A Verifier must not be copied then; it is
-// safe for concurrent use, and so must Keys and Nonces be.
+// The fields must not be changed, and the Verifier must not be copied, after the first request. A
+// Verifier is safe for concurrent use; Keys and Nonces must be too.
 type Verifier struct {
-	// Keys finds the key of an identifier. Required.
+	// Keys returns the key of an identifier. Required.
 	Keys KeyFunc
 
-	// Window is how far the timestamp may lie from this machine's clock, in whole seconds, both
-	// ways and edges included. 0: 60 s. A client with a wrong clock is told the time.
+	// Window is how far a timestamp may be from this machine's clock, in whole seconds, in both
+	// directions and edges included. If zero, 60 s. A client with a wrong clock is told the time.
 	Window time.Duration
 
-	// NotBefore is for a service whose Nonces do not outlive it. Timestamps up to that second get
-	// 503 with a Retry-After, so that no request that was accepted before a restart is accepted
-	// again. If zero, all timestamps in the window pass.
+	// NotBefore is for a service whose Nonces do not survive a restart. A request with a timestamp
+	// up to that second gets 503 with a Retry-After, so that no request accepted before a restart
+	// is accepted again. If zero, all timestamps in the window pass.
 	//
-	// The time of the start costs the first second. It leaves out requests of clients whose clocks
-	// were ahead, which can be repeated once. The time of the start plus Window leaves out none,
-	// and costs the first minute.
+	// With the time of the start, the service refuses requests for one second. Requests from
+	// clients whose clocks were ahead can then still be repeated once. With the time of the start
+	// plus Window, no request can be repeated, but the service refuses requests for the first
+	// minute.
 	NotBefore time.Time
 
-	// Nonces remembers the nonces that were used. If nil, the Verifier has an [auth.NonceMemory].
+	// Nonces remembers used nonces. If nil, the Verifier has its own [auth.NonceMemory].
 	Nonces auth.Nonces
 
 	// Dialect is how requests are read: Draft01, or WebOb for clients in Python.
 	Dialect Dialect
 
-	// Transition accepts the Django dialect beside Dialect, until a date. If nil, it is refused.
+	// Transition accepts the Django dialect in addition to Dialect, until a date. If nil, the
+	// Verifier refuses that dialect.
 	Transition *Transition
 
-	// PublicURL is where clients send requests to, for a server behind a proxy: its scheme, host
-	// and port replace those of the request, and its path is put in front of the target, for a
-	// proxy that takes it away. If nil, the request's own, whatever host it names. Set it also if
-	// one key is good for several services, because each could pass requests on to another. For a
-	// service with several names, put a Verifier behind each of them: a pattern of
-	// [http.ServeMux] may begin with a host. Header fields such as Forwarded are never read.
+	// PublicURL is the URL that clients send requests to, for a server behind a proxy. Its scheme,
+	// host and port replace the request's. Its path is put in front of the target, for a proxy that
+	// removes it. If nil, the request's own scheme, host and port count, whatever host it names.
+	//
+	// Set PublicURL also if one key is valid for several services, because each service could pass
+	// requests on to another. For a service with several names, put a Verifier behind each name: a
+	// pattern of [http.ServeMux] may begin with a host. Header fields such as Forwarded are never
+	// read.
 	PublicURL *url.URL
 
-	// BodyDigest requires that ext covers the body, as a [Signer] with BodyDigest does. Bodies of
-	// up to 1 MiB are read before Authenticate returns. A longer one that does not match gives the
-	// handler ErrDigest instead of io.EOF. Whoever can change a body can also make it longer, so no
-	// handler may act before it has read to the end; where all bodies are short, put
-	// [http.MaxBytesHandler] in front. It is off by default, and then a digest is not looked at.
+	// BodyDigest requires that ext covers the body, as a [Signer] with BodyDigest does. If false,
+	// digests are ignored.
+	//
+	// Authenticate reads bodies of up to 1 MiB before it returns. If a longer body does not match,
+	// the handler gets ErrDigest instead of io.EOF when it reads the body. An attacker who can
+	// change a body can also make it longer, so no handler may act before it has read to the end.
+	// If all bodies are short, put [http.MaxBytesHandler] in front.
 	BodyDigest bool
 
 	own   auth.NonceMemory // used if Nonces is nil
 	texts sync.Pool        // of *[]byte, for base strings
 
-	longest atomic.Int64 // the blocks of the longest key that has to be hashed first; 0: none
+	longest atomic.Int64 // the blocks of the longest key that must be hashed first; 0 if none
 }
 
-// Authenticate checks req and returns who signed it: a copy of the Identity of the [Key], with the
-// Scheme "MAC" if that has none, and with an [Ext] in its Claims if the request has one. It may
-// replace req.Body. The error is [auth.ErrNone] if there is no MAC header. It wraps
-// [auth.ErrUnavailable] if Keys or Nonces failed or the Verifier is set up wrongly. Else it wraps
-// one of the reasons of this package, from [ErrMalformed] to [ErrDigest].
+// Authenticate checks req and returns the identity that signed it: a copy of the Identity of the
+// [Key]. If that has no Scheme, the Scheme is "MAC". If the request has an ext, the Claims hold it
+// as an [Ext]. Authenticate may replace req.Body.
+//
+// It checks, in this order, the size and the grammar of the header, the timestamp, the key, the
+// MAC, the expiry of the key, the nonce, and the digest of the body. It stores nothing before the
+// MAC is known to be correct. An unknown identifier costs the same work as a wrong MAC, for keys of
+// up to 1 KiB. Keys must do the same for its own part.
+//
+// The error is [auth.ErrNone] if req has no MAC header. It wraps [auth.ErrUnavailable] if Keys or
+// Nonces failed, if the Verifier is set up wrongly, or if the timestamp is not after NotBefore.
+// Otherwise it wraps one of this package's errors from [ErrMalformed] to [ErrDigest].
 func (v *Verifier) Authenticate(req *http.Request) (*auth.Identity, error) {
 	now := clock.Now(req.Context())
 	line, err := findHeader(req.Header)
@@ -163,8 +174,8 @@ func (v *Verifier) Authenticate(req *http.Request) (*auth.Identity, error) {
 	return &id, nil
 }
 
-// Check returns an error if the Verifier cannot work as it is set up, for a program to fail at its
-// start. Authenticate then returns an error that wraps [auth.ErrUnavailable].
+// Check returns an error if the Verifier is set up wrongly. Call it when a program starts.
+// Authenticate of such a Verifier returns an error that wraps [auth.ErrUnavailable].
 func (v *Verifier) Check() error {
 	if err := v.check(); err != nil {
 		return fmt.Errorf("mac: the Verifier cannot work: %w", err)
@@ -202,7 +213,7 @@ func (v *Verifier) window() int64 {
 	return int64(v.Window / time.Second)
 }
 
-// timely refuses a timestamp outside the window. It compares whole seconds as integers: no
+// timely refuses a timestamp outside the window. It compares whole seconds as integers. No
 // timestamp in the grammar can overflow them.
 func (v *Verifier) timely(h *header, now time.Time) error {
 	w, n := v.window(), now.Unix()
@@ -215,8 +226,8 @@ func (v *Verifier) timely(h *header, now time.Time) error {
 	return nil
 }
 
-// early is how long it takes until a client that has just signed with this timestamp signs with one
-// after NotBefore. It is not positive if this one is.
+// early returns how long a client that signs now with this timestamp must wait until it signs with
+// a timestamp after NotBefore. The result is not positive if this timestamp is after NotBefore.
 func (v *Verifier) early(seconds int64) time.Duration {
 	if v.NotBefore.IsZero() {
 		return 0
@@ -224,11 +235,11 @@ func (v *Verifier) early(seconds int64) time.Duration {
 	return inSeconds(v.NotBefore.Unix() + 1 - seconds)
 }
 
-// unknownKey stands in for the key of an unknown identifier, so that it costs the same work.
+// unknownKey replaces the key of an unknown identifier, so that the work is the same.
 const unknownKey = "0123456789abcdef0123456789abcdef"
 
-// prove returns the key that made the MAC of req, and whether it did so in the Django dialect. The
-// base string is built before the key is looked up, so that nothing out of the ordinary reaches
+// prove returns the key that made the MAC of req, and whether the MAC is in the Django dialect. It
+// builds the base string before it looks up the key, so that a malformed request never reaches
 // Keys.
 func (v *Verifier) prove(req *http.Request, h *header, now time.Time) (
 	key *Key, django bool, err error) {
@@ -246,7 +257,7 @@ func (v *Verifier) prove(req *http.Request, h *header, now time.Time) (
 	if err != nil {
 		return nil, false, err
 	}
-	// The hash is that of the MAC's size, and not the key's, so that it costs the same for all.
+	// Choose the hash by the MAC's size, not by the key, so that all identifiers cost the same.
 	secret, size := creds.Secret(unknownKey), h.mac.size
 	if key != nil {
 		secret, size = key.Secret, algorithm(key.Algorithm).size()
@@ -262,9 +273,10 @@ func (v *Verifier) prove(req *http.Request, h *header, now time.Time) (
 	return key, django, nil
 }
 
-// mac is [algorithm.mac], at a cost that does not depend on the key. HMAC hashes a key over a block
-// first. Once a Verifier has seen such a key, it does the same work for all others, and so for
-// unknown ids: one hash of the key and one of zeros, of as many blocks together.
+// mac is [algorithm.mac], at a cost that does not depend on the key. HMAC first hashes a key that
+// is longer than a block. Once a Verifier has seen such a key, it does the same work for all other
+// keys, and so for unknown ids. It hashes the key and a number of zeros, which together always have
+// the same number of blocks.
 func (v *Verifier) mac(a algorithm, key, message []byte) tag {
 	blocks := blocksOf(len(key))
 	longest := v.longest.Load()
@@ -282,7 +294,7 @@ func (v *Verifier) mac(a algorithm, key, message []byte) tag {
 	return a.mac(key, message)
 }
 
-// lookup returns no key for an identifier that is not known, and what Keys says of it.
+// lookup returns a nil key for an unknown identifier, and as unknown the reason that Keys gave.
 func (v *Verifier) lookup(ctx context.Context, id string) (key *Key, unknown, err error) {
 	key, err = v.Keys(ctx, id)
 	switch {
@@ -301,17 +313,17 @@ func (v *Verifier) lookup(ctx context.Context, id string) (key *Key, unknown, er
 	return nil, nil, unavailable("looking up the key", err)
 }
 
-// keep puts text back for the next request, unless a long target made it large.
+// keep returns text to the pool for the next request, unless a long target made it large.
 func (v *Verifier) keep(text *[]byte) {
 	if cap(*text) <= maxText {
 		v.texts.Put(text)
 	}
 }
 
-// read appends to text what req shows of itself.
+// read appends the lines of the base string that come from req and ext.
 func (v *Verifier) read(req *http.Request, text *[]byte, ext string) error {
 	if len(req.RequestURI) > maxText {
-		return errLongTarget // a stranger could have it copied and hashed
+		return errLongTarget // a client without a key could have it copied and hashed
 	}
 	if lower.any(req.Method) {
 		return errCase // it would be signed in upper case, as another method than the one executed
@@ -323,10 +335,10 @@ func (v *Verifier) read(req *http.Request, text *[]byte, ext string) error {
 	return err
 }
 
-// claim notes the nonce of a request whose MAC is right.
+// claim claims the nonce of a request whose MAC is correct.
 func (v *Verifier) claim(ctx context.Context, who string, h *header) error {
-	// The timestamp passes during the whole of the last second of the window. One more is for a
-	// request that is late between the two looks at the clock, here and in Nonces.
+	// The timestamp passes during the whole of the last second of the window. Add one more second
+	// for a request that is late between two readings of the clock, here and in Nonces.
 	until := time.Unix(h.seconds+v.window()+2, 0)
 	nonces := v.Nonces
 	if nonces == nil {
