@@ -8,7 +8,7 @@ import (
 	"github.com/countersign-go/countersign/transport"
 )
 
-// accepting is a Source that wants to know that its credentials were accepted.
+// accepting is a Source that counts which of its credentials were accepted.
 type accepting struct {
 	cache
 	accepted int
@@ -20,8 +20,8 @@ func (a *accepting) Accept(good func(*mac.Credentials) bool) {
 	}
 }
 
-// A Source is told once of each set of credentials that it was accepted. All further answers cost
-// nothing.
+// A Source is told once for each set of credentials that it was accepted. All further responses
+// cost nothing.
 func TestAccepted(t *testing.T) {
 	a := &accepting{cache: cache{now: testCreds}}
 	s := &mac.Signer{Source: a}
@@ -40,7 +40,7 @@ func TestAccepted(t *testing.T) {
 	}
 	a.now = &mac.Credentials{ID: "next", Key: []byte("k")}
 	resp := answer(t, s, "http://example.com/")
-	observe(t, s, old, transport.OutcomeAccepted) // a late one
+	observe(t, s, old, transport.OutcomeAccepted) // a late response
 	if a.accepted != 1 {
 		t.Error("the next credentials count as accepted by an answer to others")
 	}

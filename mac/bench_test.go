@@ -27,8 +27,8 @@ func reference() func() {
 	}
 }
 
-// inR runs op as the benchmark, and reports what it costs in units of R. The two take turns in
-// short slices of the same run, since on a busy machine the times of two runs do not compare.
+// inR runs op as the benchmark, and reports its cost in units of R. op and the reference alternate
+// in short slices of the same run, because on a busy machine the times of two runs do not compare.
 func inR(b *testing.B, op func()) {
 	b.Helper()
 	b.ReportAllocs()
@@ -109,7 +109,7 @@ func BenchmarkVerify(b *testing.B) {
 	}
 }
 
-// BenchmarkLinear_S7 reports what the double of an input costs, as a multiple: at most 2.2.
+// BenchmarkLinear_S7 reports the cost of doubling an input, as a multiple: at most 2.2.
 func BenchmarkLinear_S7(b *testing.B) {
 	v := &mac.Verifier{Keys: oneKey(testCreds), Nonces: anyNonce{}, Window: 1 << 62}
 	header := func(line string) func() {

@@ -19,7 +19,7 @@ var (
 	testCreds = &mac.Credentials{ID: "h480djs93hd8", Key: []byte("489dks293j39")}
 )
 
-// anyNonce lets every nonce pass, for tests of what else a Verifier looks at.
+// anyNonce accepts every nonce, for tests of a Verifier's other checks.
 type anyNonce struct{}
 
 func (anyNonce) Claim(context.Context, string, string, time.Time) (bool, error) { return true, nil }
@@ -28,7 +28,7 @@ func newVerifier() *mac.Verifier {
 	return &mac.Verifier{Keys: oneKey(testCreds), Nonces: anyNonce{}}
 }
 
-// signed is req as a server receives it, signed by testCreds.
+// signed returns req as a server receives it, signed by testCreds.
 func signed(t testing.TB, req *http.Request) *http.Request {
 	t.Helper()
 	if err := (&mac.Signer{Source: testCreds}).Sign(req, testTime); err != nil {
@@ -42,7 +42,7 @@ func authenticate(v *mac.Verifier, req *http.Request) error {
 	return err
 }
 
-// TestTargetTampering_C1_C2_C3_C4_C6_C7_C8 exchanges targets that some software takes for the same.
+// TestTargetTampering_C1_C2_C3_C4_C6_C7_C8 exchanges targets that some software treats as equal.
 func TestTargetTampering_C1_C2_C3_C4_C6_C7_C8(t *testing.T) {
 	tests := []struct{ signed, sent, why string }{
 		{"/a%2Fb", "/a/b", "C1: an escaped slash"},
@@ -74,8 +74,8 @@ func TestTargetTampering_C1_C2_C3_C4_C6_C7_C8(t *testing.T) {
 	}
 }
 
-// TestUnsignable_C5_C10_C13 has the requests that net/http would send in another form than one can
-// sign, or not in a form that a server must take.
+// TestUnsignable_C5_C10_C13 signs requests that net/http would send in a form that cannot be
+// signed, or that a server need not accept.
 func TestUnsignable_C5_C10_C13(t *testing.T) {
 	type r = *http.Request
 	u := func(change func(r)) r {
@@ -136,7 +136,7 @@ func TestUnsignable_C5_C10_C13(t *testing.T) {
 	}
 }
 
-// TestPunycode_C13 has an error that says what to do.
+// TestPunycode_C13 checks that the error names the change to make.
 func TestPunycode_C13(t *testing.T) {
 	req := newRequest(t, "GET", "http://bücher.example/")
 	_, err := mac.BaseString(req, mac.Draft01, "1", "n", "")
@@ -145,7 +145,7 @@ func TestPunycode_C13(t *testing.T) {
 	}
 }
 
-// TestSignedHost_C12_C13 compares what is signed with the Host that net/http writes.
+// TestSignedHost_C12_C13 compares the signed host with the Host that net/http writes.
 func TestSignedHost_C12_C13(t *testing.T) {
 	tests := []struct {
 		url, host, want string
@@ -182,14 +182,14 @@ func TestSignedHost_C12_C13(t *testing.T) {
 	}
 }
 
-// TestReceivedTarget_C9 has the other forms of a target.
+// TestReceivedTarget_C9 verifies the other forms of a target.
 func TestReceivedTarget_C9(t *testing.T) {
 	public := &url.URL{Scheme: "https", Host: "api.example.com"}
 	prefixed := &url.URL{Scheme: "https", Host: "api.example.com", Path: "/v1/"}
 	tests := []struct {
 		target, host string
 		public       *url.URL
-		want         string // "": refused
+		want         string // "" if refused
 	}{
 		{"http://example.com/a?b", "example.com", nil, "http://example.com/a?b\nexample.com\n80"},
 		{"http://example.com:80/a", "example.com", nil, "http://example.com:80/a\nexample.com\n80"},
@@ -228,7 +228,7 @@ func TestReceivedTarget_C9(t *testing.T) {
 	}
 }
 
-// TestReceivedHost_C11 has hosts that net/http lets through to a handler.
+// TestReceivedHost_C11 verifies hosts that net/http passes to a handler.
 func TestReceivedHost_C11(t *testing.T) {
 	for _, host := range []string{"", "example.com:", "example.com:080", "example.com:0",
 		"example.com:99999", "example.com:abc", "example.com:80:80", "ex ample.com", "[::1", "::1",
@@ -241,8 +241,7 @@ func TestReceivedHost_C11(t *testing.T) {
 	}
 }
 
-// TestPublicURL_C14_C20 has a server behind a proxy that ends TLS, changes Host and takes a prefix
-// away.
+// TestPublicURL_C14_C20 verifies behind a proxy that ends TLS, changes Host and removes a prefix.
 func TestPublicURL_C14_C20(t *testing.T) {
 	tests := []struct {
 		url, target, public string
@@ -277,7 +276,7 @@ func TestPublicURL_C14_C20(t *testing.T) {
 				t.Errorf("%s, PublicURL %s, dialect %v: %v", test.url, test.public, d, err)
 			}
 			v.PublicURL = nil
-			got.Header.Set("X-Forwarded-Proto", "https") // C20: anybody can say so
+			got.Header.Set("X-Forwarded-Proto", "https") // C20: any client can claim so
 			got.Header.Set("X-Forwarded-Host", req.URL.Host)
 			got.Header.Set("X-Forwarded-Port", "443")
 			got.Header.Set("Forwarded", "proto=https;host="+req.URL.Host)
@@ -288,7 +287,7 @@ func TestPublicURL_C14_C20(t *testing.T) {
 	}
 }
 
-// TestMethod_C22 has the method changed in transit, and one that is not in upper case.
+// TestMethod_C22 changes the method in transit, and sends a method that is not in upper case.
 func TestMethod_C22(t *testing.T) {
 	req := signed(t, newRequest(t, "GET", "http://example.com/a"))
 	for method, want := range map[string]error{
@@ -310,7 +309,7 @@ func TestMethod_C22(t *testing.T) {
 	}
 }
 
-// TestExt_C25 has an ext changed, added and taken away.
+// TestExt_C25 changes, adds and removes an ext.
 func TestExt_C25(t *testing.T) {
 	req := newRequest(t, "GET", "http://example.com/a")
 	s := &mac.Signer{Source: testCreds, Ext: fixed("a,b")}
@@ -381,8 +380,8 @@ func TestEveryByte(t *testing.T) {
 	}
 }
 
-// TestOverTheWire_C8_C21 signs odd URLs and has a real server verify what net/http makes of them,
-// over HTTP/1.1 and HTTP/2.
+// TestOverTheWire_C8_C21 signs odd URLs. A real server verifies the requests that net/http makes of
+// them, over HTTP/1.1 and HTTP/2.
 func TestOverTheWire_C8_C21(t *testing.T) {
 	v := &mac.Verifier{Keys: oneKey(testCreds)}
 	handler := http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {

@@ -25,7 +25,7 @@ func TestRead(t *testing.T) {
 		{[]string{"Basic realm=\"x\""}, "", time.Time{}},
 		{[]string{"Negotiate"}, "", time.Time{}},
 		{[]string{"Bearer error=\"stale\""}, "", time.Time{}},
-		{[]string{"\x00"}, "", time.Time{}}, // whatever it is, it is not ours
+		{[]string{"\x00"}, "", time.Time{}}, // malformed, but not of our scheme
 		{[]string{"MAC"}, transport.CauseUnknown, time.Time{}},
 		{[]string{"mac"}, transport.CauseUnknown, time.Time{}}, // RFC 9110: in any case
 		{[]string{"MAC error=\"no\""}, transport.CauseUnknown, time.Time{}},
@@ -53,7 +53,8 @@ func TestRead(t *testing.T) {
 		{[]string{"MAC error=\"expired\", MAC error=\"nonce\""}, transport.CauseCredential,
 			time.Time{}},
 		{[]string{"Basic realm=\"MAC error=nonce\""}, "", time.Time{}},
-		// One that names our scheme and cannot be parsed is unknown, alone and beside others.
+		// A challenge that names our scheme and cannot be parsed is unknown, alone and beside
+		// others.
 		{[]string{"MAC error=\"stale"}, transport.CauseUnknown, time.Time{}},
 		{[]string{"MAC error=\"stale\" ts=\"1\""}, transport.CauseUnknown, time.Time{}},
 		{[]string{"MAC: error=\"stale\""}, transport.CauseUnknown, time.Time{}},
@@ -75,7 +76,8 @@ func TestRead(t *testing.T) {
 	}
 }
 
-// cache is a Source that can be told, as a creds.Cache can, without its rules on when.
+// cache is a Source that accepts reports like a creds.Cache, without the rules of creds.Cache on
+// when to fetch.
 type cache struct {
 	now       *mac.Credentials
 	next      *mac.Credentials
@@ -94,7 +96,7 @@ func (c *cache) Reject(bad func(*mac.Credentials) bool, _ http.Header) {
 	}
 }
 
-// Err is why now is still what it was.
+// Err returns the reason why now did not change.
 func (c *cache) Err() error { return c.failed }
 
 func (c *cache) Confirm(good func(*mac.Credentials) bool) {
@@ -108,7 +110,7 @@ var (
 	_ creds.Confirmer[*mac.Credentials] = (*creds.Cache[*mac.Credentials])(nil)
 )
 
-// answer is what a server gave to req, which s signed.
+// answer returns a server's response to a request that s signed.
 func answer(t *testing.T, s *mac.Signer, url string) *http.Response {
 	t.Helper()
 	req := newRequest(t, "POST", url)
@@ -127,8 +129,8 @@ func TestRefresh(t *testing.T) {
 	newer := &mac.Credentials{ID: "two", Key: []byte("k1")}
 	tests := []struct {
 		name     string
-		now      *mac.Credentials // what the Source holds when the refusal comes
-		next     *mac.Credentials // and after it has been rejected
+		now      *mac.Credentials // in the Source when the refusal comes
+		next     *mac.Credentials // in the Source after now was rejected
 		err      error
 		again    bool
 		rejected bool
@@ -163,7 +165,8 @@ func TestRefresh(t *testing.T) {
 	}
 }
 
-// TestRefreshKept has a Source whose fetch failed, so that it gives refused credentials on.
+// TestRefreshKept has a Source whose fetch failed, so that it still returns the refused
+// credentials.
 func TestRefreshKept(t *testing.T) {
 	c := &cache{now: testCreds, next: testCreds, failed: errors.New("down")}
 	s := &mac.Signer{Source: c}
@@ -177,7 +180,7 @@ func TestRefreshKept(t *testing.T) {
 	}
 }
 
-// TestRefreshPlainSource has Sources that cannot be told.
+// TestRefreshPlainSource refreshes Sources that have no method to report a refusal to.
 func TestRefreshPlainSource(t *testing.T) {
 	s := &mac.Signer{Source: testCreds}
 	if again, err := s.Refresh(answer(t, s, "http://example.com/")); again || err != nil {
@@ -194,7 +197,7 @@ func TestRefreshPlainSource(t *testing.T) {
 	}
 }
 
-// TestForeignRequest has answers to requests that this Signer did not sign.
+// TestForeignRequest passes responses to requests that this Signer did not sign.
 func TestForeignRequest(t *testing.T) {
 	c := &cache{now: testCreds, next: testCreds}
 	s := &mac.Signer{Source: c}
@@ -243,11 +246,11 @@ func TestObserve(t *testing.T) {
 	if c.confirmed != nil {
 		t.Error("another credential was confirmed")
 	}
-	// A Source that does not want to know.
+	// This Source does not accept reports.
 	observe(t, &mac.Signer{Source: testCreds}, resp, transport.OutcomeMended)
 }
 
-// observe has o observe an answer, which it must believe.
+// observe reports a response to o, and checks that o returns no error.
 func observe(t *testing.T, o transport.Observer, resp *http.Response, outcome transport.Outcome) {
 	t.Helper()
 	if err := o.Observe(resp, outcome); err != nil {

@@ -13,7 +13,7 @@ import (
 	"github.com/countersign-go/countersign/mac"
 )
 
-// readCloser is a body; err is what Close returns.
+// A readCloser is a body whose Close returns err.
 type readCloser struct {
 	io.Reader
 	err error
@@ -34,7 +34,8 @@ func postRequest(t testing.TB, body []byte) *http.Request {
 	return req
 }
 
-// TestBodyDigest_C23 swaps bodies of all sizes around the one up to which they are checked first.
+// TestBodyDigest_C23 swaps bodies of all sizes, below and above the size up to which a Verifier
+// checks them first.
 func TestBodyDigest_C23(t *testing.T) {
 	v := newVerifier()
 	v.BodyDigest = true
@@ -88,7 +89,7 @@ func TestBodyDigest_C23(t *testing.T) {
 	}
 }
 
-// TestDigestInExt has what ext may hold, on a request with the body "x" and on one without.
+// TestDigestInExt sends each ext with the body "x" and without a body.
 func TestDigestInExt(t *testing.T) {
 	const (
 		ofX       = "sha-256=:LXEWQrcmsEQBYnyp+6wy9chTD7GQPMTbAiWHF5IaSIE=:"

@@ -16,9 +16,9 @@ import (
 	"github.com/countersign-go/countersign/mac"
 )
 
-// A distortion is what comes between a Signer and a Verifier.
+// A distortion is a change to a request between a Signer and a Verifier.
 type distortion struct {
-	kind   string // as issue 7 calls it
+	kind   string // its name in the tables
 	reason string
 	signer func(*mac.Signer, *mac.Credentials)
 	url    string
@@ -27,7 +27,7 @@ type distortion struct {
 	server func(*mac.Verifier, *mac.Key)
 	late   time.Duration
 	causes []string
-	text   string // part of the sentence
+	text   string // a part of the sentence
 }
 
 func target(to string) func(*http.Request) {
@@ -69,7 +69,7 @@ func secret(as []byte) func(*mac.Verifier, *mac.Key) {
 
 const secureURL = "https://api.example.com/a/b?x=1&y=2"
 
-// textKey is the key of all distortions: it is base64, base64url and hexadecimal at once.
+// textKey is the key in all distortions: it is valid base64, base64url and hexadecimal.
 const textKey = "0123456789abcdef0123456789abcdef"
 
 func decoded(b []byte, err error) []byte {
@@ -79,7 +79,7 @@ func decoded(b []byte, err error) []byte {
 	return b
 }
 
-// alone has each of the 14 kinds, in the order of the issue.
+// alone holds each of the 14 kinds of distortions.
 var alone = []distortion{
 	{kind: "port 80/443", reason: "a proxy ends TLS and names its own port",
 		proxy: rename("api.example.com:8080"), causes: []string{"port"},
@@ -222,7 +222,7 @@ var alone = []distortion{
 		body: "one", proxy: payload("one"), causes: []string{"body"}, text: "set BodyDigest"},
 }
 
-// pairs are two at a time, of what happens together.
+// pairs holds two distortions at a time, as they occur together in practice.
 var pairs = []distortion{
 	{kind: "port, forwarded", reason: "Host is another, and only a port is forwarded",
 		proxy:  all(rename("www.api.example.com"), field("X-Forwarded-Port", "443")),
@@ -286,7 +286,7 @@ var pairs = []distortion{
 		late: time.Hour, causes: []string{"scheme", "algorithm", "clock"}},
 }
 
-// others are not in the issue.
+// others holds distortions of other kinds.
 var others = []distortion{
 	{reason: "a parameter was added", proxy: target("/a/b?x=1&y=2&z=3"),
 		causes: []string{"added query"}, text: "parameter 3"},
@@ -328,7 +328,7 @@ func onPort(port int) func(*http.Request) {
 	}
 }
 
-// signedBy is a client of another make, which signs a GET as it wants.
+// signedBy is another client implementation, which signs a GET in its own way.
 func signedBy(key, to, host string) func(*http.Request) {
 	return func(req *http.Request) {
 		const ts = "1336363200"
@@ -339,7 +339,8 @@ func signedBy(key, to, host string) func(*http.Request) {
 	}
 }
 
-// arrange signs a request, sends it through the proxy and returns what the server has.
+// arrange signs a request, sends it through the proxy and returns the request that the server
+// receives.
 func (d *distortion) arrange(t testing.TB) (*http.Request, *mac.Key, *mac.Verifier) {
 	t.Helper()
 	c := &mac.Credentials{ID: "ann", Key: []byte(textKey)}
@@ -359,7 +360,7 @@ func (d *distortion) arrange(t testing.TB) (*http.Request, *mac.Key, *mac.Verifi
 		t.Fatal(err)
 	}
 	got := received(req)
-	got.GetBody = nil // nobody can get a body again from a socket
+	got.GetBody = nil // a body from a socket cannot be read again
 	if d.proxy != nil {
 		d.proxy(got)
 	}

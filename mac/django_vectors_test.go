@@ -11,9 +11,9 @@ import (
 	"github.com/countersign-go/countersign/transport"
 )
 
-// TestDjangoVectors is the client's side of auth_mac: a Signer that is told the server's port must
-// sign what the server signs, and read its refusals. Rows without client_signs are headers that the
-// server refuses for their form, so only the refusal counts.
+// TestDjangoVectors tests the client's side of auth_mac. A Signer that is given the server's port
+// must sign the text that the server signs, and must understand its refusals. Rows without
+// client_signs are headers that the server refuses for their form, so only the refusal counts.
 func TestDjangoVectors(t *testing.T) {
 	var file struct {
 		Count   int
@@ -81,7 +81,7 @@ func (v *djangoVector) sign(t *testing.T) error {
 	}
 	text := v.ServerString
 	if text == "" {
-		text = v.ClientString // the server failed before it signed anything
+		text = v.ClientString // the server failed before it signed
 	}
 	lines := strings.SplitN(text, "\n", 3)
 	text = p["ts"] + "\n" + p["nonce"] + "\n" + lines[2]

@@ -20,7 +20,7 @@ import (
 	"github.com/countersign-go/countersign/transport"
 )
 
-// The example of the package comment, with the key of section 1.1 of the draft.
+// This is the example of the package comment, with the key of section 1.1 of the draft.
 func ExampleBaseString() {
 	req, err := http.NewRequest("GET", "http://example.com/resource/1?b=1&a=2", nil)
 	if err != nil {
@@ -46,7 +46,7 @@ func ExampleBaseString() {
 	// GwJQDYyti3APlpfcBzcOUqHvlvY=
 }
 
-// What a macauthlib server makes of a path, beside the draft.
+// A macauthlib server signs other text for a path than the draft does.
 func ExampleBaseString_webOb() {
 	req, err := http.NewRequest("GET", "http://example.com/a%2Fb/caf%c3%a9?x=%2f", nil)
 	if err != nil {
@@ -77,7 +77,7 @@ func ExampleCredentials() {
 	// false
 }
 
-// A Signer is mostly the Signer of a client; a request may be signed by hand too.
+// A Signer is mostly the Signer of a client. A program can also sign a request by hand.
 func ExampleSigner_Sign() {
 	signer := &mac.Signer{Source: &mac.Credentials{ID: "h480djs93hd8", Key: []byte("489dks293j39")}}
 	req, err := http.NewRequest("GET", "https://api.example.com/lucky", nil)
@@ -95,7 +95,7 @@ func ExampleSigner_Sign() {
 	// Output: MAC id="h480djs93hd8", ts="1336363200",  116
 }
 
-// What a Signer understands of a refusal.
+// A Signer reads the cause of a refusal, and the server's time.
 func ExampleSigner_Read() {
 	signer := &mac.Signer{}
 	for _, challenge := range []string{
@@ -117,7 +117,8 @@ func ExampleSigner_Read() {
 	// "" 0
 }
 
-// A cache of credentials is told which of them were accepted and refused, and gives others.
+// A cache of credentials is told which of them were accepted and which were refused, and then
+// returns others.
 func ExampleSigner_Refresh() {
 	fetched := 0
 	signer := &mac.Signer{Source: &creds.Cache[*mac.Credentials]{
@@ -147,7 +148,7 @@ func ExampleSigner_Refresh() {
 	// Output: true true 2
 }
 
-// A Verifier in front of a handler.
+// A Verifier protects a handler.
 func ExampleVerifier_Authenticate() {
 	verifier := &mac.Verifier{Keys: func(_ context.Context, id string) (*mac.Key, error) {
 		if id != "h480djs93hd8" {
@@ -178,7 +179,7 @@ func ExampleVerifier_Authenticate() {
 	// 401 "MAC error=\"nonce\""
 }
 
-// What clients are told, and what only the log is.
+// The client gets a challenge without details. Only the log gets the reason.
 func ExampleVerifier_Challenge() {
 	verifier := &mac.Verifier{}
 	for _, err := range []error{
@@ -196,15 +197,15 @@ func ExampleVerifier_Challenge() {
 	// MAC error="invalid" - mac: body does not match its digest
 }
 
-// A program fails at its start, and not at its first request.
+// A program finds wrong credentials when it starts, not at its first request.
 func ExampleSigner_Check() {
-	key := []byte("489dks293j39\n") // as a file has it
+	key := []byte("489dks293j39\n") // as read from a file
 	signer := &mac.Signer{Source: &mac.Credentials{ID: "h480djs93hd8", Key: key}}
 	fmt.Println(signer.Check())
 	// Output: mac: credentials cannot be used: the Key ends in a line feed: trim it
 }
 
-// A server fails at its start.
+// A server finds a wrong configuration when it starts.
 func ExampleVerifier_Check() {
 	fmt.Println((&mac.Verifier{}).Check())
 	// Output: mac: the Verifier cannot work: the field Keys is not set
@@ -236,7 +237,7 @@ func ExampleExt() {
 	// Output: tenant=7 true
 }
 
-// A service that took the place of one with auth_mac still accepts its clients for a while.
+// A service that replaced one with auth_mac still accepts its clients for a while.
 func ExampleTransition() {
 	verifier := &mac.Verifier{
 		Keys: func(context.Context, string) (*mac.Key, error) {

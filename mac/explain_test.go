@@ -40,7 +40,7 @@ func (d *distortion) check(t *testing.T) {
 	}
 }
 
-// TestExplainer has a Verifier explain itself, as any other that is an auth.Explainer.
+// TestExplainer checks that a Verifier explains refusals as an auth.Explainer.
 func TestExplainer(t *testing.T) {
 	v := newVerifier()
 	req := newRequest(t, "GET", "http://example.com/a")
@@ -59,7 +59,7 @@ func TestExplainer(t *testing.T) {
 	}
 }
 
-// TestExplain shows each of the 14 distortions, and what goes beyond them.
+// TestExplain explains each of the 14 kinds of distortions, and others.
 func TestExplain(t *testing.T) {
 	var kinds []string
 	for _, d := range alone {
@@ -85,7 +85,7 @@ func TestExplainTwo(t *testing.T) {
 	}
 }
 
-// What cannot be explained is said to be so, whatever else is wrong.
+// Explain must say so if it cannot explain a refusal, whatever else is wrong.
 func TestExplainNothing(t *testing.T) {
 	for _, d := range append(slices.Clone(alone), pairs...) {
 		if d.kind == "key read as base64" {
@@ -122,7 +122,7 @@ func rewrite(old, with string) func(*http.Request) {
 	}
 }
 
-// A path that decodes to the lines of another request must not be taken for it.
+// Explain must not take a path that decodes to the lines of another request for that request.
 func TestExplainShiftedLines(t *testing.T) {
 	d := distortion{proxy: all(
 		signedBy(textKey, "/a\nx", "api.example.com"), target("/a%0Ax"))}
@@ -135,7 +135,7 @@ func TestExplainShiftedLines(t *testing.T) {
 func TestExplainRight(t *testing.T) {
 	d := distortion{}
 	req, key, v := d.arrange(t)
-	for range 2 { // which claims no nonce
+	for range 2 { // Explain claims no nonce
 		e, err := mac.ExplainAt(req, key, v, testTime)
 		if err != nil || !e.Matches || len(e.Causes) != 0 || e.Read != e.Signed ||
 			!strings.Contains(e.String(), "nonce had been used") {
@@ -154,8 +154,8 @@ func TestExplainRight(t *testing.T) {
 	}
 }
 
-// TestExplainDialects has requests that Draft01 and WebOb read in two ways. One call names the
-// difference, with a Verifier of either dialect, to the client that is refused and to the server.
+// TestExplainDialects has requests that Draft01 and WebOb read differently. One call names the
+// difference, for a Verifier of either dialect, both to the refused client and to the server.
 func TestExplainDialects(t *testing.T) {
 	key := &mac.Key{Secret: testCreds.Key}
 	for target, want := range map[string]string{
@@ -177,7 +177,7 @@ func TestExplainDialects(t *testing.T) {
 						t.Fatalf("%s: %v, %v", target, e, err)
 					}
 					if got.RequestURI != "" && d == signed {
-						continue // nothing is wrong there
+						continue // nothing is wrong in this case
 					}
 					if !strings.Contains(e.String(), want) ||
 						want == "" && strings.Contains(e.String(), "ialect") {
@@ -263,7 +263,7 @@ func TestExplainErrors(t *testing.T) {
 	}
 }
 
-// The body is still there for whoever reads it next.
+// Explain must leave the body for the next reader.
 func TestExplainPutsTheBodyBack(t *testing.T) {
 	for _, body := range []string{"text", strings.Repeat("long ", 300_000)} {
 		d := distortion{signer: digests, server: wantsDigest, body: body}
@@ -302,7 +302,7 @@ func TestExplainPutsTheBodyBack(t *testing.T) {
 
 var errBroken = errors.New("broken")
 
-// brokenReader says once that it is broken.
+// brokenReader returns its error once, and then io.EOF.
 type brokenReader struct{ said bool }
 
 func (r *brokenReader) Read([]byte) (int, error) {
@@ -313,7 +313,7 @@ func (r *brokenReader) Read([]byte) (int, error) {
 	return 0, errBroken
 }
 
-// TestExplainSecrets_K6 looks for the key, and for MACs, in all that is said.
+// TestExplainSecrets_K6 searches all of the text of an Explanation for the key and for MACs.
 func TestExplainSecrets_K6(t *testing.T) {
 	const planted = "canary-51d7e0-key"
 	var out bytes.Buffer
@@ -364,7 +364,7 @@ func TestExplainSecrets_K6(t *testing.T) {
 	}
 }
 
-// Hostile requests, of the largest size that is read, are explained in bounded time.
+// Explain must explain hostile requests of the largest size in bounded time.
 func TestExplainIsBounded(t *testing.T) {
 	many := strings.Repeat("a,", 4000)
 	for reason, proxy := range map[string]func(*http.Request){
@@ -392,7 +392,7 @@ func TestExplainIsBounded(t *testing.T) {
 	}
 }
 
-// Indenting grows JSON by the depth of each of its lines.
+// Indenting lengthens each line of JSON by its depth.
 func TestExplainDeepJSON(t *testing.T) {
 	for reason, body := range map[string]string{
 		"deep": strings.Repeat("[", 9000) + strings.Repeat("]", 9000),
@@ -415,7 +415,7 @@ func TestExplainDeepJSON(t *testing.T) {
 	}
 }
 
-// undump is the base string that a dump shows.
+// undump returns the base string that a dump shows.
 func undump(t testing.TB, dump string) string {
 	t.Helper()
 	var text strings.Builder
@@ -499,8 +499,8 @@ func BenchmarkExplain(b *testing.B) {
 	}
 }
 
-// TestExplainUnsentBody has a request that is still to be sent. Its body is read from GetBody, and
-// is still there afterwards.
+// TestExplainUnsentBody explains a request that is still to be sent. Explain reads its body from
+// GetBody, and leaves the body for the next reader.
 func TestExplainUnsentBody(t *testing.T) {
 	broken := errors.New("test: broken")
 	giving := func(body io.Reader, open, end error) func() (io.ReadCloser, error) {
@@ -508,7 +508,7 @@ func TestExplainUnsentBody(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		reason string
-		again  func() (io.ReadCloser, error) // instead of GetBody; nil: that itself
+		again  func() (io.ReadCloser, error) // replaces GetBody unless nil
 		causes []string
 	}{
 		{"the body that was signed", nil, nil},

@@ -8,7 +8,7 @@ import (
 	"github.com/countersign-go/countersign/internal/clock"
 )
 
-// AuthenticateAt is Authenticate with another clock: some vectors are dated in the year 44317, and
+// AuthenticateAt is Authenticate with another clock. Some vectors are dated in the year 44317, and
 // package testing/synctest cannot set a clock back.
 func (v *Verifier) AuthenticateAt(req *http.Request, now time.Time) (*auth.Identity, error) {
 	at := req.WithContext(clock.At(req.Context(), now))
@@ -17,7 +17,7 @@ func (v *Verifier) AuthenticateAt(req *http.Request, now time.Time) (*auth.Ident
 	return id, err
 }
 
-// Reprint parses an Authorization field and writes it again.
+// Reprint parses an Authorization field and formats it again.
 func Reprint(line string) (text string, params map[string]string, err error) {
 	h, err := parseHeader(line)
 	if err != nil {
@@ -31,16 +31,16 @@ func Reprint(line string) (text string, params map[string]string, err error) {
 	return string(h.append(nil)), params, nil
 }
 
-// HMAC is the MAC as a Verifier computes it.
+// HMAC returns the MAC as a Verifier computes it.
 func HMAC(name string, key, message []byte) []byte {
 	t := algorithm(name).mac(key, append(make([]byte, blockSize), message...))
 	return t.slice()
 }
 
-// UnknownKey is the key that unknown identifiers are checked with.
+// UnknownKey is the key that a Verifier uses for unknown identifiers.
 const UnknownKey = unknownKey
 
-// Cost is how many HMACs e has taken, and of how many bytes, but for the last one.
+// Cost returns how many HMACs e has computed, and of how many bytes, except for the last one.
 func (e *Explanation) Cost() (tries, hashed int) { return e.tries, e.hashed }
 
 // ExplainAt is Explain with another clock.

@@ -8,8 +8,8 @@ import (
 	"github.com/countersign-go/countersign/mac"
 )
 
-// TestExtOfIdentity has the verified ext in the identity, and tells it from claims of the same
-// name.
+// TestExtOfIdentity checks that the identity holds the verified ext, and that claims of the same
+// name cannot pass for it.
 func TestExtOfIdentity(t *testing.T) {
 	claims := map[string]any{"role": "clerk", "mac.ext": "of a token"}
 	v := &mac.Verifier{Nonces: anyNonce{}, Keys: func(context.Context, string) (*mac.Key, error) {

@@ -13,18 +13,19 @@ import (
 
 type dialects map[mac.Dialect]string
 
-// TestTargetForms has each form of a target (RFC 9112, section 3.2) in each dialect, as a Signer
+// TestTargetForms checks each form of a target (RFC 9112, section 3.2) in each dialect, as a Signer
 // signs it and as a Verifier reads it. macauthlib behind waitress signs the texts of WebOb.
 func TestTargetForms(t *testing.T) {
 	const refused = ""
 	forms := []struct {
 		form, method, target string
-		signed, read         dialects // the line of the base string; "": refused
+		signed, read         dialects // the line of the base string; "" if refused
 	}{
 		{"origin-form", "GET", "/a%2Fb?c",
 			dialects{mac.Draft01: "/a%2Fb?c", mac.WebOb: "/a/b?c", mac.Django: "/a/b"},
 			dialects{mac.Draft01: "/a%2Fb?c", mac.WebOb: "/a/b?c", mac.Django: "/a/b"}},
-		// A client that asks a proxy signs the path, and net/http writes the rest in front of it.
+		// A client that sends a request to a proxy signs the path. net/http writes the rest before
+		// it.
 		{"absolute-form", "GET", "http://example.com/a%2Fb?c",
 			dialects{mac.Draft01: refused, mac.WebOb: refused, mac.Django: refused},
 			dialects{mac.Draft01: "http://example.com/a%2Fb?c", mac.WebOb: "/a/b?c",
@@ -79,7 +80,7 @@ func TestTargetForms(t *testing.T) {
 			}
 			line := f.read[d]
 			if line == refused {
-				line = f.target // which a Verifier may be asked to take
+				line = f.target // a client may try to have it verified
 			}
 			got := received(newRequest(t, f.method, "http://example.com/"))
 			got.RequestURI = f.target
@@ -88,7 +89,7 @@ func TestTargetForms(t *testing.T) {
 				expected(mac.SHA1, string(c.Key), signed)+`"`)
 			_, err = v.AuthenticateAt(got, testTime)
 			if d == mac.Django && f.read[mac.Draft01] == line {
-				continue // the dialect of the Verifier takes it
+				continue // the Verifier's own dialect accepts it
 			}
 			if (err == nil) != (f.read[d] != refused) {
 				t.Errorf("%s: received: %v", name, err)

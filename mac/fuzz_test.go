@@ -11,7 +11,7 @@ import (
 	"github.com/countersign-go/countersign/mac"
 )
 
-// The grammar of the package comment as a regular expression, which is slow, and right by
+// This is the grammar of the package comment as a regular expression. It is slow, and correct by
 // inspection.
 var (
 	slowParam  = `(?:id|ts|nonce|ext|mac)=(?:"[ !#-\[\]-~]*"|[A-Za-z0-9_-]+)`
@@ -23,7 +23,7 @@ var (
 		`^(?:[A-Za-z0-9+/]{26}|[A-Za-z0-9+/]{42})[AEIMQUYcgkosw048]=\z`)
 )
 
-// slowParse is the parser again, written in another way.
+// slowParse is a second parser, written in another way.
 func slowParse(line string) (map[string]string, bool) {
 	if !slowHeader.MatchString(line) {
 		return nil, false
@@ -100,14 +100,14 @@ func FuzzBaseString(f *testing.F) {
 		if len(lines) != 8 || lines[3] != u.RequestURI() || lines[6] != ext || lines[7] != "" {
 			t.Fatalf("%q", text)
 		}
-		// What net/http writes is what a server reads, and signs in the same way.
+		// A server reads the request that net/http writes, and must sign it in the same way.
 		var wire strings.Builder
 		if err := req.Write(&wire); err != nil {
 			t.Fatalf("%q was signed and cannot be sent: %v", text, err)
 		}
 		got, err := http.ReadRequest(bufio.NewReader(strings.NewReader(wire.String())))
 		if err != nil {
-			return // such as an odd method
+			return // for example, an odd method
 		}
 		got.TLS = received(&http.Request{URL: &url.URL{Scheme: scheme}}).TLS
 		for _, d := range []mac.Dialect{mac.Draft01, mac.WebOb} {

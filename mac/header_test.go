@@ -9,7 +9,7 @@ import (
 	"github.com/countersign-go/countersign/mac"
 )
 
-// TestOtherSpellings_C15 has requests that carry an Authorization field already.
+// TestOtherSpellings_C15 signs requests that already have an Authorization field.
 func TestOtherSpellings_C15(t *testing.T) {
 	req := newRequest(t, "GET", "http://example.com/")
 	for _, name := range []string{
@@ -62,7 +62,7 @@ func TestOtherSpellings_C15(t *testing.T) {
 	}
 }
 
-// TestHeaderGrammar_C16_C17_C18_R5_R9_S4 changes one thing at a time in a header that passes.
+// TestHeaderGrammar_C16_C17_C18_R5_R9_S4 changes one part at a time of a header that passes.
 func TestHeaderGrammar_C16_C17_C18_R5_R9_S4(t *testing.T) {
 	req := signedAt(t, testCreds, "1336363200", "dj83hs9s")
 	line := req.Header.Get("Authorization")
@@ -141,7 +141,8 @@ func TestHeaderGrammar_C16_C17_C18_R5_R9_S4(t *testing.T) {
 			t.Errorf("%s: %v, want ErrMalformed", test.why, err)
 		}
 	}
-	// At the limits it is still read: the id is another one then.
+	// A Verifier still reads a header at the limits. It then refuses the MAC, which was made for
+	// other values.
 	for old, longest := range map[string]string{
 		"dj83hs9s":     strings.Repeat("n", 128),
 		"h480djs93hd8": strings.Repeat("i", 8192-len(line)+len("h480djs93hd8")),
@@ -154,14 +155,14 @@ func TestHeaderGrammar_C16_C17_C18_R5_R9_S4(t *testing.T) {
 	}
 }
 
-// spare is the last letter of tag with other spare bits: both decode to the same bytes.
+// spare returns tag with other spare bits in its last letter. Both decode to the same bytes.
 func spare(tag string) string {
 	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 	i := strings.IndexByte(alphabet, tag[len(tag)-2])
 	return alphabet[i^1 : i^1+1]
 }
 
-// TestCredentials_C19 has credentials and ext that would break out of the header.
+// TestCredentials_C19 signs with credentials and ext that would break out of the header.
 func TestCredentials_C19(t *testing.T) {
 	for _, bad := range []string{`a"b`, `a\b`, "a\nb", "a\rb", "a\x00b", "a\x7fb", "café", ""} {
 		for what, c := range map[string]*mac.Credentials{

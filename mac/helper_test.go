@@ -29,7 +29,8 @@ func load(t testing.TB, name string, into any) {
 	}
 }
 
-// refusals is the closed list of rows that a peer accepts and this package refuses, with the rule.
+// refusals is the complete list of rows that a peer accepts and this package refuses, with the rule
+// for each.
 type refusals struct {
 	t      *testing.T
 	listed map[string]string
@@ -51,7 +52,7 @@ func loadRefusals(t *testing.T, file string) *refusals {
 	return r
 }
 
-// check is told whether row was refused, and why.
+// check checks whether row should have been refused. refused is the error, or nil.
 func (r *refusals) check(row string, refused error) {
 	r.t.Helper()
 	r.found[row] = true
@@ -73,7 +74,7 @@ func newRequest(t testing.TB, method, url string) *http.Request {
 	return req
 }
 
-// received is req as a server gets it from net/http.
+// received returns req as a server gets it from net/http.
 func received(req *http.Request) *http.Request {
 	got := req.Clone(context.Background())
 	got.RequestURI = req.URL.RequestURI()
@@ -115,12 +116,12 @@ func latin1(s string) string {
 	return b.String()
 }
 
-// fixed is an Ext that always gives text.
+// fixed returns an Ext function that always returns text.
 func fixed(text string) func(*http.Request) (string, error) {
 	return func(*http.Request) (string, error) { return text, nil }
 }
 
-// oneKey is a KeyFunc that knows one identifier.
+// oneKey returns a KeyFunc that knows one identifier.
 func oneKey(c *mac.Credentials) mac.KeyFunc {
 	return func(_ context.Context, id string) (*mac.Key, error) {
 		if id != c.ID {
@@ -130,7 +131,7 @@ func oneKey(c *mac.Credentials) mac.KeyFunc {
 	}
 }
 
-// expected is the MAC by the standard library.
+// expected returns the MAC as the standard library computes it.
 func expected(a string, key, text string) string {
 	newHash := sha256.New
 	if a == mac.SHA1 {
@@ -148,7 +149,7 @@ func algorithm(hash string) string {
 	return mac.SHA1
 }
 
-// params reads a header that is known to be well formed.
+// params returns the parameters of a well-formed header.
 func params(t testing.TB, line string) map[string]string {
 	t.Helper()
 	_, p, err := mac.Reprint(line)

@@ -11,8 +11,8 @@ import (
 	"github.com/countersign-go/countersign/mac"
 )
 
-// signedAt is a received request of id with this very ts and nonce, which a Signer would not let
-// one choose.
+// signedAt returns a received request of id with exactly this ts and nonce. A Signer does not let
+// its caller choose them.
 func signedAt(t testing.TB, c *mac.Credentials, ts, nonce string) *http.Request {
 	req := newRequest(t, "GET", "http://example.com/")
 	text := ts + "\n" + nonce + "\nGET\n/\nexample.com\n80\n\n"
@@ -22,7 +22,7 @@ func signedAt(t testing.TB, c *mac.Credentials, ts, nonce string) *http.Request 
 }
 
 // TestNonceSequences runs the peer's sequences against a Verifier whose Window is the peer's
-// nonce_ttl. Where the answers differ, testdata/noncecache_ours.json gives ours, with the rule.
+// nonce_ttl. Where the results differ, testdata/noncecache_ours.json gives ours, with the rule.
 func TestNonceSequences(t *testing.T) {
 	var file struct {
 		Count     int
@@ -49,7 +49,7 @@ func TestNonceSequences(t *testing.T) {
 		sequences++
 		window := time.Duration(seq.TTL) * time.Second
 		if window == 0 {
-			window = 1 // the shortest there is: 0 means the default
+			window = 1 // the shortest window: 0 means the default
 		}
 		v := &mac.Verifier{Window: window}
 		for i, step := range seq.Steps {

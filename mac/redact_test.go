@@ -16,7 +16,8 @@ import (
 	"github.com/countersign-go/countersign/mac"
 )
 
-// TestRedaction_K6_S6 prints all types that hold a key, after use, in all ways, and looks for it.
+// TestRedaction_K6_S6 prints all types that hold a key, after use and in all ways, and searches the
+// output for the key.
 func TestRedaction_K6_S6(t *testing.T) {
 	const planted = "canary-7f3a9c-key"
 	c := &mac.Credentials{ID: "canary-id", Key: []byte(planted)}
@@ -72,7 +73,7 @@ func TestRedaction_K6_S6(t *testing.T) {
 	}
 }
 
-// printed lists the forms in which text holds key.
+// printed returns the forms in which text holds key.
 func printed(text, key string) (found []string) {
 	raw := []byte(key)
 	for name, form := range map[string]string{

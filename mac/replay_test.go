@@ -28,7 +28,8 @@ func (m memoryAt) Claim(ctx context.Context, id, nonce string, until time.Time) 
 	return m.NonceMemory.Claim(clock.At(ctx, m.now), id, nonce, until)
 }
 
-// replay sends one request 1000 times from 64 goroutines, and returns how often each error came.
+// replay sends one request 1000 times from 64 goroutines, and returns how often each error
+// occurred.
 func replay(v *mac.Verifier, req *http.Request, now time.Time) map[error]int {
 	var mu sync.Mutex
 	var wg sync.WaitGroup
@@ -54,8 +55,8 @@ func replay(v *mac.Verifier, req *http.Request, now time.Time) map[error]int {
 	return results
 }
 
-// TestReplay_R1_R3 replays at once, and at both edges of the window, with every fraction of a
-// second.
+// TestReplay_R1_R3 replays a request at once, and at both edges of the window, with every fraction
+// of a second.
 func TestReplay_R1_R3(t *testing.T) {
 	for _, dated := range []time.Duration{0, -60 * time.Second, 60 * time.Second} {
 		for _, fraction := range []time.Duration{0, 1, time.Second - 1} {
@@ -68,7 +69,7 @@ func TestReplay_R1_R3(t *testing.T) {
 			if got[nil] != 1 || got[mac.ErrReplayed] != 999 {
 				t.Errorf("dated %v, now+%v: %v", dated, fraction, got)
 			}
-			// Again in each half second of its life and beyond.
+			// Replay it in each half second of its life, and beyond.
 			for at := time.Duration(0); at < 3*time.Minute; at += time.Second / 2 {
 				if _, err := v.AuthenticateAt(received(req), testTime.Add(at)); err == nil {
 					t.Fatalf("dated %v: accepted again after %v", dated, at)
@@ -100,7 +101,7 @@ func TestReplayRealClock(t *testing.T) {
 	})
 }
 
-// TestReplayFull_R6 fills the memory: the answer is 503, for new requests only, until there is
+// TestReplayFull_R6 fills the memory. The answer is 503, for new requests only, until there is
 // room.
 func TestReplayFull_R6(t *testing.T) {
 	for name, m := range map[string]*auth.NonceMemory{
@@ -117,7 +118,7 @@ func TestReplayFull_R6(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		// A replay is still a replay, and nothing was dropped for the newcomers.
+		// A replay is still detected: nothing was dropped for the new requests.
 		req := signedAt(t, testCreds, "1336363200", "new")
 		if got := replay(v, req, testTime); got[auth.ErrUnavailable] != 1000 {
 			t.Errorf("full %s: %v", name, got)
@@ -166,7 +167,7 @@ func TestClockSteps_R10(t *testing.T) {
 			}
 		}
 	}
-	// A new request after a step back: it is decided, unless the nonces of its time are forgotten.
+	// A new request after a step back is decided, unless the nonces of its time are forgotten.
 	for step, want := range map[time.Duration]error{
 		0: nil, -time.Minute: nil, -2 * time.Minute: auth.ErrUnavailable,
 		-5 * time.Minute: auth.ErrUnavailable, -24 * time.Hour: nil,
@@ -199,7 +200,7 @@ func TestClockSteps_R10(t *testing.T) {
 	}
 }
 
-// TestRestart_R2 has a process that starts anew with an empty memory.
+// TestRestart_R2 restarts a process with an empty memory.
 func TestRestart_R2(t *testing.T) {
 	sign := func(dated time.Duration) *http.Request {
 		req := newRequest(t, "GET", "http://example.com/")
@@ -210,14 +211,14 @@ func TestRestart_R2(t *testing.T) {
 	}
 	tests := []struct {
 		dated, notBefore, now time.Duration
-		wait                  time.Duration // of the 503; 0: accepted
+		wait                  time.Duration // of the 503; 0 if accepted
 	}{
 		{-30 * time.Second, 0, 0, 31 * time.Second},
 		{-time.Second, 0, 0, 2 * time.Second},
-		{0, 0, 0, time.Second}, // captured in the very second of the restart
+		{0, 0, 0, time.Second}, // captured in the same second as the restart
 		{0, time.Second - 1, time.Second - 1, time.Second},
 		{time.Second, 0, time.Second, 0},
-		{time.Second, 0, 0, 0}, // dated ahead: NotBefore has to be later for these
+		{time.Second, 0, 0, 0}, // dated ahead: these need a later NotBefore
 		{0, time.Minute, 0, 61 * time.Second},
 		{time.Minute, time.Minute, 0, time.Second},
 		{61 * time.Second, time.Minute, 61 * time.Second, 0},
@@ -237,7 +238,7 @@ func TestRestart_R2(t *testing.T) {
 			t.Errorf("%+v: %v", test, err)
 			continue
 		}
-		// The same client, with the same clock, does as it is told.
+		// The same client, with the same clock, waits for that time.
 		_, err = v.AuthenticateAt(received(sign(test.dated+test.wait)),
 			testTime.Add(test.now+test.wait))
 		if err != nil {
@@ -245,7 +246,7 @@ func TestRestart_R2(t *testing.T) {
 		}
 	}
 	// After a restart, no request that was accepted before it is accepted again, if NotBefore is
-	// the start and clients' clocks are right, or if it is the start plus the window.
+	// the start and the clients' clocks are right, or if NotBefore is the start plus the window.
 	for _, ahead := range []time.Duration{0, time.Minute} {
 		before := &mac.Verifier{Keys: oneKey(testCreds)}
 		after := &mac.Verifier{Keys: oneKey(testCreds), NotBefore: testTime.Add(ahead)}
@@ -266,8 +267,9 @@ func TestRestart_R2(t *testing.T) {
 	}
 }
 
-// TestNotBeforeTeachesNoClock has clients with a right clock, and with a wrong one, in the first
-// second of a service: the one is not told another time, and the other is told the right one.
+// TestNotBeforeTeachesNoClock sends requests from a client with a right clock and from one with a
+// wrong clock, in the first second of a service. The first client is not told another time, and the
+// second is told the right time.
 func TestNotBeforeTeachesNoClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := &mac.Verifier{Keys: oneKey(testCreds), NotBefore: time.Now()}

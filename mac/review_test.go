@@ -18,7 +18,7 @@ import (
 	"github.com/countersign-go/countersign/mac"
 )
 
-// TestLogReason has the whole reason for a log, and none of it for the sender.
+// TestLogReason checks that the log gets the whole reason, and the sender none of it.
 func TestLogReason(t *testing.T) {
 	why := errors.New("signed with another secret")
 	leaky := func(context.Context, string) (*mac.Key, error) {
@@ -36,8 +36,8 @@ func TestLogReason(t *testing.T) {
 	}
 }
 
-// TestLogNamesClient has records of a service that say which client was refused and by how much its
-// clock is off, without a secret.
+// TestLogNamesClient checks that a service's records say which client was refused and by how much
+// its clock is off, and hold no secret.
 func TestLogNamesClient(t *testing.T) {
 	key := &mac.Key{
 		Secret:   creds.Secret("canary-5e1f2a"),
@@ -85,7 +85,7 @@ func TestLogNamesClient(t *testing.T) {
 	}
 }
 
-// TestUnavailableWins_S9 has a KeyFunc that says both "unknown" and "cannot tell".
+// TestUnavailableWins_S9 has a KeyFunc whose error wraps both ErrUnknownID and auth.ErrUnavailable.
 func TestUnavailableWins_S9(t *testing.T) {
 	v := &mac.Verifier{Keys: func(context.Context, string) (*mac.Key, error) {
 		return nil, errors.Join(mac.ErrUnknownID, auth.ErrUnavailable)
@@ -96,8 +96,8 @@ func TestUnavailableWins_S9(t *testing.T) {
 	}
 }
 
-// TestMisspeltScheme_S5 has credentials whose scheme is misspelt, which must not pass for a request
-// without any.
+// TestMisspeltScheme_S5 sends credentials with a misspelt scheme. They must not pass for a request
+// without credentials.
 func TestMisspeltScheme_S5(t *testing.T) {
 	for _, field := range []string{
 		"MAC", "MAC,id=x", "MAC=x", "MAC;", "mac\tid=x", `MAC: id="x"`, `MACid="x"`, `MAC:id="x"`,
@@ -117,7 +117,7 @@ func TestMisspeltScheme_S5(t *testing.T) {
 	}
 }
 
-// TestLongTarget_S3 has what a stranger could have copied and hashed.
+// TestLongTarget_S3 sends targets that a client without a key could have copied and hashed.
 func TestLongTarget_S3(t *testing.T) {
 	for size, want := range map[int]error{64 << 10: nil, 64<<10 + 1: mac.ErrMalformed} {
 		req := newRequest(t, "GET", "http://example.com/"+strings.Repeat("a", size-1))
@@ -130,7 +130,7 @@ func TestLongTarget_S3(t *testing.T) {
 	}
 }
 
-// TestQuotaOfSubject_R6 has one user with many ids, who must not fill the memory for all.
+// TestQuotaOfSubject_R6 has one user with many ids. They must not fill the memory for other users.
 func TestQuotaOfSubject_R6(t *testing.T) {
 	v := &mac.Verifier{
 		Nonces: &auth.NonceMemory{MaxPerID: 5},
@@ -163,7 +163,7 @@ func TestQuotaOfSubject_R6(t *testing.T) {
 	if err := ask(req); err != nil {
 		t.Errorf("another user: %v", err)
 	}
-	// One captured request does not pass again under another id of the same user.
+	// A captured request must not pass again under another id of the same user.
 	field := strings.ReplaceAll(req.Header.Get("Authorization"), "alice-a", "alice-b")
 	req.Header.Set("Authorization", field)
 	if err := ask(req); !errors.Is(err, mac.ErrReplayed) {
@@ -171,7 +171,7 @@ func TestQuotaOfSubject_R6(t *testing.T) {
 	}
 }
 
-// TestAbsoluteTarget_C9 has targets of another scheme than that of the server.
+// TestAbsoluteTarget_C9 reads targets whose scheme is not the server's.
 func TestAbsoluteTarget_C9(t *testing.T) {
 	for target, want := range map[string]error{
 		"http://example.com/a": nil, "ftp://example.com:80/a": mac.ErrMalformed,
@@ -186,7 +186,7 @@ func TestAbsoluteTarget_C9(t *testing.T) {
 	}
 }
 
-// TestDigestReadFull_C23 has a handler that reads as many bytes as were announced, and no more.
+// TestDigestReadFull_C23 has a handler that reads exactly as many bytes as were announced.
 func TestDigestReadFull_C23(t *testing.T) {
 	v := newVerifier()
 	v.BodyDigest = true
@@ -210,8 +210,8 @@ func TestDigestReadFull_C23(t *testing.T) {
 	}
 }
 
-// TestUnreadableBody_B10 has a body that ends too soon, or at a limit: the sender's credentials are
-// not to blame.
+// TestUnreadableBody_B10 sends a body that ends too soon, or at a limit. The sender's credentials
+// are not to blame.
 func TestUnreadableBody_B10(t *testing.T) {
 	v := newVerifier()
 	v.BodyDigest = true

@@ -51,7 +51,8 @@ type Signer struct {
 	Port string
 
 	// Ext returns the text to send and sign as ext, in printable ASCII without quotes and
-	// backslashes, or "" for none. It must not change the request. If nil, there is no such text.
+	// backslashes, or "" for none. It must not change the request. If nil, the Signer sends no such
+	// text.
 	Ext func(*http.Request) (string, error)
 
 	// BodyDigest adds the SHA-256 of the body to ext, for a [Verifier] with BodyDigest. The Signer
@@ -178,7 +179,7 @@ func (s *Signer) check(c *Credentials) error {
 	return nil
 }
 
-// slipped returns a problem that names the usual slip in value. If there is none, it returns other.
+// slipped returns a problem that names the usual slip in value, or other if value has no such slip.
 func slipped(name, value string, other problem) error {
 	if text := slip.Of(value, scheme); text != "" {
 		return problem(name + text)

@@ -34,7 +34,7 @@ type sourceFunc func(context.Context) (*mac.Credentials, error)
 
 func (f sourceFunc) Credentials(ctx context.Context) (*mac.Credentials, error) { return f(ctx) }
 
-// TestSign checks all that a signature shows, for both algorithms.
+// TestSign checks all parts of a signature, for both algorithms.
 func TestSign(t *testing.T) {
 	for _, a := range []string{"", mac.SHA256, mac.SHA1} {
 		c := &mac.Credentials{ID: "i d", Key: []byte("k e y"), Algorithm: a}
@@ -64,7 +64,7 @@ func TestSign(t *testing.T) {
 	}
 }
 
-// TestHMAC compares our HMAC with that of the standard library, around the length of a block.
+// TestHMAC compares our HMAC with the standard library's, for keys of about the length of a block.
 func TestHMAC(t *testing.T) {
 	for _, a := range []string{"", mac.SHA256, mac.SHA1} {
 		for _, keyLen := range []int{1, 20, 32, 63, 64, 65, 128, 1000} {
@@ -87,7 +87,7 @@ func TestWebObHost(t *testing.T) {
 	} {
 		req := newRequest(t, "GET", given)
 		s := &mac.Signer{Source: testCreds, Dialect: mac.WebOb}
-		for range 2 { // again, as after a refusal
+		for range 2 { // the second time as after a refusal
 			if err := s.Sign(req, testTime); err != nil {
 				t.Fatal(err)
 			}
@@ -154,8 +154,8 @@ func TestSignerErrors(t *testing.T) {
 	}
 }
 
-// TestSlips has credentials as they come out of files and environments: the error names the slip,
-// and does not advise to encode it, since the server would not.
+// TestSlips has credentials with the slips of files and environments. The error names the slip. It
+// does not advise to encode the credentials, since the server would not.
 func TestSlips(t *testing.T) {
 	const key = "canary-7d2e90"
 	for _, tt := range []struct{ reason, id, key, want string }{
@@ -183,7 +183,7 @@ func TestSlips(t *testing.T) {
 	}
 }
 
-// TestSignerCheck has what a program can learn at its start. Nothing is fetched.
+// TestSignerCheck checks the errors that a program gets when it starts. Check must fetch nothing.
 func TestSignerCheck(t *testing.T) {
 	sha1 := &mac.Credentials{ID: "i", Key: []byte("k"), Algorithm: mac.SHA1}
 	fetches := sourceFunc(func(context.Context) (*mac.Credentials, error) {
@@ -210,8 +210,8 @@ func TestSignerCheck(t *testing.T) {
 	}
 }
 
-// TestWaitIsAdded has a fetch of credentials and an Ext that take long: the timestamp is that of
-// the end.
+// TestWaitIsAdded has a slow fetch of credentials and a slow Ext. The timestamp is the time after
+// both.
 func TestWaitIsAdded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &mac.Signer{
@@ -231,7 +231,7 @@ func TestWaitIsAdded(t *testing.T) {
 		if ts := params(t, req.Header.Get("Authorization"))["ts"]; ts != "1336363300" {
 			t.Errorf("ts %s, want 100 s later", ts)
 		}
-		s.Source = testCreds // which cannot wait itself
+		s.Source = testCreds // cannot wait
 		if err := s.Sign(req, testTime); err != nil {
 			t.Fatal(err)
 		}
@@ -286,7 +286,7 @@ func TestChangingCredentials(t *testing.T) {
 	wg.Wait()
 }
 
-// TestReverseProxy signs requests on their way through a proxy, which leaves RequestURI as it was.
+// TestReverseProxy signs requests on their way through a proxy, which does not change RequestURI.
 func TestReverseProxy(t *testing.T) {
 	v := &mac.Verifier{Keys: oneKey(testCreds)}
 	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
@@ -318,7 +318,7 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
 
-// TestHandlerTest signs the requests of package httptest, which never were sent.
+// TestHandlerTest signs requests made by package httptest, which were never sent.
 func TestHandlerTest(t *testing.T) {
 	for _, target := range []string{
 		"/", "/a%2Fb?c", "http://example.com/a?b", "https://example.com/",
@@ -345,7 +345,8 @@ func TestHandlerTest(t *testing.T) {
 	}
 }
 
-// Both names of an algorithm mean the same, to a Signer and to a Verifier, and none means SHA-256.
+// Both names of an algorithm mean the same, to a Signer and to a Verifier. An empty name means
+// SHA-256.
 func TestNamesOfAlgorithms(t *testing.T) {
 	sizes := map[string]int{
 		"": 32, "sha256": 32, mac.SHA256: 32, "sha1": 20, mac.SHA1: 20,

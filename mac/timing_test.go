@@ -18,9 +18,9 @@ import (
 
 var samples = flag.Int("samples", 5000, "how many requests to time for each length of keys")
 
-// TestKeyLengthTiming_S2 compares an unknown id with a wrong MAC of a known one, by Welch's t test,
-// for keys that HMAC has to hash first too. Each try takes the ids in random order. The plain run
-// takes few samples, which only show that it can be timed; the checks take more.
+// TestKeyLengthTiming_S2 compares an unknown id with a wrong MAC of a known one by Welch's t-test,
+// also for keys that HMAC has to hash first. Each try measures the ids in random order. The plain
+// run takes few samples, which only show that the test works; the checks take more.
 func TestKeyLengthTiming_S2(t *testing.T) {
 	for _, tt := range []struct{ longest, known int }{{32, 32}, {88, 88}, {300, 88}, {88, 32}} {
 		keys := map[string]*mac.Key{
@@ -40,9 +40,9 @@ func TestKeyLengthTiming_S2(t *testing.T) {
 			c := &mac.Credentials{ID: id, Key: []byte("wrong")}
 			return signedAt(t, c, "1336363200", "n")
 		}
-		v.AuthenticateAt(request("longest"), testTime) // the Verifier learns of it once
+		v.AuthenticateAt(request("longest"), testTime) // shows the longest key to the Verifier
 		reqs := [2]*http.Request{request("known"), request("noone")}
-		// A busy machine can spoil a try. A real difference shows in each.
+		// A busy machine can spoil a try. A real difference shows in every try.
 		found := true
 		var score, difference float64
 		for try := 0; try < 5 && found; try++ {
@@ -63,7 +63,7 @@ func TestKeyLengthTiming_S2(t *testing.T) {
 }
 
 // welch times requests of two kinds in random order. It returns Welch's t and the difference of the
-// means in nanoseconds, without the slowest tenth of all.
+// means in nanoseconds. It leaves out the slowest tenth of all requests.
 func welch(t *testing.T, v *mac.Verifier, reqs [2]*http.Request, n int) (
 	score, difference float64) {
 	t.Helper()

@@ -16,11 +16,11 @@ import (
 	"github.com/countersign-go/countersign/mac"
 )
 
-// djangoCreds is a client of auth_mac.
+// djangoCreds are the credentials of a client of auth_mac.
 var djangoCreds = &mac.Credentials{ID: "h480djs93hd8", Key: testCreds.Key, Algorithm: mac.SHA1}
 
-// TestTransitionVectors sends what auth_mac's client signed to a Verifier with a Transition. Where
-// the answers differ, testdata/auth_mac_ours.json gives ours, with the rule.
+// TestTransitionVectors sends requests signed by auth_mac's client to a Verifier with a Transition.
+// Where the results differ, testdata/auth_mac_ours.json gives ours, with the rule.
 func TestTransitionVectors(t *testing.T) {
 	var file struct {
 		Count   int
@@ -39,7 +39,7 @@ func TestTransitionVectors(t *testing.T) {
 	ran, differ := 0, 0
 	for _, row := range file.Vectors {
 		if row.Host == nil {
-			continue // HTTP/1.0 alone has such requests
+			continue // only HTTP/1.0 has such requests
 		}
 		ran++
 		v := &mac.Verifier{
@@ -68,8 +68,8 @@ func TestTransitionVectors(t *testing.T) {
 	}
 }
 
-// TestTransition has a Verifier that takes the Django dialect beside its own, until a date. Its
-// last rows are the attacks that this allows, and one that it does not.
+// TestTransition has a Verifier that accepts the Django dialect beside its own, until a date. The
+// last rows are the attacks that this allows, and one that it does not allow.
 func TestTransition(t *testing.T) {
 	until := testTime.Add(30 * time.Second)
 	sign := func(d mac.Dialect, c *mac.Credentials, url string) *http.Request {
@@ -116,7 +116,7 @@ func TestTransition(t *testing.T) {
 			true, true},
 		{"an unknown id", &mac.Credentials{ID: "another", Key: djangoCreds.Key,
 			Algorithm: mac.SHA1}, sign(mac.Django, djangoCreds, plain), 0, nil, false, false},
-		// The comment of Transition warns of these.
+		// The comment of Transition warns of these attacks.
 		{"a changed query", djangoCreds, at(sign(mac.Django, djangoCreds, plain+"?a=1"),
 			"/a%20b?a=2"), 0, nil, true, true},
 		{"a query for a client of SHA-1 that uses another dialect", djangoCreds,
@@ -145,7 +145,7 @@ func TestTransition(t *testing.T) {
 	}
 }
 
-// TestTransitionWarnsOnce counts the records, of which each names its client.
+// TestTransitionWarnsOnce counts the records. Each record must name its client.
 func TestTransitionWarnsOnce(t *testing.T) {
 	var logged strings.Builder
 	v := &mac.Verifier{
@@ -184,7 +184,7 @@ func TestTransitionWarnsOnce(t *testing.T) {
 	}
 }
 
-// TestTransitionCheck has Transitions that have no end, or match nothing.
+// TestTransitionCheck checks Transitions that have no end, or match nothing.
 func TestTransitionCheck(t *testing.T) {
 	for _, tr := range []*mac.Transition{{}, {Until: testTime, Port: "x"}} {
 		v := &mac.Verifier{Keys: oneKey(testCreds), Transition: tr}

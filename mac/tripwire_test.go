@@ -16,7 +16,7 @@ import (
 	"github.com/countersign-go/countersign/mac"
 )
 
-// wrapper is a RoundTripper that changes requests, as many do.
+// A wrapper is a RoundTripper that changes requests, as many RoundTrippers do.
 type wrapper struct {
 	change func(*http.Request)
 	next   http.RoundTripper
@@ -28,10 +28,10 @@ func (w wrapper) RoundTrip(req *http.Request) (*http.Response, error) {
 	return w.next.RoundTrip(req)
 }
 
-// wire answers every request with the body that it got.
+// wire answers every request with the request's body.
 type wire struct {
 	sent  int
-	again bool // there was a GetBody
+	again bool // the request had a GetBody
 }
 
 func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -45,7 +45,7 @@ func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 func TestTripwire(t *testing.T) {
-	compress := func(req *http.Request) { // which forgets GetBody
+	compress := func(req *http.Request) { // forgets GetBody
 		var b bytes.Buffer
 		w := gzip.NewWriter(&b)
 		_, _ = io.Copy(w, req.Body)
@@ -56,7 +56,7 @@ func TestTripwire(t *testing.T) {
 		reason string
 		signer *mac.Signer
 		change func(*http.Request)
-		text   string // "": nothing is found
+		text   string // "" if nothing is found
 	}{
 		{"nothing changed", &mac.Signer{}, func(*http.Request) {}, ""},
 		{"a field that is not covered", &mac.Signer{}, field("X-Trace", "1"), ""},
@@ -67,7 +67,7 @@ func TestTripwire(t *testing.T) {
 			func(*http.Request) {}, ""},
 		{"the MAC was taken away", &mac.Signer{}, func(req *http.Request) {
 			req.Header.Del("Authorization")
-		}, ""}, // a request to another origin has none either
+		}, ""}, // a request to another origin has no header either
 		{"another id", &mac.Signer{}, rewrite(`id="`, `id="x`), ""},
 		{"a parameter", &mac.Signer{}, func(req *http.Request) { req.URL.RawQuery += "&trace=1" },
 			"would match with parameter 3 of the query taken away: whatever changes requests " +
@@ -175,7 +175,8 @@ func TestTripwireSources(t *testing.T) {
 	}
 }
 
-// The request is the caller's, who may look at it meanwhile: the race detector sees it.
+// The request is the caller's. The caller may read it during RoundTrip, which the race detector
+// would see.
 func TestTripwireLeavesTheRequest(t *testing.T) {
 	trip := &mac.Tripwire{Base: &wire{}, Signer: &mac.Signer{Source: testCreds}}
 	req := newRequest(t, "GET", secureURL)
@@ -192,7 +193,7 @@ func TestTripwireLeavesTheRequest(t *testing.T) {
 	}
 }
 
-// A proxy ends TLS, and the service behind it sees another scheme than its clients.
+// A proxy ends TLS, so the service behind it sees another scheme than its clients.
 func ExampleExplain() {
 	c := &mac.Credentials{ID: "h480djs93hd8", Key: []byte("489dks293j39")}
 	req, err := http.NewRequest("GET", "https://example.com/resource/1?b=1&a=2", nil)
@@ -204,7 +205,7 @@ func ExampleExplain() {
 		fmt.Println(err)
 		return
 	}
-	// What the service gets.
+	// This is the request that the service gets.
 	req.RequestURI, req.Host = "/resource/1?b=1&a=2", "example.com"
 
 	e, err := mac.Explain(req, &mac.Key{Secret: c.Key}, new(mac.Verifier))
@@ -219,7 +220,7 @@ func ExampleExplain() {
 	// ["scheme"]
 }
 
-// The example of the package comment. Both sides print it, and compare.
+// This is the example of the package comment. Both sides print it, and compare.
 func ExampleDump() {
 	req, err := http.NewRequest("GET", "http://example.com/resource/1?b=1&a=2", nil)
 	if err != nil {
@@ -245,7 +246,7 @@ func ExampleDump() {
 	// ext     "a,b,c\n"
 }
 
-// A wrapper that is put inside of what signs adds a parameter to a request that is signed already.
+// A wrapper inside the signing RoundTripper adds a parameter to a request that is signed already.
 func ExampleTripwire() {
 	signer := &mac.Signer{Source: &mac.Credentials{ID: "h480djs93hd8", Key: []byte("489dks293j39")}}
 	base := wrapper{

@@ -46,7 +46,7 @@ func (v *vector) credentials() *mac.Credentials {
 	return &mac.Credentials{ID: v.ID, Key: []byte(v.Key), Algorithm: algorithm(v.Hash)}
 }
 
-// reading is what one dialect makes of a vector.
+// A reading is one dialect's view of a vector.
 type reading struct {
 	dialect      mac.Dialect
 	text, mac    string
@@ -63,7 +63,7 @@ func (v *vector) readings() []reading {
 	return []reading{webob, draft}
 }
 
-// clientRequest is the request that makes net/http send the vector.
+// clientRequest returns the request that makes net/http send the vector.
 func (v *vector) clientRequest(t *testing.T) *http.Request {
 	req := newRequest(t, v.Method, v.URL)
 	if req.URL.Host != v.Host {
@@ -104,7 +104,7 @@ func TestVectors(t *testing.T) {
 	}
 }
 
-// sign checks what we sign, on both sides of the wire.
+// sign checks the texts that we sign, on both sides of the wire.
 func (v *vector) sign(t *testing.T, r reading) {
 	requests := map[string]*http.Request{"received": v.wire(t, "")}
 	if v.GoSends || v.Name == "host_override" {
@@ -127,7 +127,8 @@ func (v *vector) sign(t *testing.T, r reading) {
 	}
 }
 
-// verify gives the header of the vector to a Verifier, and checks that nothing but it passes.
+// verify passes the header of the vector to a Verifier. If the other dialect reads another text, it
+// checks that a Verifier of that dialect refuses the header.
 func (v *vector) verify(t *testing.T, r reading) error {
 	header := strings.Replace(v.Header, v.MAC, r.mac, 1)
 	verifier := &mac.Verifier{Keys: oneKey(v.credentials()), Dialect: r.dialect}
@@ -144,7 +145,7 @@ func (v *vector) verify(t *testing.T, r reading) error {
 	return err
 }
 
-// TestVectorsSigner has a Signer sign each vector, whose ts and nonce are then its own.
+// TestVectorsSigner signs each vector with a Signer, which chooses its own ts and nonce.
 func TestVectorsSigner(t *testing.T) {
 	var file macFile
 	load(t, "mac.json", &file)
@@ -167,7 +168,7 @@ func TestVectorsSigner(t *testing.T) {
 				p := params(t, req.Header.Get("Authorization"))
 				_, rest, _ := strings.Cut(r.text, "\n"+v.Nonce+"\n")
 				if r.dialect == mac.WebOb && strings.HasSuffix(v.Host, "]") {
-					// An address without a port: the Signer has spelled the port out.
+					// The address has no port, so the Signer has made the port explicit.
 					host, port, _ := strings.Cut(req.Host, "]:")
 					target, _, _ := strings.Cut(rest, "[")
 					rest = target + host + "]\n" + port + "\n\n"
@@ -218,7 +219,7 @@ func TestRejects(t *testing.T) {
 	}
 }
 
-// TestClientRequests has a Verifier judge what the real Python client sent.
+// TestClientRequests verifies the requests that the real Python client sent.
 func TestClientRequests(t *testing.T) {
 	var file macFile
 	load(t, "mac.json", &file)
@@ -304,7 +305,7 @@ func TestDraftExamples(t *testing.T) {
 		}
 	}
 	load(t, "draft_examples.json", &file)
-	// The header of each document's format, as a request of it would carry it.
+	// These are headers in the format of each document, as a request would carry them.
 	headers := map[string]string{
 		"ietf00": `MAC id="h480djs93hd8", nonce="264095:dj83hs9s", mac="$"`,
 		"rfc674": `MAC id="h480djs93hd8", nonce="274312:dj83hs9s", mac="$"`,

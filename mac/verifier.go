@@ -42,11 +42,11 @@ func (k Key) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "{Secret:%s Algorithm:%s Identity:%+v}", k.Secret, k.Algorithm, k.Identity)
 }
 
-// A KeyFunc returns the key of an identifier. ctx is the request's context. If there is no such
-// key, it must return nil without an error, or an error that wraps [ErrUnknownID]; the server then
-// answers as for a wrong MAC. Any other error means that the answer is not known now; the server
-// then answers 503. A KeyFunc should still return a key that has expired by its Identity.Expires,
-// so that a client with a correct MAC learns why it is refused.
+// A KeyFunc returns the key of an identifier. ctx is the request's context. For an unknown
+// identifier, it must return nil without an error, or an error that wraps [ErrUnknownID]; the
+// server then answers as for a wrong MAC. Any other error means that the answer is not known now;
+// the server then answers 503. A KeyFunc should still return a key that has expired by its
+// Identity.Expires, so that a client with a correct MAC learns why it is refused.
 //
 // A KeyFunc should take as long for an unknown identifier as for a known one. A Verifier can only
 // keep its own work the same. An attacker who measures many answers may learn the difference, and

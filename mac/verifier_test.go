@@ -46,7 +46,8 @@ func TestIdentity(t *testing.T) {
 	}
 }
 
-// TestWindow_R3_R4 judges timestamps around the edges, and those that would overflow a Duration.
+// TestWindow_R3_R4 checks timestamps around the edges, and timestamps that would overflow a
+// Duration.
 func TestWindow_R3_R4(t *testing.T) {
 	const now = 1336363200
 	century := 100 * 365 * 24 * time.Hour
@@ -77,8 +78,8 @@ func TestWindow_R3_R4(t *testing.T) {
 	}
 }
 
-// TestOrder has a request with every fault at once, mended one by one: the first fault in the order
-// of the documentation decides, and neither Keys nor Nonces is asked too early.
+// TestOrder sends a request with every fault at once, and corrects them one by one. The first fault
+// in the documented order decides, and neither Keys nor Nonces is called too early.
 func TestOrder(t *testing.T) {
 	var asked []string
 	key := &mac.Key{Secret: testCreds.Key, Identity: auth.Identity{Expires: testTime}}
@@ -136,7 +137,8 @@ func (f nonceFunc) Claim(_ context.Context, id, nonce string, until time.Time) (
 	return f(id, nonce, until)
 }
 
-// TestNonceAfterMAC_R8_S3 has strangers send what they like: nothing is stored.
+// TestNonceAfterMAC_R8_S3 sends requests from clients without a key. The Verifier must store
+// nothing.
 func TestNonceAfterMAC_R8_S3(t *testing.T) {
 	v := &mac.Verifier{Keys: oneKey(testCreds),
 		Nonces: nonceFunc(func(id, nonce string, _ time.Time) (bool, error) {
@@ -159,7 +161,7 @@ func TestNonceAfterMAC_R8_S3(t *testing.T) {
 	}
 }
 
-// TestUnknownID_S2 compares what is seen of an unknown id and of a wrong MAC.
+// TestUnknownID_S2 compares the responses to an unknown id and to a wrong MAC.
 func TestUnknownID_S2(t *testing.T) {
 	wrapped := func(context.Context, string) (*mac.Key, error) {
 		return nil, errors.Join(errors.New("no row"), mac.ErrUnknownID)
@@ -180,7 +182,7 @@ func TestUnknownID_S2(t *testing.T) {
 			}
 		}
 	}
-	// A key of another algorithm is a wrong MAC too, right as it may be under its own.
+	// A MAC made with another algorithm is wrong, even if it is correct for that algorithm.
 	sha1 := &mac.Credentials{ID: testCreds.ID, Key: testCreds.Key, Algorithm: mac.SHA1}
 	_, err := newVerifier().AuthenticateAt(signedAt(t, sha1, "1336363200", "n"), testTime)
 	if !errors.Is(err, mac.ErrInvalid) {
@@ -188,7 +190,7 @@ func TestUnknownID_S2(t *testing.T) {
 	}
 }
 
-// TestUnknownKeyMatchesNothing signs with the key that stands in for those of unknown ids.
+// TestUnknownKeyMatchesNothing signs with the key that a Verifier uses for unknown ids.
 func TestUnknownKeyMatchesNothing(t *testing.T) {
 	c := &mac.Credentials{ID: "nobody", Key: []byte(mac.UnknownKey)}
 	err := authenticate(newVerifier(), signedAt(t, c, "1336363200", "n"))
@@ -197,7 +199,8 @@ func TestUnknownKeyMatchesNothing(t *testing.T) {
 	}
 }
 
-// TestOutage_S9 has stores that fail, and Verifiers that cannot work: neither 200 nor 401.
+// TestOutage_S9 has stores that fail, and Verifiers that cannot work. The answer is neither 200 nor
+// 401.
 func TestOutage_S9(t *testing.T) {
 	down := errors.New("connection refused")
 	failing := func(context.Context, string) (*mac.Key, error) { return nil, down }
@@ -240,7 +243,7 @@ func TestOutage_S9(t *testing.T) {
 	}
 }
 
-// TestVerifierCheck has what a program can learn at its start.
+// TestVerifierCheck checks the errors that a program gets when it starts.
 func TestVerifierCheck(t *testing.T) {
 	keys := oneKey(testCreds)
 	for _, v := range []*mac.Verifier{
@@ -269,7 +272,7 @@ func TestKeysGetTheContext(t *testing.T) {
 	}
 }
 
-// challenge returns the WWW-Authenticate field with which c answers err.
+// challenge returns the WWW-Authenticate field that answers err.
 func challenge(c auth.Challenger, err error) string {
 	h := http.Header{}
 	c.Challenge(h, httptest.NewRequest("GET", "/", nil), err)
@@ -302,7 +305,8 @@ func TestChallenge(t *testing.T) {
 	})
 }
 
-// TestStaleIsMended has a client that signs again with the time it is told, at once: it is let in.
+// TestStaleIsMended has a client that signs again at once with the time it is told. The Verifier
+// accepts it.
 func TestStaleIsMended(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, notBefore := range []time.Time{{}, time.Now().Add(-time.Second)} {
