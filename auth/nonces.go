@@ -18,15 +18,15 @@ import (
 	"github.com/countersign-go/countersign/internal/clock"
 )
 
-// Nonces remembers which nonces were used. Implementations are safe for concurrent use. Verifiers
-// that share one must accept a request for equally long.
+// Nonces remembers which nonces were used. Implementations must be safe for concurrent use.
+// Verifiers that share one must accept a request for the same length of time.
 type Nonces interface {
-	// Claim notes that id made a request with nonce, and reports whether it was the first. It must
-	// check and note in one step: of concurrent copies, exactly one is fresh. id is the Subject of
-	// the request's identity, so a user with many identifiers has one quota. until is the same for
-	// every copy, and from then on the request is too old. Claim must remember the nonce until
-	// then, and must not return true from then on. If a store cannot tell, or has no room, Claim
-	// must return an error.
+	// Claim records that id made a request with nonce, and reports whether the request was the
+	// first. Claim must check and record in one step: of concurrent copies, exactly one is fresh.
+	// id is the Subject of the request's identity, so a user with many identifiers has one quota.
+	// until is the same for every copy, and from then on the request is too old. Claim must
+	// remember the nonce until then, and must not return true from then on. If a store cannot
+	// decide, or is full, Claim must return an error.
 	Claim(ctx context.Context, id, nonce string, until time.Time) (fresh bool, err error)
 }
 
@@ -39,27 +39,20 @@ const (
 
 var _ Nonces = (*NonceMemory)(nil)
 
-// A NonceMemory is [Nonces] in the memory of one process. It accepts no copy, whatever the clock
-// does. If it cannot tell, Claim returns an error that wraps [ErrUnavailable] and has a method
-// RetryAfter() time.Duration. A new nonce is taken for a used one with a chance below 2^-64.
+// A NonceMemory is [Nonces] in the memory of one process. It accepts no copy of a request, whatever
+// the clock does. Processes that serve the same identifiers need one shared store, not a
+// NonceMemory each. A NonceMemory forgets everything when the process ends: see NotBefore of
+// mac.Verifier.
 //
-// It remembers a nonce until both the wall clock and the monotonic clock have passed its end. A
-// clock that is ahead for a moment therefore costs nothing. If the wall clock is set back to a time
-// whose nonces are forgotten, requests of that time are refused with 503: for at most as long as
-// the clock was set back by.
-//
-// It forgets everything with the process: see NotBefore of mac.Verifier. Processes that serve the
-// same identifiers need one store in common, not a NonceMemory each.
-//
-// The zero value is ready for use. A NonceMemory must not be copied, nor its fields changed, after
-// its first use.
+// The zero value is ready for use. A NonceMemory must not be copied, and its fields must not be
+// changed, after its first use. It is safe for concurrent use.
 type NonceMemory struct {
-	// Max is the largest number of nonces at a time. If 0, 1<<20: some 16,000 requests a second,
-	// as a nonce lives for about 65 s. That many take 35 MiB where few ids use them, and 100 MiB
-	// where each id uses one.
+	// Max is the largest number of nonces at a time. If zero, 1<<20: some 16,000 requests a second,
+	// as a nonce lives for about 65 s. That many take 35 MiB if few ids use them, and 100 MiB if
+	// each id uses one.
 	Max int
 
-	// MaxPerID is the largest number of nonces of one id at a time. If 0, 1<<16: some 1,000
+	// MaxPerID is the largest number of nonces of one id at a time. If zero, 1<<16: some 1,000
 	// requests a second.
 	MaxPerID int
 
@@ -74,39 +67,46 @@ type NonceMemory struct {
 	slots     map[int64]*slot // by their end on the wall clock, in units of slotSeconds
 	forgotten spans           // the numbers of slots that were dropped
 	total     int             // nonces in all slots
-	perID     map[uint64]int  // and of each id, by a hash of it
+	perID     map[uint64]int  // nonces of each id, by a hash of the id
 	mostIDs   int             // the size that perID has memory for
 }
 
-// A reading is the present time by both clocks.
+// A reading is the present time on both clocks.
 type reading struct {
-	second  int64         // of the wall clock, which can be set
-	elapsed time.Duration // by the monotonic clock, which cannot, but stops while a machine sleeps
+	second  int64         // on the wall clock, which can be set
+	elapsed time.Duration // on the monotonic clock, which cannot, but stops while a machine sleeps
 }
 
-// A slot holds the nonces that end within the same few seconds: they are forgotten together.
+// A slot holds the nonces that end within the same few seconds. They are dropped together.
 type slot struct {
 	seen  map[mark]struct{}
 	perID map[uint64]int
-	end   time.Duration // by the monotonic clock, the latest of its nonces
+	end   time.Duration // the latest end of its nonces, on the monotonic clock
 }
 
-// A mark stands for the id, the nonce and the end of one request: 128 bits of an HMAC.
+// A mark stands for the id, the nonce and the end of one request. It is 128 bits of an HMAC.
 type mark [16]byte
 
-// A marker makes marks.
+// A marker holds the state to compute marks.
 type marker struct {
 	keyed hash.Hash
 	text  []byte
 	sum   [sha256.Size]byte
 }
 
-// Claim implements [Nonces]. It never blocks, and works also after the end of ctx.
+// Claim implements [Nonces]. It never blocks, and it works even after the end of ctx. If it cannot
+// decide, it returns an error that wraps [ErrUnavailable] and has a method RetryAfter()
+// time.Duration. It takes a new nonce for a used one with a probability below 2^-64.
+//
+// Claim remembers a nonce until both the wall clock and the monotonic clock have passed its end, so
+// a clock that is ahead for a moment does no harm. If the wall clock is set back to a time whose
+// nonces are forgotten, requests of that time are refused with 503, for at most as long as the
+// clock was set back by.
 func (m *NonceMemory) Claim(ctx context.Context, id, nonce string, until time.Time) (bool, error) {
 	return m.claim(m.read(clock.Now(ctx)), id, nonce, until)
 }
 
-// read returns what both clocks say at now.
+// read returns the time of both clocks at now.
 func (m *NonceMemory) read(now time.Time) reading {
 	m.once.Do(m.start)
 	return reading{now.Unix(), now.Sub(m.began)}
@@ -138,7 +138,7 @@ func (m *NonceMemory) claim(now reading, id, nonce string, until time.Time) (boo
 		}
 	}
 	if m.full(owner) != nil {
-		// The wall clock was ahead, or was set back: do not wait for it.
+		// The wall clock was ahead, or was set back. Do not wait for it.
 		m.drop(now.second, func(_ int64, s *slot) bool { return s.end <= m.elapsed })
 		if err := errors.Join(m.lost(number, end), m.full(owner)); err != nil {
 			return false, err
@@ -148,7 +148,7 @@ func (m *NonceMemory) claim(now reading, id, nonce string, until time.Time) (boo
 	return true, nil
 }
 
-// add notes a nonce that lives as long as life. m.mu is held.
+// add records a nonce that ends after life. m.mu must be held.
 func (m *NonceMemory) add(number int64, one mark, owner uint64, life time.Duration) {
 	if m.slots == nil {
 		m.slots = map[int64]*slot{}
@@ -169,8 +169,8 @@ func (m *NonceMemory) add(number int64, one mark, owner uint64, life time.Durati
 	m.total++
 }
 
-// start draws the keys. They belong to this NonceMemory, so that an attacker cannot choose nonces
-// that collide. Functions hold them, since package fmt prints fields.
+// start creates the keys. Each NonceMemory has its own, so that an attacker cannot choose nonces
+// that collide. Functions hold the keys, because package fmt prints fields.
 func (m *NonceMemory) start() {
 	key := make([]byte, sha256.Size)
 	rand.Read(key) // never fails
@@ -181,8 +181,8 @@ func (m *NonceMemory) start() {
 	m.elapsed = math.MinInt64
 }
 
-// mark hashes what tells one request from another. The lengths are fixed or written down, so that
-// no two requests share a text.
+// mark hashes the values that distinguish one request from another. The end has a fixed length, and
+// the length of the id is part of the text, so that no two requests share a text.
 func (m *NonceMemory) mark(id, nonce string, end int64) (one mark) {
 	w := m.marks.Get().(*marker)
 	w.text = binary.BigEndian.AppendUint64(w.text[:0], uint64(end))
@@ -195,7 +195,7 @@ func (m *NonceMemory) mark(id, nonce string, end int64) (one mark) {
 	return one
 }
 
-// sweep drops the slots that have ended by both clocks. m.mu is held.
+// sweep drops the slots that have ended on both clocks. m.mu must be held.
 func (m *NonceMemory) sweep(second int64) {
 	present := [2]int64{second / slotSeconds, int64(m.elapsed / (slotSeconds * time.Second))}
 	if present == m.swept {
@@ -207,7 +207,8 @@ func (m *NonceMemory) sweep(second int64) {
 	})
 }
 
-// drop forgets the slots that which picks, and that it did so. m.mu is held.
+// drop drops the slots that which selects, and records their numbers as forgotten. m.mu must be
+// held.
 func (m *NonceMemory) drop(second int64, which func(int64, *slot) bool) {
 	var dropped []int64
 	for number, s := range m.slots {
@@ -232,13 +233,13 @@ func (m *NonceMemory) drop(second int64, which func(int64, *slot) bool) {
 	}
 	m.forgotten.limit(second / slotSeconds)
 	if len(m.perID) <= m.mostIDs/8 {
-		// A map keeps the memory of all that was ever in it.
+		// A map keeps the memory for all keys that it ever held.
 		m.perID, m.mostIDs = maps.Collect(maps.All(m.perID)), len(m.perID)
 	}
 }
 
 // lost returns an error if number is among the slots that were dropped. A client that is told to
-// wait signs again later, so that its end moves on with the clock. m.mu is held.
+// wait signs again later, so its end moves on with the clock. m.mu must be held.
 func (m *NonceMemory) lost(number, end int64) error {
 	last, found := m.forgotten.find(number)
 	if !found {
@@ -248,8 +249,8 @@ func (m *NonceMemory) lost(number, end int64) error {
 	return &outage{"the clock was set back to a time whose nonces are forgotten", wait}
 }
 
-// full returns an error if the memory is full, with the time until a slot that counts ends. m.mu
-// is held.
+// full returns an error if the memory is full. The error has the time until a slot ends that makes
+// room. m.mu must be held.
 func (m *NonceMemory) full(owner uint64) error {
 	what, counts := "", func(*slot) bool { return true }
 	switch {
@@ -270,7 +271,7 @@ func (m *NonceMemory) full(owner uint64) error {
 	return &outage{what, first - m.elapsed}
 }
 
-// ceil is n/unit, rounded up.
+// ceil returns n/unit, rounded up.
 func ceil(n, unit int64) int64 {
 	if n%unit > 0 {
 		return n/unit + 1
@@ -285,7 +286,7 @@ func orDefault(n, def int) int {
 	return n
 }
 
-// An outage is why a NonceMemory cannot tell now, and for how long.
+// An outage says why a NonceMemory cannot decide, and for how long.
 type outage struct {
 	what string
 	wait time.Duration
@@ -295,5 +296,5 @@ func (o *outage) Error() string { return "auth: " + o.what }
 
 func (o *outage) Unwrap() error { return ErrUnavailable }
 
-// RetryAfter returns how long it takes until a request that is signed again can be accepted.
+// RetryAfter returns how long it takes until a newly signed request can be accepted.
 func (o *outage) RetryAfter() time.Duration { return o.wait }

@@ -11,7 +11,7 @@ import (
 
 var testTime = time.Unix(1336363200, 0)
 
-// TestNonceKeys_R9 has ids and nonces that would be the same text if they were joined.
+// TestNonceKeys_R9 claims ids and nonces that would be the same text if they were joined.
 func TestNonceKeys_R9(t *testing.T) {
 	m := new(auth.NonceMemory)
 	until := testTime.Add(time.Minute)
@@ -31,7 +31,7 @@ func TestNonceKeys_R9(t *testing.T) {
 			}
 		}
 	}
-	// Within one second, the end of a request is one end.
+	// Ends are rounded up to a whole second, so these are the same end.
 	for i, fraction := range []time.Duration{1, time.Second / 2, time.Second} {
 		fresh, err := m.ClaimAt(testTime, "x", "n", until.Add(fraction))
 		if err != nil || fresh != (i == 0) {
@@ -40,7 +40,7 @@ func TestNonceKeys_R9(t *testing.T) {
 	}
 }
 
-// TestNonceMemoryForgets has a long run: what ended is dropped, and the counts with it.
+// TestNonceMemoryForgets checks that a long run drops the nonces that have ended, and their counts.
 func TestNonceMemoryForgets(t *testing.T) {
 	m := new(auth.NonceMemory)
 	for second := range 1000 {
@@ -65,7 +65,7 @@ func TestNonceMemoryForgets(t *testing.T) {
 	}
 }
 
-// TestRetryAfterPerID has an id whose nonces end later than those of another.
+// TestRetryAfterPerID has an id whose nonces end later than another id's.
 func TestRetryAfterPerID(t *testing.T) {
 	m := &auth.NonceMemory{MaxPerID: 1}
 	for id, life := range map[string]time.Duration{"other": 10 * time.Second, "id": time.Minute} {
@@ -80,7 +80,7 @@ func TestRetryAfterPerID(t *testing.T) {
 	}
 }
 
-// TestClaimTooLate has an end that has come: never fresh, the clock being right.
+// TestClaimTooLate claims nonces whose end has come. They are never fresh if the clock is right.
 func TestClaimTooLate(t *testing.T) {
 	m := new(auth.NonceMemory)
 	for _, until := range []time.Time{testTime, testTime.Add(-1), testTime.Add(-time.Hour), {}} {
@@ -90,7 +90,7 @@ func TestClaimTooLate(t *testing.T) {
 	}
 }
 
-// TestDefaultQuota_R6 counts what one user may use up.
+// TestDefaultQuota_R6 counts how many nonces one user may use.
 func TestDefaultQuota_R6(t *testing.T) {
 	m := new(auth.NonceMemory)
 	until := testTime.Add(time.Minute)

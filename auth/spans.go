@@ -2,13 +2,13 @@ package auth
 
 import "slices"
 
-// spans is a set of numbers, as ranges in rising order that neither overlap nor touch.
+// spans is a set of numbers, as ranges in increasing order that neither overlap nor touch.
 type spans []span
 
-// A span is the numbers from first to last, both included.
+// A span is the range of numbers from first to last, both included.
 type span struct{ first, last int64 }
 
-// find reports whether n is in the set, and the last number of its range.
+// find reports whether n is in the set, and returns the last number of its range.
 func (s spans) find(n int64) (last int64, found bool) {
 	i := s.search(n)
 	if i == len(s) || s[i].first > n {
@@ -28,7 +28,7 @@ func (s spans) search(n int64) int {
 	return i
 }
 
-// add adds n.
+// add adds n to the set.
 func (s *spans) add(n int64) {
 	i := s.search(n - 1)
 	switch r := *s; {
@@ -45,8 +45,8 @@ func (s *spans) add(n int64) {
 	}
 }
 
-// limit joins ranges until there are at most maxSpans, and so adds numbers to the set. It takes
-// those that are nearest to each other, first among the ranges that begin up to past.
+// limit joins ranges until there are at most maxSpans, which adds numbers to the set. It joins the
+// ranges that are nearest to each other, and first those that begin at or before past.
 func (s *spans) limit(past int64) {
 	for len(*s) > maxSpans {
 		r, best := *s, 1
