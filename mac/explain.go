@@ -30,7 +30,7 @@ type Explanation struct {
 	// cases the keys differ.
 	//
 	//	port             the Host field names another port than the one that was signed
-	//	scheme           it names no port, and the default of the other scheme was signed
+	//	scheme           the Host field names no port, and the other default port was signed
 	//	host             another host, another case, a dot at its end, a port that was lost
 	//	forwarded        the host or port in X-Forwarded-Host, -Proto and -Port, or in Forwarded
 	//	decoded path     the path was signed decoded, or decoded on its way
@@ -143,13 +143,14 @@ func (e *Explanation) advice() string {
 // or a form, of up to 64 KiB, Explain also tries other encodings of it.
 //
 // Explain computes up to 4096 HMACs, where a Verifier computes one. This takes some milliseconds,
-// and up to a quarter of a second for the longest targets. It claims no nonce, and contacts nothing
-// except through v.Keys. The result is meant for holders of the key. A client that learns it can at
-// most change the requests that it sends, because the result contains no MAC except the client's
-// own.
+// and up to a quarter of a second for the longest targets. Explain claims no nonce, and contacts
+// other systems only through v.Keys.
+//
+// The result is meant for holders of the key. A client that learns it can at most change the
+// requests that it sends, because the result contains no MAC except the client's own.
 //
 // The error is [auth.ErrNone] if req has no MAC credentials. It wraps [ErrMalformed] if they or the
-// request cannot be read. It wraps [auth.ErrUnavailable] if it has no key to try, or if v.Keys
+// request cannot be read. It wraps [auth.ErrUnavailable] if Explain has no key to try, or if v.Keys
 // fails.
 func Explain(req *http.Request, key *Key, v *Verifier) (*Explanation, error) {
 	return explain(req, key, v, "", time.Now())

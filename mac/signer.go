@@ -93,7 +93,7 @@ type pen struct {
 // Sign sets the Authorization field of req, and replaces one that is already there, however its
 // name is spelled. now is the time by the server's clock. If Sign has to wait, for instance for a
 // fetch of credentials, it adds the time that it waited to now. In the WebOb dialect, Sign also
-// sets req.Host, with an explicit port.
+// sets req.Host with an explicit port, if the host has none.
 //
 // Errors wrap [ErrCredentials] or [ErrUnsignable], or are the errors of Source, Ext and GetBody.
 //

@@ -117,9 +117,9 @@ type Verifier struct {
 	longest atomic.Int64 // the blocks of the longest key that must be hashed first; 0 if none
 }
 
-// Authenticate checks req and returns the identity that signed it: a copy of the Identity of the
-// [Key]. If that has no Scheme, the Scheme is "MAC". If the request has an ext, the Claims hold it
-// as an [Ext]. Authenticate may replace req.Body.
+// Authenticate checks req and returns the identity of the user who signed it: a copy of the
+// Identity of the [Key]. If that has no Scheme, the Scheme is "MAC". If the request has an ext, the
+// Claims hold it as an [Ext]. Authenticate may replace req.Body.
 //
 // It checks, in this order, the size and the grammar of the header, the timestamp, the key, the
 // MAC, the expiry of the key, the nonce, and the digest of the body. It stores nothing before the
