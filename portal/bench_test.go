@@ -9,7 +9,7 @@ import (
 	"github.com/countersign-go/countersign/portal"
 )
 
-// The three must take the same time, S2.
+// All three must take the same time, S2.
 func BenchmarkMemory(b *testing.B) {
 	users := portal.Memory{
 		"short": creds.Secret("x"),
@@ -25,7 +25,8 @@ func BenchmarkMemory(b *testing.B) {
 	}
 }
 
-// What a login costs beside the hash: the file is looked at, and read again if it is new.
+// BenchmarkFile measures the cost of a login except the hash: a look at the file, and reading it if
+// it is new.
 func BenchmarkFile(b *testing.B) {
 	for _, name := range []string{"read", "cached"} {
 		b.Run(name, func(b *testing.B) {
@@ -43,7 +44,8 @@ func BenchmarkFile(b *testing.B) {
 	}
 }
 
-// What a line costs, by format. The costs are those that its makers advise.
+// BenchmarkHash measures the cost of a login, by format. The costs are those that the formats'
+// authors advise.
 func BenchmarkHash(b *testing.B) {
 	const salt, key = "$c2FsdHNhbHRzYWx0c2FsdA$", "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE"
 	for _, bb := range []struct{ name, stored string }{

@@ -11,51 +11,45 @@ import (
 	"github.com/countersign-go/countersign/creds"
 )
 
-// Credentials are what somebody shows to prove who they are. A [Checker] looks at the Go type:
-// [Password], [Response], [Bearer] and [Anonymous] are those that this package defines, and an
-// application may use any type of its own.
+// Credentials are the proof of identity that a client sends, such as a [Password]. A [Checker]
+// decides by their Go type. This package defines [Password], [Response], [Bearer] and [Anonymous];
+// an application may use any type of its own.
 type Credentials any
 
-// A Checker decides whether credentials are right and whose they are. It returns [ErrUnauthorized]
-// when they are wrong and [ErrUnhandled] when it cannot judge their type; any other error means
-// that it could not decide. Implementations are safe for concurrent use.
+// A Checker verifies credentials and names the subject they belong to.
 //
-// A Checker may have a method Kinds() []reflect.Type, which lists the types that it judges. It is
-// for messages and for help; what counts is what Check does.
+// A Checker may have a method Kinds() []reflect.Type, which lists the types that it handles. The
+// list serves messages and help texts. It does not restrict Check.
 type Checker interface {
+	// Check must return the subject that the credentials belong to, never an empty one. It must
+	// return an error that wraps [ErrUnauthorized] if they are wrong, and one that wraps
+	// [ErrUnhandled] if it does not handle their type. Any other error means that it could not
+	// decide. Check must be safe for concurrent use.
 	Check(ctx context.Context, c Credentials) (subject string, err error)
 }
 
 var (
 	// ErrUnauthorized means that the credentials are wrong. It does not tell whether the user
-	// exists. It is [creds.ErrWrong].
+	// exists. It is the same value as [creds.ErrWrong].
 	ErrUnauthorized = creds.ErrWrong
-	// ErrUnhandled means that a [Checker] does not judge credentials of this type. From a [Portal]
-	// it is a fault of how the service is set up, not of who logs in.
+	// ErrUnhandled means that a [Checker] does not handle credentials of this type. If it comes
+	// from a [Portal], the service is set up wrongly; the user did nothing wrong.
 	ErrUnhandled = errors.New("portal: no checker for credentials of this type")
 	// ErrBusy means that a [Checker] has not looked at the credentials, because too many logins
-	// were waiting in front of this one. It says nothing about them. An error that wraps it has a
-	// method RetryAfter() time.Duration, after which another try makes sense.
+	// were waiting already. The credentials may be right or wrong. An error that wraps ErrBusy has
+	// a method RetryAfter() time.Duration, the time after which the client should try again.
 	ErrBusy = errors.New("portal: too many logins at once: try again later")
 )
 
-// Checkers are asked in order. One that cannot judge the type of the credentials is passed over,
-// and one that finds them wrong leaves it to the next.
+// Checkers is a list of Checkers that are asked in order. A Checker that does not handle the type
+// of the credentials is skipped. If one finds them wrong, the next is asked. If one returns any
+// other error, the login ends with that error.
 //
-// One that could not decide ends it, with its error: had it answered, the subject might have been
-// another one than the next Checker names, and "wrong password" would be untrue where nobody knows.
-// If one in front of it had found the credentials wrong, that error has a method Spent() bool, and
-// it returns true: the guess was made, and who counts guesses counts it. Otherwise passwords could
-// be tried for nothing while a database is down, or by hanging up.
-//
-// An account is closed in the Checker that says so, and in no other: one behind it may let the same
-// user in.
-//
-// Where all find a user wrong, all have done their work, so the time tells nothing about which of
-// them knows the name.
+// An account that is closed in one Checker is not closed in the others: a later Checker may accept
+// the same user.
 type Checkers []Checker
 
-// Format writes the types of the Checkers, whatever the verb.
+// Format writes the types of the Checkers under every verb.
 func (cs Checkers) Format(f fmt.State, _ rune) {
 	types := make([]string, len(cs))
 	for i, checker := range cs {
@@ -64,8 +58,17 @@ func (cs Checkers) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "[%s]", strings.Join(types, " "))
 }
 
-// Check returns the subject that the first Checker names. If none judges the type of c, the error
-// wraps [ErrUnhandled] and lists the types that are judged.
+// Check returns the subject that the first Checker names. If none handles the type of c, the error
+// wraps [ErrUnhandled] and lists the types that are handled.
+//
+// If a Checker cannot decide, Check returns its error and does not ask the next: the undecided
+// Checker might have named another subject, and "wrong password" might be untrue. If an earlier
+// Checker had found the credentials wrong, that error has a method Spent() bool that returns true.
+// Code that counts guesses must count this login as one. Otherwise attackers could try passwords
+// for free while a database is down, or by closing the connection early.
+//
+// If all Checkers find the credentials wrong, all of them have done their work, so the time does
+// not reveal which of them knows the name.
 func (cs Checkers) Check(ctx context.Context, c Credentials) (subject string, err error) {
 	var wrong error
 	undecided := func(err error) error {
@@ -85,7 +88,7 @@ func (cs Checkers) Check(ctx context.Context, c Credentials) (subject string, er
 		case err == nil:
 			return subject, nil
 		case errors.Is(err, ErrUnauthorized):
-			// The first reason that says more than that it is wrong is kept for the log.
+			// Keep the first reason that is more specific than ErrUnauthorized, for the log.
 			if wrong == nil || wrong == ErrUnauthorized { //nolint:errorlint // exactly that one
 				wrong = err
 			}
@@ -99,20 +102,21 @@ func (cs Checkers) Check(ctx context.Context, c Credentials) (subject string, er
 	return "", unhandled(c, cs.Kinds())
 }
 
-// CheckPassword is Check for a [Password].
+// CheckPassword calls Check with a [Password].
 func (cs Checkers) CheckPassword(
 	ctx context.Context, user string, password creds.Secret) (subject string, err error) {
 	return cs.Check(ctx, Password{user, password})
 }
 
-// A spent error is one of a Checker that could not decide, behind one that had.
+// A spent error comes from a Checker that could not decide after an earlier one had found the
+// credentials wrong, or from a helper program that may have judged them.
 type spent struct{ error }
 
 func (e spent) Unwrap() error { return e.error }
 func (e spent) Spent() bool   { return true }
 
-// Kinds returns the types that the Checkers judge, each once. Those of a Checker without a method
-// Kinds are not in it.
+// Kinds returns the types that the Checkers handle, each once. The types of a Checker without a
+// method Kinds are missing.
 func (cs Checkers) Kinds() []reflect.Type {
 	var kinds []reflect.Type
 	for _, checker := range cs {
@@ -127,7 +131,7 @@ func (cs Checkers) Kinds() []reflect.Type {
 	return kinds
 }
 
-// unhandled names types only, since c is a secret.
+// unhandled reports the type of c, never its value, since c is a secret.
 func unhandled(c Credentials, kinds []reflect.Type) error {
 	if len(kinds) == 0 {
 		return fmt.Errorf("%w: %T", ErrUnhandled, c)

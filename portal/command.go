@@ -15,60 +15,49 @@ import (
 )
 
 // Command is a [Checker] of [Password] that asks a helper program, so that the service itself needs
-// no access to the passwords. It is used by pointer, and its fields must not be changed once it is
-// in use.
+// no access to the passwords. Use it by pointer, and do not change its fields once it is in use.
 //
 //	users := &portal.Command{Path: "/usr/sbin/pwauth"} // the users of this machine, by PAM
 //
-// The helper reads the name and the password from its standard input, each ended by a line feed. It
-// answers with its exit status, like helpers of mod_authnz_external of Apache (method "pipe"):
-//
-//	0                the password is right
-//	1 to 5, 7 to 49  it is wrong, or the account may not log in
-//	any other        the helper could not decide
-//
-// Status 6 of pwauth means that logins are turned off. The password never stands in arguments or in
-// the environment, which other users of the machine can read. The helper's output is discarded.
-//
-// Some logins are wrong without asking the helper: an empty name or password, one that is too long
-// for the other Checkers, a name with a control character, a password with a NUL, a line feed or a
-// carriage return. The subject is the given name, so where the helper takes several spellings for
-// one user, each is a subject of its own.
+// The helper uses the protocol of mod_authnz_external of Apache, method "pipe"; see
+// [Command.Check].
 type Command struct {
-	// Path is the helper: a file, or a name that is looked up in the folders of PATH. Required.
+	// Path is the helper program: a file, or a name that is looked up in the folders of the
+	// environment variable PATH. Required.
 	Path string
-	Args []string `json:"-"` // its arguments
-	// Env is its environment, as in [exec.Cmd]. If nil, it is a PATH with the usual folders of
-	// programs and nothing else, since a service may have secrets in its own environment.
+	Args []string `json:"-"` // arguments of the helper
+	// Env is the helper's environment, as in [exec.Cmd]. If nil, the helper gets a PATH with the
+	// usual folders of programs and no other variable, since the service's own environment may hold
+	// secrets.
 	Env []string `json:"-"`
 
-	// Processes is how many helpers run at once. One of PAM takes two seconds and more over a wrong
-	// password, most of which it sleeps. If 0, 16.
+	// Processes is how many helpers run at once. A helper that uses PAM takes two seconds or more
+	// for a wrong password and sleeps most of that time. If zero, 16.
 	Processes int
-	// Wait is how long a login waits until its helper can be started. Beyond that it fails with
-	// [ErrBusy]. If 0, 750 ms. If negative, it does not wait.
+	// Wait is how long a login waits until its helper can be started. After that it fails with
+	// [ErrBusy]. If zero, 750 ms. If negative, the login does not wait.
 	Wait time.Duration
-	// Timeout is how long the helper may take. Beyond that it is killed, on Unix together with the
-	// programs that it has started, and the login fails with an error that wraps
-	// [context.DeadlineExceeded]. If 0, 10 s.
+	// Timeout is how long the helper may take. After that the helper is killed, on Unix together
+	// with the programs that it has started, and the login fails with an error that wraps
+	// [context.DeadlineExceeded]. If zero, 10 s.
 	Timeout time.Duration
-	// Delay is how long after the start of the helper a login is refused at the soonest. Helpers do
-	// not take care to answer in the same time for a name that does not exist: pwauth does so at
-	// once, and after two to three seconds for a wrong password. If 0, 3 s. If negative, a login is
-	// refused at once, and the time may tell who is a user.
+	// Delay is the shortest time from the start of the helper to a refusal. It hides which users
+	// exist, since helpers do not take the same time for an unknown name as for a wrong password:
+	// pwauth refuses an unknown name at once, and a wrong password after two to three seconds. If
+	// zero, 3 s. If negative, a refusal is not delayed, and its time may reveal which users exist.
 	Delay time.Duration
 
 	slots slots
 }
 
-// Format writes the Path alone, whatever the verb: arguments and environment may hold secrets.
+// Format writes only the Path, under every verb: arguments and environment may hold secrets.
 func (c *Command) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "{Path:%q}", c.Path) }
 
 // Kinds returns the type of Password.
 func (*Command) Kinds() []reflect.Type { return []reflect.Type{reflect.TypeFor[Password]()} }
 
-// Load returns an error if the helper is not there, or if all users of the machine can write to it.
-// It does not run the helper.
+// Load returns an error if the helper does not exist, or if all users of the machine can write to
+// it. It does not run the helper.
 func (c *Command) Load() error {
 	if c.Path == "" {
 		return errors.New("portal: the Command has no Path")
@@ -87,9 +76,25 @@ func (c *Command) Load() error {
 	return nil
 }
 
-// Check returns the name of the user. An error that comes from a helper that was ended, or that
-// was not waited for, has a method Spent() bool that returns true, as in [Checkers]: the helper may
-// have judged the password.
+// Check runs the helper and returns the name that was given, if the helper accepts it. Where the
+// helper takes several spellings for one user, each spelling is a separate subject.
+//
+// The helper reads the name and the password from its standard input, each ended by a line feed. It
+// answers with its exit status:
+//
+//	0                the password is right
+//	1 to 5, 7 to 49  it is wrong, or the account may not log in
+//	any other        the helper could not decide
+//
+// Status 6 of pwauth means that logins are turned off. The password never appears in arguments or
+// in the environment, which other users of the machine can read. The helper's output is discarded.
+//
+// Check refuses some logins without asking the helper: an empty name or password, one that is too
+// long for the other Checkers, a name with a control character, and a password with a NUL, a line
+// feed or a carriage return.
+//
+// If Check has killed the helper or has stopped waiting for it, the error has a method Spent() bool
+// that returns true, as for [Checkers.Check]: the helper may have judged the password.
 func (c *Command) Check(ctx context.Context, credentials Credentials) (subject string, err error) {
 	given, ok := credentials.(Password)
 	if !ok {
@@ -115,7 +120,7 @@ func (c *Command) Check(ctx context.Context, credentials Credentials) (subject s
 	if err = c.run(ctx, given, release); errors.Is(err, ErrUnauthorized) {
 		select {
 		case <-delay.C:
-		case <-ctx.Done(): // as if the helper had been waited for
+		case <-ctx.Done(): // the guess counts, as while the helper runs
 			return "", spent{noTime(ctx)}
 		}
 	}
@@ -125,14 +130,14 @@ func (c *Command) Check(ctx context.Context, credentials Credentials) (subject s
 	return given.User, nil
 }
 
-// CheckPassword is Check for a [Password].
+// CheckPassword calls Check with a [Password].
 func (c *Command) CheckPassword(
 	ctx context.Context, user string, password creds.Secret) (subject string, err error) {
 	return c.Check(ctx, Password{user, password})
 }
 
-// run asks the helper. It does not wait for one that cannot be killed, as one of another user may
-// be, so release is called when the process is gone.
+// run runs the helper. It does not wait for a helper that cannot be killed, for example because it
+// runs as another user, so release is called when the process has ended.
 func (c *Command) run(ctx context.Context, given Password, release func()) error {
 	ctx, cancel := context.WithTimeout(ctx, orElse(c.Timeout, 10*time.Second))
 	defer cancel()

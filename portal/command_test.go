@@ -19,7 +19,7 @@ import (
 	"github.com/countersign-go/countersign/portal"
 )
 
-// The binary of the tests is also the helper program of their Commands.
+// The test binary is also the helper program of the tests' Commands.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "helper" {
 		os.Exit(helper(os.Args[2:]))
@@ -27,9 +27,9 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// helper ends with the first argument as its status for ann with the right password, or for all
-// where that is not 0, and with 1 for others. It writes all that it was given to the file that the
-// second argument names.
+// helper returns the exit status of the helper program: the first argument. If that is 0, every
+// login but ann's with the right password gets 1. helper writes its arguments, environment and
+// input to the file that the second argument names.
 func helper(args []string) int {
 	input, err := io.ReadAll(os.Stdin)
 	if err != nil {
@@ -60,7 +60,7 @@ func helper(args []string) int {
 	return status
 }
 
-// ask returns a Command with the helper above, which refuses at once.
+// ask returns a Command that runs the helper above and refuses at once.
 func ask(t testing.TB, args ...string) *portal.Command {
 	t.Helper()
 	self, err := os.Executable()
@@ -97,8 +97,8 @@ func TestCommand(t *testing.T) {
 	}
 }
 
-// A password never stands where other users of the machine can read it, and the helper gets nothing
-// of the service's environment.
+// The password must never appear where other users of the machine can read it, and the helper must
+// not get the service's environment.
 func TestCommandKeepsSecrets(t *testing.T) {
 	t.Setenv("DATABASE_PASSWORD", "canary-env1")
 	seen := filepath.Join(t.TempDir(), "seen")
@@ -125,7 +125,7 @@ func TestCommandKeepsSecrets(t *testing.T) {
 	}
 }
 
-// The exit status tells a wrong password from an outage.
+// The exit status distinguishes a wrong password from an outage.
 func TestCommandStatus(t *testing.T) {
 	for _, tt := range []struct {
 		status string
@@ -163,8 +163,8 @@ func TestCommandStatus(t *testing.T) {
 	}
 }
 
-// A helper that takes too long is killed, also when its caller stops waiting. The guess counts
-// nevertheless, since the helper may have judged it.
+// A helper that takes too long is killed, even if its caller has stopped waiting. The guess counts,
+// since the helper may have judged it.
 func TestCommandThatHangs(t *testing.T) {
 	canceled, cancel := context.WithCancel(t.Context())
 	seen := filepath.Join(t.TempDir(), "seen")
@@ -201,7 +201,7 @@ func TestCommandThatHangs(t *testing.T) {
 		if _, err := limiter.Attempt("ann"); err == nil {
 			t.Errorf("%s: the guess was free", tt.reason)
 		}
-		// The only slot is free again, so the process is gone.
+		// The only slot is free again, so the process has ended.
 		users.Args, users.Timeout = []string{"helper", "never"}, time.Millisecond
 		_, err = users.Check(t.Context(), password("ann", "x"))
 		if errors.Is(err, portal.ErrBusy) {
@@ -229,7 +229,7 @@ func TestCommandDelay(t *testing.T) {
 				t.Errorf("Delay %v: let in after %v", tt.delay, took)
 			}
 		}
-		// Others are not kept waiting, and the guess counts for those who do not wait.
+		// Other logins do not have to wait, and the guess counts even if the client does not wait.
 		users := ask(t, "0")
 		users.Delay, users.Processes, users.Wait = 0, 1, time.Minute
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -252,7 +252,7 @@ func TestCommandDelay(t *testing.T) {
 	})
 }
 
-// No more helpers run at once than was said, and a flood is refused as busy.
+// Never more than Processes helpers run at once, and during a flood logins fail with ErrBusy.
 func TestCommandFlood(t *testing.T) {
 	users := ask(t, "never")
 	users.Processes, users.Wait = 2, -1
@@ -275,10 +275,10 @@ func TestCommandFlood(t *testing.T) {
 	}
 }
 
-// A user who can write to the helper decides about all logins.
+// A user who can write to the helper controls all logins.
 func TestCommandPermissions(t *testing.T) {
 	if runtime.GOOS == "windows" {
-		return // it has no such permissions
+		return // Windows has no such permissions
 	}
 	path := writeUsers(t, "")
 	if err := os.Chmod(path, 0o757); err != nil {

@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// killGroup has the end of the context of cmd kill the programs that it has started too. A client
-// can end a context at any time, so those programs would add up.
+// killGroup makes the end of cmd's context kill the programs that cmd has started, too. A client
+// can end a context at any time, so those programs would pile up.
 func killGroup(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error {

@@ -16,7 +16,7 @@ import (
 	"github.com/countersign-go/countersign/portal"
 )
 
-// A client that hangs up leaves no program behind, also where the helper is a script that waits for
+// A client that hangs up leaves no program running, even if the helper is a script that waits for
 // another program.
 func TestCommandKillsWhatTheHelperStarted(t *testing.T) {
 	dir := t.TempDir()
@@ -49,8 +49,8 @@ func TestCommandKillsWhatTheHelperStarted(t *testing.T) {
 	eventually(t, "the program is gone", func() bool { return isGone(pid) })
 }
 
-// isGone reports whether a process has ended. One that has ended stays until its parent, which may
-// be any program here, asks for its status.
+// isGone reports whether a process has ended. A process that has ended stays in the table until its
+// parent, which may be any program here, asks for its status.
 func isGone(pid int) bool {
 	if errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
 		return true
@@ -59,7 +59,7 @@ func isGone(pid int) bool {
 	return err == nil && strings.Contains(string(stat), ") Z ")
 }
 
-// eventually waits for what another process does.
+// eventually waits until done reports true, for an effect of another process.
 func eventually(t *testing.T, what string, done func() bool) {
 	t.Helper()
 	for range 1000 {

@@ -76,10 +76,11 @@ type fileOptions struct {
 	CaseSensitive  bool   `json:"case_sensitive"`
 }
 
-// A verdict is a subject or an error, of which every file case has one of the two.
+// A verdict is a subject or an error. Every file case has one of the two.
 type verdict struct{ Avatar, Error string }
 
-// decisions are rows that need one, with what we do ("want": what the row says).
+// decisions returns the rows that needed a decision, with our behavior ("want": the same as the
+// row).
 func decisions(t *testing.T, section string) map[string]string {
 	t.Helper()
 	var all map[string]map[string]struct{ As, Rule string }
@@ -104,7 +105,8 @@ func ran(t *testing.T, rows, want int, decided map[string]string) {
 	}
 }
 
-// What the file of the cred vectors with MD5 hashes needs, and nobody else should write.
+// verifyMD5 is the Verify that the vectors' file with MD5 hashes needs. Applications should not use
+// MD5.
 func verifyMD5(_ string, given creds.Secret, stored string) bool {
 	sum := md5.Sum(given)
 	return subtle.ConstantTimeCompare([]byte(hex.EncodeToString(sum[:])), []byte(stored)) == 1
@@ -177,7 +179,7 @@ func TestCredMemory(t *testing.T) {
 	ran(t, rows, 1, nil)
 }
 
-// withFlags returns what a program makes of a command line.
+// withFlags returns the Checkers, the output and the error that a command line leads to.
 func withFlags(login portal.Flags, args ...string) (portal.Checkers, string, error) {
 	flags := flag.NewFlagSet("x", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
@@ -208,7 +210,7 @@ func supported(t *testing.T, words []string) []reflect.Type {
 	return kinds
 }
 
-// usageErrors are what ours say where Cred's say so.
+// usageErrors maps Cred's error texts to ours.
 var usageErrors = map[string]string{
 	"Unexpected error: argstring must be in format U:P:...": "write NAME:PASSWORD",
 	"Auth plugin not supported: twisted.cred.credentials.IAnonymous": "not supported: it is for " +
@@ -253,7 +255,7 @@ func TestCredAuthOptions(t *testing.T) {
 		for word, kind := range credKinds {
 			for i := range checkers {
 				for _, judged := range checkers[i : i+1].Kinds() {
-					// A program that does not take a kind never asks for it.
+					// A program that does not accept a kind never asks for it.
 					taken := login.Kinds == nil || slices.Contains(login.Kinds, kind)
 					if judged == kind && taken {
 						count[word]++

@@ -10,53 +10,54 @@ import (
 	"github.com/countersign-go/countersign/creds"
 )
 
-// A Password is what somebody types in: a name and a password, both as they were given. It prints
-// without the password.
+// A Password is a user name and a password, both exactly as the user typed them. It prints without
+// the password.
 type Password struct {
 	User     string
 	Password creds.Secret
 }
 
-// Format writes the fields with the password redacted, whatever the verb: package fmt prints what a
-// pointer points to by its bytes, where the verb is not one for pointers.
+// Format writes the fields with the password redacted, under every verb. Without it, package fmt
+// would print the bytes of a field that a pointer leads to, for verbs that are not meant for
+// pointers.
 func (p Password) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "{User:%q Password:%v}", p.User, p.Password)
 }
 
-// A Response is a name and the answer to a challenge, as in CRAM or Digest, which can be compared
-// only with an answer made from the password in clear: [Memory] checks it, and [File] and [SQL] do
-// with PlainText.
+// A Response is a name and the answer to a challenge, as in CRAM or Digest. It can be compared only
+// with an answer made from the password in clear text: [Memory] checks it, and so do [File] and
+// [SQL] if PlainText is set.
 type Response struct {
 	User string
-	// Matches reports whether the answer was made with that password. It takes the same time for
-	// every password of one length, and is called also where there is no such user. Required.
+	// Matches must report whether the answer was made with that password. It must take the same
+	// time for every password of the same length. It is also called for unknown users. Required.
 	Matches func(password creds.Secret) bool
 }
 
-// Format writes the name alone: Matches holds the answer.
+// Format writes only the name, since Matches holds the answer.
 func (r Response) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "{User:%q}", r.User) }
 
-// A Bearer shows a token, and each client that has it is taken for its owner. No Checker of this
-// package judges it; the example of jwt.Verifier.AuthenticateToken has one. It prints without
-// the token.
+// A Bearer holds a token, and every client that has the token counts as its owner. None of the
+// Checkers of this package handles it; the example of jwt.Verifier.AuthenticateToken has one that
+// does. It prints without the token.
 type Bearer struct{ Token creds.Secret }
 
-// Format writes the token redacted, whatever the verb.
+// Format writes the token redacted, under every verb.
 func (b Bearer) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "{Token:%v}", b.Token) }
 
-// Anonymous is for somebody who shows nothing, and says so.
+// Anonymous is for a client that explicitly logs in without proof of identity.
 type Anonymous struct{}
 
-// AnonymousSubject is the subject of those who came in as [Anonymous]. It begins with a control
-// character, which no Checker of this package lets a name have, so neither an empty name nor
-// anything that a user can type is taken for it.
+// AnonymousSubject is the subject of clients that logged in with [Anonymous]. It begins with a
+// control character, which the Checkers of this package do not allow in names. So neither an empty
+// name nor any text that a user can type is mistaken for it.
 const AnonymousSubject = "\x00anonymous"
 
-// AllowAnonymous is a [Checker] that lets in everybody who shows [Anonymous], as
-// [AnonymousSubject].
+// AllowAnonymous is a [Checker] that accepts every [Anonymous], as [AnonymousSubject].
 type AllowAnonymous struct{}
 
-// Check returns AnonymousSubject.
+// Check returns AnonymousSubject if c is an Anonymous, and an error that wraps [ErrUnhandled]
+// otherwise.
 func (a AllowAnonymous) Check(_ context.Context, c Credentials) (subject string, err error) {
 	if _, ok := c.(Anonymous); !ok {
 		return "", unhandled(c, a.Kinds())
@@ -67,7 +68,7 @@ func (a AllowAnonymous) Check(_ context.Context, c Credentials) (subject string,
 // Kinds returns the type of Anonymous.
 func (AllowAnonymous) Kinds() []reflect.Type { return []reflect.Type{reflect.TypeFor[Anonymous]()} }
 
-// kinds returns which credentials of this package can be judged by a stored password.
+// passwordKinds returns the types of credentials that can be checked against a stored password.
 func passwordKinds(inClear bool) []reflect.Type {
 	kinds := []reflect.Type{reflect.TypeFor[Password]()}
 	if inClear {
@@ -78,10 +79,10 @@ func passwordKinds(inClear bool) []reflect.Type {
 
 const (
 	maxName     = 255
-	maxPassword = 1 << 10 // what a password has in bytes at most
+	maxPassword = 1 << 10 // the longest password, in bytes
 )
 
-// isName reports whether somebody can be called that.
+// isName reports whether name is allowed as a user name.
 func isName(name string) bool {
 	if name == "" || len(name) > maxName || !utf8.ValidString(name) {
 		return false
@@ -94,8 +95,8 @@ func isName(name string) bool {
 	return true
 }
 
-// userOf returns whose name is on credentials that a stored password can judge. ok is false for any
-// others, and for a Response where no password is stored in clear.
+// userOf returns the user name in credentials that can be checked against a stored password. ok is
+// false for all other types, and for a Response if passwords are not stored in clear text.
 func userOf(c Credentials, inClear bool) (user string, ok bool) {
 	switch c := c.(type) {
 	case Password:

@@ -10,8 +10,8 @@ import (
 	"github.com/countersign-go/countersign/portal"
 )
 
-// Somebody who is not there, and somebody whose line is of no use, cost what a user costs: Verify
-// is called once for each, and what it says lets neither in.
+// An unknown user, and a user whose line is invalid, cost as much time as a known one: Verify is
+// called once for each, and its result is ignored.
 func TestFileDecoy_S2(t *testing.T) {
 	calls := map[string]string{}
 	users := &portal.File{
@@ -45,10 +45,11 @@ func TestFileDecoy_S2(t *testing.T) {
 	}
 }
 
-// Whoever comes takes no decoy from another name: its time would change, and that of a user not.
+// A new user must not change the decoy of other names. Otherwise the time for an unknown name would
+// change, and the time for a known one would not.
 func TestFileDecoyStays_S2(t *testing.T) {
 	var lines strings.Builder
-	for i := range 2000 { // so many that they fill all there is for decoys
+	for i := range 2000 { // enough to fill all cells
 		fmt.Fprintf(&lines, "u%d:%d\n", i, i)
 	}
 	compared := ""
@@ -76,7 +77,7 @@ func TestFileDecoyStays_S2(t *testing.T) {
 	}
 }
 
-// Somebody who is not there costs what a user costs, and so does whoever cannot log in.
+// An unknown user, and a user who cannot log in, cost as much time as one who can.
 func TestSQLDecoy_S2(t *testing.T) {
 	db := table(
 		[]driver.Value{"ann", "1"}, []driver.Value{"bob", "2"}, []driver.Value{"null", nil},
@@ -110,7 +111,7 @@ func TestSQLDecoy_S2(t *testing.T) {
 	}
 }
 
-// Whoever logs in does not choose what strangers are compared with.
+// Users who log in must not be able to choose the decoy of an unknown name.
 func TestSQLDecoyNotChosen_S2(t *testing.T) {
 	var compared string
 	users := &portal.SQL{
@@ -126,7 +127,7 @@ func TestSQLDecoyNotChosen_S2(t *testing.T) {
 			return true
 		},
 	}
-	for i := range 2000 { // so many that they fill all there is for decoys
+	for i := range 2000 { // enough to fill all cells
 		wants(t, "a user", users, password(fmt.Sprint("u", i), "x"), fmt.Sprint("u", i))
 	}
 	for i := range 20 {
@@ -141,8 +142,8 @@ func TestSQLDecoyNotChosen_S2(t *testing.T) {
 	}
 }
 
-// Why somebody cannot log in was said when the file was read: to say it at a login takes time, and
-// only where there is such a user.
+// The reason why a user cannot log in is built when the file is read. Building it at a login would
+// take time, and only for users who exist.
 func TestClosedAccountTiming_S2(t *testing.T) {
 	users := &portal.File{Path: writeUsers(t, "ann:"+bcryptOfX+"\nbob:!\neve:?\n")}
 	settle(t, users.Path)

@@ -28,7 +28,7 @@ func ExampleMemory() {
 	//  creds: wrong user or password
 }
 
-// hash is that of the password "correct horse". The cost, 04, is for tests.
+// hash is a hash of the password "correct horse". The cost, 04, is for tests only.
 const hash = "$2y$04$RxqhRAmTPI7obYZROh5wqOyBlEoDRinVLPwXKNNzpG0g03LIEdlJO"
 
 func ExampleFile() {
@@ -41,7 +41,7 @@ func ExampleFile() {
 	defer os.Remove(path)
 
 	users := &portal.File{Path: path}
-	if err := users.Load(); err != nil { // at the start, to hear of bad lines
+	if err := users.Load(); err != nil { // when the program starts, to learn of invalid lines
 		fmt.Println(err)
 		return
 	}
@@ -74,7 +74,7 @@ func ExampleCheckers() {
 	// portal: no checker for credentials of this type: portal.Bearer; handled are portal.Anonymous
 }
 
-// A Mailbox is what a mail service has for each of its users.
+// A Mailbox is the avatar of a user of a mail service.
 type Mailbox struct{ Owner string }
 
 // Read returns the letters.
@@ -115,7 +115,7 @@ type greeting string
 
 func (g greeting) Greet() string { return "hello " + string(g) }
 
-// A realm with avatars of several kinds looks for the first that is wanted.
+// A realm with avatars of several kinds returns the first kind that is wanted.
 func ExampleRealm() {
 	realm := func(_ context.Context, subject string, kinds ...reflect.Type) (any, func(), error) {
 		for _, kind := range kinds {
@@ -143,7 +143,7 @@ func ExampleRealm() {
 	// portal: no avatar of that kind
 }
 
-// A pin is an own kind of credentials, and vault the Checker of it.
+// A pin is a type of credentials that the program defines, and vault is the Checker for it.
 type pin string
 
 type vault struct{ code pin }
@@ -216,7 +216,7 @@ test "$user:$password" = "ann:correct horse"`
 	//  creds: wrong user or password: the helper ended with exit status 1
 }
 
-// An audited Checker writes each verdict of others to a log.
+// An audited Checker logs each verdict of the Checkers that it wraps.
 type audited struct{ portal.Checkers }
 
 func (a audited) Check(ctx context.Context, c portal.Credentials) (subject string, err error) {

@@ -15,85 +15,80 @@ import (
 	"github.com/countersign-go/countersign/creds"
 )
 
-// File is a [Checker] of [Password] against a file with one user on each line, as htpasswd and
-// Cred's FilePasswordDB have it: the name and the hash of the password, with a colon between. It
-// is used by pointer, and its fields must not be changed once it is in use.
+// File is a [Checker] of [Password] against a file with one user on each line, in the form of
+// htpasswd and of Cred's FilePasswordDB: the name, a colon, and the hash of the password. Use it by
+// pointer, and do not change its fields once it is in use.
 //
-// Blanks at the end of a line do not count, and those at its beginning do. Empty lines are skipped,
-// and so are lines that begin with #, that have too few columns, or whose name is empty. An empty
-// password is a closed account, and so is, in the formats of the package comment, one that begins
-// with ! or *. Of two lines with the same name the first counts, closed or not. A file has up to
-// 16 MiB, and a line up to 4 KiB.
-//
-// A line of nine columns, of which the third to the eighth are numbers or empty, is taken for one
-// of a shadow file (shadow(5)): its user is refused once the account or the password has expired,
-// and while the password must be changed. That is so where the Delimiter is a colon and the name
-// and the password are in the first two columns, and not with PlainText.
-//
-// The file is read again once it has changed, so users come and go without a restart. Replace it by
-// renaming a new one over it: what is written in place can be read half written.
-//
-// A name that is not in the file takes as long as one that is: its password is compared with the
-// hash of another line, and whatever comes out is wrong. There are up to 64 such lines, and a name
-// keeps its own while that line stays and the program runs, whoever comes or goes besides; with
-// fewer users, one who comes can take over some names.
+// The file is read again once it has changed, so users can be added and removed without a restart.
+// To change it, write a new file and rename it over the old one: a file that is written in place
+// may be read half written.
 type File struct {
-	Path string // required
+	// Path is the file. Required.
+	//
+	// Blanks at the end of a line are ignored; blanks at its beginning are not. Lines are skipped
+	// if they are empty, begin with #, have too few columns, or have an empty name. An empty
+	// password closes the account. In the formats of the package comment, a password that begins
+	// with ! or * does so, too. Of two lines with the same name the first counts, even if it closes
+	// the account. A file has up to 16 MiB, and a line up to 4 KiB.
+	Path string
 
-	Delimiter string // what is between the columns; "": a colon
-	// UserColumn and PasswordColumn count from 0. Both 0: the name is in the first column, and the
-	// password in the second. Columns behind them are not looked at, but in a shadow file.
+	Delimiter string // separator of columns; if empty, a colon
+	// UserColumn and PasswordColumn count from 0. If both are 0, the name is in the first column
+	// and the password in the second. Columns after those two are ignored, except in a shadow file;
+	// see [File.Check].
 	UserColumn, PasswordColumn int
-	// CaseInsensitive makes no difference between capitals and small letters in names. The subject
-	// is then in small letters.
+	// CaseInsensitive makes names match regardless of case. The subject is then in lower case.
 	CaseInsensitive bool
 
-	// Verify reports whether the given password is the one that was stored as the text in the file,
-	// for formats of one's own. It is called also where there is no such user, with the text of
-	// another line, and is safe for concurrent use. While no line is good it is not called, as then
-	// there is no user to hide. It should look at all of what is given and compare by
-	// crypto/subtle. nil: the formats in the package comment.
+	// Verify must report whether the given password matches the stored text, for formats of the
+	// application's own. It is also called for an unknown user, with the text of another line, so
+	// that both take the same time. If the file has no valid line, it is not called, since then
+	// there is no user to hide. It should read all of the given password and compare with
+	// crypto/subtle. It must be safe for concurrent use. If nil, the formats in the package comment
+	// are used.
 	Verify func(user string, given creds.Secret, stored string) bool
-	// PlainText says that the file has passwords in clear, so whoever reads it, or a backup of it,
-	// has them all. Then a [Response] is judged too. With nothing behind the password column, a
-	// password still ends at the delimiter; where the columns are the first two, [File.Load] tells
-	// about such lines.
+	// PlainText means that the file holds passwords in clear text, so every process or person that
+	// can read the file, or a backup of it, has them all. [Response] is handled then, too. Even if
+	// no column follows the password, the password ends at the delimiter. If the two columns are
+	// the first two, [File.Load] reports lines where that cuts text off.
 	PlainText bool
 
 	// Hashing is how many passwords are hashed at once, each at the cost in time and memory that
-	// its line says. If 0, as many as there are processors.
+	// its line states. If zero, as many as there are processors.
 	Hashing int
-	// Wait is how long a login waits until it is among those. Beyond that it fails with [ErrBusy],
-	// so a flood of wrong passwords makes others fail soon instead of wait long; an auth.Limiter in
-	// front keeps the flood out. If 0, 750 ms. If negative, it does not wait.
+	// Wait is how long a login waits for its turn to hash. After that it fails with [ErrBusy], so a
+	// flood of wrong passwords makes other logins fail soon instead of wait long. An auth.Limiter
+	// in front keeps the flood out. If zero, 750 ms. If negative, a login does not wait.
 	Wait time.Duration
 
-	keys  keys // which line stands for a name that is not there
+	keys  keys // which decoy stands for an unknown name
 	slots slots
-	read  atomic.Pointer[users] // as the file was when it was last read; nil: not yet
+	read  atomic.Pointer[users] // the file at the last read; nil before that
 }
 
-// Users are what was read from a file. They are not changed afterwards.
+// Users is the content of a file. It is not changed after it was read.
 type users struct {
-	info    fs.FileInfo // of what was read
+	info    fs.FileInfo // of the file that was read
 	since   time.Time   // when a file with this info was first read
-	settled bool        // a file that has changed since cannot have the same info
+	settled bool        // a later change will show in info
 	byName  map[string]*stored
-	decoys  decoys  // of those that are good
-	unlike  *stored // for all names where none is good
+	decoys  decoys  // the valid lines
+	unlike  *stored // for all names if no line is valid
 	faults  []error // the first few
-	more    int     // how many there are besides
+	more    int     // how many faults are not in faults
 }
 
-// Kinds returns the type of Password, and that of Response with PlainText.
+// Kinds returns the type of Password, and with PlainText also the type of Response.
 func (f *File) Kinds() []reflect.Type { return passwordKinds(f.PlainText) }
 
-// Load reads the file, and returns an error for all in it that keeps somebody out by mistake: lines
-// without a name or a column for the password, in a format that is not supported, or that cost too
-// much, a second line of one name, or a name with blanks around it. A closed account is none. It
-// also returns an error for a file that everybody can write to or, with PlainText, that others than
-// its owner can read. A program calls it when it starts, to tell whoever writes the file; at a
-// login such a line is only a wrong password, and the permissions are not looked at.
+// Load reads the file and returns an error for each mistake that keeps a user out: a line without a
+// name or a column for the password, a hash in a format that is not supported or that costs too
+// much, a second line with the same name, or a name with blanks around it. A closed account is not
+// a mistake. Load also returns an error if all users of the machine can write to the file or, with
+// PlainText, if users other than its owner can read it.
+//
+// A program should call Load when it starts, so that the mistakes are seen. At a login, such a line
+// only makes the password wrong, and the permissions are not checked.
 func (f *File) Load() error {
 	u, err := f.users()
 	if err != nil {
@@ -106,7 +101,7 @@ func (f *File) Load() error {
 	return errors.Join(faults...)
 }
 
-// shared returns an error for a file that is open to those who should not have it.
+// shared returns an error if the file is open to users that should not have access.
 func (f *File) shared(info fs.FileInfo) error {
 	switch {
 	case permits(info, 0o002):
@@ -118,9 +113,19 @@ func (f *File) shared(info fs.FileInfo) error {
 	return nil
 }
 
-// Check returns the name of the user as it is in the file, or in small letters with
-// CaseInsensitive. A file that is not there has no users: the error is both [ErrUnauthorized] and
-// [fs.ErrNotExist]. A file that cannot be read is another error, since nobody can tell.
+// Check returns the user's name as the file has it, or in lower case with CaseInsensitive. If the
+// file does not exist, it has no users: the error wraps both [ErrUnauthorized] and
+// [fs.ErrNotExist]. If it cannot be read, the error wraps neither, since the password may be right.
+//
+// A line of nine columns, of which the third to the eighth are numbers or empty, counts as a line
+// of a shadow file (shadow(5)): its user is refused once the account or the password has expired,
+// and while the password must be changed. This applies if the Delimiter is a colon, the name and
+// the password are in the first two columns, and PlainText is not set.
+//
+// An unknown name takes as long as a known one: its password is compared with the hash of another
+// line, and the result is ignored. Up to 64 lines serve for that. A name keeps the same line as
+// long as that line stays and the program runs, whatever happens to other lines. If the file has
+// fewer users than that, a new user's line may replace the line of some names.
 func (f *File) Check(ctx context.Context, c Credentials) (subject string, err error) {
 	user, ok := userOf(c, f.PlainText)
 	if !ok {
@@ -148,14 +153,14 @@ func (f *File) Check(ctx context.Context, c Credentials) (subject string, err er
 	return user, nil
 }
 
-// CheckPassword is Check for a [Password].
+// CheckPassword calls Check with a [Password].
 func (f *File) CheckPassword(
 	ctx context.Context, user string, password creds.Secret) (subject string, err error) {
 	return f.Check(ctx, Password{user, password})
 }
 
-// decoy returns what is compared with instead for somebody who is not in the file. Were it the same
-// for all names, a file with several formats would tell by the time who is in it.
+// decoy returns the stored password to compare with if user is not in the file. If it were the same
+// for all names, the time would reveal which users are in a file with several formats.
 func (f *File) decoy(u *users, user string) *stored {
 	if s := u.decoys.of(f.keys.of(user)); s != nil {
 		return s
@@ -172,21 +177,21 @@ func (f *File) fold(user string) string {
 	return user
 }
 
-// settling is how long after its time a file must have been read to be taken for finished: some
-// file systems count time in steps of two seconds, and a second change within the same step could
-// leave time and size as they were. Where the clocks disagree, and the time of the file lies ahead,
-// it is as long since the file was first read with that time.
+// settling is how long after its modification time a file must have been read to count as complete.
+// Some file systems record times in steps of two seconds, so a second change within the same step
+// could leave time and size the same. If the clocks disagree and the modification time lies ahead,
+// settling counts from the first read that found that time.
 const settling = 2 * time.Second
 
-// same reports whether info is that of the file that u was read from.
+// same reports whether info is still the information of the file that u was read from.
 func (u *users) same(info fs.FileInfo) bool {
 	return os.SameFile(info, u.info) && info.Size() == u.info.Size() &&
 		info.Mode() == u.info.Mode() && info.ModTime().Equal(u.info.ModTime())
 }
 
-// users returns what the file has, reading it if it may have changed.
+// users returns the content of the file, reading it if it may have changed.
 func (f *File) users() (*users, error) {
-	if f.Path == "" { // else it would be a file that is not there, and so has no users
+	if f.Path == "" { // an empty Path would count as a missing file, without users
 		return nil, errors.New("portal: users: the File has no Path")
 	}
 	info, err := os.Stat(f.Path)
@@ -209,8 +214,8 @@ func (f *File) users() (*users, error) {
 	return u, nil
 }
 
-// load reads the file. info is asked before it is opened, since opening a pipe would wait for
-// whoever writes to it.
+// load reads the file. info must come from before the file is opened, since opening a pipe would
+// wait for a writer.
 func (f *File) load(info fs.FileInfo) (*users, error) {
 	layout, err := f.layout()
 	if err != nil {
@@ -235,7 +240,7 @@ func (f *File) load(info fs.FileInfo) (*users, error) {
 		info: info, since: now, settled: now.Sub(info.ModTime()) > settling,
 		byName: make(map[string]*stored),
 	}
-	// What goes beyond the bound was written after it was asked for the size.
+	// Bytes beyond maxFile were written after the size was checked.
 	err = layout.readLines(io.LimitReader(file, maxFile),
 		func(l line) { f.add(u, l) },
 		func(number int, err error) { u.fault(f.at(number, err)) })
@@ -300,7 +305,7 @@ func (u *users) fault(err error) {
 	}
 }
 
-// at says where an error is.
+// at adds the file and the line number to err.
 func (f *File) at(number int, err error) error {
 	return fmt.Errorf("portal: users: %s, line %d: %w", f.Path, number, err)
 }

@@ -26,7 +26,7 @@ func TestFile(t *testing.T) {
 		reason         string
 		users          *portal.File
 		user, password string
-		subject        string // "": wrong
+		subject        string // if empty, the login is wrong
 	}{
 		{reason: "right", users: users, user: "ann", password: "x", subject: "ann"},
 		{reason: "more columns, as in a shadow file", users: users, user: "bob", password: "x",
@@ -56,7 +56,8 @@ func TestFile(t *testing.T) {
 	}
 }
 
-// An account that was closed by taking its password away stays closed, whatever stands below.
+// An account that was closed by emptying its password stays closed, even if a later line has the
+// same name.
 func TestFileClosedAccount(t *testing.T) {
 	const text = "ann:\nann:x\nbob:  \nbob:x\neve\neve:x\n"
 	path := writeUsers(t, text)
@@ -95,8 +96,8 @@ func TestFileUnhandled(t *testing.T) {
 	wants(t, "that matches nothing", inClear, response, "")
 }
 
-// Nobody can tell who is in a file that cannot be read, so nobody is told that a password is wrong.
-// A file that is not there has nobody in it.
+// If a file cannot be read, its users are unknown, so the password must not be reported as wrong. A
+// missing file has no users.
 func TestFileCannotDecide(t *testing.T) {
 	dir := t.TempDir()
 	big := filepath.Join(dir, "big")
@@ -159,7 +160,7 @@ func TestFileLoad(t *testing.T) {
 	for _, tt := range []struct {
 		reason, text string
 		with         func(path string) *portal.File
-		want         string // "": no error
+		want         string // if empty, no error
 	}{
 		{"good", "# x\n\nann:" + bcryptOfX + "\n", hashed, ""},
 		{"empty", "", hashed, ""},
@@ -202,7 +203,7 @@ func TestFileLoad(t *testing.T) {
 	}
 }
 
-// A long line hides nobody behind it, and nobody within it.
+// A long line does not hide the user in the next line, and text within it does not count as a user.
 func TestFileLongLine(t *testing.T) {
 	text := "# " + strings.Repeat("x", 3*4096-2) + "eve:" + bcryptOfX + "\nann:" + bcryptOfX + "\n"
 	users := &portal.File{Path: writeUsers(t, text)}
@@ -260,7 +261,7 @@ func TestFileCache(t *testing.T) {
 	wants(t, "the file is gone", users, password("ann", "seven"), "")
 }
 
-// No more are hashed at once than was said; the others wait as long as they have time.
+// No more than Hashing passwords are hashed at once; the other logins wait until their deadline.
 func TestFileHashing_S11(t *testing.T) {
 	path := writeUsers(t, "ann:x\n")
 	synctest.Test(t, func(t *testing.T) {
@@ -327,7 +328,7 @@ func FuzzFile(f *testing.F) {
 		if err != nil {
 			return
 		}
-		// Who gets in has a line that says so.
+		// If a login succeeds, there must be a line with its name and password.
 		if got != user || user == "" || given == "" ||
 			!strings.Contains(text, user) || !strings.Contains(text, given) {
 			t.Errorf("%q got in as %q with %q", user, got, given)

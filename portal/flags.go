@@ -11,14 +11,13 @@ import (
 	"text/tabwriter"
 )
 
-// Flags lets whoever starts a program say who may log in:
+// Flags lets the user who starts a program choose how logins are checked:
 //
-//	--auth TYPE[:ARGUMENT]    may stand several times; all are asked, in order
+//	--auth TYPE[:ARGUMENT]    may be repeated; all are asked, in order
 //	--help-auth               lists the types
 //	--help-auth-type TYPE     explains one
 //
-// The types are those of this package, as far as they fit, and those that the program adds. A
-// program uses them so:
+// A program uses it like this:
 //
 //	login := &portal.Flags{Kinds: []reflect.Type{reflect.TypeFor[portal.Password]()}}
 //	login.Register(flags)
@@ -28,38 +27,38 @@ import (
 //	// errors.Is(err, flag.ErrHelp): help was asked for and printed: exit status 0
 //	// any other error: wrong usage: exit status 2
 //
-// Everybody on a machine can read its command lines, so passwords are better kept in a file. Flags
-// never prints an ARGUMENT, and neither do the errors of the types here, but for the name of a
-// file.
-// It is used by pointer, by one goroutine.
+// All users of a machine can read its command lines; prefer a file for passwords. Flags never
+// prints an ARGUMENT. The errors of this package's types print at most the name of a file.
+//
+// Use it by pointer. It must not be used by more than one goroutine at a time.
 type Flags struct {
-	// Kinds are the types of credentials that the program hands to its [Portal]. A Type that judges
-	// none of them is not listed and not accepted. nil: anything.
+	// Kinds are the types of credentials that the program passes to its [Portal]. A Type that
+	// handles none of them is neither listed nor accepted. If nil, all types are.
 	Kinds []reflect.Type
-	// Types are those that the program adds. One with the word of a Type of this package takes its
-	// place.
+	// Types are the program's own types. A Type whose Word is also the Word of a type of this
+	// package replaces it.
 	Types []Type
 
 	auth     []string // as given
 	help     bool
-	helpType *string // nil: not asked for
+	helpType *string // nil if not asked for
 }
 
 // A Type is one way to check credentials that --auth can name.
 type Type struct {
-	Word string // how --auth names it, without a colon
-	// Argument says in one line what stands after the colon. "": nothing does.
+	Word string // its name in --auth, without a colon
+	// Argument describes in one line the text after the colon. If empty, --auth takes no argument.
 	Argument string
-	// Help explains it in some lines of up to 76 columns.
+	// Help explains the type in some lines of up to 76 columns.
 	Help  string
-	Kinds []reflect.Type // what it judges; required where the Flags have Kinds
-	// New makes the Checker. argument is "" where there is none. Its errors are shown to whoever
-	// started the program, so they tell what to write and repeat no secret.
+	Kinds []reflect.Type // the types it handles; required if the Flags have Kinds
+	// New makes the Checker. argument is empty if none was given. The user who started the program
+	// sees its errors, so they must say how to write the argument and must not repeat secrets.
 	New func(argument string) (Checker, error)
 }
 
-// Register adds the flags. What is wrong with their values is told by [Flags.Checkers], since
-// package flag would repeat a wrong value, passwords and all.
+// Register adds the flags to flags. Wrong values are reported by [Flags.Checkers], since package
+// flag would print a wrong value, passwords included.
 func (f *Flags) Register(flags *flag.FlagSet) {
 	add := func(s string) error {
 		f.auth = append(f.auth, s)
@@ -73,11 +72,12 @@ func (f *Flags) Register(flags *flag.FlagSet) {
 	})
 }
 
-// Format writes how many types were named, whatever the verb.
+// Format writes how many types were named, under every verb.
 func (f Flags) Format(s fmt.State, _ rune) { fmt.Fprintf(s, "%d of --auth", len(f.auth)) }
 
-// Checkers makes what the flags name, in their order; none were named: none. If help was asked for,
-// it writes that to w and returns [flag.ErrHelp]. Any other error is one of usage.
+// Checkers makes the Checkers that the flags name, in their order. If the flags name none, it
+// returns none. If help was asked for, it writes the help to w and returns [flag.ErrHelp]. Any
+// other error means wrong usage.
 func (f *Flags) Checkers(w io.Writer) (Checkers, error) {
 	if f.helpType != nil {
 		return nil, f.explain(w, *f.helpType)
@@ -118,7 +118,7 @@ func (f *Flags) checker(auth string) (Checker, error) {
 	return checker, nil
 }
 
-// types returns all there are, by their words.
+// types returns all types, ordered by their words.
 func (f *Flags) types() []Type {
 	all := slices.Clone(f.Types)
 	for _, t := range builtin() {
@@ -142,7 +142,7 @@ func (f *Flags) find(name, word string) (Type, error) {
 			words = append(words, t.Word)
 		}
 	}
-	// The word is not repeated: where somebody forgot the type, a secret stands there.
+	// Do not repeat the word: if the user forgot the type, it is a secret.
 	return Type{}, fmt.Errorf("%s: type not recognized: there are %s; see --help-auth",
 		name, strings.Join(words, ", "))
 }
@@ -191,7 +191,7 @@ func argument(t Type) string {
 	return t.Argument
 }
 
-// help is the end of giving help: ErrHelp, or the error of writing it.
+// help returns ErrHelp after help was written, or the error of writing it.
 func help(err error) error {
 	if err != nil {
 		return errors.Join(flag.ErrHelp, err)

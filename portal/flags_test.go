@@ -20,7 +20,7 @@ import (
 
 var takesPasswords = []reflect.Type{reflect.TypeFor[portal.Password]()}
 
-// ticketType is one that a program adds.
+// ticketType returns a Type that a program adds.
 func ticketType() portal.Type {
 	return portal.Type{
 		Word: "ticket", Argument: "SERIAL of the only ticket", Help: "Lets one ticket in.",
@@ -45,7 +45,7 @@ func TestFlagsOfMemory(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		reason, argument string
-		user, password   string // who can log in
+		user, password   string // a login that succeeds
 	}{
 		{"one", "ann:x", "ann", "x"},
 		{"two", "ann:x:bob:y", "bob", "y"},
@@ -140,7 +140,7 @@ func TestFlagsOfUnix(t *testing.T) {
 		t.Errorf("%T with another helper: %v", checkers[0], checkers[0])
 	}
 
-	// Without an argument it is pwauth, which is looked up.
+	// Without an argument, the helper is pwauth, looked up in PATH.
 	dir := t.TempDir()
 	name := "pwauth"
 	if runtime.GOOS == "windows" {
@@ -212,7 +212,7 @@ func TestFlagsOwnType(t *testing.T) {
 	}
 }
 
-// Help is for terminals, and each type has all of it.
+// The help texts fit a terminal, and the help of each type is complete.
 func TestHelpText(t *testing.T) {
 	_, list, err := withFlags(portal.Flags{}, "--help-auth", "--auth", "nope")
 	if err != flag.ErrHelp {
@@ -237,7 +237,7 @@ func TestHelpText(t *testing.T) {
 	}
 }
 
-// brokenWriter is a terminal that has gone.
+// brokenWriter is a terminal that is gone.
 type brokenWriter struct{}
 
 func (brokenWriter) Write([]byte) (int, error) { return 0, errDown }
@@ -257,7 +257,7 @@ func TestHelpNotWritten(t *testing.T) {
 	}
 }
 
-// Package flag tells what was wrong with a flag by printing its value.
+// Package flag reports a wrong value of a flag by printing the value.
 func TestFlagsPrintNoSecret_K17(t *testing.T) {
 	var out bytes.Buffer
 	for _, auth := range []string{

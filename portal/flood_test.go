@@ -12,8 +12,8 @@ import (
 	"github.com/countersign-go/countersign/portal"
 )
 
-// A right login among 200 wrong ones is answered or refused as busy within a second, whatever
-// judges it. Each password takes 100 ms here, about what bcrypt of cost 10 takes.
+// A right login among 200 wrong ones is answered or refused as busy within a second, with every
+// Checker. Each password takes 100 ms here, about as much as bcrypt of cost 10.
 func TestRightLoginAmongWrongOnes(t *testing.T) {
 	path := writeUsers(t, "ann:right\n")
 	synctest.Test(t, func(t *testing.T) {
@@ -72,7 +72,7 @@ func TestRightLoginAmongWrongOnes(t *testing.T) {
 	})
 }
 
-// How long a login waits for others can be set.
+// A program can set how long a login waits for others.
 func TestWait(t *testing.T) {
 	path := writeUsers(t, "ann:right\n")
 	synctest.Test(t, func(t *testing.T) {
@@ -100,7 +100,7 @@ func TestWait(t *testing.T) {
 	})
 }
 
-// A database that does not answer, or has no connection free, ends a login without a deadline.
+// A login without a deadline ends even if the database does not answer or has no free connection.
 func TestSQLTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, tt := range []struct{ timeout, want time.Duration }{

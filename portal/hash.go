@@ -18,38 +18,38 @@ import (
 	"golang.org/x/crypto/bcrypt"
 )
 
-// The highest cost that a stored hash may have, as the package comment states it. Each bound is
+// The highest cost that a stored hash may have, as stated in the package comment. Each bound is
 // some seconds of one core.
 const (
 	maxBcryptCost     = 16
 	maxYescryptMemory = 256 << 20 // bytes
-	maxArgonMemory    = 256 << 10 // KiB, at one time
+	maxArgonMemory    = 256 << 10 // KiB, at any one time
 	maxArgonWork      = 1 << 20   // KiB, over all passes
 	maxPBKDF2Rounds   = 10_000_000
 	maxCryptRounds    = 1_000_000
 
-	maxHash = 512 // bytes of a stored hash, which none of the formats needs
+	maxHash = 512 // bytes of a stored hash; all formats need less
 )
 
-// bcryptLimit is how many bytes of a password bcrypt looks at.
+// bcryptLimit is how many bytes of a password bcrypt uses.
 const bcryptLimit = 72
 
-// cryptLimit keeps who tries long passwords from multiplying what SHA-crypt costs, in each round of
-// which the whole password is hashed.
+// cryptLimit keeps an attacker from multiplying the cost of SHA-crypt by sending long passwords:
+// each round hashes the whole password.
 const cryptLimit = 256
 
-// A passwordHash is a stored hash that was read and found good.
+// A passwordHash is a stored hash that was parsed and found valid.
 type passwordHash struct {
 	match func(password []byte) bool
 	limit int   // how many bytes of a password count
-	long  error // that there are more
+	long  error // the error for a longer password
 }
 
 var errCost = errors.New("costs more than is allowed")
 
-// parseHash reads a stored hash. Its errors name the format, and nothing else that is stored.
+// parseHash parses a stored hash. Its errors name the format and repeat nothing else of the hash.
 func parseHash(stored string) (*passwordHash, error) {
-	// usermod -L and passwd -l write these, in front of the hash or for it.
+	// usermod -L and passwd -l write these characters in front of the hash or in its place.
 	if stored != "" && (stored[0] == '!' || stored[0] == '*') {
 		return nil, errClosed
 	}
@@ -71,7 +71,7 @@ func parseHash(stored string) (*passwordHash, error) {
 	return h, nil
 }
 
-// errClear is the fault of text that may be a password in clear.
+// errClear is the fault of text that may be a password in clear text.
 var errClear = notSupported(clearText)
 
 const clearText = "a password in clear or as crypt(3) makes it"
@@ -83,8 +83,8 @@ func notSupported(format string) error {
 
 var errMalformed = errors.New("is malformed")
 
-// formatOf names the format of a stored hash, and returns what reads it. It is nil for one that is
-// not supported.
+// formatOf names the format of a stored hash and returns its parser. The parser is nil if the
+// format is not supported.
 func formatOf(stored string) (name string, parse func(string) (*passwordHash, error)) {
 	word, _, dollars := strings.Cut(strings.TrimPrefix(stored, "$"), "$")
 	if stored[:min(len(stored), 1)] == "$" && dollars {
@@ -114,7 +114,7 @@ func formatOf(stored string) (name string, parse func(string) (*passwordHash, er
 	return clearText, nil
 }
 
-// parseBcrypt reads $2b$10$ and 53 characters: 22 of salt, 31 of hash.
+// parseBcrypt parses $2b$10$ and 53 characters: 22 of salt, 31 of hash.
 func parseBcrypt(stored string) (*passwordHash, error) {
 	const alphabet = "./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 	if len(stored) != 60 || stored[6] != '$' || strings.Trim(stored[7:], alphabet) != "" {
@@ -129,16 +129,16 @@ func parseBcrypt(stored string) (*passwordHash, error) {
 		return nil, errCost
 	}
 	return &passwordHash{limit: bcryptLimit, match: func(password []byte) bool {
-		// bcrypt ends a password with a NUL and begins again, so that one with a NUL in it can be
-		// the same as another.
+		// bcrypt appends a NUL to the password and repeats it, so different passwords can match if
+		// one of them contains a NUL.
 		same := bcrypt.CompareHashAndPassword(text, password) == nil
 		return same && bytes.IndexByte(password, 0) < 0
 	}}, nil
 }
 
-// parseYescrypt reads $y$j9T$salt$hash, as crypt(5) of libxcrypt describes it: one letter for the
-// flags, one for N, one for r. Those with further parameters, which libxcrypt never writes, are
-// refused.
+// parseYescrypt parses $y$j9T$salt$hash, as described in crypt(5) of libxcrypt: one letter for the
+// flags, one for N, one for r. It refuses hashes with more parameters, which libxcrypt never
+// writes.
 func parseYescrypt(stored string) (*passwordHash, error) {
 	fields := strings.Split(stored, "$")
 	if len(fields) != 5 || len(fields[4]) != 43 {
@@ -147,7 +147,7 @@ func parseYescrypt(stored string) (*passwordHash, error) {
 	_, logN, r, err := yescrypt.DecodeSetting([]byte(fields[2]))
 	salt, key := yescrypt.Decode64([]byte(fields[3])), yescrypt.Decode64([]byte(fields[4]))
 	switch {
-	// A letter that is not of the alphabet is decoded as 65. The least N is that of libxcrypt.
+	// A letter outside the alphabet is decoded as 65. The least N is the same as in libxcrypt.
 	case err != nil, logN > 64, r > 64, logN < 10, len(salt) < 1, len(salt) > 64, len(key) != 32:
 		return nil, errMalformed
 	case logN > 30, uint64(r)<<logN > maxYescryptMemory/128:
@@ -159,7 +159,7 @@ func parseYescrypt(stored string) (*passwordHash, error) {
 	}}, nil
 }
 
-// parseArgon2id reads $argon2id$v=19$m=65536,t=3,p=4$salt$hash.
+// parseArgon2id parses $argon2id$v=19$m=65536,t=3,p=4$salt$hash.
 func parseArgon2id(stored string) (*passwordHash, error) {
 	fields := strings.Split(stored, "$")
 	if len(fields) != 6 || fields[2] != "v=19" {
@@ -189,8 +189,8 @@ func parseArgon2id(stored string) (*passwordHash, error) {
 	}}, nil
 }
 
-// parsePBKDF2 reads $pbkdf2-sha256$600000$salt$hash, where the base64 may have a dot for the plus,
-// and the same with i=600000, after which l, the length, may stand.
+// parsePBKDF2 parses $pbkdf2-sha256$600000$salt$hash, where the base64 may have a dot for the plus.
+// It also parses the form with i=600000, which may be followed by l, the length.
 func parsePBKDF2(stored string) (*passwordHash, error) {
 	fields := strings.Split(stored, "$")
 	if len(fields) != 5 {
@@ -224,7 +224,7 @@ func decodeAdapted(text string) ([]byte, error) {
 	return base64.RawStdEncoding.DecodeString(strings.ReplaceAll(text, ".", "+"))
 }
 
-// parseSHACrypt reads $6$salt$hash, with rounds=5000 or others as a field before the salt.
+// parseSHACrypt parses $6$salt$hash, with an optional field such as rounds=5000 before the salt.
 func parseSHACrypt(stored string) (*passwordHash, error) {
 	fields := strings.Split(stored, "$")[1:]
 	rounds := 5000
@@ -252,8 +252,8 @@ func parseSHACrypt(stored string) (*passwordHash, error) {
 	}}, nil
 }
 
-// number reads a number of up to nine digits behind a prefix. One with more digits is a cost that
-// nobody can pay.
+// number parses a number of up to nine digits after a prefix. A number with more digits is a cost
+// that no machine can afford.
 func number(text, prefix string) (int, error) {
 	digits, ok := strings.CutPrefix(text, prefix)
 	if !ok || digits == "" || strings.Trim(digits, "0123456789") != "" {

@@ -58,7 +58,7 @@ func wants(t *testing.T, reason string, checker portal.Checker, c portal.Credent
 	return err
 }
 
-// What other programs have hashed is judged as they do.
+// Hashes that other programs have made are judged as those programs do.
 func TestHashes(t *testing.T) {
 	var vectors struct {
 		Hashes []struct{ Name, Password, Stored string }
@@ -86,7 +86,7 @@ func TestHashes(t *testing.T) {
 	}
 }
 
-// Every password over 72 bytes is the same to bcrypt as its beginning.
+// To bcrypt, every password over 72 bytes is equal to its first 72 bytes.
 func TestBcryptLength_S11(t *testing.T) {
 	var vectors struct {
 		Hashes []struct{ Name, Password, Stored string }
@@ -109,7 +109,8 @@ func TestBcryptLength_S11(t *testing.T) {
 	t.Error("no such row")
 }
 
-// The cost of SHA-crypt grows with the password, so long ones are not hashed as a whole.
+// The cost of SHA-crypt grows with the password, so only the beginning of a long password is
+// hashed.
 func TestSHACryptLength_S11(t *testing.T) {
 	cost := map[int]time.Duration{}
 	for _, length := range []int{256, 1024} {
@@ -131,19 +132,20 @@ func TestSHACryptLength_S11(t *testing.T) {
 	}
 }
 
-// A NUL ends a password of bcrypt, which then begins again.
+// bcrypt appends a NUL to a password and repeats it.
 func TestBcryptNUL_S11(t *testing.T) {
 	users := &portal.File{Path: writeUsers(t, "ann:"+bcryptOfX)}
 	wants(t, "right", users, password("ann", "x"), "ann")
 	wants(t, "the same to bcrypt", users, password("ann", "x\x00x"), "")
 }
 
-// sha512OfX256 is SHA-crypt of the letter x 256 times, as "openssl passwd -6" has it.
+// sha512OfX256 is SHA-crypt of the letter x 256 times, as "openssl passwd -6" computes it.
 const sha512OfX256 = "$6$saltsalt$" +
 	"KikEFlsLunfnWnPlzCl6SAg/fpssdKMQ16oXhwRNIt0" +
 	"v6ZoJ8QjaqTdVe7zYw69CEAgfbGeMCM.YZ5yNoqURM."
 
-// bcryptOfX is that of the password x, at the least cost, and pbkdf2OfX is PBKDF2 with 1000 rounds.
+// bcryptOfX is bcrypt of the password x, at the least cost. pbkdf2OfX is PBKDF2 of it with 1000
+// rounds.
 const (
 	bcryptOfX = "$2b$04$tRFVbreEomvHv9ZenA48WeBbmFG1PJy/tQWItv57BwdN1MOtQoLcC"
 	pbkdf2OfX = "$pbkdf2-sha256$1000$UYrx/p8TQghBSAkhRAghBA$" +
@@ -175,7 +177,7 @@ func TestRefusedFormats(t *testing.T) {
 	}
 }
 
-// A line that costs too much, or that means nothing, is refused without being tried.
+// A line that costs too much, or that is meaningless, is refused without being tried.
 func TestHashBounds(t *testing.T) {
 	const (
 		salt16, key32 = "c2FsdHNhbHRzYWx0c2FsdA", "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE"
@@ -267,7 +269,7 @@ func TestHashBounds(t *testing.T) {
 	}
 }
 
-// Who locks an account as the tools of a system do must not keep the service from starting.
+// An account that was locked with the system's tools must not keep the service from starting.
 func TestLocked(t *testing.T) {
 	for _, stored := range []string{"!" + bcryptOfX, "!", "*", "!!", "*LK*"} {
 		users := &portal.File{Path: writeUsers(t, "bob:"+bcryptOfX+"\nann:"+stored)}
@@ -283,7 +285,7 @@ func TestLocked(t *testing.T) {
 }
 
 func TestPBKDF2Forms(t *testing.T) {
-	// The same hash as passlib writes it, and as the PHC string format has it.
+	// The same hash in the forms of passlib and of the PHC string format.
 	const row = "$1rr3nhOCMIYQIuS89x5DaA$59BjObHWV1fGsNnddT/U6X92e.3eFq59ew4rCGARrxE"
 	for _, stored := range []string{
 		"$pbkdf2-sha256$1000" + row, "$pbkdf2-sha256$i=1000" + row,

@@ -8,38 +8,37 @@ import (
 	"strings"
 )
 
-// Bounds of a file of passwords.
+// Bounds of a password file.
 const (
 	maxFile = 16 << 20
 	maxLine = 4 << 10
 )
 
-// A line of a file is one user.
+// A line is one line of a file, with one user.
 type line struct {
 	number         int
 	user, password string
-	more           bool   // there are columns behind the last that is used
+	more           bool   // columns follow the last one used
 	text           string // the whole line
 }
 
-// A layout is where the columns of a file are.
+// A layout is the arrangement of columns in a file.
 type layout struct {
 	delimiter      string
 	user, password int
-	rest           bool // the last column goes to the end of the line, delimiters and all
+	rest           bool // the last column extends to the end of the line, delimiters included
 }
 
 var errColumns = errors.New("no name, or no column for the password: write both")
 
-// readLines calls each for every line that has a user, and a column for the password, which may be
-// empty. It skips empty lines and comments, which begin with #, and gives all others that it cannot
-// use to fault.
+// readLines calls each for every line that has a user and a column for the password, which may be
+// empty. It skips empty lines and comments, which begin with #. It calls fault for all other lines.
 func (l layout) readLines(r io.Reader, each func(line), fault func(number int, err error)) error {
 	lines := bufio.NewReaderSize(r, maxLine+len("\r\n"))
 	for number := 1; ; number++ {
 		read, err := lines.ReadSlice('\n')
 		text := strings.TrimRight(string(read), " \t\r\n\v\f")
-		if number == 1 && strings.HasPrefix(text, "\ufeff") { // which editors do not show
+		if number == 1 && strings.HasPrefix(text, "\ufeff") { // editors do not show it
 			fault(number, errors.New("a byte order mark, which is part of what it stands before: "+
 				"save the file without it"))
 		}
@@ -69,7 +68,7 @@ func (l layout) readLines(r io.Reader, each func(line), fault func(number int, e
 	}
 }
 
-// split returns false for a line with too few columns, or no name.
+// split returns false if the line has too few columns or an empty name.
 func (l layout) split(text string) (line, bool) {
 	last := max(l.user, l.password)
 	most := last + 2 // one more than is used

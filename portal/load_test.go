@@ -12,7 +12,8 @@ import (
 	"github.com/countersign-go/countersign/portal"
 )
 
-// A file from a machine whose clock is ahead is not parsed at each login for as long as that is.
+// A file whose modification time lies in the future must not be parsed at each login until that
+// time.
 func TestFileOfTheFuture_S11(t *testing.T) {
 	path := writeUsers(t, "ann:one\n")
 	ahead := time.Now().Add(time.Hour).Truncate(time.Second)
@@ -43,15 +44,16 @@ func TestFileOfTheFuture_S11(t *testing.T) {
 	})
 }
 
-// Who can write to the file can let himself in, and who can read passwords in clear has them.
+// Users who can write to the file can let themselves in. Users who can read passwords in clear text
+// have them.
 func TestFilePermissions_K9(t *testing.T) {
 	if runtime.GOOS == "windows" {
-		return // it has no such permissions
+		return // Windows has no such permissions
 	}
 	for _, tt := range []struct {
 		mode  os.FileMode
 		plain bool
-		want  string // "": no error
+		want  string // if empty, no error
 	}{
 		{0o644, false, ""}, {0o664, false, ""}, {0o646, false, "chmod o-w"},
 		{0o600, true, ""}, {0o400, true, ""},

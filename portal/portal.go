@@ -10,32 +10,35 @@ import (
 )
 
 var (
-	// ErrDenied is what a [Realm] returns for somebody who is known but must not come in now: too
-	// many sessions, too much load, a locked account.
+	// ErrDenied is returned by a [Realm] for a user who is known but must not log in now, because
+	// of too many sessions, too much load or a locked account.
 	ErrDenied = errors.New("portal: login denied")
-	// ErrNoAvatar means that the credentials were right, and that the [Realm] has nothing of the
+	// ErrNoAvatar means that the credentials were right, but the [Realm] has no avatar of the
 	// wanted kinds for this subject.
 	ErrNoAvatar = errors.New("portal: no avatar of that kind")
 )
 
-// A Realm is what a service has inside: it makes an avatar, which is what one person can do there.
-// A is one type for all avatars, often an interface.
+// A Realm makes avatars: objects with the operations that one user may perform in a service. A is
+// one type for all avatars, often an interface.
 type Realm[A any] interface {
-	// Avatar makes the avatar of a subject, which is [AnonymousSubject] for somebody who has not
-	// told who they are. kinds are the types that the protocol can use, the best first; the Realm
-	// takes the first that it has. No kinds: whatever there is. logout is called at the end, once;
-	// nil: there is nothing to do. Beside an error it is not called: undo before what was done.
+	// Avatar must make the avatar of subject, which is [AnonymousSubject] for an [Anonymous]
+	// client. kinds are the types that the protocol can use, the best first; Avatar should use the
+	// first that it has. Without kinds, any avatar is accepted.
 	//
-	// The errors are ErrDenied, ErrNoAvatar, or any other where it could not decide.
+	// The caller calls logout once, at the end of the session. It may be nil. If Avatar returns an
+	// error, logout is not called, so Avatar must first undo its work.
+	//
+	// The error must wrap ErrDenied or ErrNoAvatar in the cases they describe. Any other error
+	// means that the Realm could not decide.
 	Avatar(ctx context.Context, subject string, kinds ...reflect.Type) (
 		avatar A, logout func(), err error)
 }
 
-// A RealmFunc is a function that is a [Realm].
+// A RealmFunc is a function that implements [Realm].
 type RealmFunc[A any] func(
 	ctx context.Context, subject string, kinds ...reflect.Type) (A, func(), error)
 
-// Avatar calls f. It is an error if that is nil.
+// Avatar calls f. It returns an error if f is nil.
 func (f RealmFunc[A]) Avatar(ctx context.Context, subject string, kinds ...reflect.Type) (
 	avatar A, logout func(), err error) {
 	if f == nil {
@@ -44,24 +47,25 @@ func (f RealmFunc[A]) Avatar(ctx context.Context, subject string, kinds ...refle
 	return f(ctx, subject, kinds...)
 }
 
-// A Portal is all that a protocol needs to let people in. It is safe for concurrent use if its
-// Realm and its Checkers are.
+// A Portal connects a protocol with a Realm and Checkers, to log users in. It is safe for
+// concurrent use if its Realm and its Checkers are.
 type Portal[A any] struct {
 	Realm    Realm[A] // required
-	Checkers Checkers // who they let in; none: nobody
+	Checkers Checkers // if empty, every login fails
 }
 
-// Format writes the types of the Realm and of the Checkers, whatever the verb.
+// Format writes the types of the Realm and of the Checkers, under every verb.
 func (p *Portal[A]) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "{Realm:%T Checkers:%v}", p.Realm, p.Checkers)
 }
 
-// Login lets somebody in. kinds are the types of avatar that the caller can use, the best first; an
-// avatar fits one that is its type, or an interface that it has. No kinds: any avatar will do.
+// Login checks c and returns a session with an avatar for its subject. kinds are the types of
+// avatar that the caller can use, the best first. An avatar fits a kind that is its type or an
+// interface that it implements. Without kinds, any avatar fits.
 //
-// The errors are [ErrUnauthorized], [ErrUnhandled], [ErrDenied] and [ErrNoAvatar]; any other means
-// that a Checker or the Realm could not decide, which is no reason to tell anybody that their
-// password is wrong.
+// The errors wrap [ErrUnauthorized], [ErrUnhandled], [ErrDenied] or [ErrNoAvatar]. Any other error
+// means that a Checker or the Realm could not decide; the caller must not report it as a wrong
+// password.
 func (p *Portal[A]) Login(ctx context.Context, c Credentials, kinds ...reflect.Type) (
 	*Session[A], error) {
 	if p.Realm == nil {
@@ -80,14 +84,14 @@ func (p *Portal[A]) Login(ctx context.Context, c Credentials, kinds ...reflect.T
 	}
 	s := &Session[A]{Subject: subject, Avatar: avatar, logout: logout}
 	if s.Kind = fitting(avatar, kinds); s.Kind == nil {
-		s.Logout() // the Realm has made something, if not what was wanted
+		s.Logout() // the Realm has made an avatar, but of another kind
 		return nil, fmt.Errorf("%w: the realm gave %T", ErrNoAvatar, avatar)
 	}
 	return s, nil
 }
 
-// fitting returns the first of kinds that avatar is, its own type if there are none, and nil if it
-// is none of them. The Realm is not asked to name it, since what it names might not be true.
+// fitting returns the first of kinds that avatar fits, its own type if kinds is empty, and nil if
+// it fits none of them. It does not ask the Realm for the kind, since the Realm could be wrong.
 func fitting(avatar any, kinds []reflect.Type) reflect.Type {
 	own := reflect.TypeOf(avatar)
 	if own == nil || len(kinds) == 0 {
@@ -101,23 +105,23 @@ func fitting(avatar any, kinds []reflect.Type) reflect.Type {
 	return nil
 }
 
-// A Session is somebody who has come in.
+// A Session is one user's login, from [Portal.Login] until Logout.
 type Session[A any] struct {
 	Subject string       // as the Checker named it
-	Kind    reflect.Type // which of the wanted kinds Avatar is; its own type if none was named
+	Kind    reflect.Type // the wanted kind that Avatar fits; its own type if none was named
 	Avatar  A
 
 	logout func()
-	out    atomic.Bool // set once somebody has called Logout
+	out    atomic.Bool // set once Logout was called
 }
 
-// Format writes the Subject and the type of the Avatar, whatever the verb.
+// Format writes the Subject and the type of the Avatar, under every verb.
 func (s *Session[A]) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "{Subject:%q Avatar:%T}", s.Subject, s.Avatar)
 }
 
-// Logout tells the Realm that this is over. The first call does so, and the others return at once,
-// without waiting for it. It may be called from several goroutines.
+// Logout tells the Realm that the session has ended. Only the first call does so; later calls
+// return at once, without waiting for it. Logout is safe for concurrent use.
 func (s *Session[A]) Logout() {
 	if !s.out.Swap(true) && s.logout != nil {
 		s.logout()

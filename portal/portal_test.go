@@ -14,7 +14,7 @@ import (
 	"github.com/countersign-go/countersign/portal"
 )
 
-// A fixed checker answers always the same, and counts.
+// A fixed checker always returns the same result, and counts its calls.
 type fixed struct {
 	subject string
 	err     error
@@ -43,8 +43,8 @@ func TestCheckers(t *testing.T) {
 		reason   string
 		checkers []*fixed
 		subject  string
-		err      error // nil: any, if there is no subject
-		asked    int   // how often the checkers were
+		err      error // if nil, any error, unless there is a subject
+		asked    int   // how many checkers were asked
 	}{
 		{"one", []*fixed{&yes}, "ann", nil, 1},
 		{"the first that knows", []*fixed{&no, &yes, &other}, "ann", nil, 2},
@@ -88,7 +88,8 @@ func TestCheckers(t *testing.T) {
 	}
 }
 
-// Who counts guesses is told of one that was made before nobody could tell.
+// Code that counts guesses learns of a guess that one Checker found wrong, even if a later Checker
+// cannot decide.
 func TestCheckersSpent_S12(t *testing.T) {
 	no, down := &fixed{err: portal.ErrUnauthorized}, &fixed{err: errDown}
 	for _, tt := range []struct {
@@ -133,7 +134,7 @@ func TestUnhandledListsKinds(t *testing.T) {
 	}
 }
 
-// Nobody is anonymous who has not said so, and nobody else is.
+// Only a client that sends Anonymous is anonymous.
 func TestAnonymous(t *testing.T) {
 	checkers := portal.Checkers{
 		portal.Memory{"": creds.Secret("x"), portal.AnonymousSubject: creds.Secret("x")},
@@ -164,7 +165,7 @@ func TestLoginErrors(t *testing.T) {
 	for _, tt := range []struct {
 		reason string
 		portal portal.Portal[any]
-		want   error // nil: any
+		want   error // if nil, any error
 	}{
 		{"the realm says no", portal.Portal[any]{gives(portal.ErrDenied), everybody},
 			portal.ErrDenied},
@@ -181,7 +182,7 @@ func TestLoginErrors(t *testing.T) {
 	}
 }
 
-// What a program does wrong is an error, and not a panic of each login.
+// A mistake of the program is an error at each login, not a panic.
 func TestLoginFaults(t *testing.T) {
 	everybody := portal.Checkers{&fixed{subject: "ann"}}
 	logouts := 0
@@ -192,7 +193,7 @@ func TestLoginFaults(t *testing.T) {
 	if _, err := p.Login(t.Context(), portal.Anonymous{}); err != errDown || logouts != 0 {
 		t.Errorf("a logout beside an error: %v, %d logouts", err, logouts)
 	}
-	kind := reflect.TypeOf(error(nil)) // what somebody writes who means the interface
+	kind := reflect.TypeOf(error(nil)) // a plausible mistake for the interface type
 	_, err := p.Login(t.Context(), portal.Anonymous{}, reflect.TypeFor[string](), kind)
 	if err == nil || !strings.Contains(err.Error(), "a nil kind") {
 		t.Errorf("a nil kind: %v", err)
@@ -203,7 +204,7 @@ func TestLoginFaults(t *testing.T) {
 	}
 }
 
-// Whatever a Realm gives, the session says truly what it is.
+// The session's Kind is true, whatever the Realm returns.
 func TestLoginKinds(t *testing.T) {
 	type both struct {
 		avatarA
@@ -214,7 +215,7 @@ func TestLoginKinds(t *testing.T) {
 		reason string
 		avatar any
 		kinds  []reflect.Type
-		want   reflect.Type // nil: ErrNoAvatar
+		want   reflect.Type // if nil, ErrNoAvatar
 	}{
 		{"an interface", justA(""), []reflect.Type{a}, a},
 		{"the second", justB(""), []reflect.Type{a, b}, b},
@@ -254,7 +255,7 @@ func TestLogout(t *testing.T) {
 			func(_ context.Context, subject string, _ ...reflect.Type) (string, func(), error) {
 				return subject, func() {
 					logouts.Add(1)
-					session.Logout() // as when ending a connection ends the session on it
+					session.Logout() // as when the end of a connection ends its session
 				}, nil
 			}),
 		Checkers: portal.Checkers{portal.AllowAnonymous{}},
@@ -279,5 +280,5 @@ func TestLogout(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	session.Logout() // there is nothing to do
+	session.Logout() // without effect: the Realm gave no logout
 }

@@ -19,7 +19,7 @@ func (k keyMaker) Avatar(context.Context, string, ...reflect.Type) (creds.Secret
 	return creds.Secret(k), nil, nil
 }
 
-// Nothing of this package prints the secrets that it holds, in whatever form, K6.
+// Values of this package do not print the secrets that they hold, in any form, K6.
 func TestPrintsRedacted_K6(t *testing.T) {
 	const secret = "canary-hun7er2"
 	file := &portal.File{Path: writeUsers(t, "ann:"+secret+"\n"), PlainText: true}

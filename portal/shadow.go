@@ -8,20 +8,20 @@ import (
 	"time"
 )
 
-// Why the user of a line of a shadow file is refused.
+// Reasons why the user of a shadow file's line is refused.
 var (
 	errExpired = errors.New("the account has expired, as its column 8 says")
 	errAged    = errors.New("the password has expired, as its columns 3 and 5 say: " +
 		"have the user change it")
 )
 
-// shadowEnd returns the time from which on the system refuses the user of a line of a shadow file
-// (shadow(5)), and why. The zero time means never. A line is taken for one of a shadow file if it
-// has nine columns of which the third to the eighth are integers or empty.
+// shadowEnd returns the time from which the system refuses the user of a shadow file's line
+// (shadow(5)), and the reason. The zero time means never. A line counts as a shadow file's line if
+// it has nine columns of which the third to the eighth are integers or empty.
 //
-// The rules follow pam_unix: days count from 1970-01-01 UTC, and -1 is like an empty column.
-// The days of grace, column 7, make no difference: within them a user has to change the password,
-// which a Checker cannot do for them.
+// The rules follow pam_unix: days count from 1970-01-01 UTC, and -1 is like an empty column. Column
+// 7, the days of grace, makes no difference: in that time a user has to change the password, which
+// a Checker cannot do for them.
 func shadowEnd(text string) (end time.Time, reason error) {
 	columns := strings.Split(text, ":")
 	if len(columns) != 9 {
@@ -51,8 +51,8 @@ func shadowEnd(text string) (end time.Time, reason error) {
 	return time.Unix(until*24*60*60, 0), reason
 }
 
-// shadowDays reads a number of days, -1 for none. Numbers that lie beyond all time become the
-// largest or smallest that can be reckoned with.
+// shadowDays parses a number of days, -1 for none. Numbers that are too large or too small for a
+// calculation become the largest or smallest that is possible.
 func shadowDays(column string) (days int64, ok bool) {
 	if column == "" {
 		return -1, true

@@ -12,13 +12,13 @@ import (
 )
 
 // A line copied from a shadow file lets its user in only as long as the system would. The clock of
-// the test begins at day 10957, 2000-01-01.
+// the test starts at day 10957, 2000-01-01.
 func TestFileShadowAccounts(t *testing.T) {
 	const closed, ended, aged = "the account is closed", "the account has expired",
 		"the password has expired"
 	for _, tt := range []struct {
-		reason, columns string // behind the hash, as in shadow(5)
-		want            string // why the user is refused; "": they are not
+		reason, columns string // after the hash, as in shadow(5)
+		want            string // why the user is refused; if empty, the login succeeds
 	}{
 		{"as useradd and chpasswd write it", "10900:0:99999:7:::", ""},
 		{"no dates at all", "::::::", ""},
@@ -84,7 +84,7 @@ func TestFileShadowExpiresWhileRunning(t *testing.T) {
 	})
 }
 
-// Where the file is not laid out like a shadow file, its columns mean something else.
+// If the file does not have the layout of a shadow file, the columns have another meaning.
 func TestFileShadowOtherLayouts(t *testing.T) {
 	const line = "ann:canary-x5:10900:0:99999:7::10900:\n"
 	verify := func(_ string, given creds.Secret, stored string) bool {

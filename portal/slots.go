@@ -8,18 +8,18 @@ import (
 	"time"
 )
 
-// defaultWait is a quarter of a second less than a second, so that a login is decided or refused
-// within a second where a hash takes up to a quarter of one.
+// defaultWait is a quarter of a second less than a second. So a login is decided or refused within
+// a second if a hash takes up to a quarter of a second.
 const defaultWait = 750 * time.Millisecond
 
-// Slots bound how many logins are worked on at once, and how long the others wait.
+// Slots limits how many logins are processed at once, and how long the others wait.
 type slots struct {
 	once sync.Once
 	free chan struct{} // made by once
 }
 
-// take waits for a slot, up to wait and as long as ctx allows. n is the number of slots. The zero
-// values of both stand for defaults.
+// take waits for a slot, at most wait and until ctx ends. n is the number of slots. If n or wait is
+// zero, a default is used.
 func (s *slots) take(ctx context.Context, n int, wait time.Duration) (release func(), err error) {
 	s.once.Do(func() {
 		if n <= 0 {
@@ -52,7 +52,7 @@ func noTime(ctx context.Context) error {
 	return fmt.Errorf("portal: no time left to check a password: %w", context.Cause(ctx))
 }
 
-// A busy error is ErrBusy, for how long.
+// A busy error is ErrBusy with a method RetryAfter.
 type busy struct{}
 
 func (busy) Error() string             { return ErrBusy.Error() }

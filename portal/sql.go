@@ -11,56 +11,56 @@ import (
 	"github.com/countersign-go/countersign/creds"
 )
 
-// SQL is a [Checker] of [Password] against a database. It is used by pointer, and its fields must
-// not be changed once it is in use.
+// SQL is a [Checker] of [Password] against a database. Use it by pointer, and do not change its
+// fields once it is in use.
 //
 //	users := &portal.SQL{DB: db, Query: "SELECT name, hash FROM users WHERE name = ?"}
 //
-// The subject is the name that the database gives, which need not be the one that was typed: where
-// the database takes Ann and ann for the same, she is the same to the service as well, and a query
-// may find people by their mail address. A NULL name or hash, or an empty one, is a closed
-// account, and so is a hash that begins with ! or *.
-//
-// A name that is not there takes as long as one that is: the password is compared with a hash that
-// was read before, always the same for the same name, and whatever comes out is wrong. Those are
-// the hashes of up to 64 users, the first that were asked for, until the program ends. So where the
-// hashes of users cost different amounts, times can tell some names apart until that many have been
-// read. Until one has been, it is bcrypt of cost 10 that is computed. What the database and its
-// driver take longer for a row than for none is not made up for; beside a hash that costs what it
-// should, it is little.
+// The subject is the name that the database returns, which may differ from the name that the user
+// typed. So if the database treats Ann and ann as equal, the service does so, too, and a query may
+// find users by their mail address.
 type SQL struct {
 	DB *sql.DB // required
-	// Query has one placeholder, for the name, in the way of the driver: ? or $1. It gives name and
-	// hash, of one row at most; two rows are nobody. Required. What was typed goes to the database
-	// as the value of the placeholder, and never into the text of the query.
+	// Query has one placeholder for the name, in the driver's syntax: ? or $1. It must return name
+	// and hash, of at most one row; if it returns two, the login is refused. The typed name reaches
+	// the database as the value of the placeholder, never as part of the query's text. A row with a
+	// NULL or empty name or hash is a closed account. In the formats of the package comment, a hash
+	// that begins with ! or * closes the account, too. Required.
 	Query string
 
-	// Verify and PlainText are as in [File]. Verify is not called for names that are not there
-	// until a hash has been read.
+	// Verify and PlainText are the same as in [File]. Verify is not called for unknown names until
+	// one hash has been read.
 	Verify    func(user string, given creds.Secret, stored string) bool
 	PlainText bool
 
 	// Hashing is how many passwords are hashed at once, and Wait is how long the others wait, as in
-	// [File]. How many queries run at once is up to DB.
+	// [File]. The DB limits how many queries run at once.
 	Hashing int
 	Wait    time.Duration
-	// Timeout is how long a query takes at most, with the wait for a connection. Beyond that the
-	// login fails with an error that wraps [context.DeadlineExceeded]. If 0, 5 s.
+	// Timeout is how long a query may take, including the wait for a connection. After that the
+	// login fails with an error that wraps [context.DeadlineExceeded]. If zero, 5 s.
 	Timeout time.Duration
 
 	slots  slots
-	keys   keys // whose cell of decoys is which
+	keys   keys // which cell of decoys a name has
 	decoys decoys
 }
 
-// Format writes the query alone: the DB may hold how it logs in.
+// Format writes only the query, under every verb: the DB may hold credentials.
 func (s *SQL) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "{Query:%q}", s.Query) }
 
-// Kinds returns the type of Password, and that of Response with PlainText.
+// Kinds returns the type of Password, and with PlainText also the type of Response.
 func (s *SQL) Kinds() []reflect.Type { return passwordKinds(s.PlainText) }
 
-// Check returns the name of the user as the database has it. An error of the database is passed on,
-// since nobody can tell.
+// Check returns the user's name as the database has it. It returns errors of the database, since
+// with them the password may be right or wrong.
+//
+// An unknown name takes as long as a known one: the password is compared with a hash that was read
+// before, always the same for the same name, and the result is ignored. SQL keeps the hashes of up
+// to 64 users for that, the first that logged in or tried to, until the program ends. Before it has
+// one, it computes bcrypt of cost 10. If the hashes of users differ in cost, the times can reveal
+// some names until 64 have been read. A database and its driver may take longer to return a row
+// than to return none. This difference remains; it is small beside a hash of sufficient cost.
 func (s *SQL) Check(ctx context.Context, c Credentials) (subject string, err error) {
 	user, ok := userOf(c, s.PlainText)
 	if !ok {
@@ -96,13 +96,14 @@ func (s *SQL) Check(ctx context.Context, c Credentials) (subject string, err err
 	return row.name, nil
 }
 
-// CheckPassword is Check for a [Password].
+// CheckPassword calls Check with a [Password].
 func (s *SQL) CheckPassword(
 	ctx context.Context, user string, password creds.Secret) (subject string, err error) {
 	return s.Check(ctx, Password{user, password})
 }
 
-// decoy returns what is compared with in place of found, and keeps found for others.
+// decoy returns found if it is valid, and keeps it as a decoy for other names. Otherwise it returns
+// the decoy of name.
 func (s *SQL) decoy(r rules, name string, found *stored) *stored {
 	key := s.keys.of(name)
 	decoy := s.decoys.of(key)
@@ -113,15 +114,15 @@ func (s *SQL) decoy(r rules, name string, found *stored) *stored {
 	case decoy == nil:
 		return r.unlike()
 	}
-	// It is read anew, since to parse it is part of what a user costs.
+	// Parse it again, since parsing is part of the time that a known user costs.
 	return r.read(decoy.text)
 }
 
-// A row is what the database has of somebody. The name is never empty: where the database has none,
-// it is the one that was asked for, and there is no password.
+// A row is the database's answer for one name. Its name is never empty: without a row in the
+// database, it is the requested name, and the password is empty.
 type row struct {
 	name, password string
-	fault          error // why this is nobody; nil: it is somebody, or there was no row
+	fault          error // why the login is refused; nil if there is a usable row or no row
 }
 
 func (s *SQL) find(ctx context.Context, user string) (row, error) {
@@ -139,7 +140,7 @@ func (s *SQL) find(ctx context.Context, user string) (row, error) {
 	if err != nil {
 		return nobody, fmt.Errorf("portal: query of users: %w", err)
 	}
-	defer func() { _ = rows.Close() }() // rows.Err has told about all that was read
+	defer func() { _ = rows.Close() }() // rows.Err has reported all errors of reading
 	found, count := nobody, 0
 	for ; count < 2 && rows.Next(); count++ {
 		var name, password sql.NullString
@@ -147,7 +148,7 @@ func (s *SQL) find(ctx context.Context, user string) (row, error) {
 			return nobody, fmt.Errorf("portal: query of users, which must give name and hash: %w",
 				err)
 		}
-		if name.String != "" && password.String != "" { // which is so for NULL, too
+		if name.String != "" && password.String != "" { // NULL is empty, too
 			found = row{name: name.String, password: password.String}
 		}
 	}

@@ -21,14 +21,14 @@ import (
 type fakeDB struct {
 	rows  func(name string) [][]driver.Value
 	err   error // of the query
-	after error // behind the rows
+	after error // after the rows
 
-	mu      sync.Mutex // guards what follows
-	queries []string   // as they arrived
+	mu      sync.Mutex // guards all below
+	queries []string   // in the order of arrival
 	args    []driver.Value
 }
 
-// open returns the database by way of package sql.
+// open returns the database as package sql opens it.
 func (db *fakeDB) open(t testing.TB) *sql.DB {
 	t.Helper()
 	opened := db.db()
@@ -38,7 +38,7 @@ func (db *fakeDB) open(t testing.TB) *sql.DB {
 
 func (db *fakeDB) db() *sql.DB { return sql.OpenDB(fakeConnector{db, "canary-d5n"}) }
 
-// A fakeConnector has what is needed to log in to the database, as real ones do.
+// A fakeConnector holds the credentials for the database, as real ones do.
 type fakeConnector struct {
 	db  *fakeDB
 	dsn string
@@ -95,7 +95,7 @@ func (r *fakeRows) Next(dest []driver.Value) error {
 
 const usersQuery = "SELECT name, hash FROM users WHERE name = ?"
 
-// table is a database that makes no difference between capitals and small letters.
+// table returns a database that compares names regardless of case.
 func table(rows ...[]driver.Value) *fakeDB {
 	return &fakeDB{rows: func(name string) (found [][]driver.Value) {
 		for _, row := range rows {
@@ -142,7 +142,7 @@ func TestSQL(t *testing.T) {
 	}
 }
 
-// Whatever is typed is a value, and the query stays as it was written.
+// Typed text is always sent as a value, and the text of the query stays the same.
 func TestSQLInjection(t *testing.T) {
 	db := table([]driver.Value{"admin", bcryptOfX})
 	users := &portal.SQL{DB: db.open(t), Query: usersQuery}
@@ -173,7 +173,7 @@ func TestSQLInjection(t *testing.T) {
 	}
 }
 
-// Where the database fails, nobody can tell.
+// If the database fails, the password is neither right nor wrong.
 func TestSQLCannotDecide(t *testing.T) {
 	errDown := errors.New("down")
 	ok := table([]driver.Value{"ann", bcryptOfX})
@@ -185,7 +185,7 @@ func TestSQLCannotDecide(t *testing.T) {
 	for _, tt := range []struct {
 		reason string
 		users  *portal.SQL
-		want   error // nil: any
+		want   error // if nil, any error
 	}{
 		{"down", &portal.SQL{DB: down.open(t), Query: usersQuery}, errDown},
 		{"breaks off", &portal.SQL{DB: breaks.open(t), Query: usersQuery}, errDown},
@@ -253,6 +253,6 @@ func TestSQLHashing_S11(t *testing.T) {
 		if took := time.Since(start); took != 3*time.Second {
 			t.Errorf("three took %v, want one after the other", took)
 		}
-		users.DB.Close() // while in the bubble, where it was opened
+		users.DB.Close() // in the bubble where it was opened
 	})
 }

@@ -9,8 +9,8 @@ import (
 	"slices"
 )
 
-// Load returns an error for each user who can never log in: one with an empty name or password, or
-// with one that is too long. A program calls it when it starts.
+// Load returns an error for each user who can never log in, because the name or the password is
+// empty or too long. A program should call it when it starts.
 func (m Memory) Load() error {
 	var faults []error
 	for _, user := range slices.Sorted(maps.Keys(m)) {
@@ -28,9 +28,9 @@ func (m Memory) Load() error {
 	return errors.Join(faults...)
 }
 
-// Load returns an error if a field is wrong, if the database does not answer the Query, or if the
-// Query finds a user by a random name, because it has no placeholder. A program calls it when it
-// starts.
+// Load returns an error if a field is wrong, if the database fails to run the Query, or if the
+// Query finds a user by a random name, because it does not use its placeholder. A program should
+// call it when it starts.
 func (s *SQL) Load() error {
 	if err := (rules{verify: s.Verify, plain: s.PlainText}).check(); err != nil {
 		return err
@@ -48,8 +48,8 @@ func (s *SQL) Load() error {
 	return nil
 }
 
-// Load returns what is wrong with the Checkers: those that are nil, and the errors of those that
-// have a method Load() error, as the types of this package do. A program calls it when it starts.
+// Load returns an error for each Checker that is nil, and the errors of the Checkers that have a
+// method Load() error, as the types of this package do. A program should call it when it starts.
 func (cs Checkers) Load() error {
 	var faults []error
 	for i, checker := range cs {
@@ -62,8 +62,8 @@ func (cs Checkers) Load() error {
 	return errors.Join(faults...)
 }
 
-// Check returns an error if no user can log in, because the Realm or the Checkers are missing, and
-// the errors of [Checkers.Load]. A program calls it when it starts.
+// Check returns an error if no user can log in, because the Realm or the Checkers are missing. It
+// also returns the errors of [Checkers.Load]. A program should call it when it starts.
 func (p *Portal[A]) Check() error {
 	switch {
 	case p.Realm == nil:

@@ -14,7 +14,7 @@ import (
 	"github.com/countersign-go/countersign/portal"
 )
 
-// A program learns of a Checker that can let no user in when it starts, not at the first login.
+// Load reports at a program's start, not at the first login, that a Checker is set up wrongly.
 func TestLoadAtTheStart(t *testing.T) {
 	db := table([]driver.Value{"ann", "x"}).open(t)
 	all := (&fakeDB{rows: func(string) [][]driver.Value {
@@ -26,7 +26,7 @@ func TestLoadAtTheStart(t *testing.T) {
 	for _, tt := range []struct {
 		reason  string
 		checker interface{ Load() error }
-		want    string // "": no error
+		want    string // if empty, no error
 	}{
 		{"users in memory", portal.Memory{"ann": creds.Secret("canary-1")}, ""},
 		{"nobody", portal.Memory{}, ""},

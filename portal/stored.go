@@ -8,7 +8,7 @@ import (
 	"github.com/countersign-go/countersign/creds"
 )
 
-// rules say how a checker compares passwords with what is stored of them.
+// Rules configures how a checker compares passwords with stored ones.
 type rules struct {
 	verify func(user string, given creds.Secret, stored string) bool
 	plain  bool
@@ -21,20 +21,22 @@ func (r rules) check() error {
 	return nil
 }
 
-// A stored password is what a file or a database has of one user.
+// A stored password is one user's password in a file or a database, in clear text or hashed.
 type stored struct {
 	text string
-	hash *passwordHash // nil for text that is in clear, or for verify, or where fault is set
-	// fault is why nobody can log in with it. Whoever keeps it makes it wrap ErrUnauthorized, once:
-	// what is made at a login shows in its time.
+	hash *passwordHash // nil if text is in clear or for verify, or if fault is set
+	// fault is the reason why this password can never be used to log in. The code that keeps it
+	// wraps it in ErrUnauthorized once, in advance: building the error at a login would show in the
+	// login's time.
 	fault error
-	// From end on, nobody can log in with it, and ended, which wraps ErrUnauthorized, says why. The
-	// zero time means never.
+	// From end on, this password cannot be used to log in, and the login fails with ended, which
+	// wraps ErrUnauthorized. The zero time means never.
 	end   time.Time
 	ended error
 }
 
-// errClosed is the fault of an account that somebody has closed, by writing no password, or a lock.
+// errClosed is the fault of an account that an administrator has closed, by an empty password or a
+// lock.
 var errClosed = errors.New("the account is closed")
 
 func (r rules) read(text string) *stored {
@@ -50,8 +52,8 @@ func (r rules) read(text string) *stored {
 	return s
 }
 
-// unlike is compared with where nothing else is known. That is nil, for nothing at all, where
-// verify would be asked: it can count on a text that was stored.
+// unlike returns the stored password to compare with if no other is known. It returns nil if verify
+// is set: verify may rely on getting text that was stored, and so must not be called then.
 func (r rules) unlike() *stored {
 	if r.verify != nil {
 		return nil
@@ -59,11 +61,11 @@ func (r rules) unlike() *stored {
 	return r.read("$2b$10$......................0000000000000000000000000000000")
 }
 
-// refused is the fault err as a login has it.
+// refused wraps the fault err in ErrUnauthorized, as a login returns it.
 func refused(err error) error { return fmt.Errorf("%w: %w", ErrUnauthorized, err) }
 
-// match compares c with s if that is a user's, or else with decoy, which costs as much, and then
-// never returns nil. The error is ErrUnauthorized, or wraps it.
+// match compares c with s if s is a user's valid password. Otherwise it compares c with decoy,
+// which costs as much, and always returns an error. The error is ErrUnauthorized or wraps it.
 func (r rules) match(c Credentials, user string, s, decoy *stored) error {
 	found := s != nil && s.fault == nil
 	now := time.Now() // for every user, as it takes time
@@ -85,7 +87,8 @@ func (r rules) match(c Credentials, user string, s, decoy *stored) error {
 	return nil
 }
 
-// compare returns an error for a password that is too long for the hash, whatever is stored.
+// compare reports whether c fits s. For a password that is too long for the hash it always returns
+// an error.
 func (r rules) compare(c Credentials, user string, s *stored) (same bool, err error) {
 	if s == nil {
 		return false, nil
@@ -105,8 +108,8 @@ func (r rules) compare(c Credentials, user string, s *stored) (same bool, err er
 	if len(password) <= limit {
 		return s.hash.match(password), nil
 	}
-	// The work is done all the same, and not looked at: how long a password may be depends on the
-	// hash, and that must not show in the time.
+	// Do the work even so and ignore the result: the longest password depends on the hash, and this
+	// must not show in the time.
 	s.hash.match(password[:limit])
 	return false, s.hash.long
 }

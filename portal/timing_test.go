@@ -22,8 +22,8 @@ import (
 
 var samples = flag.Int("samples", 2000, "how many logins to time for each checker")
 
-// coarse is the share of the time that does not count in a run of few samples. A busy machine can
-// make any smaller difference; a missing hash makes a larger one.
+// coarse returns the share of the time that is ignored in a run of few samples. A busy machine can
+// cause any smaller difference; a missing hash causes a larger one.
 func coarse() float64 {
 	if *samples < 20_000 {
 		return 0.5
@@ -32,9 +32,9 @@ func coarse() float64 {
 }
 
 // An unknown user takes as long as a wrong password: Welch's t test finds no difference. The plain
-// run takes few samples, which would find a missing hash; the checks take 100,000.
+// run takes few samples, which suffice to find a missing hash; the checks take 100,000.
 func TestUnknownUserTiming_S2(t *testing.T) {
-	// So few rounds make a login quick, and so a difference beside the hash easy to see.
+	// With so few rounds a login is quick, so a difference beside the hash shows clearly.
 	salt := []byte("saltsaltsalt")
 	key, err := pbkdf2.Key(sha256.New, "right", salt, 250, sha256.Size)
 	if err != nil {
@@ -48,14 +48,14 @@ func TestUnknownUserTiming_S2(t *testing.T) {
 		[]driver.Value{"alice", strings.TrimSpace(hash)},
 		[]driver.Value{"bobby", strings.TrimSpace(hash)},
 	).open(t)}
-	for _, user := range []string{"alice", "bobby"} { // else there is nothing to compare with
+	for _, user := range []string{"alice", "bobby"} { // otherwise no decoy exists
 		wants(t, user, sql, password(user, "right"), user)
 	}
-	// A login by yescrypt takes milliseconds, so fewer are timed.
+	// A login with yescrypt takes milliseconds, so fewer are timed.
 	const yescrypt = "$y$j7.$EliA/kDxuiV7tzONOvPv/0$K1/0zxQhah4hnWA7YCFwYyQHI5795xo/exvQOmZu089"
 	shadow := &portal.File{Path: writeUsers(t, "alice:"+yescrypt+"\nbobby:"+yescrypt)}
 	settle(t, shadow.Path)
-	// Alice's account is locked in one file, and has expired in the other.
+	// In one file, alice's account is locked; in the other, it has expired.
 	locked := &portal.File{Path: writeUsers(t, "alice:!"+hash+"bobby:"+hash)}
 	settle(t, locked.Path)
 	expired := &portal.File{Path: writeUsers(t, "alice:"+strings.TrimSpace(hash)+
@@ -74,10 +74,10 @@ func TestUnknownUserTiming_S2(t *testing.T) {
 		{"locked", locked, 0, *samples / 10},
 		{"expired", expired, 0, *samples / 10},
 		{"both", portal.Checkers{file, memory}, 0, *samples},
-		{"sql", sql, 0.05, *samples},        // a row takes longer to hand over than none
-		{"memory", memory, 0.005, *samples}, // some 3 ns remain: a quiet machine can just see them
+		{"sql", sql, 0.05, *samples},        // to return a row takes longer than to return none
+		{"memory", memory, 0.005, *samples}, // some 3 ns remain; a quiet machine just sees them
 	} {
-		// A busy machine can spoil a try. What really differs differs in each.
+		// A busy machine can spoil a try. A real difference shows in every try.
 		found := true
 		var score, difference float64
 		for try := 0; try < 3 && found; try++ {
@@ -92,8 +92,8 @@ func TestUnknownUserTiming_S2(t *testing.T) {
 	}
 }
 
-// welch times logins with a wrong password, of a user and of nobody in random order. It returns
-// Welch's t and the difference as a share of the time, both without their signs.
+// welch times logins with a wrong password, of a known user and an unknown one in random order. It
+// returns Welch's t and the difference as a share of the time, both without their signs.
 func welch(t *testing.T, checker portal.Checker, n int) (score, difference float64) {
 	t.Helper()
 	runtime.LockOSThread()
@@ -111,7 +111,7 @@ func welch(t *testing.T, checker portal.Checker, n int) (score, difference float
 		}
 		times[class] = append(times[class], float64(took))
 	}
-	// What the machine did in between is in the slowest.
+	// The slowest samples contain interruptions by other processes.
 	all := slices.Concat(times[0], times[1])
 	slices.Sort(all)
 	limit := all[len(all)*9/10]

@@ -69,7 +69,8 @@ func newFile(path string) (Checker, error) {
 	return f, err
 }
 
-// newUnix looks for pwauth where Debian has it, too, as the PATH of a service may be short.
+// newUnix also looks for pwauth in the places where Debian installs it, as the PATH of a service
+// may be short.
 func newUnix(path string) (Checker, error) {
 	if path != "" {
 		c := &Command{Path: path}
@@ -108,7 +109,8 @@ func newMemory(argument string) (Checker, error) {
 	return users, nil
 }
 
-// add reports whether it is a new user who can log in.
+// add reports whether it added the user. It refuses a name that is taken, and a name or password
+// that is not allowed.
 func (m Memory) add(user, password string) bool {
 	if m[user] != nil || !isName(user) || password == "" || len(password) > maxPassword {
 		return false
@@ -152,11 +154,11 @@ func (m Memory) read(path string) error {
 	return bad
 }
 
-// isShared reports whether others than the owner can read the file or write to it.
+// isShared reports whether users other than the owner can read the file or write to it.
 func isShared(info fs.FileInfo) bool { return permits(info, 0o077) }
 
-// permits reports whether any of the permissions is set. Windows has none such: there, Go shows the
-// same for every file.
+// permits reports whether any of the permissions is set. On Windows it reports false: Windows does
+// not have such permissions, and Go shows the same ones for every file.
 func permits(info fs.FileInfo, bits fs.FileMode) bool {
 	return info.Mode().Perm()&bits != 0 && runtime.GOOS != "windows"
 }
