@@ -17,22 +17,23 @@ import (
 // errClosed looks to a client like a connection that ended before the answer began.
 var errClosed = fmt.Errorf("authtest: the connection was closed: %w", io.EOF)
 
-// A visit is one request, from its arrival to its answer.
+// A visit is the handling of one request, from its arrival to its answer.
 type visit struct {
 	*core
 	service *Service
-	faults  Faults // as they were when it came
+	faults  Faults // the Service's faults when the request arrived
 	trouble Trouble
 	entry   Entry
-	calls   bool // it is for credentials
+	calls   bool // the request asks for credentials
 
-	shown    *grant // that of the MAC
-	cause    string // why the credentials are refused, where their verifier cannot tell
+	shown    *grant // the grant of the request's MAC
+	cause    string // why the credentials are refused, if their verifier cannot tell
 	accepted bool
-	issued   bool // new credentials were handed out
+	issued   bool // new credentials were issued
 }
 
-// answer is nearly a RoundTrip, of a request as a server receives it.
+// answer answers a request in the form in which a server receives it. Otherwise it is like
+// RoundTrip.
 func (s *Service) answer(req *http.Request) (*http.Response, error) {
 	v := s.core().arrive(s, req)
 	body := &counter{ReadCloser: req.Body}
@@ -50,7 +51,7 @@ func (s *Service) answer(req *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// arrive notes that req has come, and finds out what happens to it.
+// arrive counts req and selects the faults that apply to it.
 func (c *core) arrive(s *Service, req *http.Request) *visit {
 	v := &visit{core: c, service: s}
 	v.entry = Entry{Time: time.Now(), Method: req.Method, Host: req.Host, Path: req.URL.Path}
@@ -75,7 +76,7 @@ func (c *core) arrive(s *Service, req *http.Request) *visit {
 	return v
 }
 
-// leave notes what became of the request.
+// leave records the result of the request.
 func (v *visit) leave() {
 	c := v.core
 	c.mu.Lock()
@@ -117,7 +118,7 @@ func (v *visit) run(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// reach is what happens to req on its way to the service.
+// reach delays or loses req on its way to the service, as the trouble demands.
 func (v *visit) reach(req *http.Request) error {
 	if err := wait(req.Context(), v.trouble.Delay); err != nil {
 		return err
@@ -144,7 +145,7 @@ func (v *visit) rewrite(req *http.Request) {
 	}
 }
 
-// stamp sets what the clock and a cache in front make of the header.
+// stamp changes the answer's header as the service's clock, a cache and Faults.Challenges demand.
 func (v *visit) stamp(h http.Header) {
 	date := v.now().Add(-v.faults.CachedFor)
 	h.Set("Date", date.UTC().Format(http.TimeFormat))
@@ -156,7 +157,7 @@ func (v *visit) stamp(h http.Header) {
 		return
 	}
 	switch v.faults.Challenges {
-	case EachInALine: // as it is
+	case EachInALine: // unchanged
 	case AllInOneLine:
 		line := `Negotiate, ` + strings.Join(challenges, ", ")
 		h["Www-Authenticate"] = []string{line}
@@ -169,7 +170,7 @@ func (v *visit) stamp(h http.Header) {
 	}
 }
 
-// now is the time by the clock of the service.
+// now returns the time by the service's clock.
 func (v *visit) now() time.Time { return time.Now().Add(v.faults.Offset) }
 
 func (v *visit) serve(w http.ResponseWriter, req *http.Request) {
@@ -196,7 +197,7 @@ func hello(w http.ResponseWriter, req *http.Request) {
 	fmt.Fprintf(w, "hello %s\n", id.Subject)
 }
 
-// login is HTTP Basic, or the same as a form.
+// A login authenticates by HTTP Basic, or by a form with the same values.
 type login struct{ service *Service }
 
 func (l login) verifier() *basic.Verifier {

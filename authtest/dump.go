@@ -11,19 +11,19 @@ import (
 )
 
 // Dump returns req in the form of HTTP/1.1, for a golden file: its target, its Host, its fields in
-// the order of their names, and its body. The same request gives the same text, whoever signed it
-// and when, and the text holds no credentials. Of these only the form is left:
+// the order of their names, and its body. The text holds no credentials, and it does not depend on
+// the signer's keys or on the time. Only the form of credentials is left:
 //
 //	Authorization: MAC id="ID", ts="TS", nonce="NONCE", mac="MAC"
 //	Authorization: Bearer CREDENTIALS
 //	Cookie: session=COOKIE
 //
-// A scheme is printed if a blank follows it, and the name of a cookie if an equals sign does. An
-// ext of a MAC stays as it is, being text of the program or a digest of the body. Secrets in the
-// target, in the body, or in a field with a name of its own are not known to be such.
+// A scheme is printed if a space follows it, and a cookie's name if an equals sign does. The ext of
+// a MAC is printed, since it is text of the program or a digest of the body. Dump does not
+// recognize secrets in the target, in the body, or in other fields.
 //
-// The body is read from GetBody, and left out if there is none. Errors are that of GetBody, and
-// that there is no URL.
+// Dump reads the body from GetBody and omits it if GetBody is nil. It returns an error if the URL
+// is nil, if GetBody fails, or if the body cannot be read.
 func Dump(req *http.Request) (string, error) {
 	if req.URL == nil {
 		return "", errNoURL
@@ -66,7 +66,7 @@ func plain(name, value string) string {
 		for pair := range strings.SplitSeq(value, ";") {
 			name, _, ok := strings.Cut(strings.TrimSpace(pair), "=")
 			if !ok {
-				pairs = append(pairs, "COOKIE") // which has a value and no name
+				pairs = append(pairs, "COOKIE") // a cookie with a value but no name
 				continue
 			}
 			pairs = append(pairs, name+"=COOKIE")
@@ -76,8 +76,8 @@ func plain(name, value string) string {
 	return value
 }
 
-// plainCredentials keeps the scheme and the names of the parameters. A word alone is credentials
-// without their scheme.
+// plainCredentials keeps the scheme and the names of the parameters. A single word counts as
+// credentials without a scheme.
 func plainCredentials(value string) string {
 	scheme, _, ok := strings.Cut(value, " ")
 	if !ok || !isToken(scheme) {

@@ -17,7 +17,8 @@ import (
 	"github.com/countersign-go/countersign/transport"
 )
 
-// One request, signed at two times in each way, is one text without the credentials.
+// Dumps of one request are equal, whatever the scheme's secrets and the time, and hold no
+// credentials.
 func TestDump(t *testing.T) {
 	s := authtest.NewService(t)
 	sum := sha256.Sum256([]byte("a body"))
@@ -57,7 +58,8 @@ func TestDump(t *testing.T) {
 	}
 }
 
-// What might be a token is not taken for a scheme, nor a cookie's value for its name.
+// A bare credential that looks like a token is not printed as a scheme, nor a cookie's value as its
+// name.
 func TestDumpBareCredentials(t *testing.T) {
 	for _, tt := range []struct{ field, value, want string }{
 		{"Authorization", "canary-0123456789", "CREDENTIALS"},
@@ -85,7 +87,7 @@ func TestDumpBareCredentials(t *testing.T) {
 	}
 }
 
-// What GetBody says is said on.
+// Dump returns the errors of GetBody.
 func TestDumpBody(t *testing.T) {
 	broken := errors.New("broken")
 	req, _ := http.NewRequest("GET", page, nil)

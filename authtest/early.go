@@ -7,7 +7,7 @@ import (
 	"sync"
 )
 
-// answersEarly reports whether req is answered as [Trouble.EarlyAnswer] says.
+// answersEarly reports whether req is answered early; see [Trouble.EarlyAnswer].
 func (v *visit) answersEarly(req *http.Request) bool {
 	t := &v.trouble
 	return t.EarlyAnswer && t.Status == 0 && t.Drip == 0 && !v.calls &&
@@ -15,7 +15,7 @@ func (v *visit) answersEarly(req *http.Request) bool {
 }
 
 // early serves req. It returns as soon as the head of the answer is complete; the handler writes
-// the rest in a goroutine of its own.
+// the rest in its own goroutine.
 func (v *visit) early(req *http.Request, body *counter) (*http.Response, error) {
 	if err := v.reach(req); err != nil {
 		_ = body.Close()
@@ -51,7 +51,7 @@ type stream struct {
 	body   *io.PipeWriter
 	header http.Header
 	once   sync.Once
-	head   chan *http.Response // takes resp when its head is complete
+	head   chan *http.Response // receives resp when its head is complete
 	resp   *http.Response
 	sent   <-chan struct{} // closed when the client has the head
 }
@@ -74,15 +74,16 @@ func (s *stream) Write(p []byte) (int, error) {
 	return s.body.Write(p)
 }
 
-// Flush has nothing to do but to complete the head: a pipe holds nothing back.
+// Flush only completes the head, since a pipe does not buffer.
 func (s *stream) Flush() { s.WriteHeader(http.StatusOK) }
 
-// A streamBody also ends what the handler reads, as a closed connection does.
+// A streamBody is the body of an early answer. Its Close also closes the body of the request that
+// the handler reads, as a closed connection does.
 type streamBody struct {
 	*io.PipeReader
 
 	request io.Closer
-	start   func() // lets the handler go on
+	start   func() // lets the handler continue
 }
 
 func (b *streamBody) Close() error {

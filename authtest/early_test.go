@@ -12,7 +12,7 @@ import (
 	"github.com/countersign-go/countersign/authtest"
 )
 
-// shout answers each line of the request as it comes.
+// shout answers each line of the request as it arrives.
 func shout(w http.ResponseWriter, req *http.Request) {
 	lines := bufio.NewScanner(req.Body)
 	for lines.Scan() {
@@ -23,7 +23,7 @@ func shout(w http.ResponseWriter, req *http.Request) {
 	}
 }
 
-// talk sends one line after the other, each when the one before was answered.
+// talk sends lines one by one, each after the answer to the line before.
 func talk(client *http.Client, url string) error {
 	r, w := io.Pipe()
 	req, err := http.NewRequest(http.MethodPost, url, r)
@@ -80,7 +80,7 @@ func TestEarlyAnswer(t *testing.T) {
 	}
 }
 
-// withToken is a client without a library, so that the test judges the service alone.
+// withToken is a client without the library, so that the test checks only the service.
 type withToken struct {
 	token string
 	base  http.RoundTripper
@@ -92,7 +92,8 @@ func (c withToken) RoundTrip(req *http.Request) (*http.Response, error) {
 	return c.base.RoundTrip(req)
 }
 
-// An answer that is given up ends the handler's reading, and one that is lost does not look whole.
+// If the client closes an answer, the handler cannot read on. If an answer is lost, it does not
+// look complete.
 func TestEarlyAnswerEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := authtest.NewService(t)

@@ -18,11 +18,11 @@ import (
 	"github.com/countersign-go/countersign/transport"
 )
 
-// t stands in for the argument of a test.
+// t stands for the argument of a test.
 var t = new(testing.T)
 
-// A service whose clock is an hour ahead, and which withdraws the credentials of a request while
-// that is on its way.
+// A service whose clock is an hour ahead, and which revokes the credentials of one request while it
+// is on its way.
 func ExampleService() {
 	service := authtest.NewService(t)
 	client := countersign.NewClient(countersign.Config{
@@ -37,7 +37,7 @@ func ExampleService() {
 		_ = resp.Body.Close()
 		return resp
 	}
-	get() // all is well
+	get() // the request succeeds
 	service.Set(authtest.Faults{Offset: time.Hour, RevokeInFlight: 1})
 	resp := get()
 	for _, attempt := range transport.History(resp) {
@@ -51,7 +51,7 @@ func ExampleService() {
 	// 2 keys were issued
 }
 
-// What a test can ask for afterwards.
+// A test can ask afterwards which requests the service has received.
 func ExampleService_Seen() {
 	service := authtest.NewService(t)
 	client := countersign.NewClient(countersign.Config{Signer: service.JWT(), Base: service})
@@ -76,7 +76,7 @@ func ExampleService_Seen() {
 	// GET api.example.com/b: 200
 }
 
-// A mock that answers to those who sign right.
+// A mock that answers requests with a valid signature.
 func ExampleResponder() {
 	key := &mac.Credentials{ID: "bot", Key: creds.Secret("a key for this example")}
 	verifier := &mac.Verifier{Keys: mac.KeyFunc(keyOf(key))}
@@ -126,8 +126,8 @@ func ExampleDump() {
 	// 42 <nil>
 }
 
-// Answers of a service, recorded and given again. The client that gets them is another one, with
-// another key, at another time.
+// A recorder keeps the answers of a service and replays them to another client, with another key,
+// at another time.
 func ExampleRecorder() {
 	dir, err := os.MkdirTemp("", "")
 	if err != nil {

@@ -5,95 +5,97 @@ import (
 	"time"
 )
 
-// Faults say how a [Service] misbehaves. The zero value is one that does not. They add up, so that
-// a test can have an expiry and a wrong clock at once.
+// Faults describes how a [Service] misbehaves. The zero value is a Service without faults. Faults
+// can be combined: a test can have, for example, both an expiry and a wrong clock.
 type Faults struct {
-	// ExpireAfter is how many requests each set of credentials is good for, since it was handed
-	// out; then they are refused as expired. 0: they end with their time.
+	// ExpireAfter is how many requests each set of credentials is good for after it was issued.
+	// Later requests are refused as expired. If zero, credentials expire only at the end of their
+	// lifetime.
 	ExpireAfter int
 
-	// RevokeInFlight withdraws the credentials of that many requests while those are on their way:
-	// the next that carry some which are good.
+	// RevokeInFlight revokes the credentials of that many requests while those are on their way:
+	// the next requests that carry valid credentials.
 	RevokeInFlight int
 
-	// Lag and LagRequests make a replica that learns late of new credentials: it does not know them
-	// until they are so old, nor for the first so many requests that carry them since they were
-	// handed out.
+	// Lag and LagRequests simulate a replica that learns late of new credentials. It does not know
+	// them until they are older than Lag, nor for the first LagRequests requests that carry them
+	// after they were issued.
 	Lag         time.Duration
 	LagRequests int
 
-	// Offset is how far the clock of the service is ahead of this machine's: the one that it judges
-	// timestamps and tokens by, and tells in Date.
+	// Offset is how far the service's clock is ahead of this machine's. The service judges
+	// timestamps and tokens by that clock and reports it in the field Date.
 	Offset time.Duration
 
-	// Glitch is how much further ahead the clock is for the next GlitchRequests requests. Then it
-	// is back. If GlitchRequests is 0, there is no glitch.
+	// Glitch is how much further ahead the clock is for the next GlitchRequests requests. After
+	// those, it is at Offset again. If GlitchRequests is zero, Glitch has no effect.
 	Glitch         time.Duration
 	GlitchRequests int
 
-	// LearnSkew makes a service like macauthlib's. The first timestamp that it accepts of an id
-	// says how far that client's clock is off, and from then on all of them have to be off by as
-	// much, within 30 s. The challenge does not tell.
+	// LearnSkew makes the service behave like macauthlib. The first timestamp that it accepts from
+	// an id determines how far that client's clock is off. From then on, all timestamps from the id
+	// must be off by the same amount, within 30 s. The challenge does not tell the client.
 	LearnSkew bool
 
-	// CachedFor gives answers the Date of so long ago, as a cache does, with an Age field, unless
-	// NoAge leaves that out.
+	// CachedFor makes the field Date of answers that much older, as a cache does. It also sets the
+	// field Age, unless NoAge is set.
 	CachedFor time.Duration
 	NoAge     bool
 
-	// Challenges is how a 401 asks for credentials.
+	// Challenges is the form in which a 401 asks for credentials.
 	Challenges Challenges
 
-	// RepeatCredentials has the provisioning endpoint give again what it gave before.
+	// RepeatCredentials makes the provisioning endpoint return the same credentials as before.
 	RepeatCredentials bool
 
-	// Rewrite changes requests before they are looked at, as a proxy in front of the service may:
-	// their Host, URL, Method and Header. The target follows from the URL. Which endpoint a request
-	// is for, and what Seen says of it, was decided by the path that was sent. It may be called
-	// concurrently. nil: they arrive as they were sent.
+	// Rewrite changes requests before the service looks at them, as a proxy in front of it may. It
+	// may change their Host, URL, Method and Header; the target follows from the URL. The endpoint
+	// that a request is for, and the entry in Seen, depend on the path before the change. Rewrite
+	// must be safe for concurrent use. If nil, requests are not changed.
 	Rewrite func(*http.Request)
 
-	// Requests is what happens to requests, and Provisioning what happens to calls for credentials:
-	// those of /provision and of /token.
+	// Requests applies to all requests except calls for credentials. Provisioning applies to those
+	// calls: requests to /provision and /token.
 	Requests, Provisioning Trouble
 }
 
-// Trouble is what happens to some requests, or to all. The zero value is none.
+// Trouble describes a failure of some requests, or of all. The zero value has no effect.
 type Trouble struct {
-	// Times is how many requests it happens to, from the next one on. 0: all.
+	// Times is how many requests the failure affects, beginning with the next. If zero, all.
 	Times int
 
-	// Status is the answer, in place of the service's own, for instance 503: a final status that
-	// allows a body, so neither 1xx nor 204 nor 304. 0: its own.
+	// Status is the status of an answer that replaces the service's, for instance 503. It must be a
+	// final status that allows a body, so neither 1xx nor 204 nor 304. If zero, the service
+	// answers.
 	Status int
 
-	// RetryAfter is the field of that name in an answer that has a Status: rounded up to whole
-	// seconds. 0: none.
+	// RetryAfter is the value of the field Retry-After in an answer that has a Status, rounded up
+	// to whole seconds. If zero, the field is not sent.
 	RetryAfter time.Duration
 
-	// LoseRequest closes the connection in place of doing anything. LoseAnswer does what is asked
-	// for first.
+	// LoseRequest closes the connection before the service handles the request. LoseAnswer closes
+	// it after that.
 	LoseRequest, LoseAnswer bool
 
-	// Delay is how long it takes before the request is looked at.
+	// Delay is the time until the service looks at the request.
 	Delay time.Duration
 
-	// EarlyAnswer has an accepted request answered with status 200 before its body was read, as a
-	// handler does that answers while it reads. What Service.Handler writes follows. HEAD, calls
-	// for credentials, and requests with a Status or a Drip are answered as ever.
+	// EarlyAnswer makes the service answer an accepted request with status 200 before its body was
+	// read, like a handler that answers while it reads. The output of Service.Handler follows. HEAD
+	// requests, calls for credentials, and requests with a Status or a Drip are not affected.
 	EarlyAnswer bool
 
-	// Drip is how long it takes before each byte of the body of the answer.
+	// Drip is the delay before each byte of the answer's body.
 	Drip time.Duration
 }
 
-// Challenges are the ways of a 401 to ask for credentials.
+// Challenges is the form in which a 401 asks for credentials.
 type Challenges int
 
-// How a 401 asks.
+// The forms of the challenges in a 401.
 const (
 	EachInALine   Challenges = iota // MAC and Bearer, each in a line of its own, with the reason
-	AllInOneLine                    // the same in one line, behind one of another scheme
-	WithoutReason                   // the names of the schemes alone
-	WithoutAny                      // no WWW-Authenticate at all
+	AllInOneLine                    // the same in one line, after a challenge of another scheme
+	WithoutReason                   // only the names of the schemes
+	WithoutAny                      // no WWW-Authenticate field
 )

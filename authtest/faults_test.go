@@ -11,7 +11,7 @@ import (
 	"github.com/countersign-go/countersign/mac"
 )
 
-// ExpireAfter counts from when credentials were handed out, and not from Set.
+// ExpireAfter counts from the time when credentials were issued, not from Set.
 func TestSetLeavesTheUseOfCredentials(t *testing.T) {
 	s := authtest.NewService(t)
 	client := countersign.NewClient(countersign.Config{
@@ -28,7 +28,7 @@ func TestSetLeavesTheUseOfCredentials(t *testing.T) {
 	}
 }
 
-// Who knows an id and has not its key changes nothing for who has it.
+// A client that knows an id but not its key must not change the state of the id.
 func TestForgeriesUseNothingUp(t *testing.T) {
 	for name, f := range map[string]authtest.Faults{
 		"ExpireAfter":    {ExpireAfter: 2},
@@ -65,7 +65,7 @@ func TestForgeriesUseNothingUp(t *testing.T) {
 		}
 		seen := s.Seen()
 		refused := seen.Refused
-		want := map[string][2]int{ // accepted, and refused
+		want := map[string][2]int{ // accepted and refused requests
 			"ExpireAfter": {2, 1}, "RevokeInFlight": {0, 3}, "LagRequests": {1, 2},
 		}[name]
 		bad := refused["expired"] + refused["revoked"] + refused["lag"]

@@ -17,21 +17,21 @@ import (
 	"github.com/countersign-go/countersign/mac"
 )
 
-// A core is what a Service remembers.
+// A core is the state of a Service.
 type core struct {
 	lifetime time.Duration
-	secret   creds.Secret // of all tokens
-	key      *jwt.Key     // the same, to verify them with
+	secret   creds.Secret // signs all tokens
+	key      *jwt.Key     // the same, to verify tokens
 
-	mu            sync.Mutex // guards all below; not held while a handler runs or somebody waits
+	mu            sync.Mutex // guards all below; not held while a handler runs or a goroutine waits
 	faults        Faults
-	inFlight      int // credentials that are yet to be revoked on their way
-	glitches      int // requests for which the clock is yet to be further ahead
-	requests      int // since Set, and so the next
+	inFlight      int // how many more requests have their credentials revoked on their way
+	glitches      int // for how many more requests the clock is further ahead
+	requests      int // since Set, like provisionings
 	provisionings int
 	grants        map[string]*grant // by the id of a key, or the jti of a token
 	nonces        map[[2]string]bool
-	last          map[string]*grant // by the path that it was given at
+	last          map[string]*grant // by the path that issued it
 	seen          Seen
 }
 
@@ -43,7 +43,7 @@ type grant struct {
 	expires  time.Time
 	revoked  bool
 	arrived  int // requests that carried it
-	good     int // of those: that found it good
+	good     int // the number of those that were accepted
 	skew     int64
 	skewed   bool // skew was learned
 }
@@ -62,7 +62,8 @@ func newCore(lifetime time.Duration) *core {
 	return c
 }
 
-// judge says why a grant whose MAC or signature is right is no good now; "" if it is good.
+// judge returns the reason why a grant whose MAC or signature is right is refused, or "" if the
+// grant is valid.
 func (v *visit) judge(g *grant) string {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -93,14 +94,15 @@ func (v *visit) state(g *grant) string {
 	return ""
 }
 
-// find returns the grant with this id, nil if there is none.
+// find returns the grant with this id, or nil if it is unknown.
 func (c *core) find(id string) *grant {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.grants[id]
 }
 
-// Claim makes the core the auth.Nonces of its service. It forgets nothing: a test is short.
+// Claim makes the core the auth.Nonces of its service. It remembers all nonces, since a test is
+// short.
 func (c *core) Claim(_ context.Context, id, nonce string, _ time.Time) (bool, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -109,7 +111,7 @@ func (c *core) Claim(_ context.Context, id, nonce string, _ time.Time) (bool, er
 	return !used, nil
 }
 
-// issue hands out credentials to who has proved their password.
+// issue writes credentials to a client that has sent the right password.
 func (v *visit) issue(w http.ResponseWriter, req *http.Request) {
 	id, _ := auth.FromContext(req.Context())
 	if req.Method != http.MethodPost {
@@ -133,7 +135,7 @@ func (v *visit) issue(w http.ResponseWriter, req *http.Request) {
 	_ = json.NewEncoder(w).Encode(answer)
 }
 
-// grant makes credentials, or finds those that are to be repeated.
+// grant makes new credentials, or returns the last ones if they must be repeated.
 func (v *visit) grant(path, subject string) (*grant, error) {
 	now := time.Now()
 	g := &grant{id: rand.Text(), text: rand.Text(), subject: subject, born: now,
@@ -155,16 +157,16 @@ func (v *visit) grant(path, subject string) (*grant, error) {
 }
 
 const (
-	window      = 60 // seconds, both ways
+	window      = 60 // seconds, in both directions
 	learnWindow = 30 // the same around a skew that was learned
 )
 
-// errSkew is a timestamp that is off by something else than was learned.
+// errSkew means that a timestamp is not off by the skew that was learned.
 var errSkew = errors.New("authtest: the timestamp is off by something else than the first one was")
 
-// macs verifies MACs. The mac.Verifier is told to let any time pass, since it knows no clock but
-// this machine's, and what is refused for its time is refused before it is asked: in that order it
-// goes by itself too.
+// macs returns a verifier of MACs. Its mac.Verifier accepts every time, since it knows only this
+// machine's clock. The times are judged before it is called, which is also the order in which it
+// judges.
 func (v *visit) macs() *macDoor {
 	return &macDoor{visit: v, Verifier: &mac.Verifier{
 		Keys: v.macKey, Nonces: v.core, Dialect: v.service.Dialect,
@@ -178,8 +180,9 @@ type macDoor struct {
 	visit *visit
 }
 
-// macKey finds the key of an id. Whether it is still good is judged once the MAC is known to be
-// right, so that who does not have the key uses nothing up.
+// macKey returns the key of an id. It does not judge whether the key is still valid; that happens
+// once the MAC is known to be right. So a client without the key cannot use up any requests of the
+// grant.
 func (v *visit) macKey(_ context.Context, id string) (*mac.Key, error) {
 	g := v.find(id)
 	if g == nil {
@@ -239,7 +242,7 @@ func (v *visit) timely(g *grant, skew int64) error {
 	return nil
 }
 
-// Challenge adds the challenge of the Verifier, by the clock of the service.
+// Challenge adds the challenge of the Verifier, with the time of the service's clock.
 func (d *macDoor) Challenge(h http.Header, req *http.Request, err error) {
 	switch {
 	case errors.Is(err, errSkew):
@@ -252,8 +255,8 @@ func (d *macDoor) Challenge(h http.Header, req *http.Request, err error) {
 	}
 }
 
-// stamped reads the id and the timestamp of a MAC header, well enough to judge the time. Whatever
-// it does not understand is for the Verifier to refuse.
+// stamped parses the id and the timestamp of a MAC header, well enough to judge the time. Headers
+// that it cannot parse are left to the Verifier, which refuses them.
 func stamped(h http.Header) (id string, seconds int64, ok bool) {
 	all, err := authparam.Parse(h["Authorization"])
 	if err != nil || len(all) != 1 || !all[0].Is("MAC") {
@@ -263,7 +266,7 @@ func stamped(h http.Header) (id string, seconds int64, ok bool) {
 	return all[0].Param("id"), seconds, err == nil
 }
 
-// decided notes why a request was refused, or that it was not.
+// decided records that a request was accepted, or why it was refused.
 func (v *visit) decided(_ *http.Request, _ auth.Authenticator, _ *auth.Identity, err error) {
 	v.accepted = err == nil
 	switch {

@@ -30,7 +30,7 @@ var renewing = map[string]func(*authtest.Service) transport.Signer{
 	},
 }
 
-// A stubborn source keeps its credentials, whatever a server says of them.
+// A stubborn source keeps its credentials, even if a server refuses them.
 type stubborn struct{ creds.Source[*oauth2.Token] }
 
 func (s stubborn) Credentials(ctx context.Context) (*oauth2.Token, error) {
@@ -49,7 +49,7 @@ func outage(t *testing.T, service *authtest.Service, signer transport.Signer) (f
 	return failed
 }
 
-// status makes a call.
+// status makes a call and returns its status.
 func status(t *testing.T, client *http.Client) int {
 	t.Helper()
 	resp, err := client.Get("https://api.example/")
@@ -62,7 +62,7 @@ func status(t *testing.T, client *http.Client) int {
 	return resp.StatusCode
 }
 
-// Credentials that a replica does not know yet are not thrown away.
+// A client must keep credentials that a replica does not know yet.
 func TestLag(t *testing.T) {
 	for _, lag := range []time.Duration{
 		time.Second / 5, time.Second, 2 * time.Second, 3 * time.Second,
@@ -93,7 +93,7 @@ func TestLag(t *testing.T) {
 	}
 }
 
-// The lag of a replica after a revocation costs no call either.
+// The lag of a replica after a revocation does not make a call fail either.
 func TestLagAfterRevocation(t *testing.T) {
 	for name, signer := range renewing {
 		t.Run(name, func(t *testing.T) {
@@ -117,8 +117,8 @@ func TestLagAfterRevocation(t *testing.T) {
 	}
 }
 
-// A page that always answers 401 delays a script once, and by 3 s at most, beside pages that take
-// the credentials and without them.
+// If one page always answers 401, a script is delayed once, by 3 s at most. Other pages of the site
+// accept the credentials or need none.
 func TestAlwaysRefusedDelay(t *testing.T) {
 	for name, signer := range renewing {
 		for _, beside := range []string{"alone", "beside another page, first", "beside it, last"} {
@@ -171,7 +171,7 @@ func TestAlwaysRefusedDelay(t *testing.T) {
 	}
 }
 
-// Stored credentials are as old as their record says, in whatever process.
+// Stored credentials keep the age that their record states, in every process.
 func TestAgeOfStored(t *testing.T) {
 	stored := map[string]func(*authtest.Service, creds.Store) transport.Signer{
 		"MAC": func(s *authtest.Service, store creds.Store) transport.Signer {
@@ -214,7 +214,7 @@ func TestAgeOfStored(t *testing.T) {
 	}
 }
 
-// A network is a RoundTripper in one function.
+// A network is a function that acts as a RoundTripper.
 type network func(*http.Request) (*http.Response, error)
 
 func (f network) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }

@@ -36,7 +36,8 @@ func (j *journal) count(text string) int {
 	return strings.Count(j.text.String(), text)
 }
 
-// The first credentials are had as patiently as the answer that they are for.
+// The client tries to get its first credentials for as long as it would try to get the answer they
+// are for.
 func TestPatientProvisioning(t *testing.T) {
 	for name, signer := range renewing {
 		for trouble, tt := range map[string]struct {
@@ -79,7 +80,7 @@ func TestPatientProvisioning(t *testing.T) {
 	}
 }
 
-// An outage of the endpoint is in the log of the client: each fetch that failed, and its end.
+// The client logs an outage of the endpoint: each failed fetch, and the end of the outage.
 func TestOutageIsLogged(t *testing.T) {
 	for name, signer := range renewing {
 		t.Run(name, func(t *testing.T) {
@@ -125,7 +126,8 @@ func TestOutageIsLogged(t *testing.T) {
 	}
 }
 
-// A refresh token is not sent twice in a row where the endpoint may have taken the first one.
+// A refresh token must not be sent twice in a row if the endpoint may have accepted it the first
+// time.
 func TestRefreshTokenIsSpentOnce(t *testing.T) {
 	for name, tt := range map[string]struct {
 		trouble authtest.Trouble

@@ -12,7 +12,7 @@ import (
 	"github.com/countersign-go/countersign/mac"
 )
 
-// README shows the test below as it stands here.
+// The README shows the test below, with the same text as here.
 func TestReadme(t *testing.T) {
 	readme, err := os.ReadFile("../README.md")
 	if err != nil {

@@ -16,54 +16,32 @@ import (
 	"unicode/utf8"
 )
 
-// Why a [Recorder] does not answer.
+// Reasons why a [Recorder] does not answer.
 var (
-	// ErrNotRecorded means that the File has no answer, or none left, to such a request.
+	// ErrNotRecorded means that the File has no answer, or no further answer, to this request.
 	ErrNotRecorded = errors.New("authtest: no such request is recorded: record again")
 
-	// ErrSecret means that what would be recorded holds a secret, so nothing of it was written.
+	// ErrSecret means that the record would hold a secret. Nothing was written.
 	ErrSecret = errors.New("authtest: not recorded")
 )
 
 // maxRecorded is the longest body, in bytes, that is recorded.
 const maxRecorded = 1 << 20
 
-// A Recorder is an [http.RoundTripper] that keeps the answers of a service in a file, and gives
-// them again without it.
+// A Recorder is an [http.RoundTripper] that records the answers of a service in a file, and replays
+// them without the service. With a Base it records; without one it replays.
 //
-// A request is found again by its method, its URL and its body, and by nothing else, so that a
-// signature with another timestamp and nonce does not matter. Where several are the same, their
-// answers come in the order in which they were recorded, each once.
+// Make it the Base of the client, and let requests for credentials bypass it.
 //
-// Of a request, the file has the method, the URL and a hash of the body; of an answer, the status,
-// the fields Content-Type, Location, Retry-After and WWW-Authenticate, and the body. It is searched
-// for secrets first, and what holds one is an [ErrSecret] and is not recorded:
-//
-//   - a URL, also in Location, with a user, or with a parameter that is called like a secret (key,
-//     access_token, accessToken, password and their like), in the fragment of a Location too;
-//   - an answer in JSON, or a form, with such a member, as those of provisioning and login
-//     endpoints are;
-//   - a URL or an answer that repeats what the request had in Authorization, in a cookie or in any
-//     field that is not known to be harmless, or what a Set-Cookie brought: as it is, or in the
-//     usual encodings, if it has 8 bytes or more;
-//   - an answer with a Content-Encoding, and a Location that cannot be read.
-//
-// What is secret for another reason is not known to be so: read what you commit. Let calls for
-// credentials pass by the Recorder: make it the Base of the client, and not of what gets its
-// credentials.
-//
-// Bodies of over 1 MiB are an error. The answers of a replay have no Date, and a challenge with an
-// old time: a client whose requests were refused for their time may do something else than it did
-// then. Record without such refusals.
-//
-// It is safe for concurrent use. The fields must not be changed after the first request.
+// It is safe for concurrent use. Do not change the fields after the first request.
 type Recorder struct {
-	// File is where the answers are, as JSON. It is written anew with each request that is
-	// recorded, and begins empty. Required.
+	// File is the file of the answers, as JSON. A Recorder with a Base ignores the file's old
+	// content and rewrites the file with each request that it records. Of a request, the file holds
+	// the method, the URL and a hash of the body. Of an answer, it holds the status, the fields
+	// Content-Type, Location, Retry-After and WWW-Authenticate, and the body. Required.
 	File string
 
-	// Base sends requests that are to be recorded. nil: they are answered from the File, and
-	// nothing is sent.
+	// Base sends requests to record. If nil, they are answered from the File, and nothing is sent.
 	Base http.RoundTripper
 
 	mu     sync.Mutex // guards all below, and the file
@@ -72,7 +50,7 @@ type Recorder struct {
 	used   []bool
 }
 
-// recorded is a request and its answer, in the order in which they are written.
+// recorded is a request and its answer. The order of the fields is the order in the file.
 type recorded struct {
 	Method     string      `json:"method"`
 	URL        string      `json:"url"`
@@ -80,16 +58,36 @@ type recorded struct {
 	Status     int         `json:"status"`
 	Header     http.Header `json:"header,omitempty"`
 	Body       string      `json:"body,omitempty"`
-	Base64     []byte      `json:"base64,omitempty"` // a body that is no text
+	Base64     []byte      `json:"base64,omitempty"` // a body that is not text
 }
 
-// Format writes the File and the type of the Base, under every verb. The Base may hold secrets.
+// Format writes the File and the type of the Base under every verb. The Base may hold secrets.
 func (r *Recorder) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "{File:%q Base:%T}", r.File, r.Base)
 }
 
-// RoundTrip records req and its answer, or gives the answer of the File. Errors are [ErrSecret] and
-// [ErrNotRecorded], wrapped, and those of the Base, of the file and of the bodies.
+// RoundTrip records req and its answer, or replays an answer from the File. The errors wrap
+// [ErrSecret] or [ErrNotRecorded], or come from the Base, the file or a body. A body over 1 MiB is
+// an error.
+//
+// A replay finds a request by its method, its URL and its body only, so a signature with another
+// timestamp and nonce makes no difference. If several recorded requests are the same, their answers
+// are returned in the order in which they were recorded, each once. Replayed answers have no Date,
+// and a challenge has its old time, so a client whose requests were refused for their time may
+// behave differently than when they were recorded. Record without such refusals.
+//
+// RoundTrip searches a record for secrets before it writes it. It returns [ErrSecret] for
+//
+//   - a URL, also in Location, with a user, or with a parameter that is named like a secret (key,
+//     access_token, accessToken, password and similar names), in the fragment of a Location too;
+//   - an answer in JSON, or a form, with a member of such a name, as in answers of provisioning and
+//     login endpoints;
+//   - a URL or an answer that repeats the credentials that the request carried in Authorization, in
+//     a cookie or in any field that is not known to be harmless, or that a Set-Cookie carried: as
+//     they are or in the usual encodings, if they have 8 bytes or more;
+//   - an answer with a Content-Encoding, and a Location that cannot be parsed.
+//
+// It does not recognize other secrets: read the file before you commit it.
 func (r *Recorder) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.URL == nil {
 		return nil, errNoURL
@@ -159,7 +157,7 @@ func (r *Recorder) record(
 	return resp, nil
 }
 
-// replaceFile leaves the old file or the new one, whatever happens.
+// replaceFile leaves either the old file or the new one, even if it fails.
 func replaceFile(name string, data []byte) error {
 	f, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*")
 	if err != nil {

@@ -22,13 +22,13 @@ import (
 	"github.com/countersign-go/countersign/mac"
 )
 
-// roundTripper is a network in one function.
+// roundTripper is a function that acts as a network.
 type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
 
-// The answers to equal requests come in their order, and each once; those to others do not mind
-// the order. A body of any bytes is kept.
+// Answers to equal requests are replayed in their order, each once. Answers to different requests
+// can be replayed in any order. A body may have any bytes.
 func TestRecorder(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "answers.json")
 	s := authtest.NewService(t)
@@ -83,7 +83,7 @@ func TestRecorder(t *testing.T) {
 			t.Errorf("a request too many: %v", err)
 		}
 	}
-	for _, req := range []*http.Request{ // alike but for one thing
+	for _, req := range []*http.Request{ // requests that differ in one part
 		httptest.NewRequest("PUT", page, strings.NewReader("a")),
 		httptest.NewRequest("POST", page+"1", strings.NewReader("a")),
 		httptest.NewRequest("POST", page, strings.NewReader("aa")),
@@ -101,7 +101,7 @@ func TestRecorder(t *testing.T) {
 	}
 }
 
-// Nothing that holds a secret is written, wherever it is.
+// A record that holds a secret anywhere is not written.
 func TestRecorderKeepsSecrets(t *testing.T) {
 	const secret = "canary-0123abc"
 	bearers := &bearer.Signer{Source: bearer.StaticToken(creds.Secret(secret))}
@@ -145,7 +145,7 @@ func TestRecorderKeepsSecrets(t *testing.T) {
 		}
 		text := err.Error()
 		if _, below, ok := strings.Cut(text, "authtest: "); ok {
-			text = below // what is in front of it is by net/http, which repeats the URL
+			text = below // net/http writes the part before it, and repeats the URL there
 		}
 		if strings.Contains(text, "canary-") {
 			t.Errorf("%s: the error repeats it", name)
@@ -172,7 +172,7 @@ func TestRecorderKeepsSecrets(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	// What only looks like it is recorded.
+	// Bodies that only look like secrets are recorded.
 	for _, body := range []string{
 		`{"key":"home"}`, `{"token":""}`, `{"token":7}`, `"password"`, "key=a",
 	} {
@@ -188,7 +188,7 @@ func TestRecorderKeepsSecrets(t *testing.T) {
 	}
 }
 
-// Where a search for the usual spelling alone would find nothing.
+// Secrets that a search for the usual spelling alone would miss.
 func TestRecorderFindsSecrets(t *testing.T) {
 	const secret = "canary/0123+abc<"
 	var zipped bytes.Buffer
@@ -266,7 +266,7 @@ func TestRecorderFindsSecrets(t *testing.T) {
 			t.Errorf("%s: something was written", name)
 		}
 	}
-	// A service may repeat what is no secret.
+	// A service may repeat values that are not secret.
 	req, _ := http.NewRequest("GET", page, nil)
 	req.Header = fields("User-Agent", "bot/1.0.0.0", "X-Request-Id", "0123456789",
 		"If-None-Match", `"0123456789"`, "X-Forwarded-Host", "api.example.com")
@@ -280,7 +280,7 @@ func TestRecorderFindsSecrets(t *testing.T) {
 	}
 }
 
-// Bodies that are too long or broken, a base that fails, and files that are none.
+// Bodies that are too long or broken, a base that fails, and files that are not recordings.
 func TestRecorderErrors(t *testing.T) {
 	broken := errors.New("broken")
 	answer := func(body io.Reader, err error) http.RoundTripper {

@@ -7,14 +7,14 @@ import (
 	"github.com/countersign-go/countersign/auth"
 )
 
-// Responder returns a function that answers a request as next does if a knows who sent it, and
-// with 401 and the challenge of a if not, as auth.Require does. Both are an httpmock.Responder, so
-// that a mock can verify what it is sent:
+// Responder returns a function that passes a request to next if a authenticates it, and otherwise
+// answers 401 with the challenge of a, as auth.Require does. Both next and the result are an
+// httpmock.Responder, so that a mock can verify the requests it receives:
 //
 //	mock.RegisterResponder("GET", url,
 //		authtest.Responder(verifier, httpmock.NewStringResponder(200, "42")))
 //
-// next finds the sender with auth.FromContext.
+// next gets the sender's identity from auth.FromContext.
 func Responder(
 	a auth.Authenticator, next func(*http.Request) (*http.Response, error),
 ) func(*http.Request) (*http.Response, error) {
@@ -33,7 +33,7 @@ func Responder(
 			return resp, nil
 		}
 		sent := req.WithContext(known.Context())
-		sent.Body = known.Body // which the Authenticator may have replaced by one that checks it
+		sent.Body = known.Body // the Authenticator may have replaced it by one that checks the body
 		return next(sent)
 	}
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/countersign-go/countersign/mac"
 )
 
-// keyOf is a mac.KeyFunc that knows one key.
+// keyOf returns a key function that knows one key.
 func keyOf(c *mac.Credentials) func(context.Context, string) (*mac.Key, error) {
 	return func(_ context.Context, id string) (*mac.Key, error) {
 		if id != c.ID {
@@ -26,8 +26,8 @@ func keyOf(c *mac.Credentials) func(context.Context, string) (*mac.Key, error) {
 	}
 }
 
-// The responder behind it gets the identity and the body, which is checked on the way; it is not
-// asked about strangers.
+// The responder gets the identity and the body, which is checked while it is read. It is not called
+// for unknown clients.
 func TestResponder(t *testing.T) {
 	c := &mac.Credentials{ID: "bot", Key: []byte("canary-5ec2e7")}
 	asked := 0

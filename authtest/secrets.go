@@ -15,15 +15,15 @@ import (
 	"github.com/countersign-go/countersign/internal/authparam"
 )
 
-// secretNames are what secrets are called in the answers and URLs of services, as [plainName] has
-// them.
+// secretNames are the names of secrets in the answers and URLs of services, in the form that
+// [plainName] returns.
 var secretNames = []string{
 	"key", "token", "accesstoken", "refreshtoken", "idtoken", "authtoken", "sessiontoken",
 	"oauthtoken", "oauthtokensecret", "secret", "clientsecret", "secretkey", "privatekey",
 	"password", "passwd", "assertion", "clientassertion", "mackey", "apikey", "signature",
 }
 
-// plainName is a name without case and separators: accessToken is access_token.
+// plainName returns a name without case and separators, so that accessToken equals access_token.
 func plainName(name string) string {
 	return strings.NewReplacer("-", "", "_", "", ".", "").Replace(strings.ToLower(name))
 }
@@ -43,8 +43,8 @@ func secretURL(u *url.URL) error {
 	return nil
 }
 
-// pairs are the names and values in a query, a form or a fragment. Other than by url.ParseQuery,
-// what is malformed is there too, and a semicolon ends a pair.
+// pairs returns the names and values in a query, a form or a fragment. Unlike url.ParseQuery, it
+// also returns malformed pairs, and a semicolon ends a pair.
 func pairs(text string) map[string]string {
 	all := make(map[string]string)
 	for _, pair := range strings.FieldsFunc(text, func(c rune) bool {
@@ -61,7 +61,7 @@ func pairs(text string) map[string]string {
 	return all
 }
 
-// secretAnswer looks for secrets in what is about to be written.
+// secretAnswer returns an error if the record that is about to be written holds a secret.
 func secretAnswer(req *http.Request, resp *http.Response, e *recorded, body []byte) error {
 	path := req.URL.Path
 	if coding := resp.Header.Get("Content-Encoding"); len(body) > 0 && coding != "" &&
@@ -93,7 +93,7 @@ func secretAnswer(req *http.Request, resp *http.Response, e *recorded, body []by
 	return nil
 }
 
-// shown are the texts of which a record consists, and what a URL is without its escapes.
+// shown returns the texts of a record, and also the URLs without escapes.
 func shown(e *recorded, body []byte) [][]byte {
 	texts := []string{e.URL}
 	for _, values := range e.Header {
@@ -125,8 +125,8 @@ func isSecretLocation(location string) bool {
 	return false
 }
 
-// secretIn returns the name of what holds a secret in a body of JSON, of one value or several, or
-// in one that is a form or looks like one.
+// secretIn returns the name of a member that holds a secret in a body. The body may be JSON, of one
+// value or several, or a form, or look like a form.
 func secretIn(contentType string, body []byte) string {
 	body = bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\ufeff")))
 	for d := json.NewDecoder(bytes.NewReader(body)); ; {
@@ -149,7 +149,7 @@ func secretIn(contentType string, body []byte) string {
 	return secretMember(form)
 }
 
-// secretMember returns the name of a member that holds text and is called like a secret.
+// secretMember returns the name of a member that holds text and is named like a secret.
 func secretMember(value any) string {
 	switch value := value.(type) {
 	case []any:
@@ -160,7 +160,7 @@ func secretMember(value any) string {
 		}
 	case map[string]any:
 		for name, v := range value {
-			_, credentials := value["id"] // any other key is one of a map, or of a keyboard
+			_, credentials := value["id"] // else key may be one of a map or a keyboard
 			if text, ok := v.(string); ok && text != "" && isSecretName(name) &&
 				(plainName(name) != "key" || credentials) {
 				return name
@@ -173,9 +173,9 @@ func secretMember(value any) string {
 	return ""
 }
 
-// spellings are how a service may repeat a secret.
+// spellings returns the forms in which a service may repeat a secret.
 func spellings(secret string) []string {
-	quoted, _ := json.Marshal(secret) // a string always can be
+	quoted, _ := json.Marshal(secret) // marshaling a string never fails
 	return []string{
 		secret, url.QueryEscape(secret), url.PathEscape(secret), html.EscapeString(secret),
 		string(quoted[1 : len(quoted)-1]),
@@ -185,11 +185,11 @@ func spellings(secret string) []string {
 	}
 }
 
-// minSecret is the length, in bytes, from which on credentials are looked for: shorter ones could
-// not be told from other text.
+// minSecret is the length, in bytes, of the shortest credentials that are searched for. Shorter
+// ones could not be told from other text.
 const minSecret = 8
 
-// carried returns the credentials that are in fields of a request and its answer.
+// carried returns the credentials in the fields of a request and its answer.
 func carried(req *http.Request, resp *http.Response) []string {
 	var all []string
 	for name, lines := range req.Header {
@@ -208,7 +208,7 @@ func carried(req *http.Request, resp *http.Response) []string {
 				}
 			default:
 				line = strings.TrimSpace(line)
-				_, word, _ := strings.Cut(line, " ") // behind a scheme
+				_, word, _ := strings.Cut(line, " ") // after a scheme
 				all = append(all, line, word)
 			}
 		}
@@ -220,8 +220,8 @@ func carried(req *http.Request, resp *http.Response) []string {
 	return slices.DeleteFunc(all, func(s string) bool { return len(s) < minSecret })
 }
 
-// harmless are fields of requests that hold no credentials: a service may well repeat them. There
-// are also those that begin with If- and X-Forwarded-.
+// harmless are fields of requests that hold no credentials, so a service may repeat them. Fields
+// that begin with If- and X-Forwarded- are harmless, too.
 var harmless = []string{
 	"Accept", "Accept-Charset", "Accept-Encoding", "Accept-Language", "Cache-Control",
 	"Connection", "Content-Encoding", "Content-Language", "Content-Length", "Content-Type", "Date",
@@ -238,7 +238,7 @@ func cookieValue(pair string) string {
 	return strings.Trim(value, `"`)
 }
 
-// credentials are the secrets in an Authorization field.
+// credentials returns the secrets in an Authorization field.
 func credentials(line string) (all []string) {
 	list, err := authparam.Parse([]string{line})
 	if err != nil {
@@ -249,7 +249,7 @@ func credentials(line string) (all []string) {
 	}
 	for _, c := range list {
 		if all = append(all, c.Token68); c.Token68 == "" && len(c.Params) == 0 {
-			all = append(all, c.Scheme) // which a token alone is taken for
+			all = append(all, c.Scheme) // a token alone is parsed as a scheme
 		}
 		for _, p := range c.Params {
 			if !slices.Contains(shownParams, p.Name) {
@@ -264,5 +264,5 @@ func credentials(line string) (all []string) {
 	return all
 }
 
-// shownParams are parameters of credentials that are no secrets: a service may well repeat them.
+// shownParams are parameters of credentials that are not secret, so a service may repeat them.
 var shownParams = []string{"id", "username", "realm", "ts", "nonce", "ext", "uri", "algorithm"}

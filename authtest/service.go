@@ -20,49 +20,49 @@ import (
 	"github.com/countersign-go/countersign/provision"
 )
 
-// A Service is a signed service for the tests of programs that use one. It verifies MACs and
-// tokens as the real one does, hands out credentials, and misbehaves when [Service.Set] says so.
+// A Service is a signed service for the tests of its clients. It verifies MACs and tokens as the
+// real one does, issues credentials, and misbehaves as [Service.Set] demands.
 //
-// It is an [http.RoundTripper], which takes the place of the network: requests to any host reach
-// it, https or not. It opens no socket and waits by package time alone, so that it works in a
-// bubble of testing/synctest, where hours take no time. It is an [http.Handler] as well, and
-// [Service.Server] listens on a socket where a test needs one.
+// Most tests use it as an [http.RoundTripper] in place of the network: requests to any host reach
+// it, with https or without. It opens no socket and waits only by package time. So it works in a
+// bubble of testing/synctest, where hours take no time. It is an [http.Handler], too;
+// [Service.Server] listens on a socket.
 //
 //	POST /provision   MAC credentials for User and Password, sent as HTTP Basic
 //	POST /token       a bearer token for the same, as Basic or as a form
 //	anything else     Handler, for requests with a MAC or a token
 //
-// The fields must not be changed after the first use. A Service must not be copied; it is safe for
-// concurrent use.
+// Do not change the fields after the first use. Do not copy a Service. It is safe for concurrent
+// use.
 type Service struct {
-	// Handler answers who is known; auth.FromContext tells it who that is. nil: it says hello to
-	// them.
+	// Handler answers authenticated requests; auth.FromContext tells it the client's identity. If
+	// nil, the answer is a greeting.
 	Handler http.Handler
 
-	// User and Password are who gets credentials. [NewService] sets them to alice, and a random
-	// one.
+	// User and Password are the login for which credentials are issued. [NewService] sets User to
+	// alice and Password to a random one.
 	User     string
 	Password creds.Secret
 
-	// Lifetime is that of all credentials that are handed out, in whole seconds: tokens of
-	// [Service.JWT] have that of their signer. 0: an hour.
+	// Lifetime is how long issued credentials are valid, in whole seconds. Tokens of [Service.JWT]
+	// have their signer's lifetime instead. If zero, an hour.
 	Lifetime time.Duration
 
-	// Dialect is how requests with a MAC are read: mac.Draft01, or mac.WebOb for programs that talk
-	// to services in Python.
+	// Dialect is the dialect of requests with a MAC: mac.Draft01, or mac.WebOb for programs that
+	// talk to services in Python.
 	Dialect mac.Dialect
 
 	t    testing.TB
 	once sync.Once
-	rest *core // a pointer, so that package fmt does not read it
+	rest *core // a pointer, so that package fmt does not print its content
 }
 
-// NewService returns a service for the time of a test.
+// NewService returns a service for the duration of a test.
 func NewService(t testing.TB) *Service {
 	return &Service{User: "alice", Password: creds.Secret(rand.Text()), t: t}
 }
 
-// Format writes the user's name, whatever the verb.
+// Format writes the user's name under every verb.
 func (s *Service) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "{User:%q}", s.User) }
 
 func (s *Service) core() *core {
@@ -70,9 +70,9 @@ func (s *Service) core() *core {
 	return s.rest
 }
 
-// Set has s misbehave like f from now on, and in no other way. The Times of f, its RevokeInFlight
-// and its GlitchRequests count from now on. ExpireAfter and LagRequests count the uses of each set
-// of credentials since it was handed out, before this call too.
+// Set makes s misbehave as f describes, and drops all earlier faults. The Times of f, its
+// RevokeInFlight and its GlitchRequests count from this call. ExpireAfter and LagRequests count the
+// uses of each set of credentials since it was issued, including uses before this call.
 func (s *Service) Set(f Faults) {
 	c := s.core()
 	c.mu.Lock()
@@ -81,8 +81,8 @@ func (s *Service) Set(f Faults) {
 	c.requests, c.provisionings = 0, 0
 }
 
-// Revoke withdraws all credentials that were handed out until now. Tokens that a client made itself
-// ([Service.JWT]) count if they were seen.
+// Revoke revokes all credentials that were issued until now. It also revokes tokens that a client
+// made itself ([Service.JWT]), if s has seen them.
 func (s *Service) Revoke() {
 	c := s.core()
 	c.mu.Lock()
@@ -92,11 +92,11 @@ func (s *Service) Revoke() {
 	}
 }
 
-// address is where credentials come from. Any other host would do.
+// address is the URL of the endpoints for credentials. Any other host would do.
 const address = "https://authtest.example"
 
-// Provisioner returns a source of MAC credentials, for a mac.Signer: a client of /provision that
-// sends by s. Its other fields, such as Clock and Store, may be set before it is used.
+// Provisioner returns a source of MAC credentials for a mac.Signer: a client of /provision that
+// sends its requests to s. Its other fields, such as Clock and Store, may be set before it is used.
 func (s *Service) Provisioner() *provision.Client {
 	return &provision.Client{
 		URL:    address + "/provision",
@@ -105,8 +105,8 @@ func (s *Service) Provisioner() *provision.Client {
 	}
 }
 
-// Tokens returns a source of bearer tokens, for a bearer.Signer: a client of /token that sends by
-// s. Its other fields may be set before it is used.
+// Tokens returns a source of bearer tokens for a bearer.Signer: a client of /token that sends its
+// requests to s. Its other fields may be set before it is used.
 func (s *Service) Tokens() *bearer.Tokens {
 	login := &bearer.Login{
 		URL: address + "/token", User: s.User, Password: s.Password,
@@ -115,12 +115,12 @@ func (s *Service) Tokens() *bearer.Tokens {
 	return &bearer.Tokens{Fetch: login.Token}
 }
 
-// JWT returns a signer that makes tokens itself, with a key that s knows, for User.
+// JWT returns a signer that makes tokens for User itself, with a key that s knows.
 func (s *Service) JWT() *jwt.Signer { return s.core().newJWT(s.User) }
 
-// Server returns s behind a socket of the loopback interface. It is closed at the end of the test.
-// It must not be called in a bubble of testing/synctest, since waiting for a socket is not idle
-// there.
+// Server returns a server that listens on a socket of the loopback interface and passes requests to
+// s. It is closed at the end of the test. Do not call it in a bubble of testing/synctest: there, a
+// goroutine that waits for a socket does not count as idle.
 func (s *Service) Server() *httptest.Server {
 	server := httptest.NewServer(s)
 	s.t.Cleanup(server.Close)
@@ -129,7 +129,7 @@ func (s *Service) Server() *httptest.Server {
 
 var errNoURL = errors.New("authtest: the request has no URL")
 
-// RoundTrip answers as a connection to s would.
+// RoundTrip answers like a connection to s.
 func (s *Service) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.URL == nil {
 		if req.Body != nil {
@@ -148,8 +148,8 @@ func (s *Service) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// ServeHTTP answers req. What RoundTrip returns as an error closes the connection, by a panic with
-// [http.ErrAbortHandler].
+// ServeHTTP answers req. If RoundTrip would return an error, ServeHTTP panics with
+// [http.ErrAbortHandler], which closes the connection.
 func (s *Service) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	resp, err := s.answer(req)
 	if err != nil {
@@ -159,7 +159,7 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	maps.Copy(w.Header(), resp.Header)
 	early, isEarly := resp.Body.(*streamBody)
 	if isEarly {
-		// Over HTTP/1, a handler that has begun to answer cannot read on otherwise.
+		// Otherwise a handler that has begun to answer over HTTP/1 cannot read on.
 		_ = http.NewResponseController(w).EnableFullDuplex()
 	}
 	w.WriteHeader(resp.StatusCode)

@@ -22,8 +22,8 @@ import (
 	"github.com/countersign-go/countersign/transport"
 )
 
-// A service that learned a skew refuses a clock that is put right, and does not say why. Our client
-// gets itself another id; with the clock moved instead, it would be refused for ever.
+// A service that has learned a skew refuses a corrected clock without giving the reason. Our client
+// fetches a new id. If it moved its clock instead, it would be refused permanently.
 func TestLearnSkew(t *testing.T) {
 	for _, offset := range []time.Duration{-time.Hour, time.Hour} {
 		synctest.Test(t, func(t *testing.T) {
@@ -55,7 +55,7 @@ func TestLearnSkew(t *testing.T) {
 	}
 }
 
-// What is revoked is refused, whatever its kind, and what comes after it is not.
+// Revoked credentials of any kind are refused, and later ones are accepted.
 func TestRevoke(t *testing.T) {
 	for name, client := range clients {
 		t.Run(name, func(t *testing.T) {
@@ -76,7 +76,7 @@ func TestRevoke(t *testing.T) {
 	}
 }
 
-// Credentials end with their Lifetime.
+// Credentials end after their Lifetime.
 func TestLifetime(t *testing.T) {
 	for name, client := range clients {
 		synctest.Test(t, func(t *testing.T) {
@@ -148,7 +148,7 @@ func TestRefused(t *testing.T) {
 	})
 }
 
-// Bearer tokens are refused by name too.
+// The reasons for refusing bearer tokens are named, too.
 func TestRefusedTokens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := authtest.NewService(t)
@@ -171,7 +171,7 @@ func TestRefusedTokens(t *testing.T) {
 	})
 }
 
-// Credentials are for who knows the password, and asks by POST.
+// Credentials are issued only to clients that send the password in a POST.
 func TestProvisioning(t *testing.T) {
 	s := authtest.NewService(t)
 	s.User, s.Password = "bob", creds.Secret("canary-b0b")
@@ -210,7 +210,8 @@ func TestProvisioning(t *testing.T) {
 	}
 }
 
-// The handler finds who asks, and the whole body; what it read is told.
+// The handler gets the client's identity and the whole body, and Seen reports how much of the body
+// was read.
 func TestHandlerOfService(t *testing.T) {
 	s := authtest.NewService(t)
 	s.Dialect = mac.WebOb
@@ -239,7 +240,7 @@ func TestHandlerOfService(t *testing.T) {
 	}
 }
 
-// A HEAD has the header of a GET, and nothing else.
+// The answer to HEAD has the header of a GET, and no body.
 func TestHead(t *testing.T) {
 	s := authtest.NewService(t)
 	resp, err := signing(s, s.JWT()).Head(page)
@@ -252,7 +253,7 @@ func TestHead(t *testing.T) {
 	}
 }
 
-// Whoever gives up does not wait for the rest.
+// A client that gives up does not wait for the rest.
 func TestContext(t *testing.T) {
 	for name, f := range map[string]fault{
 		"delay": {Requests: trouble{Delay: time.Hour}},
@@ -277,8 +278,8 @@ func TestContext(t *testing.T) {
 	}
 }
 
-// Many goroutines, a clock that is off and a revocation: nobody is refused, and credentials are
-// fetched once for all.
+// Many goroutines, a wrong clock and a revocation: all calls succeed, and one fetch of credentials
+// serves all goroutines.
 func TestConcurrently(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := authtest.NewService(t)
@@ -302,7 +303,7 @@ func TestConcurrently(t *testing.T) {
 	})
 }
 
-// Over a socket it is the same: the clock, a lost connection, and a body that drips.
+// Over a socket the faults are the same: the clock, a lost connection, and a body that drips.
 func TestServer(t *testing.T) {
 	s := authtest.NewService(t)
 	server := s.Server()
@@ -342,7 +343,7 @@ func TestServer(t *testing.T) {
 	}
 }
 
-// Each way to ask for credentials, with and without a reason to give.
+// Each form of a challenge, with and without a reason to give.
 func TestChallenges(t *testing.T) {
 	for kind, want := range map[authtest.Challenges][2][]string{
 		authtest.EachInALine: {{"MAC", "Bearer"},
@@ -373,7 +374,7 @@ func TestChallenges(t *testing.T) {
 	}
 }
 
-// A RoundTripper closes the body, whatever it does with it, and leaves the request as it is.
+// RoundTrip always closes the body, even on errors, and does not change the request.
 func TestRoundTripperContract(t *testing.T) {
 	s := authtest.NewService(t)
 	for _, f := range []fault{
@@ -383,7 +384,7 @@ func TestRoundTripperContract(t *testing.T) {
 		s.Set(f)
 		body := &closing{Reader: strings.NewReader("a body")}
 		u, _ := url.Parse(page)
-		req := &http.Request{URL: u, Body: body} // as little as net/http allows
+		req := &http.Request{URL: u, Body: body} // the least that net/http allows
 		_, _ = s.RoundTrip(req)
 		if !body.closed || *req.URL != *u || req.Header != nil || req.Host != "" {
 			t.Errorf("closed: %v; %+v", body.closed, req)
@@ -402,14 +403,14 @@ type closing struct {
 
 func (c *closing) Close() error { c.closed = true; return nil }
 
-// A request that can't be one is an error and no panic.
+// An invalid request leads to an error, not to a panic.
 func TestNoURL(t *testing.T) {
 	if _, err := authtest.NewService(t).RoundTrip(new(http.Request)); err == nil {
 		t.Error("a request without a URL was answered")
 	}
 }
 
-// A Service prints none of its secrets, before and after use.
+// A Service does not print its secrets, neither before nor after use.
 func TestServicePrintsNoSecret_K6(t *testing.T) {
 	s := authtest.NewService(t)
 	s.Password = creds.Secret("canary-b0b")

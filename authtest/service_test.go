@@ -29,13 +29,13 @@ const (
 	page = "https://api.example.com/items?q=1"
 
 	ok     = "200 200 200 200 200"
-	first  = "200 401 401 401 401" // the second one finds the credentials spent
+	first  = "200 401 401 401 401" // the second call finds the credentials expired
 	later  = "401 200 200 200 200"
 	never  = "401 401 401 401 401"
 	failed = "error error error error error"
 )
 
-// The clients that each fault is tried on.
+// The clients that each fault is tested with.
 var clients = map[string]func(*authtest.Service) *http.Client{
 	"MAC": func(s *authtest.Service) *http.Client {
 		return signing(s, &mac.Signer{Source: s.Provisioner()})
@@ -44,7 +44,7 @@ var clients = map[string]func(*authtest.Service) *http.Client{
 		return signing(s, &bearer.Signer{Source: s.Tokens()})
 	},
 	"JWT": func(s *authtest.Service) *http.Client { return signing(s, s.JWT()) },
-	// The plain client adds the token that it has, and fetches another when that has ended.
+	// The plain client sends its token, and fetches another when that has expired.
 	"plain": func(s *authtest.Service) *http.Client {
 		conf := clientcredentials.Config{
 			ClientID: s.User, ClientSecret: string(s.Password),
@@ -82,14 +82,18 @@ func calls(client *http.Client, n int) string {
 	return strings.Join(all, " ")
 }
 
-// What becomes of five calls, 10 s apart, of each of the clients. They have made one before the
-// fault is there, unless it is there from the start.
+// The results of five calls, 10 s apart, by each of the clients. The clients have made one call
+// before the fault begins, unless it is there from the start.
 //
-// No client can mend these: a clock that is off behind a cache that holds answers for long, since
-// then nothing tells the time; a Date that is old without saying so, which looks like a clock that
-// is off; a clock that is back before the request was sent again; a proxy that changes a signed
-// part; and an endpoint that gives no credentials. A replica that lags costs the first call where
-// the client makes its tokens itself.
+// No client can recover from these faults:
+//
+//   - a wrong clock behind a cache that holds answers for long, since then no field tells the time;
+//   - an old Date without an Age, which looks like a wrong clock;
+//   - a clock that is right again before the request was sent again;
+//   - a proxy that changes a signed part;
+//   - an endpoint that does not issue credentials.
+//
+// A replica that lags makes the first call fail if the client makes its tokens itself.
 var faults = []struct {
 	name                   string
 	fault                  fault
@@ -181,8 +185,8 @@ var faults = []struct {
 		ok, ok, ok, first},
 }
 
-// Our clients mend what can be mended. What cannot is as it is written here, and the plain client
-// shows that the fault is one.
+// Our clients recover where they can. The table lists the other cases, and the plain client shows
+// that each fault has an effect.
 func TestFaults(t *testing.T) {
 	for _, tt := range faults {
 		for name, want := range map[string]string{

@@ -19,10 +19,10 @@ import (
 
 const tokenMethod = "HS256"
 
-// errNotYet is a genuine token that its verifier refuses, and not for its end: it begins later.
+// errNotYet means that the token is genuine but not valid yet: it begins later.
 var errNotYet = errors.New("authtest: the token begins later")
 
-// newJWT makes tokens with the key of the service.
+// newJWT returns a signer that makes tokens with the service's key.
 func (c *core) newJWT(user string) *jwt.Signer {
 	claims := map[string]any{"sub": user}
 	return &jwt.Signer{
@@ -31,7 +31,7 @@ func (c *core) newJWT(user string) *jwt.Signer {
 	}
 }
 
-// token makes a token by the clock of the service.
+// token makes a token by the service's clock.
 func (v *visit) token(subject string) (id, text string, err error) {
 	if text, err = v.newJWT(subject).Token(subject, nil, v.lifetime); err != nil {
 		return "", "", err
@@ -40,7 +40,7 @@ func (v *visit) token(subject string) (id, text string, err error) {
 	return id, text, nil
 }
 
-// tokens verifies tokens.
+// tokens returns a verifier of tokens.
 func (v *visit) tokens() *tokenDoor {
 	return &tokenDoor{Verifier: &jwt.Verifier{Keys: v.key}, visit: v}
 }
@@ -51,8 +51,9 @@ type tokenDoor struct {
 	visit *visit
 }
 
-// Authenticate has the Verifier look at a token as it would be if the service had the clock of this
-// machine, the only one that the Verifier knows. What is not genuine it sees as it is, and refuses.
+// Authenticate passes a token to the Verifier, which knows only this machine's clock. So it first
+// shifts the token's times from the service's clock to this machine's. It passes on a token that is
+// not genuine unchanged, and the Verifier refuses it.
 func (d *tokenDoor) Authenticate(req *http.Request) (*auth.Identity, error) {
 	v := d.visit
 	seen := req.Clone(req.Context())
@@ -75,7 +76,7 @@ func (d *tokenDoor) Authenticate(req *http.Request) (*auth.Identity, error) {
 	return identity, nil
 }
 
-// known returns the grant of a token, which is new where a client has made it.
+// known returns the grant of a token. If a client has made the token, it adds a grant for it.
 func (v *visit) known(id string, identity *auth.Identity) *grant {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -87,8 +88,8 @@ func (v *visit) known(id string, identity *auth.Identity) *grant {
 	return g
 }
 
-// shift returns a token of the service as it is by a clock that differs by so much, and its id. It
-// reports false, and returns the token as it is, if it is none of the service's key.
+// shift returns a token of the service with its times moved by the given duration, and its id. If
+// the token is not signed with the service's key, it returns the token unchanged, and false.
 func (c *core) shift(token string, by time.Duration) (shifted, id string, genuine bool) {
 	text, signature, _ := cutLast(token)
 	if !hmac.Equal([]byte(signature), []byte(c.sign(text))) {

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// received returns req as a server would read it from the wire.
+// received returns req as a server would parse it.
 func received(req *http.Request) *http.Request {
 	r := req.Clone(req.Context())
 	r.URL.User, r.URL.Fragment = nil, ""
@@ -33,7 +33,7 @@ func received(req *http.Request) *http.Request {
 	return r
 }
 
-// A counter counts what is read of a body.
+// A counter counts the bytes that are read from a body.
 type counter struct {
 	io.ReadCloser
 	n atomic.Int64
@@ -45,7 +45,7 @@ func (c *counter) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// wait returns early, with the error of ctx, if that ends.
+// wait waits for d. If ctx ends first, it returns the error of ctx.
 func wait(ctx context.Context, d time.Duration) error {
 	if d <= 0 {
 		return ctx.Err()
@@ -60,9 +60,9 @@ func wait(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// A drip is a body that comes byte by byte.
+// A drip is a body that returns one byte at a time, with a delay before each.
 type drip struct {
-	req   *http.Request // who gives it up must not go on waiting
+	req   *http.Request // its context ends the waiting
 	every time.Duration
 	rest  io.Reader
 }

@@ -42,24 +42,25 @@ const (
 	CoverBody
 )
 
-// A Pair is a scheme in both directions.
+// A Pair is the signer and the verifier of a scheme, as [Run] tests them.
 type Pair struct {
 	// New returns a signer, and an authenticator that accepts the requests that the signers of all
 	// calls sign. It is called several times, and many goroutines use its results at once.
 	New func(t *testing.T) (transport.Signer, auth.Authenticator)
 
-	// Covers are the parts of a request that the credentials vouch for. The fields that the signer
+	// Covers are the parts of a request that the credentials protect. The fields that the signer
 	// sets are always checked.
 	Covers Part
 
-	// Fixed says that the credentials are sent as they are, so that two requests may look alike.
+	// Fixed means that the credentials are sent unchanged with every request, so that two requests
+	// may be the same.
 	Fixed bool
 
 	// Secrets are the texts that must appear in no output. If empty, that is not checked.
 	Secrets []string
 }
 
-// Run checks p in subtests of t, each named after the rule it is about.
+// Run checks p in subtests of t, each named after the rule that it checks.
 func Run(t *testing.T, p Pair) {
 	t.Run("accepts its own", p.accepts)
 	t.Run("leaves other schemes alone", p.leavesOthers)
@@ -74,7 +75,8 @@ func Run(t *testing.T, p Pair) {
 
 const body = "the body of the request"
 
-// shapes are requests that a scheme must carry, one of each kind that has ever been troublesome.
+// shapes returns requests that a scheme must be able to sign, one of each kind that has caused
+// trouble in a scheme.
 func shapes(t *testing.T) []*http.Request {
 	var all []*http.Request
 	for _, shape := range []struct{ method, url, body string }{
@@ -114,7 +116,7 @@ func sign(t *testing.T, s transport.Signer, req *http.Request) {
 	}
 }
 
-// wire returns req as it is sent.
+// wire returns the bytes of req as sent.
 func wire(t *testing.T, req *http.Request) []byte {
 	t.Helper()
 	var b bytes.Buffer
@@ -178,7 +180,8 @@ func (p Pair) leavesOthers(t *testing.T) {
 	}
 }
 
-// signed returns a request on the wire, and the texts of the fields that the signer has set.
+// signed returns the bytes of a signed request as sent, and the texts of the fields that the signer
+// has set.
 func (p Pair) signed(t *testing.T) (sent []byte, fields []string) {
 	signer, _ := p.New(t)
 	req := request(t, "POST", "http://localhost:8080/items/7?limit=10&q=%2F", body)
@@ -233,7 +236,8 @@ func (p Pair) refusesChangedParts(t *testing.T) {
 	}
 }
 
-// changed returns a copy of sent with another byte at i, one that is as plain as the old.
+// changed returns a copy of sent with another byte at i. The new byte is valid where the old one
+// was: a letter replaces a letter, and a digit a digit.
 func changed(sent []byte, i int) []byte {
 	b := bytes.Clone(sent)
 	switch c := b[i]; {
@@ -247,8 +251,8 @@ func changed(sent []byte, i int) []byte {
 	return b
 }
 
-// refuses asks an authenticator that has seen nothing yet, since one that refuses a changed body
-// may all the same have taken note of the request.
+// refuses uses a new authenticator each time: one that has refused a changed body may still have
+// recorded the request.
 func (p Pair) refuses(t *testing.T, sent []byte) {
 	t.Helper()
 	_, authenticator := p.New(t)
@@ -273,7 +277,7 @@ func (p Pair) neverAlike(t *testing.T) {
 	}
 }
 
-// A roundTripper is a network in one function.
+// A roundTripper is a function that acts as a network.
 type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
@@ -338,7 +342,7 @@ func (p Pair) keepsSecrets(t *testing.T) {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%q", "%x", "%s"} {
 			texts = append(texts, fmt.Sprintf(verb, v), fmt.Sprintf(verb, []any{v}))
 		}
-		data, _ := json.Marshal(v) // one that can't be marshalled gives nothing away
+		data, _ := json.Marshal(v) // a value that cannot be marshaled reveals nothing
 		texts = append(texts, string(data))
 	}
 	for _, text := range texts {

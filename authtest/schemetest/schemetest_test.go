@@ -159,7 +159,7 @@ func (w wrapped) Authenticate(req *http.Request) (*auth.Identity, error) {
 	return w.f(w.inner, req)
 }
 
-// TestFaulty is run by TestFindsFaults in a process of its own.
+// TestFaulty is run by TestFindsFaults in a separate process.
 func TestFaulty(t *testing.T) {
 	if name := os.Getenv("SCHEMETEST_FAULTY"); name != "" {
 		var p schemetest.Pair
@@ -168,7 +168,7 @@ func TestFaulty(t *testing.T) {
 	}
 }
 
-// Each check finds the mistake that it is there for.
+// Each check finds the mistake that it is meant to find.
 func TestFindsFaults(t *testing.T) {
 	for name := range faulty {
 		t.Run(name, func(t *testing.T) {
