@@ -19,7 +19,7 @@ import (
 	"github.com/countersign-go/countersign/provision/issue"
 )
 
-// A pair is the real client before a server, ours unless told otherwise, under one algorithm.
+// A pair is the real client and a server, by default ours, with one algorithm.
 type pair struct {
 	client    *peer
 	url       string // where the server listens for plain http
@@ -42,7 +42,7 @@ type job struct {
 	Password string `json:"password,omitempty"`
 }
 
-// A result is what testdata/client.py tells of a request.
+// A result is the report of testdata/client.py about one request.
 type result struct {
 	Status        int
 	Headers       map[string]string // names in lower case
@@ -67,7 +67,7 @@ func newPair(t *testing.T, algorithm string, plain, securePort string) *pair {
 	return &pair{client: client, url: plain, algorithm: algorithm}
 }
 
-// ourService verifies, and hands out credentials at /provision.
+// ourService verifies requests, and issues credentials at /provision.
 func ourService(algorithm string) http.Handler {
 	issuer := &issue.Issuer{
 		Secrets:   []creds.Secret{creds.Secret(secret)},
@@ -81,7 +81,7 @@ func ourService(algorithm string) http.Handler {
 	}
 	echo := auth.Require(http.HandlerFunc(repeat),
 		&mac.Verifier{Keys: issuer.Key, Dialect: mac.WebOb})
-	// No ServeMux: it would clean the paths before they are verified.
+	// A ServeMux would clean the paths before they are verified.
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if req.URL.Path == "/provision" {
 			door.ServeHTTP(w, req)
@@ -91,8 +91,9 @@ func ourService(algorithm string) http.Handler {
 	})
 }
 
-// repeat tells who asked for what, as testdata/server.py does. It reads all of the body before it
-// answers, since a server of net/http may close the body at the first byte of an answer.
+// repeat answers with the user, the method and the target of the request, as testdata/server.py
+// does. It reads all of the body before it answers, since a server of net/http may close the body
+// at the first byte of an answer.
 func repeat(w http.ResponseWriter, req *http.Request) {
 	if id, ok := auth.FromContext(req.Context()); ok {
 		w.Header().Set("X-User", id.Subject)
@@ -117,7 +118,7 @@ func (p *pair) do(t *testing.T, j job) result {
 	return r
 }
 
-// credentials provisions as a Python program would: POST, and use id and key as they come.
+// credentials provisions as a Python program would: it sends a POST, and uses id and key unchanged.
 func (p *pair) credentials(t *testing.T) (id, key string) {
 	t.Helper()
 	r := p.do(t, job{Method: "POST", URL: p.url + "/provision", User: user, Password: password})
@@ -206,8 +207,8 @@ func TestOurServerRefusesRealClient(t *testing.T) {
 	}
 }
 
-// What the real client can send and is refused by us, and by its own server or not. This list is
-// closed: a row is a decision, and has a reason.
+// Requests that the real client can send and that our server refuses. Its own server may accept
+// them. The list must stay complete: each row is a decision, with its reason.
 func TestWhatWeRefuseOfRealClient(t *testing.T) {
 	for _, algorithm := range algorithms {
 		ours := startPair(t, algorithm)
@@ -285,8 +286,8 @@ func TestOurServerRefusesRealClientsPassword(t *testing.T) {
 	}
 }
 
-// Both sides derive tokens and keys from the same master secret, so credentials from either one's
-// provisioning work at the other's service.
+// Both sides derive tokens and keys from the same master secret, so credentials that one side
+// issues work at the other side's service.
 func TestTokensAreInterchangeable(t *testing.T) {
 	services := startServices(t)
 	for _, algorithm := range algorithms {
@@ -305,7 +306,7 @@ func TestTokensAreInterchangeable(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			// tokenlib's ids live for five minutes, and nothing but the id says so.
+			// tokenlib's ids are valid for five minutes, and only the id itself contains that time.
 			left := time.Until(theirs.Expires)
 			if left < 290*time.Second || left > 302*time.Second {
 				t.Errorf("we read from tokenlib's token that it lives for %v, want 5 minutes", left)

@@ -15,7 +15,7 @@ import (
 	"github.com/countersign-go/countersign/portal"
 )
 
-// A credOptions is how a file is laid out, in the words of FilePasswordDB.
+// A credOptions is the layout of a file, in the terms of FilePasswordDB.
 type credOptions struct {
 	Delimiter      string `json:"delim"`
 	UserColumn     int    `json:"usernameField"`
@@ -39,10 +39,10 @@ type credJob struct {
 	Password string      `json:"password"`
 }
 
-// Verdicts that are not "in as", with the name in quotes.
+// Verdicts other than "in as" with the name in quotes.
 const (
 	refused   = "refused"
-	undecided = "undecided" // another error than that of a refusal
+	undecided = "undecided" // an error that is not a refusal
 )
 
 // askTwisted returns the verdict of FilePasswordDB.
@@ -63,7 +63,7 @@ func askTwisted(t *testing.T, twisted *peer, job credJob) string {
 	return undecided
 }
 
-// askFile returns our verdict.
+// askFile returns the verdict of portal.File.
 func askFile(t *testing.T, job credJob) string {
 	t.Helper()
 	users := &portal.File{
@@ -89,12 +89,13 @@ func askFile(t *testing.T, job credJob) string {
 	return undecided
 }
 
-// plainUsers is a file with passwords in clear, and with what happens to files.
+// plainUsers is a file with passwords in clear text, and with irregular lines as they occur in
+// practice.
 const plainUsers = "alice:one\nbob:two:three\n  carol : four \ndave\n\n   \nalice:second\n" +
 	"closed:\nclosed:x\nFrank:Pw\ngina:trail   \ncrlf:win\r\nvt:x\v\f\t\njörg:пароль\n" +
 	"nbsp:x\u00a0\nq'uote:' OR 1=1\n # not:x\nin ner:a b\ncolon::x\n%s:%s\nlast:end"
 
-// Every row is asked of Twisted's own FilePasswordDB and of portal.File, which agree on it.
+// FilePasswordDB of Twisted and portal.File must give the same verdict for each row.
 func TestFileLikeTwisted(t *testing.T) {
 	md5Of := func(text string) string { return fmt.Sprintf("%x", md5.Sum([]byte(text))) }
 	columns := "one dingle dongle alice\ntwo dingle dongle bob\nshort line\n"
@@ -211,11 +212,11 @@ func TestFileLikeTwisted(t *testing.T) {
 	}
 }
 
-// A credRow is somebody who logs in, and as whom; as nobody, if subject is "".
+// A credRow is a login and the subject it leads to. If subject is empty, the login must be refused.
 type credRow struct{ reason, user, password, subject string }
 
-// What portal.File decides in another way than FilePasswordDB. A row fails, too, where the two have
-// come to agree.
+// The rows that portal.File decides differently from FilePasswordDB. A row also fails if both give
+// the same verdict.
 func TestFileUnlikeTwisted(t *testing.T) {
 	long := strings.Repeat("x", 5000)
 	twisted := startPeer(t, "cred.py")
@@ -281,7 +282,7 @@ func differ(t *testing.T, rule, peer, wantPeer, ours, wantOurs string) {
 	}
 }
 
-// Users come and go while both have the file open.
+// Users are added and removed while both checkers use the file.
 func TestFileChangesLikeTwisted(t *testing.T) {
 	twisted := startPeer(t, "cred.py")
 	path := writeUsers(t, "ann:x\n")

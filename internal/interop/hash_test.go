@@ -9,7 +9,7 @@ import (
 	"github.com/countersign-go/countersign/portal"
 )
 
-// command runs a program that makes a line or a hash, with the password on its standard input.
+// command runs a program that prints a line or a hash, with the password on its standard input.
 func command(t *testing.T, input, name string, args ...string) string {
 	t.Helper()
 	cmd := exec.Command(name, args...)
@@ -25,8 +25,8 @@ var hashedPasswords = []string{
 	"x", "correct horse", "пароль", " blanks ", "$6$:'\"\\%s", strings.Repeat("0123456789ab", 6),
 }
 
-// Hashes that other programs make here and now are judged as they were meant: by Apache, by OpenSSL
-// and by two Python packages.
+// Hashes that Apache, OpenSSL and two Python packages make during the test match their passwords
+// and no others.
 func TestHashesOfOthers(t *testing.T) {
 	maker := startPeer(t, "cred.py")
 	hash := func(name string) func(string) string {
@@ -42,7 +42,7 @@ func TestHashesOfOthers(t *testing.T) {
 			return command(t, password, "openssl", "passwd", kind, "-stdin")
 		}
 	}
-	// Perl has crypt(3) of the system, which is that of libxcrypt on Debian.
+	// Perl uses the system's crypt(3), which on Debian comes from libxcrypt.
 	perl := func(setting string) func(string) string {
 		return func(password string) string {
 			const program = `chomp(my $p = <STDIN>); print crypt($p, $ARGV[0])`
@@ -59,7 +59,7 @@ func TestHashesOfOthers(t *testing.T) {
 		name   string
 		make   func(password string) string
 		prefix string
-		good   bool // is a format that we take
+		good   bool // we support the format
 	}{
 		{"htpasswd -B", htpasswd("-B", "-C", "5"), "$2y$05$", true},
 		{"yescrypt of crypt(3)", perl("$y$j75$ZjX8YzmJiqsaigv2QGgvH1"), "$y$j75$", true},

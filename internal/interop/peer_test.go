@@ -10,15 +10,15 @@ import (
 	"time"
 )
 
-// A peer is a Python program of testdata that talks JSON, one line at a time.
+// A peer is a Python program of testdata that reads and writes JSON, one line at a time.
 type peer struct {
 	in     io.WriteCloser
 	out    *bufio.Reader
 	errors bytes.Buffer // written by the process; read after it has ended
 }
 
-// startPeer runs a script until the test ends. The end of its standard input is its sign to stop,
-// which it gets also when the test process is killed.
+// startPeer runs a script until the test ends. The script stops when its standard input ends, which
+// also happens if the test process is killed.
 func startPeer(t *testing.T, script string, args ...string) *peer {
 	t.Helper()
 	args = append([]string{"-W", "ignore", "testdata/" + script}, args...)

@@ -21,7 +21,7 @@ import (
 	"github.com/countersign-go/countersign/jwt"
 )
 
-// A keyPair is one key in PEM, as both sides read it. A secret is the same twice.
+// A keyPair is one key in PEM, in the forms that both sides read. A secret is the same twice.
 type keyPair struct{ private, public creds.Secret }
 
 func newSecret(t *testing.T) keyPair {
@@ -86,7 +86,7 @@ func (p pyJWT) ask(t *testing.T, job map[string]any) pyAnswer {
 	return a
 }
 
-// TestPyJWT has each side verify what the other has made, and refuse it under another key.
+// TestPyJWT has each side verify the tokens of the other, and refuse them under another key.
 func TestPyJWT(t *testing.T) {
 	const issuer, audience = "https://issuer.example", "https://api.example"
 	python := pyJWT{startPeer(t, "jwt_peer.py")}
@@ -140,7 +140,7 @@ func TestPyJWT(t *testing.T) {
 	}
 }
 
-// TestPyJWTTakesOurSignature sends what a Signer puts into a request.
+// TestPyJWTTakesOurSignature sends the token that a Signer puts into a request.
 func TestPyJWTTakesOurSignature(t *testing.T) {
 	python := pyJWT{startPeer(t, "jwt_peer.py")}
 	for method, key := range newKeys(t) {

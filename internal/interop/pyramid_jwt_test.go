@@ -23,7 +23,7 @@ import (
 
 const (
 	jwtSecret = "not a secret: sixty-four letters are what HS512 asks for, at least"
-	jwtMethod = "HS512" // pyramid_jwt's own choice
+	jwtMethod = "HS512" // pyramid_jwt's default
 )
 
 // jwtServices are the URLs of testdata/jwt_server.py.
@@ -37,7 +37,7 @@ func startJWTServices(t *testing.T, expiration, reissue int) jwtServices {
 	return s
 }
 
-// A place is where one of the services expects the token.
+// A place is the part of a request in which one of the services expects the token.
 type place struct{ name, url, scheme, header, cookie string }
 
 func (s jwtServices) places() []place {
@@ -49,7 +49,7 @@ func (s jwtServices) places() []place {
 	}
 }
 
-// encoding is how the token is written there.
+// encoding returns the encoding of the token in that place.
 func (p place) encoding() jwt.Encoding {
 	if p.cookie == "" {
 		return nil
@@ -73,7 +73,7 @@ func (p place) client(source creds.Source[*oauth2.Token], base http.RoundTripper
 	return countersign.NewClient(countersign.Config{Signer: signer, Base: base})
 }
 
-// me is what a service knows of who asks.
+// me is the service's description of the client that asks.
 type me struct {
 	User       string
 	Claims     map[string]any
@@ -120,7 +120,7 @@ func TestLoginAtPyramidJWT(t *testing.T) {
 	}
 }
 
-// TestPyramidJWTTokenEnds goes on beyond the life of a token, which the service gives 7 s.
+// TestPyramidJWTTokenEnds continues beyond the lifetime of a token, which is 7 s at that service.
 func TestPyramidJWTTokenEnds(t *testing.T) {
 	p := startJWTServices(t, 7, 3600).places()[0]
 	logins := &counter{base: http.DefaultTransport}
@@ -164,7 +164,7 @@ func TestPyramidJWTReissue(t *testing.T) {
 	}
 }
 
-// TestPyramidJWTTakesOurTokens sends tokens that this side has made, without a login.
+// TestPyramidJWTTakesOurTokens sends tokens that our signer has made, without a login.
 func TestPyramidJWTTakesOurTokens(t *testing.T) {
 	for _, p := range startJWTServices(t, 3600, 3600).places() {
 		t.Run(p.name, func(t *testing.T) {
@@ -183,7 +183,7 @@ func TestPyramidJWTTakesOurTokens(t *testing.T) {
 				t.Errorf("the service knows us as %+v", m)
 			}
 			if p.cookie != "" {
-				return // where a wrong cookie is an error of the service
+				return // a wrong cookie makes the service fail
 			}
 			resp, _ := do(t, client(changed(jwtSecret)), newRequest(t, "GET", p.url+"/me"))
 			wantStatus(t, resp, http.StatusUnauthorized)
@@ -194,7 +194,8 @@ func TestPyramidJWTTakesOurTokens(t *testing.T) {
 	}
 }
 
-// TestOurVerifierTakesTokensOfPyramidJWT stands in for the service, with tokens that it has issued.
+// TestOurVerifierTakesTokensOfPyramidJWT has our verifier take the place of the service, with
+// tokens that the service has issued.
 func TestOurVerifierTakesTokensOfPyramidJWT(t *testing.T) {
 	for _, p := range startJWTServices(t, 3600, 3600).places() {
 		t.Run(p.name, func(t *testing.T) {
@@ -221,7 +222,7 @@ func TestOurVerifierTakesTokensOfPyramidJWT(t *testing.T) {
 	}
 }
 
-// TestPyramidJWTReadsOurSession gives the cookie that our own service sets to the real one.
+// TestPyramidJWTReadsOurSession sends the cookie that our own service sets to the real service.
 func TestPyramidJWTReadsOurSession(t *testing.T) {
 	p := startJWTServices(t, 3600, 3600).places()[3]
 	session, err := pyramid.FromSettings(map[string]string{"jwt.private_key": jwtSecret})

@@ -20,10 +20,10 @@ import (
 	"github.com/countersign-go/countersign/raven/wls"
 )
 
-// A site is testdata/agent.py: python-ucam-webauth, and our login service behind it.
+// A site is testdata/agent.py: python-ucam-webauth, which sends browsers to our login service.
 type site struct {
 	url  string
-	live string // the key of the operator's live service that the package carries
+	live string // the key of the operator's live service, from that package
 }
 
 func startSite(t *testing.T, server *wls.Server) *site {
@@ -82,7 +82,8 @@ func (v *visitor) read(resp *http.Response, err error) (*http.Response, string) 
 	return resp, string(text)
 }
 
-// wantUser says that the browser is at a page of the site, which knows who the user is.
+// wantUser fails the test unless the browser is at that page of the site, and the site knows the
+// user.
 func (v *visitor) wantUser(resp *http.Response, text, at string) {
 	v.t.Helper()
 	var page struct {
@@ -136,8 +137,8 @@ func TestRavenCancel(t *testing.T) {
 	}
 }
 
-// TestRavenInteraction visits pages that want a password each time, or never. Between them the
-// login at the site ends; its secret stays, and the login at our service.
+// TestRavenInteraction visits pages that ask for a password each time, or never. Between the visits
+// the login at the site ends. The site's secret and the login at our service stay valid.
 func TestRavenInteraction(t *testing.T) {
 	s := startSite(t, newLogin())
 	logIn := []string{"action", "login", "user", user, "password", password}
@@ -175,7 +176,7 @@ func TestRavenLogOut(t *testing.T) {
 	}
 }
 
-// TestRavenVersions lets our service answer in each version, and with each status.
+// TestRavenVersions makes our service answer in each version, and with each status.
 func TestRavenVersions(t *testing.T) {
 	var answer atomic.Pointer[raven.Response]
 	server := newLogin()
@@ -199,7 +200,8 @@ func TestRavenVersions(t *testing.T) {
 	}
 }
 
-// TestRavenLiveKey reads the key of the operator's live service, which our package does not carry.
+// TestRavenLiveKey parses the key of the operator's live service, which our package does not
+// include.
 func TestRavenLiveKey(t *testing.T) {
 	service, err := raven.Live([]byte(startSite(t, newLogin()).live))
 	if err != nil || service.Keys["2"] == nil {

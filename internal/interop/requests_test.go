@@ -70,7 +70,7 @@ func wantStatus(t *testing.T, resp *http.Response, want int) {
 	}
 }
 
-// wantCalls compares how often a client has provisioned.
+// wantCalls compares the number of provisioning calls with want.
 func wantCalls(t *testing.T, calls *counter, want int32) {
 	t.Helper()
 	if n := calls.n.Load(); n != want {

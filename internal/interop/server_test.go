@@ -117,8 +117,9 @@ func TestBodyDigestAgainstRealServer(t *testing.T) {
 	}
 }
 
-// The server answers 401 also to somebody whom it knows but does not let in, with the challenge
-// that it has for everything. That must not cost the credentials, nor a clock that serves well.
+// The server answers 401 also if it knows the user but does not let them in, with the same
+// challenge as for every refusal. The client must then discard neither its credentials nor the
+// clock offset that it has learned.
 func TestForbiddenPageBreaksNoOther(t *testing.T) {
 	s := startServices(t)[mac.SHA1]
 	for _, offset := range []time.Duration{0, -time.Hour} {

@@ -28,14 +28,14 @@ const (
 
 var algorithms = []string{mac.SHA1, mac.SHA256}
 
-// A service is the real one, under one algorithm.
+// A service is the real one, with one algorithm.
 type service struct {
 	url  *url.URL
-	base *http.Transport // leads there, whatever the URL says
+	base *http.Transport // connects to the service, whatever the URL
 }
 
 // startServices runs testdata/server.py, and a TLS proxy in front of each of its services. lifetime
-// is that of tokens, in seconds; none: as tokenlib has it.
+// is how long tokens are valid, in seconds. If it is missing, tokenlib's default applies.
 func startServices(t *testing.T, lifetime ...string) map[string]*service {
 	t.Helper()
 	var urls struct{ SHA1, SHA256 string }
@@ -55,7 +55,7 @@ func newService(t *testing.T, plain string) *service {
 	}
 	proxy := httptest.NewTLSServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
 		r.SetURL(target)
-		r.Out.Host = r.In.Host // as a terminator must for any signing scheme
+		r.Out.Host = r.In.Host // every signing scheme needs this of a TLS terminator
 	}})
 	t.Cleanup(proxy.Close)
 	trusted := proxy.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
@@ -73,7 +73,7 @@ func newService(t *testing.T, plain string) *service {
 	return &service{url: target, base: base}
 }
 
-// source provisions at the service.
+// source returns a source that provisions at the service, and the counter of its calls.
 func (s *service) source() (*provision.Client, *counter) {
 	calls := &counter{base: s.base}
 	return &provision.Client{
@@ -83,7 +83,8 @@ func (s *service) source() (*provision.Client, *counter) {
 	}, calls
 }
 
-// client signs with what source gives. clock may be nil.
+// client returns a client that signs with the credentials of source. If clock is nil, the client
+// has its own.
 func (s *service) client(
 	source creds.Source[*mac.Credentials], clock *transport.Clock,
 ) *http.Client {
@@ -106,7 +107,7 @@ func (s *service) rotate(t *testing.T) {
 	wantStatus(t, resp, http.StatusNoContent)
 }
 
-// A counter counts the requests that it lets through, and how many of them are refused.
+// A counter counts the requests that it passes on, and how many of them are refused.
 type counter struct {
 	base    http.RoundTripper
 	n       atomic.Int32

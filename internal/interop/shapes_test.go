@@ -6,21 +6,21 @@ import (
 	"testing"
 )
 
-// A shape is a request that both directions try. What the Python client makes of a URL may differ
-// from what the Go client makes of it; each is judged by the other's server.
+// A shape is a request that both directions try. The Python client and the Go client may send
+// different requests for the same URL; each is verified by the other side's server.
 type shape struct {
 	name   string
-	origin string // "": where the service listens, its port spelled out
+	origin string // if empty, the service's own address, with its port
 	target string
-	host   string // of the Host field; "": that of the URL
-	method string // "": GET
+	host   string // of the Host field; if empty, the URL's host
+	method string // if empty, GET
 	body   string
-	stream bool // send the body without saying its length
+	stream bool // send the body without its length
 	ext    string
 }
 
-// The names lead to the service as well: both clients are told to connect there, whatever the URL
-// says. So the default ports can be tried without owning them.
+// Both clients connect to the service for these names, too, whatever the URL. So the tests can use
+// the default ports without listening on them.
 const (
 	byName     = "http://example.com"
 	overTLS    = "https://example.com"
@@ -29,10 +29,11 @@ const (
 	byZone     = "http://[fe80::1%25eth0]"
 )
 
-// origins are where the Go client may sign.
+// origins are the origins that the Go client may sign for.
 var origins = []string{byName, overTLS, byIPv6, byIPv6Port, byZone}
 
-// Each client puts some URLs right before it signs that a caller of the other one must put right.
+// Each client corrects some URLs before it signs. With the other client, the caller must correct
+// them.
 var (
 	goShapes = []shape{
 		{name: "leading slashes", target: "//a//b"},
@@ -134,7 +135,7 @@ func (s shape) verb() string {
 	return s.method
 }
 
-// answer is the body that a service which repeats the request's must give.
+// answer is the body of an answer that repeats the request's body.
 func (s shape) answer() string {
 	if s.method == "HEAD" {
 		return ""

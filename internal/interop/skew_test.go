@@ -9,10 +9,10 @@ import (
 	"github.com/countersign-go/countersign/transport"
 )
 
-// The server remembers how far off the first timestamp of an id was, and from then on wants every
-// timestamp of that id to be off by as much. So a client whose clock is put right is refused, by a
-// challenge that does not say why, although its time now agrees with the Date of that very answer.
-// Only another id helps.
+// The server remembers how far off the first timestamp of an id was. From then on, every timestamp
+// of that id must be off by as much. So a client whose clock is corrected is refused, by a
+// challenge without the reason, although its time now agrees with the Date of the same answer. Only
+// a new id helps.
 func TestLearnedSkew_R14(t *testing.T) {
 	for algorithm, s := range startServices(t) {
 		for _, offset := range []time.Duration{-time.Hour, time.Hour} {
@@ -53,8 +53,8 @@ func TestLearnedSkew_R14(t *testing.T) {
 	}
 }
 
-// Two clients share an id, and the one that came first has a slow clock: the other one is locked
-// out by what the server learned, and gets itself a new id.
+// Two clients share an id, and the first one has a slow clock. The skew that the server learned
+// from it makes the server refuse the second client, which then fetches a new id.
 func TestLearnedSkewOfAnother_R14(t *testing.T) {
 	s := startServices(t)[mac.SHA1]
 	source, calls := s.source()
@@ -71,7 +71,8 @@ func TestLearnedSkewOfAnother_R14(t *testing.T) {
 }
 
 // A client with a slow clock works, since the server has learned its skew. Then its id ends. The
-// refusal shows the clock to be off, but the right one is of no use to the old id: it takes both.
+// refusal shows that the clock is wrong, but the old id is refused with the right time, too: the
+// client needs both a new clock offset and a new id.
 func TestLearnedSkewAndLostID_R14(t *testing.T) {
 	for algorithm, s := range startServices(t) {
 		t.Run(string(algorithm), func(t *testing.T) {

@@ -26,15 +26,15 @@ import (
 
 const (
 	soakRate    = 50 // requests a second
-	soakWorkers = 8  // that send them
+	soakWorkers = 8  // goroutines that send them
 	soakLeast   = 6 * time.Second
 
-	// shortLife is how long keys last here. A provision.Client counts every key as good for 5 s, so
-	// each one is used until the service refuses it.
+	// shortLife is how long keys are valid here. A provision.Client assumes that every key is valid
+	// for at least 5 s, so each one is used until the service refuses it.
 	shortLife = 2 * time.Second
 
 	// rotateEvery is the time between two steps of a rotation. Before a secret is dropped, the last
-	// keys that follow from it must have ended.
+	// keys that were derived from it must have ended.
 	rotateEvery = shortLife + 500*time.Millisecond
 )
 
@@ -51,7 +51,7 @@ func soakTime(t *testing.T) time.Duration {
 	return d
 }
 
-// No call fails though the key of every hundredth request or so has just ended.
+// All calls succeed, though the key has just ended at about every hundredth request.
 func TestShortLivedKeysOfRealServer(t *testing.T) {
 	t.Parallel()
 	services := startServices(t, fmt.Sprint(shortLife.Seconds()))
@@ -63,8 +63,8 @@ func TestShortLivedKeysOfRealServer(t *testing.T) {
 	}
 }
 
-// The same with our issuer, and its master secret is replaced again and again. That costs not one
-// refusal more.
+// The same with our issuer, whose master secret is replaced again and again. That must not cause
+// any further refusal.
 func TestShortLivedKeysWhileSecretRotates(t *testing.T) {
 	t.Parallel()
 	issuing := new(rotating)
@@ -104,12 +104,12 @@ func (r *rotating) set(numbers ...int) {
 	r.current.Store(issuer)
 }
 
-// rotate replaces the secret until ctx ends, by the steps that Issuer.Secrets tells.
+// rotate replaces the secret until ctx ends, in the steps that Issuer.Secrets describes.
 func (r *rotating) rotate(ctx context.Context) {
 	ticks := time.NewTicker(rotateEvery)
 	defer ticks.Stop()
 	next := func() bool {
-		// Each time anew, since a step that comes late must not bring the next one closer.
+		// Reset it for each step: a late step must not shorten the time to the next one.
 		ticks.Reset(rotateEvery)
 		select {
 		case <-ticks.C:
@@ -154,7 +154,8 @@ func (r *rotating) handler() http.Handler {
 	return mux
 }
 
-// soak sends soakRate requests a second to s, for as long as soakTime says, and judges how it went.
+// soak sends soakRate requests a second to s, for the duration that soakTime returns, and checks
+// the results.
 func soak(t *testing.T, s *service) {
 	t.Helper()
 	duration := soakTime(t)
@@ -187,25 +188,25 @@ func soak(t *testing.T, s *service) {
 	if took > duration+duration/4 {
 		t.Errorf("%d requests took %v, which is no %d a second", total, took, soakRate)
 	}
-	// No key is replaced before its end, and none long after it.
+	// No key is replaced before its end, nor long after it.
 	n := time.Duration(calls.n.Load())
 	if least, most := took/(shortLife+time.Second), took/shortLife+1; n < least || n > most {
 		t.Errorf("%d provisioning calls, want %d to %d", n, least, most)
 	}
-	// Nothing but a refusal tells that a key has ended.
+	// Only a refusal tells the client that a key has ended.
 	if refused := wire.refused.Load(); refused < calls.n.Load()-1 {
 		t.Errorf("%d refusals but %d provisioning calls", refused, calls.n.Load())
 	}
 }
 
-// A tally is how the calls of a soak went. It may be read once all of them have ended.
+// A tally is the result of the calls of a soak. It may be read once all of them have ended.
 type tally struct {
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards all below
 	failed  int
 	slowest time.Duration
 }
 
-// add notes one call. Only the first failures are told of one by one.
+// add records one call. It logs only the first failures in detail.
 func (c *tally) add(t *testing.T, n int, took time.Duration, err error) {
 	t.Helper()
 	c.mu.Lock()
@@ -220,8 +221,8 @@ func (c *tally) add(t *testing.T, n int, took time.Duration, err error) {
 	}
 }
 
-// pace hands out the numbers of the requests when they are due, closes work at the end, and returns
-// how many there were. What was due while nobody could take it is made up for.
+// pace sends the numbers of the requests to work when they are due, closes work at the end, and
+// returns how many there were. If all workers were busy for a time, it then catches up.
 func pace(duration time.Duration, work chan<- int) int {
 	defer close(work)
 	total := int(duration * soakRate / time.Second)
@@ -237,8 +238,7 @@ func pace(duration time.Duration, work chan<- int) int {
 	return total
 }
 
-// ask makes one call, and every other time one with a body. The error says what is wrong with the
-// answer.
+// ask makes one call; every other call has a body. The error describes the mistake in the answer.
 func ask(ctx context.Context, client *http.Client, base string, n int) error {
 	method, body := "GET", ""
 	if n%2 == 1 {

@@ -30,16 +30,16 @@ func asRoot(t *testing.T, input, name string, args ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// The real pwauth, which asks PAM, lets a user of the machine in until the system closes the
-// account. A File agrees with it about the line that the system keeps in its shadow file.
+// The real pwauth, which asks PAM, accepts a user of the machine until the system closes the
+// account. A File gives the same verdicts for the user's line in the system's shadow file.
 //
-// The test makes a user of the machine that runs it, without a home and a shell, and removes it.
-// The helper is run as www-data, as by a service that is not root.
+// The test adds a user without a home and a shell to the machine that runs it, and removes the user
+// at the end. The helper runs as www-data, as for a service that is not root.
 func TestUnix(t *testing.T) {
 	t.Parallel() // pwauth sleeps most of the time
 	const user, right = "countersign-test", "canary-un1x and a blank"
 	if _, err := exec.Command("getent", "passwd", user).Output(); err == nil {
-		asRoot(t, "", "userdel", user) // left behind by a run that was killed
+		asRoot(t, "", "userdel", user) // may be left from a run that was killed
 	}
 	asRoot(t, "", "useradd", "--no-create-home", "--shell", "/usr/sbin/nologin", user)
 	t.Cleanup(func() { asRoot(t, "", "userdel", user) })
@@ -93,7 +93,8 @@ func TestUnix(t *testing.T) {
 	wantVerdicts("the password must be changed", user, right, false)
 }
 
-// A helper that cannot be run, or not as it wants to be, is an outage and not a wrong password.
+// A helper that cannot run, or that rejects its input as incomplete, is an outage, not a wrong
+// password.
 func TestUnixOutage(t *testing.T) {
 	for reason, args := range map[string][]string{
 		"pwauth with a part of its input missing": {"-c", "head -c 3 | /usr/sbin/pwauth"},

@@ -33,7 +33,7 @@ func python(t *testing.T) string {
 	return path
 }
 
-// venv keeps the environment in the user's cache, under a name made of all that goes into it.
+// venv keeps the environment in the user's cache, under a name derived from all its inputs.
 func venv() (string, error) {
 	base, err := exec.LookPath("python3")
 	if err != nil {
@@ -65,8 +65,8 @@ func venv() (string, error) {
 	return path, works(path)
 }
 
-// install makes the environment beside dir and moves it there when it is complete, so that neither
-// an interrupted run nor one at the same time leaves half of one behind.
+// install makes the environment beside dir and moves it there when it is complete. So an
+// interrupted run, or one at the same time, does not leave an incomplete one.
 func install(base, dir string) error {
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		return err
