@@ -17,8 +17,8 @@ import (
 	"time"
 )
 
-// axe-core is the judge of accessibility that browsers and auditors use. Its rules change with
-// releases, so that a new one is a commit of its own.
+// axe-core is the accessibility checker that browsers and auditors use. Its rules change with
+// releases, so an update is a separate commit.
 const (
 	axeVersion = "4.14.1"
 	axeHash    = "29348999450cdf2849a8e70b7912fc2da85a849da39c0d0d5394f51d4a9ed95c" // of axe.min.js
@@ -26,7 +26,7 @@ const (
 
 var getAxe = sync.OnceValues(cachedAxe)
 
-// axeSource returns the script, which the first call on a machine gets from npm.
+// axeSource returns the script, which the first call on a machine downloads from npm.
 func axeSource(t *testing.T) string {
 	t.Helper()
 	source, err := getAxe()
@@ -62,7 +62,7 @@ func cachedAxe() (string, error) {
 	if !isAxe(source) {
 		return "", fmt.Errorf("axe-core %s is not what it was", axeVersion)
 	}
-	// Moved there when it is complete, so that an interrupted run leaves no half of it behind.
+	// Move it there only when it is complete, so that an interrupted run does not leave half of it.
 	whole := filepath.Join(fresh, "axe.js")
 	if err := os.WriteFile(whole, source, 0o644); err != nil {
 		return "", err
@@ -74,7 +74,7 @@ func isAxe(source []byte) bool {
 	return fmt.Sprintf("%x", sha256.Sum256(source)) == axeHash
 }
 
-// downloadAxe gets the package into dir, with three tries.
+// downloadAxe downloads the package into dir, with three tries.
 func downloadAxe(dir string) ([]byte, error) {
 	npm, err := exec.LookPath("npm")
 	if err != nil {
@@ -112,7 +112,7 @@ func pack(npm, dir string) error {
 	return nil
 }
 
-// unpack returns the one file of a .tgz.
+// unpack returns the file of that name in a .tgz.
 func unpack(archive []byte, name string) ([]byte, error) {
 	unzipped, err := gzip.NewReader(bytes.NewReader(archive))
 	if err != nil {

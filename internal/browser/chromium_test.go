@@ -9,7 +9,7 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// A window is what a person looks through.
+// A window is the browser window of a person.
 type window struct {
 	name          string
 	width, height int64
@@ -21,7 +21,7 @@ var (
 	desk  = window{"1280", 1280, 800, false}
 )
 
-// chromium returns the program, as Debian and others name it.
+// chromium returns the program, under the names that Debian and others use.
 func chromium(t *testing.T) string {
 	t.Helper()
 	for _, name := range []string{
@@ -35,16 +35,16 @@ func chromium(t *testing.T) string {
 	return ""
 }
 
-// startBrowser returns the context of the first tab of a browser of its own, with a new profile.
-// The browser ends with the test, and at the latest after two minutes.
+// startBrowser starts a browser with a new profile and returns the context of its first tab. The
+// browser ends with the test, and at the latest after two minutes.
 func startBrowser(t *testing.T) context.Context {
 	t.Helper()
 	limited, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	t.Cleanup(cancel)
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(chromium(t)),
-		// Pages reach this machine by its address, and nothing by a name. Chromium has no sandbox
-		// where root starts it; chromedp leaves it out there only.
+		// Pages reach this machine by its address, and no host by name. Chromium cannot use its
+		// sandbox as root; only then does chromedp turn it off.
 		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"),
 		chromedp.Flag("no-proxy-server", true),
 		chromedp.Flag("disable-component-update", true),

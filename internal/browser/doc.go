@@ -1,11 +1,11 @@
-// Package browser holds tests only: a person at the lucky-number site, with a real browser and its
-// keyboard. It is a module of its own, so that no user ever builds it.
+// Package browser contains only tests: a simulated person visits the lucky-number site with a real
+// browser, by keyboard. It is a separate module, so that users never build it.
 //
-//   - story_test.go: the whole story, from the login to the logout, on a phone and at a desk
-//   - faults_test.go: what would be found on a page that is not as it should be
-//   - person_test.go, inspect_test.go, watch_test.go: how the person uses and judges a page
-//   - axe_test.go: the rules of axe-core, by which pages are judged too
+//   - story_test.go: the whole story, from the login to the logout, on a phone and on a desktop
+//   - faults_test.go: pages with faults, all of which must be found
+//   - person_test.go, inspect_test.go, watch_test.go: how the person uses and checks a page
+//   - axe_test.go: the rules of axe-core, which pages must meet, too
 //
-// The tests need Chromium and, the first time, npm and the npm registry; they fail where these are
-// missing. They leave pictures of all pages in the folder screenshots.
+// The tests need Chromium and, the first time, npm and the npm registry. They fail if any of these
+// is missing. They save pictures of all pages in the folder screenshots.
 package browser

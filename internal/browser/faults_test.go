@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// A test that finds nothing wrong with a page is worth something if it finds what is wrong with
-// these.
+// The checks must find the faults of these pages. Otherwise it would mean little that they find
+// none elsewhere.
 func TestFaultsAreFound(t *testing.T) {
 	t.Parallel()
 	const good = `<p><a href="/">A link</a></p><p><button class="b">A button</button></p>`

@@ -6,8 +6,8 @@ import (
 	"github.com/chromedp/chromedp/kb"
 )
 
-// inspect looks at the page from all sides: with Tab through all of it, in light and dark colors,
-// by the rules of axe-core, and on a narrower phone. The focus may be anywhere afterwards.
+// inspect checks the page in several ways: it goes through all of it with Tab, in light and dark
+// colors, by the rules of axe-core, and on a narrower phone. Afterwards the focus may be anywhere.
 func (p *person) inspect(step string) {
 	p.t.Helper()
 	p.shots++
@@ -17,7 +17,7 @@ func (p *person) inspect(step string) {
 	p.noFaults(step)
 }
 
-// faults returns what is wrong with the page.
+// faults returns the faults of the page.
 func (p *person) faults(step string) []string {
 	p.t.Helper()
 	ask[any](p, checksSource+"; null")
@@ -46,8 +46,8 @@ func (p *person) layout(width int64) []string {
 	return ask[[]string](p, fmt.Sprintf("checks.layout(%d)", width))
 }
 
-// violations returns what axe-core finds wrong, and what it leaves to people to decide: the pages
-// are simple enough that there need be nothing of that.
+// violations returns the faults that axe-core finds, and the cases that it leaves to people to
+// decide: the pages are simple enough to avoid such cases.
 func (p *person) violations() []string {
 	p.t.Helper()
 	found := ask[struct{ Violations, Undecided []string }](p, "checks.axe()")
@@ -61,8 +61,8 @@ func (p *person) violations() []string {
 	return faults
 }
 
-// walk presses Tab all the way through the page: the focus must stop at everything that can be
-// used, in the order of the document, must be seen there, and must get out again.
+// walk presses Tab all the way through the page. The focus must stop at all elements that can be
+// used, in the order of the document, must be visible there, and must leave the page again.
 func (p *person) walk() []string {
 	p.t.Helper()
 	stops := ask[[]string](p, "checks.stops()")

@@ -27,8 +27,8 @@ const (
 //go:embed testdata/checks.js
 var checksSource string
 
-// A person uses a browser by its keyboard, and by its address bar, which is no part of a page.
-// Nothing here moves a mouse, runs a click or sets the focus.
+// A person uses a browser by its keyboard and its address bar, which is not a part of a page. The
+// methods never move a mouse, run a click or set the focus.
 type person struct {
 	t      *testing.T
 	tab    context.Context
@@ -40,7 +40,7 @@ type person struct {
 	shots int
 }
 
-// newPerson starts a browser that may ask the origins only.
+// newPerson starts a browser that may send requests only to the origins.
 func newPerson(t *testing.T, story string, w window, origins ...string) *person {
 	t.Helper()
 	axe := axeSource(t)
@@ -63,13 +63,13 @@ func try[T any](p *person, what string, a chromedp.Action[T]) T {
 	return result
 }
 
-// ask returns what an expression is in the page.
+// ask returns the value of an expression in the page.
 func ask[T any](p *person, expression string) T {
 	p.t.Helper()
 	return try(p, expression, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
 }
 
-// arrive does what leads to another page, waits for that, and returns its status.
+// arrive does an action that leads to another page, waits for the page, and returns its status.
 func (p *person) arrive(what string, a chromedp.Action[chromedp.Void]) int {
 	p.t.Helper()
 	ctx, cancel := context.WithTimeout(p.tab, patience)
@@ -137,7 +137,7 @@ func (p *person) save(name string) []byte {
 	p.press(kb.Enter)
 	end := time.Now().Add(patience)
 	for time.Now().Before(end) {
-		// The name appears when the file is whole.
+		// The name appears when the file is complete.
 		if text, err := os.ReadFile(filepath.Join(folder, name)); err == nil && len(text) > 0 {
 			return text
 		}
@@ -147,7 +147,8 @@ func (p *person) save(name string) []byte {
 	return nil
 }
 
-// focused is the role and the name of what has the focus, as a screen reader says them.
+// focused returns the role and the name of the element with the focus, as a screen reader says
+// them.
 func (p *person) focused() string {
 	p.t.Helper()
 	read := func(ctx context.Context, _ *chromedp.Target) (string, error) {
@@ -191,7 +192,7 @@ func (p *person) reads() string {
 	return ask[string](p, "document.body.innerText")
 }
 
-// sees fails unless the page has the text.
+// sees fails the test unless the page has the text.
 func (p *person) sees(text string) {
 	p.t.Helper()
 	if page := p.reads(); !strings.Contains(page, text) {
@@ -223,7 +224,7 @@ func (p *person) scheme(name string) {
 	try(p, "setting the color scheme", set)
 }
 
-// photograph keeps a picture of the whole page, to be looked at.
+// photograph saves a picture of the whole page, for people to look at.
 func (p *person) photograph(step, scheme string) {
 	p.t.Helper()
 	picture := try(p, "taking a screenshot", chromedp.FullScreenshot(100))
@@ -236,7 +237,7 @@ func (p *person) photograph(step, scheme string) {
 	}
 }
 
-// noFaults fails the test if the browser had something to complain of.
+// noFaults fails the test if the browser has reported a fault.
 func (p *person) noFaults(when string) {
 	p.t.Helper()
 	for _, fault := range p.watch.take() {

@@ -39,7 +39,7 @@ func build(t *testing.T) string {
 
 var announced = regexp.MustCompile(`http://127\.0\.0\.1:[0-9]+`)
 
-// start runs the program until the test ends, and returns the URL that it says it serves.
+// start runs the program until the test ends, and returns the URL that it prints.
 func start(t *testing.T, program string, args ...string) string {
 	t.Helper()
 	cmd := exec.Command(program, args...)

@@ -17,10 +17,10 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// A watch listens to what a browser says of its pages to developers: errors on the console,
-// breaches of the Content-Security-Policy, and where requests go.
+// A watch collects a browser's messages to developers about its pages: errors on the console,
+// breaches of the Content-Security-Policy, and requests to other origins.
 type watch struct {
-	origins []string // that pages may ask
+	origins []string // that pages may send requests to
 
 	mu        sync.Mutex                 // guards all below
 	documents map[network.RequestID]bool // requests of whole pages, whose status the test sees
@@ -75,7 +75,7 @@ func (w *watch) event(event any) {
 	}
 }
 
-// entry is for a line of the console.
+// entry handles a line of the console.
 func (w *watch) entry(e *log.Entry) {
 	isStatus := e.Source == log.EntrySourceNetwork && w.documents[e.NetworkRequestID]
 	if !isStatus {
@@ -88,7 +88,7 @@ func (w *watch) allowed(address string) bool {
 	return err == nil && (u.Scheme == "data" || slices.Contains(w.origins, u.Scheme+"://"+u.Host))
 }
 
-// fault notes what is wrong. The caller holds mu.
+// fault records a fault. The caller holds mu.
 func (w *watch) fault(format string, args ...any) {
 	w.faults = append(w.faults, fmt.Sprintf(format, args...))
 }
