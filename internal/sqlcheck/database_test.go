@@ -17,11 +17,11 @@ import (
 	"github.com/countersign-go/countersign/portal"
 )
 
-// A database is where users are kept, in a table users of name and hash.
+// A database holds users in a table users, with columns name and hash.
 type database struct {
 	name string
-	open func(t testing.TB) *sql.DB // with nothing in it
-	// placeholders are queries for one user in each way of writing that the driver takes.
+	open func(t testing.TB) *sql.DB // opens an empty database
+	// placeholders are queries for one user, in each syntax that the driver accepts.
 	placeholders []string
 	binary       string // the type of a column of bytes
 }
@@ -50,7 +50,7 @@ func each(t *testing.T, test func(t *testing.T, d database)) {
 
 var schemas atomic.Int32 // how many there are; each test has one
 
-// postgresURL says how to reach a new schema on the server.
+// postgresURL returns the URL of a new schema on the server.
 func postgresURL(t testing.TB) string {
 	t.Helper()
 	s, err := startPostgres()
@@ -95,7 +95,7 @@ func execute(t testing.TB, db *sql.DB, statement string, args ...any) {
 	}
 }
 
-// users makes the table, with these names and hashes in it.
+// users creates the table, with these names and hashes in it.
 func (d database) users(t testing.TB, rows ...[2]any) *sql.DB {
 	t.Helper()
 	db := d.open(t)
@@ -111,7 +111,7 @@ func (d database) add(t testing.TB, db *sql.DB, name, hash any) {
 	execute(t, db, "INSERT INTO users (name, hash) VALUES ($1, $2)", name, hash)
 }
 
-// hashed returns what is stored of a password.
+// hashed returns a hash of the password.
 func hashed(t testing.TB, password string) string {
 	t.Helper()
 	hash, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.MinCost)

@@ -8,7 +8,8 @@ import (
 	"github.com/countersign-go/countersign/portal"
 )
 
-// Each format of package portal, as others have made it, comes through a database unharmed.
+// Hashes in each format of package portal, made by other programs, pass through a database
+// unchanged.
 func TestHashes(t *testing.T) {
 	data, err := os.ReadFile("../../portal/testdata/hashes.json")
 	if err != nil {
@@ -34,8 +35,8 @@ func TestHashes(t *testing.T) {
 	})
 }
 
-// The database hashes passwords itself, as many tables were filled. What it makes by bcrypt lets
-// in; the same password made by MD5 or DES does not.
+// The database hashes passwords itself, as in many existing tables. A login with its bcrypt hash
+// succeeds; the same password hashed with MD5 or DES is refused.
 func TestHashedByPostgres(t *testing.T) {
 	d := databases()[0]
 	db := d.users(t)

@@ -8,7 +8,7 @@ import (
 	"github.com/countersign-go/countersign/portal"
 )
 
-// attacks are what changes a query that is put together from strings, or a format, or a pattern.
+// attacks are texts that change a query, a format or a pattern if a program inserts them there.
 // FORGED stands for a hash whose password the attacker knows.
 var attacks = []string{
 	"' OR '1'='1", "' OR 1=1 --", "admin' --", "admin'--", "admin'/*", "admin';", `admin"`, "'",
@@ -24,14 +24,14 @@ var attacks = []string{
 	strings.Repeat("'", 255), strings.Repeat("x", 255), strings.Repeat("ж", 127),
 }
 
-// forbidden are no names, and a database is not asked about them.
+// forbidden are texts that are not names. The database is not queried for them.
 var forbidden = []string{
 	"admin\x00", "\x00", "admin\x00' --", "admin\n", "admin\r\n--", "\x1a", "admin\u0085",
 	"\xbf' OR 1=1", "\xc0\xa7 OR 1=1", strings.Repeat("x", 256), strings.Repeat("'", 1<<20),
 }
 
-// Nobody is admin but who has the password, whatever is typed as the name and as the password, and
-// the table stays as it was.
+// Only the right password logs admin in, whatever the client sends as the name and the password,
+// and the table does not change.
 func TestInjection(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		forged := strings.NewReplacer("FORGED", hashed(t, "x"))
@@ -57,7 +57,8 @@ func TestInjection(t *testing.T) {
 	})
 }
 
-// All of it arrives: each attack is the name of somebody, who gets in under that name alone.
+// Attack texts reach the database unchanged: each one is the name of a user that can log in under
+// that name only.
 func TestInjectionArrives(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		db := d.users(t)
@@ -74,7 +75,7 @@ func TestInjectionArrives(t *testing.T) {
 	})
 }
 
-// These attacks are attacks: with the name put into the text of the query, they let in.
+// The attacks are real: if the name is inserted into the text of the query, they find a user.
 func TestInjectionWouldWork(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		db := d.users(t, [2]any{"admin", hashed(t, "right")})

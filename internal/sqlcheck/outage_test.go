@@ -13,7 +13,7 @@ import (
 	"github.com/countersign-go/countersign/portal"
 )
 
-// outage checks that a login ends with an error that is no verdict, and returns it.
+// outage checks that a login ends with an error that is not a verdict, and returns the error.
 func outage(ctx context.Context, t *testing.T, reason string, users *portal.SQL) error {
 	t.Helper()
 	subject, err := users.Check(ctx, password("ann", "x"))
@@ -24,7 +24,7 @@ func outage(ctx context.Context, t *testing.T, reason string, users *portal.SQL)
 	return err
 }
 
-// Where the query cannot be run, nobody can tell.
+// If the query cannot run, the password is neither right nor wrong.
 func TestBadQueries(t *testing.T) {
 	x := hashed(t, "x")
 	each(t, func(t *testing.T, d database) {
@@ -46,8 +46,8 @@ func TestBadQueries(t *testing.T) {
 	})
 }
 
-// A query without a place for the name is refused by PostgreSQL. SQLite's driver does not count, so
-// such a query finds everybody, and two are nobody.
+// PostgreSQL refuses a query without a placeholder for the name. SQLite's driver does not count
+// placeholders, so such a query finds all users, and more than one row means a refusal.
 func TestNoPlaceholder(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		db := d.users(t, [2]any{"ann", hashed(t, "x")}, [2]any{"bob", hashed(t, "x")})
@@ -74,7 +74,8 @@ func TestTableComesBack(t *testing.T) {
 	})
 }
 
-// A database that is not there, or no database, has no verdict either.
+// A server that cannot be reached, a missing database, or a file that is not a database does not
+// lead to a verdict either.
 func TestNoDatabase(t *testing.T) {
 	dir := t.TempDir()
 	garbage := filepath.Join(dir, "garbage.db")
@@ -136,12 +137,12 @@ func TestDeadline(t *testing.T) {
 	})
 }
 
-// The server ends the connection while a login waits for it, and the next login has another one.
+// The server ends the connection while a login waits for it. The next login uses a new connection.
 func TestConnectionLost(t *testing.T) {
 	d := databases()[0]
 	db := d.users(t, [2]any{"ann", hashed(t, "x")})
 	admin := openPostgres(t)
-	// By its comment, the query is found in the list of what the server does.
+	// The comment identifies the query in the server's list of running queries.
 	users := &portal.SQL{DB: db, Query: "SELECT name, hash FROM users, pg_sleep(60) " +
 		"WHERE name = $1 /* " + t.Name() + " */"}
 	done := make(chan error)
@@ -164,7 +165,7 @@ func TestConnectionLost(t *testing.T) {
 	judges(t, "the next login", users, "ann", "x", "ann")
 }
 
-// A connection that ended between two logins is not known to be lost before it is used.
+// If a connection ends between two logins, this is noticed only when it is used.
 func TestIdleConnectionLost(t *testing.T) {
 	d := databases()[0]
 	db := d.users(t, [2]any{"ann", hashed(t, "x")})
@@ -183,7 +184,7 @@ func TestIdleConnectionLost(t *testing.T) {
 	judges(t, "after", users, "ann", "x", "ann")
 }
 
-// A writer locks the file of SQLite, and a login that cannot wait for it has no verdict.
+// A writer locks the SQLite file, and a login that cannot wait for it does not get a verdict.
 func TestLocked(t *testing.T) {
 	d := databases()[1]
 	path := filepath.Join(t.TempDir(), "users.db")

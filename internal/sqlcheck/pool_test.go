@@ -11,7 +11,7 @@ import (
 	"github.com/countersign-go/countersign/portal"
 )
 
-// Fifty log in at once over one connection, and all are judged right.
+// Fifty clients log in at once over one connection, and each gets the right verdict.
 func TestPoolOfOne(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		db := d.users(t)
@@ -43,7 +43,7 @@ func TestPoolOfOne(t *testing.T) {
 	})
 }
 
-// The connection is given back before the password is hashed, which takes longer than the query.
+// The connection is released before the password is hashed, which takes longer than the query.
 func TestConnectionIsFreeWhileHashing(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		db := d.users(t, [2]any{"ann", "x"}, [2]any{"twice", "x"}, [2]any{"twice", "x"},

@@ -16,14 +16,15 @@ import (
 	"time"
 )
 
-// A server is PostgreSQL below a folder of its own, where its socket is too. It listens on no port.
+// A server is a PostgreSQL server in a separate folder, which also holds its socket. It does not
+// listen on a port.
 type server struct {
 	dir   string
-	alive io.Closer // what the keeper waits for the end of
+	alive io.Closer // the keeper stops the server when this is closed
 	cmd   *exec.Cmd
 }
 
-// started is the server once somebody has asked for it.
+// started is the server, or nil if no test has needed it yet.
 var started *server
 
 var startPostgres = sync.OnceValues(func() (*server, error) {
@@ -43,8 +44,9 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// keeper runs the server until its own standard input ends, as it does also when the test process
-// is killed, and then removes the folder. It goes on when nobody reads what it says.
+// keeper is a shell script that runs the server until the script's standard input ends, and then
+// removes the folder. The input also ends if the test process is killed. The script continues even
+// if its output is not read.
 const keeper = `
 trap '' PIPE
 dir=$1 bin=$2
@@ -74,7 +76,7 @@ func newServer() (*server, error) {
 	}
 	s.cmd = exec.Command("/bin/sh", "-c", keeper, "keeper", s.dir, bin)
 	s.cmd.Dir = s.dir
-	// In a group of its own, it outlives an interrupt from the terminal, and so can clean up.
+	// In a separate process group, it survives an interrupt from the terminal, and so can clean up.
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: owner}
 	if owner != nil {
 		if err := os.Chown(s.dir, int(owner.Uid), int(owner.Gid)); err != nil {
@@ -109,8 +111,8 @@ func (s *server) stop() error {
 	return s.cmd.Wait()
 }
 
-// postgresFolder returns where initdb and postgres are. Debian keeps them off the PATH, in a folder
-// for each version.
+// postgresFolder returns the folder of initdb and postgres. Debian keeps them out of the PATH, in a
+// folder for each version.
 func postgresFolder() (string, error) {
 	candidates, err := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
 	if err != nil {
@@ -132,8 +134,8 @@ func postgresFolder() (string, error) {
 		"package postgresql on Debian")
 }
 
-// unprivileged returns whom to run the server as, since it refuses to run as root. nil: as whoever
-// runs the tests.
+// unprivileged returns the user to run the server as, since it refuses to run as root. It returns
+// nil if the tests do not run as root; the server then runs as the same user.
 func unprivileged() (*syscall.Credential, error) {
 	if os.Getuid() != 0 {
 		return nil, nil
@@ -156,7 +158,7 @@ func unprivileged() (*syscall.Credential, error) {
 	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
 }
 
-// The server ends with the process that started it.
+// The server ends when it is stopped, and its folder is removed.
 func TestPostgresIsStopped(t *testing.T) {
 	s, err := newServer()
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"github.com/countersign-go/countersign/portal"
 )
 
-// judges checks that the checker names subject, or finds the credentials wrong if subject is "".
+// judges checks that the checker names subject, or finds the credentials wrong if subject is empty.
 func judges(t *testing.T, reason string, checker portal.Checker, user, given, subject string) {
 	t.Helper()
 	got, err := checker.Check(t.Context(), password(user, given))
@@ -60,7 +60,7 @@ func TestVerdicts(t *testing.T) {
 	})
 }
 
-// Users come and go, and change their passwords, from one login to the next.
+// Users are added and removed, and change their passwords, between logins.
 func TestChanges(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		db := d.users(t)
@@ -78,7 +78,7 @@ func TestChanges(t *testing.T) {
 	})
 }
 
-// The subject is what the database says, in capitals and small letters and altogether.
+// The subject is the name that the database returns, including its case.
 func TestSubject(t *testing.T) {
 	x := hashed(t, "x")
 	each(t, func(t *testing.T, d database) {
@@ -110,7 +110,7 @@ func TestSubject(t *testing.T) {
 	})
 }
 
-// A column of bytes does as well as one of text, and so do other types of text.
+// The hash may be in a column of bytes, of text, or of other text types.
 func TestColumnTypes(t *testing.T) {
 	x := hashed(t, "x")
 	each(t, func(t *testing.T, d database) {
@@ -131,7 +131,7 @@ func TestColumnTypes(t *testing.T) {
 	})
 }
 
-// A table as in books on Cred: passwords as the program knows to compare them.
+// A table as in books on Cred, with passwords that only the program can compare.
 func TestOwnFormat(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		db := d.open(t)
