@@ -14,10 +14,10 @@ import (
 	"github.com/countersign-go/countersign/raven"
 )
 
-// Sign returns an answer as the service sends it, before it is encoded for a URL. It is signed if
-// it has a KeyID, which is an error without a key. Sign does not ask whether the protocol allows
-// such an answer, so that a test can find out what an agent makes of one; Version 3 or more has
-// ptags.
+// Sign returns the text of an answer, before it is encoded for a URL. If r has a KeyID, Sign signs
+// it with key, and returns an error if key is nil. Sign does not check r against the protocol, so
+// that a test can see how an agent handles a wrong answer. The text has ptags if Version is 3 or
+// more.
 func Sign(r *raven.Response, key *rsa.PrivateKey) (string, error) {
 	issue := r.Issue.UTC().Format(timeLayout)
 	life := ""
@@ -53,8 +53,8 @@ func Sign(r *raven.Response, key *rsa.PrivateKey) (string, error) {
 	return text + "!" + escape.Replace(r.KeyID) + "!" + encoded, nil
 }
 
-// location is where the browser takes an answer. Version 1 loses the query of the address (section
-// 3 of the protocol).
+// location returns the URL to which the browser takes an answer. Version 1 loses the query of the
+// address (section 3 of the protocol).
 func location(address string, version int, answer string) string {
 	path, _, hasQuery := strings.Cut(address, "?")
 	separator := "?"

@@ -1,7 +1,7 @@
 package wls
 
 import (
-	_ "embed" // of the page and its style
+	_ "embed" // for page.html and style.css
 	"html"
 	"html/template"
 	"net/http"
@@ -20,7 +20,7 @@ var pageText string
 
 var pageTemplate = template.Must(template.New("page").Parse(pageText))
 
-// A page holds the values that the template fills in. An empty one leaves its part of the page out.
+// A page holds the values for the template. If a value is empty, the page does not show its part.
 type page struct {
 	Title string
 	Alert string // an error, in a sentence
@@ -63,8 +63,8 @@ func (s *Server) ask(w http.ResponseWriter, status int, asked *Request, p *page)
 // self is this origin, in a Content-Security-Policy.
 const self = "'self'"
 
-// secure sets the header fields that every answer has. forms are the origins to which a form may
-// lead. If there are none, the page has no form.
+// secure sets the header fields of every response. forms are the origins to which a form may lead.
+// If empty, the page must not have a form.
 func secure(h http.Header, forms ...string) {
 	odd := func(origin string) bool {
 		return origin != self && strings.ContainsAny(origin, ";, '\"*")
@@ -75,12 +75,12 @@ func secure(h http.Header, forms ...string) {
 	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; form-action "+
 		strings.Join(forms, " ")+"; frame-ancestors 'none'; base-uri 'none'")
 	h.Set("Cache-Control", "no-store")
-	h.Set("Referrer-Policy", "same-origin") // a query holds what the agent keeps from others
+	h.Set("Referrer-Policy", "same-origin") // a query holds the agent's params, a secret
 	h.Set("X-Content-Type-Options", "nosniff")
 }
 
 func show(w http.ResponseWriter, status int, p *page) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)
-	pageTemplate.Execute(w, p) //nolint:errcheck,gosec // no client is left to be told
+	pageTemplate.Execute(w, p) //nolint:errcheck,gosec // the client has gone away
 }

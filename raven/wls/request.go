@@ -9,8 +9,8 @@ import (
 	"github.com/countersign-go/countersign/raven"
 )
 
-// A Request is a request of an agent. Its Desc and Msg are in the form in which they were sent,
-// with their entities, and Raw is set.
+// A Request is a request of an agent. Its Desc and Msg still have the entities that were sent, and
+// Raw is set.
 type Request struct {
 	raven.Request
 
@@ -23,8 +23,8 @@ const newest = 3
 // timeLayout is the layout of date and issue (section 2).
 const timeLayout = "20060102T150405Z"
 
-// read parses the query of a request (section 2 of the protocol). It lets a Version above newest
-// pass, so that the agent can be told.
+// read parses the query of a request (section 2 of the protocol). It accepts a Version above
+// newest, so that the Server can report that version to the agent.
 func read(query string) (*Request, error) {
 	values, err := split(query)
 	if err != nil {
@@ -58,7 +58,7 @@ func read(query string) (*Request, error) {
 	}
 	if date := values["date"]; date != "" {
 		r.Date, err = time.Parse(timeLayout, date)
-		if err != nil || r.Date.Format(timeLayout) != date { // Parse takes a fraction as well
+		if err != nil || r.Date.Format(timeLayout) != date { // Parse also accepts a fraction
 			return nil, errors.New("date is not YYYYMMDDThhmmssZ")
 		}
 	}
@@ -69,8 +69,8 @@ func read(query string) (*Request, error) {
 	return r, nil
 }
 
-// split is url.ParseQuery for the protocol: each name is one of its own and comes once, and a
-// semicolon separates as well.
+// split parses a query by the rules of the protocol: each name must be known and occur once, and a
+// semicolon is also a separator.
 func split(query string) (map[string]string, error) {
 	values := make(map[string]string)
 	separator := func(c rune) bool { return c == '&' || c == ';' }

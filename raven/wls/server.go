@@ -39,24 +39,24 @@ type Server struct {
 	// Confirm asks users who are logged in already whether they want to go on, unless the agent
 	// forbids it.
 	Confirm bool
-	// PTags are the ptags of all users who log in on the page. If nil, they are "current".
+	// PTags are the ptags of all users who log in on the page. If nil, "current".
 	PTags []string
-	// Life is how long a user stays logged in, in whole seconds. If zero, it is ten hours.
+	// Life is how long a user stays logged in, in whole seconds. If zero, ten hours.
 	Life time.Duration
 	// Key signs the answers, under the name of KeyID. If nil, the Server makes a key when it first
 	// needs one. If KeyID is empty, it is "1".
 	Key   *rsa.PrivateKey
 	KeyID string
 
-	once    sync.Once // makes the two below
+	once    sync.Once // guards making key and failure
 	key     *rsa.PrivateKey
 	failure error
 
 	sessions sessions
 }
 
-// Check returns an error if no user can log in, or if no site could read the answers. A program
-// calls it when it starts.
+// Check returns an error if no user can log in, or if no site could read the answers. Call it when
+// the program starts.
 func (s *Server) Check() error {
 	switch {
 	case s.Checker == nil && s.Decide == nil:
@@ -83,11 +83,12 @@ func (s *Server) Check() error {
 	return nil
 }
 
-// Format keeps the Key, and the passwords of a Checker, out of everything that is printed.
+// Format prints the KeyID only, so that no verb of package fmt prints the Key or the passwords of a
+// Checker.
 func (s *Server) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "{KeyID:%q}", s.keyID()) }
 
-// Service returns the settings of an agent that uses this service. The service listens at base,
-// such as "https://login.example.org".
+// Service returns the [raven.Service] for agents that use this service. base is the address of the
+// service without path, such as "https://login.example.org".
 func (s *Server) Service(base string) (*raven.Service, error) {
 	key, err := s.signingKey()
 	if err != nil {
@@ -131,9 +132,9 @@ func (s *Server) life() time.Duration {
 	return s.Life
 }
 
-// ServeHTTP is the service. Its logout page, the LogoutURL, asks users whether they want to log out
-// of the service, too, and does so by POST. If the parameter url of its address is an absolute
-// address, the page has a link that leads back there.
+// ServeHTTP serves the login page and the logout page. The logout page, at LogoutURL, asks users
+// whether they also want to log out of the service, and logs them out by POST. If the parameter url
+// of its address is an absolute http or https URL, the page has a link to it.
 func (s *Server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	secure(w.Header())
 	switch path.Clean(req.URL.Path) {
@@ -143,14 +144,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		s.logout(w, req)
 	case stylePath:
 		w.Header().Set("Content-Type", "text/css; charset=utf-8")
-		w.Write([]byte(style)) //nolint:errcheck,gosec // no client is left to be told
+		w.Write([]byte(style)) //nolint:errcheck,gosec // the client has gone away
 	default:
 		show(w, http.StatusNotFound, &page{Title: "There is no such page"})
 	}
 }
 
-// logout asks whether to log out here, too, and does so when the button is pressed. A link or a
-// picture on another site must not log a user out.
+// logout asks whether to log out here too, and does so when the user presses the button. A link or
+// an image on another site must not log a user out.
 func (s *Server) logout(w http.ResponseWriter, req *http.Request) {
 	p := &page{Title: "You have logged out"}
 	p.backTo(req)
@@ -174,8 +175,8 @@ func (s *Server) logout(w http.ResponseWriter, req *http.Request) {
 	show(w, http.StatusOK, p)
 }
 
-// login answers a request of an agent. The request is in the query of the URL, also when the
-// browser sends the form (section 2: parameters are never read from a body).
+// login answers a request of an agent. The request is in the query of the URL, even if the browser
+// sends the form (section 2: parameters are never read from a body).
 func (s *Server) login(w http.ResponseWriter, req *http.Request) {
 	asked, err := read(req.URL.RawQuery)
 	if err != nil {
@@ -185,7 +186,7 @@ func (s *Server) login(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	if asked.Version > newest {
-		// It can be expected to read the oldest version (section 3, status 520).
+		// The agent can be expected to read the oldest version (section 3, status 520).
 		asked.Version = 1
 		s.answer(w, req, asked, &raven.Response{Status: raven.StatusUnsupportedVersion})
 		return
@@ -209,7 +210,7 @@ func (s *Server) login(w http.ResponseWriter, req *http.Request) {
 	}
 }
 
-// arrive answers a browser that an agent has sent.
+// arrive answers a browser that an agent has redirected here.
 func (s *Server) arrive(w http.ResponseWriter, req *http.Request, asked *Request) {
 	known, ok := s.sessions.find(req)
 	switch {
@@ -224,7 +225,7 @@ func (s *Server) arrive(w http.ResponseWriter, req *http.Request, asked *Request
 	}
 }
 
-// form answers a browser in which the user has pressed a button of the page.
+// form answers a browser in which the user pressed a button of the page.
 func (s *Server) form(w http.ResponseWriter, req *http.Request, asked *Request) {
 	if err := new(http.CrossOriginProtection).Check(req); err != nil {
 		show(w, http.StatusForbidden, &page{Title: "This form came from another site"})
@@ -282,7 +283,7 @@ func (s *Server) password(w http.ResponseWriter, req *http.Request, asked *Reque
 	}
 }
 
-// again is the answer about a user who was logged in already.
+// again returns the answer for a user who was already logged in.
 func (s *Server) again(known session) *raven.Response {
 	return &raven.Response{
 		Status: raven.StatusSuccess, Principal: known.user, PTags: s.ptags(),
@@ -291,7 +292,7 @@ func (s *Server) again(known session) *raven.Response {
 	}
 }
 
-// answer completes a copy of r, and sends the browser back with it.
+// answer completes a copy of r, signs it, and redirects the browser to the agent with it.
 func (s *Server) answer(
 	w http.ResponseWriter, req *http.Request, asked *Request, r *raven.Response,
 ) {

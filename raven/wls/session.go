@@ -11,19 +11,20 @@ import (
 const (
 	cookieName = "wls-session"
 
-	// maxSessions bounds the memory. When it is reached, users who log in are not remembered: no
-	// login ends another user's session.
+	// maxSessions bounds the memory. When the limit is reached, new logins get no session, and no
+	// existing session is dropped.
 	maxSessions = 10000
-	// maxPerUser is how many browsers remember one user. One more takes the place of the user's
+	// maxPerUser is the number of sessions that one user may have. One more replaces the user's
 	// oldest session.
 	maxPerUser = 20
 
-	// leastLife is the least time that a session can still last. Issue and Life are whole seconds,
-	// so less would leave a site no time, and it would refuse the answer.
+	// leastLife is the least remaining life of a usable session. Issue and Life are whole seconds,
+	// so with less the login would have ended when it reached the site, which would refuse the
+	// answer.
 	leastLife = 2 * time.Second
 )
 
-// A session is one browser in which a user has logged in.
+// A session records that a user has logged in with one browser.
 type session struct {
 	user  string
 	until time.Time
@@ -45,8 +46,8 @@ func (s *sessions) find(req *http.Request) (session, bool) {
 	return known, true
 }
 
-// begin starts a session under a new name, which no attacker can have put into the browser before.
-// If there is no room, the browser is left without a session.
+// begin starts a session with a new id, which an attacker cannot have planted in the browser. If
+// there is no room, the browser gets no session.
 func (s *sessions) begin(
 	w http.ResponseWriter, req *http.Request, user string, life time.Duration,
 ) {
@@ -64,8 +65,9 @@ func (s *sessions) begin(
 	setCookie(w, req, id)
 }
 
-// makeRoom drops the user's oldest session if they have many, and those that have ended if there
-// are many in all. It reports whether there is room for one more. The caller holds mu.
+// makeRoom drops the user's oldest session if they have maxPerUser, and all sessions that have
+// ended if there are maxSessions. It reports whether there is room for one more. The caller must
+// hold mu.
 func (s *sessions) makeRoom(user string, now time.Time) bool {
 	if s.byID == nil {
 		s.byID, s.byUser = make(map[string]session), make(map[string][]string)
@@ -83,7 +85,7 @@ func (s *sessions) makeRoom(user string, now time.Time) bool {
 	return len(s.byID) < maxSessions
 }
 
-// remove drops a session, if there is one with that id. The caller holds mu.
+// remove drops the session with the given id, if any. The caller must hold mu.
 func (s *sessions) remove(id string) {
 	known, ok := s.byID[id]
 	if !ok {
@@ -113,8 +115,8 @@ func cookie(req *http.Request) string {
 	return c.Value
 }
 
-// setCookie lets the browser keep the name until it is closed; the session itself may end earlier.
-// With no name it deletes the cookie.
+// setCookie sets a cookie that the browser keeps until it is closed; the session itself may end
+// earlier. If id is empty, setCookie deletes the cookie.
 func setCookie(w http.ResponseWriter, req *http.Request, id string) {
 	c := &http.Cookie{ //nolint:gosec // Secure where there is TLS; tests often have none
 		Name: cookieName, Value: id, Path: "/auth/", Secure: req.TLS != nil,
