@@ -14,18 +14,18 @@ import (
 	"time"
 )
 
-// answerName is the parameter that an answer comes in (section 3 of the protocol).
+// answerName is the query parameter that holds the answer (section 3 of the protocol).
 const answerName = "WLS-Response"
 
-// hasAnswer reports whether a request has the parameter in its URL, in whatever spelling and
-// whether or not anything is in it.
+// hasAnswer reports whether the URL of a request has the parameter, in any encoding of its name and
+// even if its value is empty.
 func hasAnswer(req *http.Request) bool {
 	count, _ := findAnswers(req.URL.RawQuery)
 	return count > 0
 }
 
-// findAnswers counts the answers in a query, and returns what stands in front of the last
-// parameter, if that is one.
+// findAnswers counts the answers in a query. before is the part of the query in front of the last
+// answer, and "" without one.
 func findAnswers(query string) (count int, before string) {
 	start := 0
 	for part := range strings.SplitSeq(query, "&") {
@@ -39,11 +39,11 @@ func findAnswers(query string) (count int, before string) {
 	return count, strings.TrimSuffix(before, "&")
 }
 
-// target is the path and the query of a request as the browser has sent them: to decode and encode
-// them again could change what they mean. It begins with a slash, and is ASCII.
+// target returns the path and the query of a request as the browser sent them: decoding and
+// encoding them again could change their meaning. The result begins with a slash, and is ASCII.
 func target(req *http.Request) string {
 	text := req.RequestURI
-	if !strings.HasPrefix(text, "/") { // a proxy's form, with a host that counts for nothing
+	if !strings.HasPrefix(text, "/") { // the form for proxies; its host is ignored
 		text = req.URL.EscapedPath()
 		if req.URL.RawQuery != "" {
 			text += "?" + req.URL.RawQuery
@@ -53,12 +53,13 @@ func target(req *http.Request) string {
 		text = "/" + text
 	}
 	if path, query, _ := strings.Cut(text, "?"); query == "" {
-		text = path // a question mark with nothing behind it is lost on the way
+		text = path // a question mark before an empty query is lost on the way
 	}
 	return escapeNonASCII(text)
 }
 
-// nameTarget stands for a target in a session, where one may be as long as a request can be.
+// nameTarget returns a hash that stands for a target in a session: a target may be as long as a
+// whole request.
 func nameTarget(target string) string {
 	sum := sha256.Sum256([]byte(target))
 	return base64.RawURLEncoding.EncodeToString(sum[:])
@@ -77,7 +78,7 @@ func escapeNonASCII(text string) string {
 	return out.String()
 }
 
-// cutAnswer returns the answer that a request brings, and the request's target without it.
+// cutAnswer returns the answer in the URL of a request, and the request's target without it.
 func cutAnswer(req *http.Request) (answer, rest string, err error) {
 	path, query, _ := strings.Cut(target(req), "?")
 	count, before := findAnswers(query)
@@ -98,9 +99,9 @@ func cutAnswer(req *http.Request) (answer, rest string, err error) {
 	return answer, path, nil
 }
 
-// take acts upon an answer of the service. The order of the checks is that of other agents: the
+// take handles an answer of the service. The checks have the same order as in other agents: the
 // method, the number of answers, the session, the answer itself, its URL, its token and, for a
-// success, what was asked for and the time. An answer that is not taken changes nothing.
+// success, the demands of the page and the time. An answer that fails a check changes nothing.
 func (l *Login) take(w http.ResponseWriter, req *http.Request, v *visit) {
 	r, err := l.accept(req, v)
 	if err != nil {
@@ -126,12 +127,12 @@ func (l *Login) take(w http.ResponseWriter, req *http.Request, v *visit) {
 	seeOther(w, l.set.base+r.target)
 }
 
-// An accepted answer is ours, and may be acted upon.
+// An accepted answer has passed all checks: it answers a request of this browser.
 type accepted struct {
 	*Response
 
 	target string // where to go from here, within this site
-	spent  bool   // another tab has logged in, so nothing of this answer is taken
+	spent  bool   // another tab has logged in, so this answer is not used
 }
 
 func (l *Login) accept(req *http.Request, v *visit) (*accepted, error) {
@@ -161,8 +162,9 @@ func (l *Login) accept(req *http.Request, v *visit) (*accepted, error) {
 		return &accepted{r, where, true}, nil
 	}
 	if !isToken(v.pending.Token, r.Params) {
-		// The first tabs of a browser, opened at once, have a token each, and the last one's cookie
-		// stays. The answers to the others need not be taken if that one has led to a login.
+		// Tabs that a browser opens at the same time, before it has a cookie, each get a token, and
+		// the browser keeps the last cookie. Once its token has led to a login, the answers for the
+		// other tabs are not needed.
 		if _, err := l.current(v, now); err == nil {
 			return &accepted{r, where, true}, nil
 		}
@@ -176,22 +178,23 @@ func (l *Login) accept(req *http.Request, v *visit) (*accepted, error) {
 	return &accepted{r, where, false}, nil
 }
 
-// acceptSuccess returns why nobody may be logged in by an answer to what was asked here. If it does
-// not object, it remembers the answer.
+// acceptSuccess returns an error if an answer with the right token must not log the user in.
+// Otherwise it remembers the answer.
 func (l *Login) acceptSuccess(r *Response, now time.Time) error {
 	if !r.Satisfies(l.IAct, l.AAuth) {
 		return notTaken("the user has not logged in as this page asks for")
 	}
-	// Full seconds, as those of the service are.
+	// Whole seconds, because the service's time has no fraction.
 	age := time.Unix(now.Unix(), 0).Sub(r.Issue)
 	if age > l.set.before || -age > l.set.after {
 		return notTaken("it was written %v before now; is a clock wrong?", age)
 	}
-	// Taken, it would have the page send the user off again, and the service send him back.
+	// If this answer were accepted, the page would redirect the user to the service again, and the
+	// service would send them back.
 	if end := l.session(newLogin(r, now)).Expires(); !end.IsZero() && !now.Before(end) {
 		return notTaken("the login has ended already")
 	}
-	// Of two requests with one answer, both may have seen the token in the session.
+	// Two requests with the same answer may both have seen the token in the session.
 	until := now.Add(l.set.before + l.set.after + time.Second)
 	fresh, full := l.set.answers.add(nameAnswer(r.Issue.Unix(), r.ID), now, until)
 	switch {
@@ -203,10 +206,10 @@ func (l *Login) acceptSuccess(r *Response, now time.Time) error {
 	return nil
 }
 
-// arrived reports whether an answer was written for the URL that it has come to, and returns the
-// target to go on to. In version 1 the service drops the query on the way, and it is restored here
-// (section 3 of the protocol). So an answer of version 1 whose address has a query is for another
-// URL, whatever that query is.
+// arrived reports whether an answer was written for the URL that received it, and returns the
+// target to redirect to. In version 1 the service drops the query of the URL that it redirects to,
+// and arrived restores it from the answer (section 3 of the protocol). So an answer of version 1
+// that arrives at a URL with a query was written for another URL.
 func (l *Login) arrived(r *Response, rest string) (target string, ok bool) {
 	there, ours := strings.CutPrefix(r.URL, l.set.base)
 	if !ours {
@@ -225,8 +228,8 @@ func (l *Login) arrived(r *Response, rest string) (target string, ok bool) {
 	return escapeNonASCII(path), true
 }
 
-// note remembers an answer other than a success until the user is told of it. The browser does
-// that: a client can cancel a login as often as it likes, and has proved nothing.
+// note remembers an answer other than a success until the user has seen it. The browser stores it,
+// not the server: a client that has proved nothing can cancel logins without limit.
 func (l *Login) note(w http.ResponseWriter, v *visit, r *Response) error {
 	if v.Login != nil && r.Status.endsLogin() {
 		if err := l.retire(w, v); err != nil {
@@ -237,7 +240,7 @@ func (l *Login) note(w http.ResponseWriter, v *visit, r *Response) error {
 	return nil
 }
 
-// retire ends the login of a session, and keeps its other values for the same user.
+// retire ends the login of a session, and keeps the session's other values for the same user.
 func (l *Login) retire(w http.ResponseWriter, v *visit) error {
 	if err := l.replace(v); err != nil {
 		return err
@@ -250,8 +253,8 @@ func (l *Login) retire(w http.ResponseWriter, v *visit) error {
 	return l.save(w, v)
 }
 
-// replace makes the login of a session, if it has one, the former one. A request that is still
-// running may bring the old session back, with a login that stays ended.
+// replace makes the login of a session, if any, its former login. A request that is still running
+// may save the old session again, but the login in it stays ended.
 func (l *Login) replace(v *visit) error {
 	if err := l.renew(v); err != nil {
 		return err
@@ -263,9 +266,10 @@ func (l *Login) replace(v *visit) error {
 	return nil
 }
 
-// endsLogin reports whether an answer ends a login that was there: another login does, and a no of
-// the user, or of the service about him. The others are about what the page has asked for. They
-// come without a question, so a link of another site to such a page must not log out.
+// endsLogin reports whether an answer with this status ends the login that the session has. A new
+// login ends it, and so does a refusal by the user, or by the service for this user. The other
+// statuses concern the demands of the page. The service sends them without asking the user, so a
+// link on another site to such a page must not log the user out.
 func (s Status) endsLogin() bool {
 	return s == StatusSuccess || s == StatusCancelled || s == StatusDeclined
 }
@@ -274,8 +278,8 @@ func isToken(token, params string) bool {
 	return token != "" && subtle.ConstantTimeCompare([]byte(token), []byte(params)) == 1
 }
 
-// begin puts a login into the session, and tells NewSession if this user was not there before, or
-// not with these ptags.
+// begin puts a login into the session. It calls NewSession if the session did not belong to this
+// user before, or if the user's ptags have changed.
 func (l *Login) begin(
 	w http.ResponseWriter, req *http.Request, v *visit, r *Response,
 ) error {
@@ -328,16 +332,16 @@ func samePTags(a, b []string) bool {
 	return subset(a, b) && subset(b, a)
 }
 
-// redirect sends a browser to the service, from any page of this site. A form that another site has
-// the browser send comes without the cookies, which are Lax. It is refused, as the cookie of
-// another begun login would replace the one that the browser has.
+// redirect sends a browser from any page of this site to the service. It refuses a form that
+// another site made the browser send. Such a form comes without the cookies, which are Lax, so the
+// cookie of a new pending login would replace the one that the browser has.
 func (l *Login) redirect(w http.ResponseWriter, req *http.Request, v *visit, set *settings) {
 	if err := set.crossOrigin.Check(req); err != nil {
 		l.fail(w, req, fmt.Errorf("%w: %w", ErrForbidden, err))
 		return
 	}
 	p := v.pending
-	if p.Token == "" || p.Token == v.Spent { // a page that came late has brought it back
+	if p.Token == "" || p.Token == v.Spent { // a late response has restored it
 		p.Token = rand.Text()
 	}
 	here := target(req)
@@ -361,7 +365,7 @@ func (l *Login) request(where, token string) *Request {
 	}
 }
 
-// seeOther sends a browser elsewhere by GET (section 2 of the protocol).
+// seeOther redirects a browser to another URL, with a GET (section 2 of the protocol).
 func seeOther(w http.ResponseWriter, where string) {
 	header := w.Header()
 	header.Del("WWW-Authenticate")

@@ -22,22 +22,22 @@ const (
 	defaultIssueAfter  = 5 * time.Second
 )
 
-// settings are the fields of a Login as requests need them.
+// settings are the fields of a Login in the form that requests need, with their defaults.
 type settings struct {
-	base          string // BaseURL without a slash at its end
+	base          string // BaseURL without a trailing slash
 	login, logout string // URLs; login ends in ? or &
 	sessions      *scs.SessionManager
-	maxLife       time.Duration // negative: none
+	maxLife       time.Duration // if negative, no limit
 	before, after time.Duration
 	ptags         []string
 	cookieKeys    [][]byte // the first one signs
 	crossOrigin   *http.CrossOriginProtection
 	logger        *slog.Logger
-	answers       memory  // that were taken
+	answers       memory  // the accepted answers
 	ended         *memory // logins that were logged out, by their answers
 }
 
-// ready checks the fields once.
+// ready checks the fields once, and returns the settings.
 func (l *Login) ready() (*settings, error) {
 	l.once.Do(func() { l.err = l.configure(&l.set) })
 	return &l.set, l.err
@@ -92,8 +92,8 @@ func (l *Login) configureBase(set *settings) (*url.URL, error) {
 			"loopback host")
 	}
 	set.base = strings.TrimRight(l.BaseURL, "/")
-	// A browser that is too old to say more names the origin as it sees it, and a proxy may have
-	// changed the Host that it would be compared with.
+	// An old browser sends only an Origin field. A proxy may have changed the Host that this field
+	// would be compared with.
 	set.crossOrigin = new(http.CrossOriginProtection)
 	if err := set.crossOrigin.AddTrustedOrigin(base.Scheme + "://" + base.Host); err != nil {
 		return nil, fmt.Errorf("raven: the BaseURL of the Login: %w", err)
@@ -101,7 +101,7 @@ func (l *Login) configureBase(set *settings) (*url.URL, error) {
 	return base, nil
 }
 
-// isHost reports whether a URL names one host, and a port that there can be.
+// isHost reports whether a URL names one host, and a valid port or none.
 func isHost(u *url.URL) bool {
 	if _, err := strconv.ParseUint(u.Port(), 10, 16); err != nil && u.Port() != "" {
 		return false
@@ -156,7 +156,8 @@ func serviceURL(name, text string) (string, error) {
 	return u.String(), nil
 }
 
-// isSafe reports whether nobody in between can read or change what is sent there.
+// isSafe reports whether requests to a URL are protected from other machines on the way: it is
+// https, or http on a loopback host.
 func isSafe(u *url.URL) bool {
 	if u.Scheme == "https" {
 		return true
@@ -193,19 +194,20 @@ func bound(given, otherwise time.Duration) time.Duration {
 	return max(given, 0)
 }
 
-// ownSessions is for a Login that shares its sessions with nobody. Its store sweeps for as long as
-// the process lives, as a Login does.
+// ownSessions returns the session manager of a Login that has no Sessions. The store's cleanup
+// goroutine runs until the process ends, which is also how long a Login is used.
 func ownSessions(secure bool) *scs.SessionManager {
 	sessions := scs.New()
 	sessions.HashTokenInStore = true
-	sessions.Cookie.Name = "raven" // not that of the sessions that an application may have
+	sessions.Cookie.Name = "raven" // the application's sessions may use the default name
 	if sessions.Cookie.Secure = secure; secure {
-		sessions.Cookie.Name = "__Host-raven" // which no other host can plant
+		sessions.Cookie.Name = "__Host-raven" // a cookie that no other host can set
 	}
 	return sessions
 }
 
-// checkCookie refuses a cookie that others can read, or that browsers do not keep or not send.
+// checkCookie returns an error for a cookie that scripts or other machines can read, or that
+// browsers do not keep or do not send.
 func checkCookie(c *scs.SessionCookie, secure bool) error {
 	name := strings.ToLower(c.Name) // as browsers compare prefixes (RFC 6265bis, section 4.1.3)
 	switch {

@@ -5,25 +5,25 @@ import (
 	"fmt"
 )
 
-// ErrRequest means that a [Request] asks for what the protocol forbids. The text names the field.
+// ErrRequest means that a [Request] breaks a rule of the protocol. The text names the field.
 var ErrRequest = errors.New("raven: request cannot be written")
 
-// ErrKey means that a public key cannot be used. The text says why.
+// ErrKey means that a public key cannot be used. The text gives the reason.
 var ErrKey = errors.New("raven: key cannot be used")
 
-// Why an answer was refused, one per reason that a log must tell apart.
+// The errors of [Service.Parse], one for each reason that a log must tell apart.
 var (
 	// ErrMalformed means that the answer breaks a rule of the protocol. The text names the field.
 	ErrMalformed = errors.New("raven: malformed answer")
 	// ErrUnsigned means that the answer says success and has no signature.
 	ErrUnsigned = errors.New("raven: success without a signature")
-	// ErrUnknownKey means that the answer names a key that is not among the Keys of the Service.
-	// If many do, the service has a new key.
+	// ErrUnknownKey means that the answer names a key that is not among the Keys of the Service. If
+	// many answers do, the service has a new key.
 	ErrUnknownKey = errors.New("raven: answer signed by an unknown key")
-	// ErrSignature means that the signature is not that of the key over this answer.
+	// ErrSignature means that the key does not verify the signature of this answer.
 	ErrSignature = errors.New("raven: wrong signature")
-	// ErrAuthType means that the user proved who he is in a way that is not among the AuthTypes of
-	// the Service.
+	// ErrAuthType means that the user authenticated in a way that is not among the AuthTypes of the
+	// Service.
 	ErrAuthType = errors.New("raven: unknown authentication type")
 )
 

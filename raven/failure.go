@@ -12,18 +12,18 @@ import (
 	"github.com/countersign-go/countersign/auth"
 )
 
-// The reasons for which a [Login] does not let a browser in.
+// The errors that a [Login] passes to Failed, beside [*StatusError].
 var (
-	// ErrForbidden means that the user has logged in and is not let in, or that another site had
-	// the browser send the request.
+	// ErrForbidden means that the user has logged in but may not see the page, or that another site
+	// made the browser send the request.
 	ErrForbidden = errors.New("raven: not let in")
-	// ErrNoSession means that an answer came without the cookie of a browser that has gone to log
-	// in. The browser keeps no cookies, the user took more than an hour, or the key that signed the
-	// cookie is not among CookieKeys.
+	// ErrNoSession means that an answer came without the cookie that the browser got when it was
+	// sent to log in. Either the browser keeps no cookies, or the user took more than an hour, or
+	// the key that signed the cookie is not among CookieKeys.
 	ErrNoSession = errors.New("raven: an answer without the cookie that goes with it: " +
 		"are cookies off, or did the login take over an hour?")
-	// ErrAnswer means that an answer was not taken. Where the answer itself is wrong, it wraps the
-	// error of Parse as well. Nothing was changed by it.
+	// ErrAnswer means that the Login did not accept an answer, which therefore changed nothing. If
+	// the answer itself is wrong, the error also wraps the error of [Service.Parse].
 	ErrAnswer = errors.New("raven: answer not taken")
 )
 
@@ -35,7 +35,7 @@ type StatusError struct {
 	Msg string
 }
 
-// Error returns the name of the status, and not Msg.
+// Error returns a text with the name of the status, without Msg.
 func (e *StatusError) Error() string {
 	return "raven: the login service did not log in: " + e.Status.String()
 }
@@ -46,8 +46,9 @@ var (
 	errMethod = fmt.Errorf("%w: it did not come by GET", ErrAnswer)
 )
 
-// A refusal is what Authorize says. The type of its error can be found, for a page that tells more;
-// but what it wraps must not make another decision of this one.
+// A refusal wraps an error of Authorize. A page can find the type of that error with [errors.As] to
+// tell the user more. [errors.Is] does not see the error, so a sentinel inside it cannot change the
+// decision.
 type refusal struct{ cause error }
 
 func (r *refusal) Error() string      { return ErrForbidden.Error() + ": " + r.cause.Error() }
@@ -70,13 +71,13 @@ func isUnavailable(err error) bool {
 		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
-// fail answers with what is wrong: with the page of Failed, for people.
+// fail answers with the status and the text of an error. For people it calls Failed.
 func (l *Login) fail(w http.ResponseWriter, req *http.Request, err error) {
 	code, text, level := http.StatusForbidden, "you may not see this page", slog.LevelWarn
 	status, isStatus := errors.AsType[*StatusError](err)
 	header := w.Header()
 	header.Set("Cache-Control", "no-store")
-	header.Del("WWW-Authenticate") // which the Guard has set, and is for a 401
+	header.Del("WWW-Authenticate") // the Guard has set it; it belongs to a 401
 	switch {
 	case isUnavailable(err):
 		l.log(req, slog.LevelError, "raven: login cannot be checked", slog.Any("reason", err))
@@ -94,7 +95,7 @@ func (l *Login) fail(w http.ResponseWriter, req *http.Request, err error) {
 	case errors.Is(err, ErrAnswer):
 		code, text = http.StatusBadRequest, "the answer of the login service cannot be used"
 	}
-	if *l.refused(req) == nil { // else the Guard of Require has said so
+	if *l.refused(req) == nil { // otherwise the Guard of Require has logged it
 		l.log(req, level, "raven: not let in", slog.Any("reason", err))
 	}
 	if l.Failed == nil || !forPeople(req) && !hasAnswer(req) {
@@ -106,13 +107,14 @@ func (l *Login) fail(w http.ResponseWriter, req *http.Request, err error) {
 	page.finish()
 }
 
-// broken answers that the Login is set up wrongly.
+// broken answers 500: the Login is set up wrongly.
 func (l *Login) broken(w http.ResponseWriter, req *http.Request, err error) {
 	l.log(req, slog.LevelError, "raven: the Login is set up wrongly", slog.Any("reason", err))
 	http.Error(w, "the login is set up wrongly", http.StatusInternalServerError)
 }
 
-// refuse answers a program. The Guard has written the challenges of all that it could have done.
+// refuse answers a program with 401. The Guard has already written the challenges of all members of
+// its Stack.
 func (l *Login) refuse(w http.ResponseWriter) {
 	header := w.Header()
 	if header.Get("WWW-Authenticate") == "" {
@@ -130,8 +132,8 @@ func (l *Login) log(req *http.Request, level slog.Level, message string, more ..
 	}, more...)...)
 }
 
-// forPeople reports whether a page to log in on is of use to who sent a request: a browser that
-// opens a page. What a script of a page fetches cannot follow to another site.
+// forPeople reports whether a browser sent the request to open a page, so that a redirect to a
+// login page is useful. A fetch by a script cannot follow the redirect to another site.
 func forPeople(req *http.Request) bool {
 	if req.Header["Authorization"] != nil {
 		return false
@@ -153,8 +155,8 @@ func forPeople(req *http.Request) bool {
 	return false
 }
 
-// isZero reports whether the parameters of a kind say that it is not wanted (RFC 9110, section
-// 12.4.2).
+// isZero reports whether the parameters of a media type have a weight of zero, so that the client
+// does not accept it (RFC 9110, section 12.4.2).
 func isZero(params string) bool {
 	for param := range strings.SplitSeq(params, ";") {
 		name, value, _ := strings.Cut(strings.TrimSpace(param), "=")
@@ -166,7 +168,7 @@ func isZero(params string) bool {
 	return false
 }
 
-// A failedWriter keeps the page of Failed from looking like a success.
+// A failedWriter replaces a status of success, or 304, in a response that Failed writes.
 type failedWriter struct {
 	http.ResponseWriter
 	code  int
@@ -186,7 +188,7 @@ func (f *failedWriter) Write(p []byte) (int, error) {
 	return f.ResponseWriter.Write(p)
 }
 
-// finish sends the status if nothing else did.
+// finish sends the status of the error if none was sent.
 func (f *failedWriter) finish() {
 	if !f.wrote {
 		f.WriteHeader(f.code)

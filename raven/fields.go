@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-// fields are those of an answer, escaped as they are on the wire.
+// fields holds the fields of an answer, still escaped.
 type fields struct {
 	version                int
 	status, msg, issue, id string
 	url, principal, ptags  string
 	auth, sso, life        string
 	params, kid, sig       string
-	signed                 string // what sig is over: all in front of !kid!sig, byte for byte
+	signed                 string // the signed bytes: everything before !kid!sig
 }
 
 func split(answer string) (*fields, error) {
@@ -46,7 +46,7 @@ func split(answer string) (*fields, error) {
 	return f, nil
 }
 
-// verify checks the signature, and that there is one where there has to be.
+// verify checks the signature, and that a success has one.
 func (f *fields) verify(keys Keys) error {
 	if f.kid == "" && f.sig == "" {
 		if f.status == "200" {
@@ -74,12 +74,13 @@ func (f *fields) verify(keys Keys) error {
 	return nil
 }
 
-// isKeyID tells by version 4.1 of the protocol what can be a kid.
+// isKeyID reports whether kid is valid by version 4.1 of the protocol: 1 to 8 digits, the first not
+// 0.
 func isKeyID(kid string) bool {
 	return len(kid) <= 8 && isNumber(kid) && kid != "0"
 }
 
-// isNumber reports whether text is a number without sign or leading zeros.
+// isNumber reports whether text is a decimal number without sign or leading zeros.
 func isNumber(text string) bool {
 	for i := range len(text) {
 		if text[i] < '0' || text[i] > '9' {
@@ -89,7 +90,7 @@ func isNumber(text string) bool {
 	return text == "0" || text != "" && text[0] != '0'
 }
 
-// response reads the fields, each by its own rule and then together.
+// response unescapes and checks the fields, first each by itself and then together.
 func (f *fields) response() (*Response, error) {
 	r := &Response{Version: f.version, KeyID: f.kid}
 	for _, field := range [...]struct {
@@ -189,7 +190,8 @@ func (f *fields) checkFailure() error {
 	return nil
 }
 
-// list reads a list with commas. Nothing stands for a comma inside a member.
+// list splits a comma-separated list, and reports false if a member is empty. The protocol has no
+// escape for a comma inside a member.
 func list(text string) ([]string, bool) {
 	if text == "" {
 		return nil, true
@@ -198,8 +200,8 @@ func list(text string) ([]string, bool) {
 	return members, !slices.Contains(members, "")
 }
 
-// unescape turns %25 into a percent sign and %21 into an exclamation mark, and refuses all other
-// percent signs, so that a value has one spelling.
+// unescape replaces %25 with a percent sign and %21 with an exclamation mark. It refuses all other
+// percent signs, so that a value has only one encoding.
 func unescape(text string) (string, bool) {
 	if !strings.Contains(text, "%") {
 		return text, true

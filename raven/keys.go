@@ -9,16 +9,16 @@ import (
 	"encoding/pem"
 )
 
-// Sizes of keys, in bits. The operator's have the smaller one. The larger one bounds the work that
-// one answer costs.
+// Sizes of keys, in bits. The operator's keys have the minimum. The maximum bounds the work of
+// verifying one answer.
 const (
 	minKeyBits = 1024
 	maxKeyBits = 8192
 )
 
-// ParseKey reads an RSA public key of 1024 to 8192 bits from PEM, either as PKCS #1 has it ("RSA
-// PUBLIC KEY", the form in which the operator publishes keys) or as X.509 does ("PUBLIC KEY"). The
-// text holds that one block. The error wraps [ErrKey].
+// ParseKey reads an RSA public key of 1024 to 8192 bits from PEM, either in the form of PKCS #1
+// ("RSA PUBLIC KEY", in which the operator publishes keys) or of X.509 ("PUBLIC KEY"). The text
+// must contain exactly one PEM block. The error wraps [ErrKey].
 func ParseKey(text []byte) (*rsa.PublicKey, error) {
 	block, rest := pem.Decode(text)
 	if block == nil {
@@ -67,8 +67,9 @@ func decodeKey(block *pem.Block) (*rsa.PublicKey, error) {
 	}
 }
 
-// Fingerprint returns the SHA-256 of a key in the form that X.509 gives it (SubjectPublicKeyInfo,
-// DER), as 64 lower-case hexadecimal digits; "" if the key cannot be written. This prints the same:
+// Fingerprint returns the SHA-256 of a key in its X.509 form (SubjectPublicKeyInfo, DER), as 64
+// lower-case hexadecimal digits. It returns "" if the key is nil or cannot be encoded. This command
+// prints the same:
 //
 //	openssl pkey -pubin -in key.pem -outform DER | sha256sum
 func Fingerprint(key *rsa.PublicKey) string {

@@ -15,114 +15,112 @@ import (
 	"github.com/countersign-go/countersign/internal/authparam"
 )
 
-// scheme is the scheme of a Login's identities and of its challenge.
+// scheme is the Scheme of a Login's identities and the scheme of its challenge.
 const scheme = "Ucam-WebAuth"
 
 var _ auth.Challenger = (*Login)(nil)
 
-// A Login lets users log in by a login service, and keeps them logged in by a session. It is an
-// [auth.Authenticator] for users who are logged in, and an [http.Handler] that sends all others to
-// log in and takes the service's answer. [Login.Require] puts both in front of a page.
+// A Login lets users log in with a login service, and keeps them logged in with a session. It is an
+// [auth.Authenticator] that accepts users who are logged in, and an [http.Handler] that sends other
+// users to log in and handles the service's answer. [Login.Require] puts both in front of a page.
 //
-// The answer comes back to the URL that the user asked for, as the parameter WLS-Response, so a
-// site needs no address for it. Programs are not sent anywhere: a request that does not accept
-// text/html, or that has an Authorization field, is answered with 401.
+// Most sites have one Login. A site whose pages differ in their demands has several with the same
+// Sessions.
 //
-// A site whose pages differ in their demands has several Logins that share their Sessions. Each of
-// them checks how and when the user has logged in, and may send them to log in once more.
-//
-// If a user sends a form and is not logged in, the form is lost: they come back to the same URL by
-// a GET, and [Session.BodyLost] says so there. So a page with a pattern such as "POST /order" needs
-// one for "GET /order", too.
-//
-// The fields must not be changed after the first use. A Login must not be copied then; it is safe
+// The fields must not be changed, and the Login must not be copied, after its first use. It is safe
 // for concurrent use.
 type Login struct {
 	// Service is the login service. Required.
 	Service *Service
 
 	// BaseURL is the address of the site in browsers, such as "https://app.example.org". The URL
-	// that the service receives, and that its answer is compared with, is BaseURL and the request's
-	// target; the Host of a request does not count. BaseURL may have a path, for a site behind a
-	// proxy that removes it. It is https, or http of a loopback host. Redirect other names of the
-	// site to it in front of the Login, as browsers do not send one name's cookie to another.
-	// Required.
+	// that the Login sends to the service, and compares with the answer, is BaseURL followed by the
+	// request's target; the request's Host is ignored. BaseURL may have a path, for a site behind a
+	// proxy that removes it. It must be https, or http on a loopback host. If the site has other
+	// host names, redirect them to BaseURL before requests reach the Login: browsers do not send
+	// the cookie of one host to another. Required.
 	BaseURL string
 
 	// Sessions keeps the sessions of users who have logged in. Its cookie must be HttpOnly,
 	// SameSite Lax and, unless BaseURL is http, Secure. Put its LoadAndSave in front of the whole
-	// site, or leave it out if the sessions hold nothing else. A session lasts as long as its login
-	// where that is longer than the Lifetime. With a negative MaxLife and no other limit the login
-	// ends with the Lifetime. If nil, the Login has a manager of its own, which keeps sessions in
-	// memory; its cookie is raven, with the prefix __Host- unless BaseURL is http. Several Logins
-	// of one host need Sessions, as two managers with one name of a cookie overwrite each other's.
+	// site; LoadAndSave is not needed if only Logins use the sessions. If a login lasts longer than
+	// the manager's Lifetime, the session lasts as long as the login. With a negative MaxLife and
+	// no other limit, the login ends after the Lifetime. If nil, the Login has its own manager,
+	// which keeps sessions in memory; its cookie is named raven, with the prefix __Host- unless
+	// BaseURL is http. Several Logins on one host must have Sessions set: managers whose cookies
+	// have the same name overwrite each other's cookies.
 	Sessions *scs.SessionManager
 
-	// CookieKeys sign the cookie of a browser that has gone to log in, which the service's answer
-	// is compared with. The cookie has the name of the session's and "-login", and lasts for an
-	// hour. The first key signs, and all of them verify: to replace a key, put the new one in
-	// front, and drop the old one an hour later. Each is at least 32 random bytes. Processes that
-	// serve one site need the same keys. If nil, all Logins of the process share a random key, so
-	// users who are logging in while it is restarted have to open the page once more.
+	// CookieKeys sign the cookie that a browser gets when it is sent to log in, and that the
+	// service's answer is compared with. Its name is the name of the session's cookie followed by
+	// "-login", and it lasts for an hour. The first key signs, and all keys verify: to replace a
+	// key, put the new one in front, and remove the old one an hour later. Each key must have at
+	// least 32 random bytes. Processes that serve one site need the same keys. If nil, all Logins
+	// of the process share a random key, so users who are logging in while the process restarts
+	// have to open the page again.
 	CookieKeys [][]byte
 
-	// MaxLife is how long a login lasts after the service wrote its answer, a second at least. If
-	// zero, it lasts two hours. If negative, it has no such limit.
+	// MaxLife is how long a login lasts after the service wrote its answer, at least a second. If
+	// zero, two hours. If negative, there is no such limit.
 	MaxLife time.Duration
 
 	// IgnoreWLSLife lets a login last longer than the user's login at the service itself. The
 	// protocol advises against it (section 4).
 	IgnoreWLSLife bool
 
-	// InactiveTimeout is how long a login lasts after the last request, a second at least. If zero,
-	// it has no such limit.
+	// InactiveTimeout is how long a login lasts after the user's last request, at least a second.
+	// If zero, there is no such limit.
 	InactiveTimeout time.Duration
 
-	// IssueBounds are how long before and after now the service may have written its answer, by our
-	// clock; both ends are included. An element that is zero means 15 and 5 seconds, and a negative
-	// one means not at all.
+	// IssueBounds are how long before and after the present time, by the clock of this machine, the
+	// service may have written its answer; both bounds are inclusive. If the first element is zero,
+	// 15 seconds; if the second is zero, 5 seconds. If an element is negative, its bound is zero.
 	IssueBounds [2]time.Duration
 
-	// RequirePrincipal are the users who are let in. If nil, all users are; if empty, none.
+	// RequirePrincipal lists the users who may see the page. If nil, all users may. If empty but
+	// not nil, no user may.
 	RequirePrincipal []string
 
-	// RequirePTags are the ptags of which a user needs one. If nil, it is "current", which are the
-	// current members of the university. If empty, no user is let in.
+	// RequirePTags lists ptags, of which a user needs at least one. If nil, the user needs
+	// "current", the ptag of the current members of the university. If empty but not nil, no user
+	// may see the page.
 	RequirePTags []string
 
-	// AnyPTags lets users in whatever their ptags are, and without any.
+	// AnyPTags accepts users with any ptags or none.
 	AnyPTags bool
 
-	// Authorize has the last word on users whom RequirePrincipal and the ptags let in. An error
-	// refuses the user; one that wraps [auth.ErrUnavailable] is answered with 503. It is called for
-	// each request, and twice if it refuses one behind a Guard of the caller's own. It must be safe
-	// for concurrent use. If nil, RequirePrincipal and the ptags decide.
+	// Authorize decides about users whom RequirePrincipal and the ptags accept. An error refuses
+	// the user with 403, or with 503 if it wraps [auth.ErrUnavailable]. Authorize is called once
+	// for each request, or twice if it refuses a request behind a Guard other than the one that
+	// Require makes. It must be safe for concurrent use. If nil, RequirePrincipal and the ptags
+	// decide.
 	Authorize func(req *http.Request, s *Session) error
 
-	// Desc, Msg, AAuth and IAct go into the [Request]. AAuth and IAct hold for existing logins,
-	// too: a user who has typed their password for another page of these Sessions has done what
-	// Must asks for, as long as MaxLife lets it count. MustNot matters at a login only.
+	// Desc, Msg, AAuth and IAct go into the [Request]. AAuth and IAct also apply to existing
+	// logins: a user who typed their password for another page with the same Sessions satisfies
+	// Must until MaxLife ends that login. MustNot matters only while the user logs in.
 	Desc, Msg string
 	AAuth     []string
 	IAct      Interaction
 
-	// Failed writes the page for users who are not let in. The error is an [*StatusError] (401), or
+	// Failed writes the page for a user who is refused. The error is a [*StatusError] (401), or
 	// wraps [ErrForbidden] (403), [ErrNoSession] (403) or [ErrAnswer] (400 or 405). If Failed
-	// writes no status, or that of a success, the answer has the status of the error. If nil, the
+	// writes no status, a 2xx status or 304, the response has the status of the error. If nil, the
 	// page is a line of text.
 	Failed func(w http.ResponseWriter, req *http.Request, err error)
 
-	// NewSession is called when a user logs in who was not in this session before, or not with
-	// these ptags. Other values of the session are kept, unless they are another user's: those are
-	// gone by then. They are not gone before: after a login that was cancelled or declined, pages
-	// without a guard can still read the values of the user who was logged in, until another user
-	// logs in. A Failed function can remove them, behind LoadAndSave. The context of req has the
-	// session for Sessions. If nil, no function is called.
+	// NewSession is called when a user logs in to whom the session did not belong before, or whose
+	// ptags have changed. The session's other values are kept if they belong to the same user, and
+	// are removed before the call if they belong to another user. After a login that was cancelled
+	// or declined they are not removed yet: pages without a guard can still read the former user's
+	// values until another user logs in. A Failed function can remove them, behind LoadAndSave. The
+	// context of req holds the session for use with Sessions. If nil, no function is called.
 	NewSession func(req *http.Request, s *Session)
 
-	// Logger gets a record of each login, as information, and of each refusal, as a warning unless
-	// nothing is wrong with it. The records have the method, the path without query, and the remote
-	// address. If nil, the Login is silent.
+	// Logger receives a record of each login at level Info, and of each refusal at level Warn, or
+	// Info if the refusal is an ordinary event. A login that cannot be checked, and a wrong setup,
+	// are errors. The records have the method, the path without query, and the remote address. If
+	// nil, the Login does not log.
 	Logger *slog.Logger
 
 	once sync.Once
@@ -130,40 +128,40 @@ type Login struct {
 	err  error // the first mistake in the fields
 }
 
-// Check returns the first mistake in the fields. A program calls it when it starts: otherwise the
-// Login answers all requests with 500 or 503.
+// Check returns the first mistake in the fields. Call it when the program starts: with a mistake,
+// the Login answers all requests with 500 or 503.
 func (l *Login) Check() error {
 	_, err := l.ready()
 	return err
 }
 
-// Format keeps CookieKeys out of everything that is printed.
+// Format prints the BaseURL only, so that no verb of package fmt prints CookieKeys.
 func (l *Login) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "{BaseURL:%q}", l.BaseURL) }
 
-// Require returns a handler that lets only users through to next who have logged in, and requests
+// Require returns a handler that calls next only for users who have logged in, and for requests
 // that one of others accepts, such as a verifier of signatures. See [auth.Stack] for a request that
-// carries both. next finds the identity with [auth.FromContext] and, of a user who has logged in,
-// the session with [FromContext]. No shared cache keeps its answers, unless their Cache-Control
-// says otherwise.
+// carries both. next gets the identity from [auth.FromContext] and, if a user has logged in, the
+// session from [FromContext]. Shared caches do not keep the responses of next, unless next sets a
+// Cache-Control field that allows it.
 //
-// It is short for [Login.Answers] in front of an [auth.Guard] that has the Login as the last of its
-// Stack and as Denied.
+// It is short for [Login.Answers] in front of an [auth.Guard] with the Login as its Denied and as
+// the last member of its Stack.
 func (l *Login) Require(next http.Handler, others ...auth.Authenticator) http.Handler {
 	guard := &auth.Guard{Stack: auth.Stack{auth.Stack(others), l}, Denied: l, Logger: l.Logger}
 	guarded := guard.Handler(next)
 	return l.Answers(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		inner := req.WithContext(context.WithValue(req.Context(), refusedKey{l}, new(error)))
-		// After a request net/http removes the files of the original's form.
+		// After a request, net/http removes the temporary files of the original request's form.
 		defer func() { req.MultipartForm = inner.MultipartForm }()
 		guarded.ServeHTTP(w, inner)
 	}))
 }
 
-// refusedKey is the key of a place in the context of a request. Authenticate notes there that it
-// refuses a user whom it knows, so that Authorize is called once and its error logged once.
+// refusedKey is the context key of a *error. Authenticate stores there why it refused a user who is
+// logged in, so that Authorize is called once and its error is logged once.
 type refusedKey struct{ by *Login }
 
-// refused returns that place, which is empty until Authenticate has refused a user.
+// refused returns that pointer. The error is nil until Authenticate has refused a user.
 func (l *Login) refused(req *http.Request) *error {
 	if place, ok := req.Context().Value(refusedKey{l}).(*error); ok {
 		return place
@@ -171,10 +169,11 @@ func (l *Login) refused(req *http.Request) *error {
 	return new(error)
 }
 
-// Answers returns a handler that takes the answers of the service, and leaves all other requests to
-// next, such as an [auth.Guard] with the Login in its Stack. A Guard would take an answer for wrong
-// credentials: a warning in its log, and a failure to an [auth.Limiter]. No shared cache keeps the
-// answers of next, unless their Cache-Control says otherwise, and they vary with the cookie.
+// Answers returns a handler that handles the answers of the service, and passes all other requests
+// to next, such as an [auth.Guard] with the Login in its Stack. A Guard would treat an answer as
+// wrong credentials: it would log a warning, and an [auth.Limiter] would count a failure. The
+// responses of next vary with the cookie, and shared caches do not keep them unless their
+// Cache-Control allows it.
 func (l *Login) Answers(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		w.Header().Add("Vary", "Cookie")
@@ -184,23 +183,23 @@ func (l *Login) Answers(next http.Handler) http.Handler {
 		}
 		private := &privateWriter{ResponseWriter: w}
 		next.ServeHTTP(private, req)
-		private.mark(http.StatusOK) // if nothing was written
+		private.mark(http.StatusOK) // if next wrote nothing
 	})
 }
 
-// Authenticate returns the user who has logged in: the principal, with the ptags as Groups and the
-// Scheme "Ucam-WebAuth". The claim auth_time is the Issue, in seconds since 1970, if the user has
-// proved it for this login (Session.Auth). It is absent after single sign-on, as the service does
-// not say when that began.
+// Authenticate returns the identity of the user who has logged in: the principal as Subject, the
+// ptags as Groups, and the Scheme "Ucam-WebAuth". If the user authenticated for this login
+// (Session.Auth), the claim auth_time is its Issue, in Unix seconds. It is absent after single
+// sign-on, because the service does not say when the user authenticated.
 //
 // The error wraps [auth.ErrNone] if no user has logged in, or the login has ended, or it was not
-// made in the way that this Login asks for. It wraps [ErrForbidden] for a user who is not let in,
-// and for a request that another site has a browser send and that may change something. It is a
-// [*StatusError] after a login that failed, until ServeHTTP has shown that on a page; requests of
-// scripts and for images get the same error until then. It wraps [auth.ErrUnavailable] if the
-// session cannot be read, or the Login is set up wrongly.
+// made in the way that this Login asks for. It wraps [ErrForbidden] for a user who may not see the
+// page, and for a request with an unsafe method that another site made the browser send. It is a
+// [*StatusError] after a failed login, until ServeHTTP has shown the failure on a page; until then,
+// requests of scripts and for images get the same error. It wraps [auth.ErrUnavailable] if the
+// session cannot be read, or if the Login is set up wrongly.
 //
-// A request with an answer of the service is refused: it is for ServeHTTP.
+// A request with an answer of the service is refused: pass it to ServeHTTP.
 func (l *Login) Authenticate(req *http.Request) (*auth.Identity, error) {
 	if _, err := l.ready(); err != nil {
 		return nil, unavailable(err)
@@ -239,11 +238,18 @@ func (l *Login) Challenge(h http.Header, _ *http.Request, _ error) {
 	}}.String())
 }
 
-// ServeHTTP answers requests that are not let in: it sends browsers to log in, and programs a 401.
-// It takes the answer of the service, sets the session, and redirects to the URL without the
-// answer. It is the Denied of an [auth.Guard] that has the Login in its Stack, and stands behind
-// Answers; it leaves to the Guard all answers but a 401. A page that only logs users in is Require
-// in front of a redirect.
+// ServeHTTP answers requests that Authenticate refused: it redirects browsers to the service. A
+// program gets 401: a request that does not accept text/html, or that has an Authorization field.
+// ServeHTTP also handles the answer of the service: it sets the session, and redirects to the URL
+// without the answer.
+//
+// If a user sends a form and is not logged in, the form is lost: after the login, the browser
+// requests the same URL with GET, and the BodyLost field of the [Session] is true there. So a page
+// with the pattern "POST /order" also needs a handler for "GET /order".
+//
+// Use ServeHTTP as the Denied of an [auth.Guard] that has the Login in its Stack, behind Answers.
+// It writes nothing if the Guard's status is not 401. For a page that only logs users in, put
+// Require in front of a redirect.
 func (l *Login) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	err := auth.Denial(req.Context())
 	if err != nil && auth.Status(err) != http.StatusUnauthorized {
@@ -275,13 +281,14 @@ func (l *Login) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	case !forPeople(req) && !errors.Is(err, ErrForbidden):
 		l.refuse(w)
 	case failed:
-		// The page shows it once. The images and scripts that a page loads do not.
+		// The user sees the failure once, on a page. Images and scripts that a page loads do not
+		// count.
 		v.pending.Failed = nil
 		l.writePending(w, v.pending)
 		l.fail(w, req, err)
 	case errors.Is(err, auth.ErrNone):
 		l.redirect(w, req, v, set)
-	case err == nil: // another check refused the user, so to log in again would not help
+	case err == nil: // another check refused the user, so logging in again would not help
 		l.fail(w, req, fmt.Errorf("%w: refused by another check", ErrForbidden))
 	default:
 		l.fail(w, req, err)
@@ -289,8 +296,8 @@ func (l *Login) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 }
 
 // Logout ends the session, with all its values, and redirects to the logout page of the service. It
-// answers 405 to all methods but POST, and 403 to a request that another site has a browser send
-// (see [http.CrossOriginProtection]).
+// answers 405 to all methods except POST, and 403 to a request that another site made the browser
+// send (see [http.CrossOriginProtection]).
 //
 //	<form method="post" action="/logout"><button>Log out</button></form>
 func (l *Login) Logout(w http.ResponseWriter, req *http.Request) {

@@ -11,22 +11,22 @@ import (
 	"github.com/alexedwards/scs/v2"
 )
 
-// maxRemembered bounds a memory, to some 10 MB.
+// maxRemembered bounds a memory to about 10 MB.
 const maxRemembered = 1 << 17
 
-// An answerID stands for the time and the id of an answer, which no two answers share (section 3 of
-// the protocol).
+// An answerID is a hash of the time and the id of an answer. No two answers have the same time and
+// id (section 3 of the protocol).
 type answerID [sha256.Size]byte
 
 func nameAnswer(issue int64, id string) answerID {
 	return sha256.Sum256([]byte(strconv.FormatInt(issue, 10) + "!" + id))
 }
 
-// ended holds the memory of the logins that were logged out for each manager of sessions, as all
-// Logins that share one have to know of them. The keys are weak, so that it keeps none alive.
+// ended holds, for each session manager, the memory of its ended logins, which all Logins with that
+// manager share. The keys are weak pointers, so that the map does not keep a manager alive.
 var ended sync.Map // of *memory by weak.Pointer[scs.SessionManager]
 
-// endedOf returns the memory of a manager.
+// endedOf returns the memory of ended logins of a session manager.
 func endedOf(sessions *scs.SessionManager) *memory {
 	key := weak.Make(sessions)
 	kept, found := ended.LoadOrStore(key, new(memory))
@@ -38,14 +38,16 @@ func endedOf(sessions *scs.SessionManager) *memory {
 	return kept.(*memory) //nolint:forcetypeassert // nothing else is put there
 }
 
-// A memory remembers answers until a time. The zero value is empty.
+// A memory holds answers, each until a given time. The zero value is empty. It is safe for
+// concurrent use.
 type memory struct {
-	mu    sync.Mutex // guards what follows
+	mu    sync.Mutex // guards the fields below
 	until map[answerID]time.Time
-	sweep int // the size at which to look for what can be forgotten
+	sweep int // the size at which add next deletes expired entries
 }
 
-// add remembers an answer, unless it is there already, or too many are.
+// add remembers an answer until a time. fresh is false if the answer is remembered already. full is
+// true if there is no room; the answer is then not remembered.
 func (m *memory) add(id answerID, now, until time.Time) (fresh, full bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -23,28 +23,29 @@ const (
 	// pendingSuffix follows the name of the session's cookie, so that a prefix such as __Host-
 	// binds both cookies.
 	pendingSuffix = "-login"
-	// maxPending is the longest value that is read. A longer one was not written here.
+	// maxPending is the longest cookie value that is read, in bytes. A Login does not write longer
+	// ones.
 	maxPending = 4 << 10
-	// maxMessage bounds the service's message in a cookie. JSON and base64 make less than 3 KiB
-	// of it, and browsers keep cookies of 4 KiB.
+	// maxMessage bounds the service's message in a cookie, in bytes. In JSON and base64 it takes
+	// less than 3 KiB, and browsers keep cookies of 4 KiB.
 	maxMessage = 1 << 10
-	// minCookieKey is the length of a key that HMAC-SHA-256 makes full use of.
+	// minCookieKey is the least length of a key, in bytes: the output size of SHA-256.
 	minCookieKey = 32
 )
 
 // processKey signs the cookies of all Logins without CookieKeys.
 var processKey = sync.OnceValue(func() []byte {
 	key := make([]byte, minCookieKey)
-	rand.Read(key) // which never fails
+	rand.Read(key) // never fails
 	return key
 })
 
-// A pending login is one that a browser has begun and not finished. The browser keeps it, in a
-// signed cookie: a server that kept it would spend memory on clients that have proved nothing. The
-// cookie is not encrypted, since its user knows all of it.
+// A pending login is a login that a browser has begun and not finished. The browser keeps it in a
+// signed cookie: if the server kept it, clients that have proved nothing could use up its memory.
+// The cookie is not encrypted, because its user already knows everything in it.
 type pending struct {
-	// Token goes out as params, and has to come back. It is the same for all tabs of a browser
-	// until an answer uses it up. Then it is Spent.
+	// Token is the params of the request, and the answer must have the same. All tabs of a browser
+	// share it until an answer uses it up; then it becomes Spent.
 	Token  string  `json:"token,omitempty"`
 	Spent  string  `json:"spent,omitempty"`
 	Lost   string  `json:"lost,omitempty"` // the request whose body was lost, as nameTarget has it
@@ -52,7 +53,7 @@ type pending struct {
 	Until  int64   `json:"until"` // Unix seconds
 }
 
-// failed is an answer other than a success, of which the user has not been told yet.
+// failed is an answer other than a success that the user has not seen yet.
 type failed struct {
 	Status Status `json:"status"`
 	Msg    string `json:"msg,omitempty"`
@@ -66,7 +67,7 @@ func newFailed(r *Response) *failed {
 	return f
 }
 
-// shorten cuts text to a number of bytes, between two characters.
+// shorten cuts text to at most the given number of bytes, between two characters.
 func shorten(text string, most int) string {
 	if len(text) <= most {
 		return text
@@ -77,7 +78,7 @@ func shorten(text string, most int) string {
 	return text[:most]
 }
 
-// checkCookieKeys refuses keys that an attacker could guess.
+// checkCookieKeys returns an error for keys that an attacker could guess.
 func checkCookieKeys(keys [][]byte) error {
 	if keys != nil && len(keys) == 0 {
 		return errors.New("raven: CookieKeys of the Login is empty; if nil, the Login has its own")
@@ -109,23 +110,24 @@ func (l *Login) readPending(req *http.Request, now time.Time) (p pending, ok boo
 	return p, true
 }
 
-// writePending has the browser keep a pending login from now on.
+// writePending sets the cookie of a pending login, which lasts for pendingLife from now, or for the
+// Lifetime of Sessions if that is shorter.
 func (l *Login) writePending(w http.ResponseWriter, p pending) {
 	life := min(pendingLife, l.set.sessions.Lifetime)
 	p.Until = time.Now().Add(life).Unix()
 	var text bytes.Buffer
 	encoder := json.NewEncoder(&text)
-	encoder.SetEscapeHTML(false) // it would make six bytes of one
+	encoder.SetEscapeHTML(false) // escaping would turn one byte into six
 	encoder.Encode(p)            //nolint:errcheck,errchkjson,gosec // text and numbers have a form
 	payload := base64.RawURLEncoding.EncodeToString(text.Bytes())
 	signature := l.signPending(l.set.cookieKeys[0], payload)
 	l.setPending(w, payload+"."+base64.RawURLEncoding.EncodeToString(signature), life)
 }
 
-// dropPending has the browser forget its pending login.
+// dropPending deletes the cookie of the pending login.
 func (l *Login) dropPending(w http.ResponseWriter) { l.setPending(w, "", -time.Second) }
 
-// setPending sets the cookie. It travels as the session's does.
+// setPending sets the cookie, with the same attributes as the session's cookie.
 func (l *Login) setPending(w http.ResponseWriter, value string, life time.Duration) {
 	like := l.set.sessions.Cookie
 	http.SetCookie(w, &http.Cookie{ //nolint:gosec // checkCookie has looked at the attributes
@@ -146,7 +148,8 @@ func (l *Login) isSigned(payload string, signature []byte) bool {
 	return false
 }
 
-// signPending signs for one cookie. Logins with the same Sessions have the same cookie.
+// signPending signs a payload for the cookie of this name. Logins with the same Sessions share the
+// cookie.
 func (l *Login) signPending(key []byte, payload string) []byte {
 	sum := hmac.New(sha256.New, key)
 	for _, part := range []string{"raven pending login", l.pendingName(), payload} {

@@ -7,14 +7,15 @@ import (
 	"net/http"
 )
 
-// A privateWriter has no shared cache keep an answer that says nothing of caches. It looks when the
-// header is sent, as a handler may have taken the field away: [http.FileServer] does so on errors.
+// A privateWriter adds Cache-Control: private to a response that has no Cache-Control field. It
+// looks at the header when the header is sent, because a handler may remove the field before that:
+// [http.FileServer] does so on errors.
 type privateWriter struct {
 	http.ResponseWriter
 	marked bool
 }
 
-// mark is called before the header is sent.
+// mark adds the field, once. It must be called before the header is sent.
 func (p *privateWriter) mark(status int) {
 	if p.marked || 100 <= status && status < 200 {
 		return
@@ -35,13 +36,13 @@ func (p *privateWriter) Write(text []byte) (int, error) {
 	return p.ResponseWriter.Write(text)
 }
 
-// ReadFrom lets the writer below copy a file as it can do best.
+// ReadFrom lets the wrapped writer copy a file in its fastest way, such as sendfile.
 func (p *privateWriter) ReadFrom(r io.Reader) (int64, error) {
 	p.mark(http.StatusOK)
 	return io.Copy(p.ResponseWriter, r)
 }
 
-// Unwrap is for [http.ResponseController]; Flush and Hijack are for handlers that do without it.
+// Unwrap is for [http.ResponseController]. Flush and Hijack are for handlers that do not use it.
 func (p *privateWriter) Unwrap() http.ResponseWriter { return p.ResponseWriter }
 
 func (p *privateWriter) Flush() { _ = p.FlushError() }

@@ -8,55 +8,59 @@ import (
 	"unicode/utf8"
 )
 
-// AuthPassword is the authentication type of a user name and a password, the only one that the
+// AuthPassword is the authentication type for a user name and a password, the only one that the
 // protocol itself defines. Names of experimental types start with "x-".
 const AuthPassword = "pwd"
 
-// Interaction says whether the service may, must or must not ask the user to prove who he is.
+// Interaction is whether the service may, must or must not ask the user to authenticate.
 type Interaction int
 
-// The values of iact. The zero value leaves it to the service, which asks unless the user has
-// logged in before.
+// The values of iact. With AsNeeded, the service asks unless the user has already logged in there.
 const (
 	AsNeeded Interaction = iota
 	Must
 	MustNot
 )
 
-// maxQuery leaves, in an answer of maxAnswer bytes, 2 KiB for what the service adds. No value is
-// longer in the answer than in the query, where % and ! take three bytes as well.
+// maxQuery is the longest query, in bytes. In an answer of maxAnswer bytes it leaves 2 KiB for the
+// fields that the service adds. A value is not longer in the answer than in the query: % and ! take
+// three bytes in both.
 const maxQuery = 6 << 10
 
-// timeLayout is that of issue and date (section 2): RFC 3339 without its separators, in UTC.
+// timeLayout is the layout of issue and date (section 2): RFC 3339 without its separators, in UTC.
 const timeLayout = "20060102T150405Z"
 
-// A Request asks the service to say who the user is (section 2 of the protocol). All fields but URL
-// are optional, and "" means none.
+// A Request asks the service to identify the user (section 2 of the protocol). All fields except
+// URL are optional; a field that is empty or zero is not sent.
 type Request struct {
-	// URL is where the answer goes to: http or https, absolute, and without fragment or user.
+	// URL is the address to which the service sends its answer. It must be an absolute http or
+	// https URL without fragment or user. Required.
 	URL string
-	// Desc describes the site or page, and Msg says why the user has to log in. Both are shown to
-	// him. They are plain text: what HTML would read as an entity, or is outside ASCII, is encoded.
+	// Desc describes the site or page, and Msg is the reason why the user has to log in. The
+	// service shows both to the user. They are plain text: Query encodes ampersands and all
+	// characters outside ASCII as HTML entities.
 	Desc, Msg string
-	// Raw means that Desc and Msg are printable ASCII, perhaps with entities, and are sent as they
-	// are. The service itself makes < and > harmless.
+	// Raw means that Desc and Msg are printable ASCII, perhaps with entities, and are sent
+	// unchanged. The service itself escapes < and >.
 	Raw bool
-	// AAuth lists the authentication types of which the service is to use one. Nil means that any
-	// of its own will do; an empty list is an error, as nobody could log in.
+	// AAuth lists the authentication types, of which the service must use one. If nil, the service
+	// may use any of its own. If empty but not nil, Query returns an error, because no user could
+	// log in.
 	AAuth []string
-	// IAct says whether the user is to be asked.
+	// IAct is whether the service may, must or must not ask the user to authenticate.
 	IAct Interaction
-	// Params comes back in the answer as it is. It passes through the browser, so it is no secret
-	// from the user. It has no control characters.
+	// Params comes back unchanged in the answer. It passes through the browser, so the user can
+	// read it. It must not contain control characters.
 	Params string
-	// Date is the time of the site, which helps the operator to find a wrong clock.
+	// Date is the time by the site's clock. It helps the operator of the service to notice a wrong
+	// clock.
 	Date time.Time
-	// Fail asks the service to tell the user itself about a failure, and not to answer.
+	// Fail asks the service to show a failure to the user itself, instead of sending an answer.
 	Fail bool
 }
 
-// Query returns the request as the query of a URL, without the question mark. The caller puts it
-// behind the LoginURL of a [Service]. The error wraps [ErrRequest].
+// Query returns the request as the query of a URL, without the question mark. The caller appends it
+// to the LoginURL of a [Service]. The error wraps [ErrRequest].
 func (r *Request) Query() (string, error) {
 	if err := checkURL(r.URL); err != nil {
 		return "", err
@@ -104,15 +108,15 @@ func (r *Request) Query() (string, error) {
 	return query.String(), nil
 }
 
-// checkURL refuses, besides what the protocol does, what no browser brings back as it was: a
-// fragment, a user and white space.
+// checkURL returns an error for a URL that the protocol forbids, and for one that browsers do not
+// bring back unchanged: with a fragment, a user or a blank.
 func checkURL(text string) error {
 	if !plain(text) || strings.ContainsAny(text, "# ") {
 		return badRequest("url has a fragment, a blank or a control character, or is not UTF-8")
 	}
 	u, err := url.Parse(text)
 	if err != nil {
-		return badRequest("url cannot be parsed") // the error of package url would repeat it
+		return badRequest("url cannot be parsed") // the error of package url would contain the URL
 	}
 	if u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil {
 		return badRequest("url is not an absolute http or https URL without user")
@@ -120,7 +124,8 @@ func checkURL(text string) error {
 	return nil
 }
 
-// display returns a text for people as it is sent (section 2: printable ASCII with HTML entities).
+// display returns a text for people in the form in which it is sent (section 2: printable ASCII
+// with HTML entities).
 func (r *Request) display(name, text string) (string, error) {
 	if !utf8.ValidString(text) {
 		return "", badRequest("%s is not UTF-8", name)

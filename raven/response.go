@@ -6,41 +6,42 @@ import (
 	"time"
 )
 
-// maxAnswer is the longest answer that is looked at, in bytes.
+// maxAnswer is the longest answer that Parse accepts, in bytes.
 const maxAnswer = 8 << 10
 
-// A Response is what the service says (section 3 of the protocol). Principal, PTags, Auth, SSO and
-// Life belong to a success and are zero otherwise.
+// A Response is an answer of the service (section 3 of the protocol). Principal, PTags, Auth, SSO
+// and Life belong to a success and are zero otherwise.
 type Response struct {
 	Version int    // 1, 2 or 3
-	Status  Status // StatusSuccess, or why not
+	Status  Status // StatusSuccess, or the reason of the failure
 	Msg     string // for the user; may be empty
 	Issue   time.Time
-	ID      string // no other answer with this Issue has it; it can be guessed
-	URL     string // that of the request
+	ID      string // unique among the answers with this Issue; it can be guessed
+	URL     string // the URL of the request
 
-	Principal string   // who the user is
-	PTags     []string // what else is known of him; those of the Service in versions 1 and 2
-	Auth      string   // how he has proved it just now; "" if he has not
-	SSO       []string // how he had proved it before, in this browser
-	// Life is how much longer the service remembers him, if HasLife. It can be zero.
+	Principal string   // the user
+	PTags     []string // attributes of the user; in versions 1 and 2, the PTags of the Service
+	Auth      string   // how the user authenticated for this answer; "" if they did not
+	SSO       []string // how the user had authenticated before, in this browser
+	// Life is how much longer the service keeps the user logged in, if HasLife. It can be zero.
 	Life    time.Duration
 	HasLife bool
 
-	Params string // that of the request
+	Params string // the Params of the request
 	KeyID  string // the key that signed this; "" if it is not signed
 }
 
 // Parse reads an answer, the decoded value of the parameter WLS-Response, and verifies its
-// signature. A success that it returns is signed by one of s.Keys. An answer of another status may
-// have been written by anybody if KeyID is empty. The error wraps one of those of this package, and
-// does not repeat the answer.
+// signature. If it returns a success, one of s.Keys signed it. An answer of another status whose
+// KeyID is empty is not signed, so an attacker may have written it. The error wraps [ErrMalformed],
+// [ErrUnsigned], [ErrUnknownKey], [ErrSignature] or [ErrAuthType]; its text does not repeat the
+// answer.
 func (s *Service) Parse(answer string) (*Response, error) {
 	f, err := split(answer)
 	if err != nil {
 		return nil, err
 	}
-	// Nothing of an answer is interpreted before its signature that does not have to be.
+	// Verify the signature first, before the other fields are interpreted.
 	if err := f.verify(s.Keys); err != nil {
 		return nil, err
 	}
@@ -77,8 +78,8 @@ func (s *Service) checkAuthTypes(r *Response) error {
 	return nil
 }
 
-// Satisfies reports whether the user has proved who he is in the way that a [Request] with this
-// IAct and this AAuth asks for. It is false for what is not a success.
+// Satisfies reports whether the user authenticated in the way that a [Request] with this IAct and
+// AAuth asks for. It returns false if r is not a success.
 func (r *Response) Satisfies(iact Interaction, aauth []string) bool {
 	wanted := func(t string) bool { return aauth == nil || slices.Contains(aauth, t) }
 	now := r.Auth != "" && wanted(r.Auth)

@@ -10,32 +10,34 @@ import (
 	"github.com/countersign-go/countersign/auth"
 )
 
-// The claims of an identity: the Session, and when the user proved who they are, in Unix seconds
-// (OpenID Connect Core 1.0, section 2).
+// The claims of an identity: the Session, and when the user authenticated, in Unix seconds (OpenID
+// Connect Core 1.0, section 2).
 const (
 	claim      = "raven"
 	loginClaim = "auth_time"
 )
 
-// A Session is the login of a user. A handler must not change it.
+// A Session describes the login of a user. A handler gets it from [FromContext], and must not
+// change it.
 type Session struct {
 	Principal string   // the user
 	PTags     []string // the user's ptags, such as "current"
-	Auth      string   // how the user proved it for this login; "" after single sign-on
-	SSO       []string // how the user had proved it before
+	Auth      string   // how the user authenticated for this login; "" after single sign-on
+	SSO       []string // how the user had authenticated before
 
 	Issue time.Time // when the service wrote its answer
-	// Life is how long after Issue the service itself remembers the user, if HasLife.
+	// Life is how long after Issue the service itself keeps the user logged in, if HasLife.
 	Life    time.Duration
 	HasLife bool
-	Last    time.Time // the last request that was let in: in a handler, this one
+	Last    time.Time // the last accepted request: in a handler, the present one
 
-	// Limits are the times at which the login ends for the Login that let the request in, in the
-	// order max life, life at the service, inactivity. If nil, the login ends with the session.
+	// Limits are the times at which the login ends, by the rules of the Login that accepted the
+	// request, in the order max life, life at the service, inactivity. If nil, the login ends with
+	// the session.
 	Limits []Limit
 
-	// BodyLost means that a request to this URL, neither GET nor HEAD, sent the user to log in, and
-	// that its form is lost. It is true once, for the last such request.
+	// BodyLost means that the user was sent to log in after a request to this URL that was neither
+	// GET nor HEAD, and that its form is lost. It is true once, for the last such request.
 	BodyLost bool
 }
 
@@ -45,14 +47,14 @@ type Limit struct {
 	At     time.Time
 }
 
-// The reasons for which a login ends.
+// The reasons of a Limit.
 const (
 	LimitMaxLife  = "config max life"
 	LimitWLSLife  = "wls life"
 	LimitInactive = "inactive"
 )
 
-// Expires returns the earliest of the Limits, or the zero time if there are no limits.
+// Expires returns the earliest of the Limits, or the zero time if Limits is empty.
 func (s *Session) Expires() time.Time {
 	var first time.Time
 	for i, limit := range s.Limits {
@@ -63,8 +65,9 @@ func (s *Session) Expires() time.Time {
 	return first
 }
 
-// claims returns the claims of an identity. Single sign-on tells of no time at which the user
-// proved who they are, and a service may rely on that time to demand a fresh proof.
+// claims returns the claims of an identity. After single sign-on it leaves the time out: the
+// service does not say when the user authenticated, and a handler may rely on that time to require
+// a recent login.
 func claims(s *Session) map[string]any {
 	all := map[string]any{claim: s}
 	if s.Auth != "" {
@@ -73,8 +76,8 @@ func claims(s *Session) map[string]any {
 	return all
 }
 
-// FromContext returns the session of a request that a [Login] let in. It reports false if something
-// else let the request in, such as a signature.
+// FromContext returns the session of a request that a [Login] accepted. It returns false if another
+// member of the Stack accepted the request, such as a verifier of signatures.
 func FromContext(ctx context.Context) (*Session, bool) {
 	id, ok := auth.FromContext(ctx)
 	if !ok {
@@ -84,8 +87,8 @@ func FromContext(ctx context.Context) (*Session, bool) {
 	return s, ok && s != nil
 }
 
-// judge returns the login of a request, if it counts for this Login. The checks have the same order
-// as in other agents: a failed login, no login, expired, not as asked for, not let in.
+// judge returns the login of a request if this Login accepts it. The checks have the same order as
+// in other agents: a failed login, no login, expired, not made as asked for, not allowed.
 func (l *Login) judge(req *http.Request, v *visit, now time.Time) (*Session, error) {
 	s, err := l.current(v, now)
 	if err != nil {
@@ -103,8 +106,8 @@ func (l *Login) judge(req *http.Request, v *visit, now time.Time) (*Session, err
 	return s, nil
 }
 
-// current returns the login of a session, if it counts for this Login, whether or not its user is
-// let in.
+// current returns the login of a session if it is valid for this Login, without asking whether its
+// user may see the page.
 func (l *Login) current(v *visit, now time.Time) (*Session, error) {
 	switch {
 	case v.pending.Failed != nil:
@@ -134,7 +137,7 @@ func noLogin(reason string) error {
 	return fmt.Errorf("%w: there is a login, and %s", auth.ErrNone, reason)
 }
 
-// session returns what a login says under the limits of this Login.
+// session returns the Session for a stored login, with the limits of this Login.
 func (l *Login) session(made *login) *Session {
 	s := &Session{
 		Principal: made.Principal,
@@ -165,8 +168,9 @@ func (l *Login) limits(s *Session) []Limit {
 	return limits
 }
 
-// isAsAsked reports whether a login that another page may have asked for is good for this one.
-// MustNot asks for no less than AsNeeded: a user who did more than that need not do it again.
+// isAsAsked reports whether a login, which another page may have asked for, meets the demands of
+// this one. MustNot accepts every login that AsNeeded accepts: a user who typed a password did more
+// than MustNot asks for.
 func (l *Login) isAsAsked(s *Session) bool {
 	made := &Response{Auth: s.Auth, SSO: s.SSO}
 	if l.IAct == Must {

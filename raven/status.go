@@ -2,14 +2,14 @@ package raven
 
 import "strconv"
 
-// A Status is how an attempt to log in ended (section 3 of the protocol).
+// A Status is the result of an attempt to log in (section 3 of the protocol).
 type Status int
 
-// The statuses. There are no others.
+// All statuses of the protocol.
 const (
 	StatusSuccess             Status = 200
 	StatusCancelled           Status = 410 // by the user
-	StatusNoAuthTypes         Status = 510 // none of AAuth is one of the service
+	StatusNoAuthTypes         Status = 510 // the service has none of the types in AAuth
 	StatusUnsupportedVersion  Status = 520
 	StatusBadRequest          Status = 530
 	StatusInteractionRequired Status = 540 // IAct was MustNot
@@ -18,7 +18,7 @@ const (
 )
 
 // String returns the short name that other implementations use, such as "cancelled", or the number
-// of a status that does not exist.
+// if the status is unknown.
 func (s Status) String() string {
 	if name, _ := s.text(); name != "" {
 		return name
@@ -26,7 +26,8 @@ func (s Status) String() string {
 	return strconv.Itoa(int(s))
 }
 
-// Description says in a sentence for people what the status means; "" if it does not exist.
+// Description returns a sentence for users that explains the status, or "" if the status is
+// unknown.
 func (s Status) Description() string {
 	_, sentence := s.text()
 	return sentence

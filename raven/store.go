@@ -9,20 +9,22 @@ import (
 	"time"
 )
 
-// stateKey is under which a session of Sessions holds the state.
+// stateKey is the key of the state in a session of Sessions.
 const stateKey = "countersign/raven"
 
-// state is the part of a session that belongs to a Login, as JSON in a string, which every Codec of
-// Sessions keeps unchanged. No session is made before the service has said who the user is.
+// state is the part of a session that belongs to a Login. It is stored as JSON in a string, which
+// every Codec of Sessions keeps unchanged. A session is created only when the service has named the
+// user.
 type state struct {
 	Spent string `json:"spent,omitempty"` // the token that the login's answer has used up
 	Lost  string `json:"lost,omitempty"`  // the request whose body was lost, as nameTarget has it
 	Login *login `json:"login,omitempty"`
-	// Former is a login that a failed one has ended: the other values are those of its user.
+	// Former is a login that a later, failed one ended: the session's other values belong to its
+	// user.
 	Former *login `json:"former,omitempty"`
 }
 
-// login is what is kept of an answer that was a success. Times are Unix seconds.
+// login is the stored part of an answer that was a success. Times are Unix seconds.
 type login struct {
 	Principal string   `json:"principal"`
 	PTags     []string `json:"ptags"`
@@ -30,27 +32,28 @@ type login struct {
 	SSO       []string `json:"sso,omitempty"`
 	Issue     int64    `json:"issue"`
 	ID        string   `json:"id"`
-	Life      *int64   `json:"life,omitempty"` // seconds; nil: not said
+	Life      *int64   `json:"life,omitempty"` // seconds; nil if the answer has no life
 	Last      int64    `json:"last"`
 }
 
-// answer names the answer that a login was made by: no other has this time and this id.
+// answer identifies the answer that made the login: no other answer has the same time and id.
 func (m *login) answer() answerID { return nameAnswer(m.Issue, m.ID) }
 
-// A visit is a request with its session and its pending login.
+// A visit is the session and the pending login of one request.
 type visit struct {
 	state
 
 	pending pending
 	asked   bool // the request came with a pending login
 
-	ctx   context.Context //nolint:containedctx // it is how Sessions hands out a session
-	outer context.Context //nolint:containedctx // without that session, to read it once more
-	own   bool            // nobody but the Login saves it
+	ctx   context.Context //nolint:containedctx // Sessions hands out a session in a context
+	outer context.Context //nolint:containedctx // without that session, to read it again
+	own   bool            // only the Login saves it, not LoadAndSave
 	known bool            // the request came with it
 }
 
-// open reads the session of a request, which LoadAndSave may have done already.
+// open reads the session of a request, unless LoadAndSave has already read it, and its pending
+// login.
 func (l *Login) open(req *http.Request) (*visit, error) {
 	sessions := l.set.sessions
 	token := ""
@@ -68,11 +71,11 @@ func (l *Login) open(req *http.Request) (*visit, error) {
 	return v, err
 }
 
-// load reads the session with a token, unless the context has a session already.
+// load reads the session with the given token, unless the context already has a session.
 func (l *Login) load(outer context.Context, token string) (*visit, error) {
 	sessions := l.set.sessions
-	// Load returns the context that it is given if that has a session already. It is one of ours
-	// that it is compared with, as somebody else's need not be comparable.
+	// Load returns its argument if that context already has a session. Pass a context made here, so
+	// that the two can be compared: a foreign context type may not be comparable.
 	type probe struct{}
 	probed := context.WithValue(outer, probe{}, nil)
 	ctx, err := sessions.Load(probed, token)
@@ -88,7 +91,7 @@ func (l *Login) load(outer context.Context, token string) (*visit, error) {
 	return v, nil
 }
 
-// put writes the state into the session. It is not saved by that.
+// put writes the state into the session, without saving the session.
 func (l *Login) put(v *visit) error {
 	text, err := json.Marshal(v.state)
 	if err != nil {
@@ -98,7 +101,7 @@ func (l *Login) put(v *visit) error {
 	return nil
 }
 
-// save writes the session and its cookie, if nobody else does.
+// save saves the session and sets its cookie, unless LoadAndSave will do so.
 func (l *Login) save(w http.ResponseWriter, v *visit) error {
 	if err := l.put(v); err != nil || !v.own {
 		return err
@@ -111,9 +114,10 @@ func (l *Login) save(w http.ResponseWriter, v *visit) error {
 	return nil
 }
 
-// touch notes that a request was let in, at most once a second. It saves at once where it can, lest
-// a request that runs for long overwrite what others do to the session meanwhile. Authorize may
-// have run for long, too, so what it saves is the session of now.
+// touch records the time of an accepted request, at most once a second. It saves the session
+// immediately if it can: a long request that saved it at its end would overwrite the changes of
+// other requests. Authorize may also have taken long, so touch reads the session again before it
+// saves it.
 func (l *Login) touch(v *visit, s *Session, now time.Time) error {
 	if v.Login.Last == now.Unix() && !s.BodyLost {
 		return nil
@@ -141,11 +145,11 @@ func (l *Login) touch(v *visit, s *Session, now time.Time) error {
 	return nil
 }
 
-// renew gives the session another token, so that an attacker who knew the old one, or had planted
-// it, is left with nothing. The session ends when it would have ended.
+// renew gives the session a new token, so that the old one is useless to an attacker who knew or
+// planted it. The session's deadline stays the same.
 func (l *Login) renew(v *visit) error {
 	if !v.known {
-		return nil // it gets its first token when it is saved
+		return nil // it gets its first token when saved
 	}
 	end := l.set.sessions.Deadline(v.ctx)
 	if err := l.set.sessions.RenewToken(v.ctx); err != nil {
@@ -155,8 +159,8 @@ func (l *Login) renew(v *visit) error {
 	return nil
 }
 
-// end deletes a session, a pending login and their cookies. A request that is running may bring the
-// session back when it saves it; the login that it holds stays ended.
+// end deletes a session, a pending login and their cookies. A request that is still running may
+// save the session again, but the login in it stays ended.
 func (l *Login) end(w http.ResponseWriter, v *visit) error {
 	sessions := l.set.sessions
 	if v.Login != nil {
