@@ -11,7 +11,7 @@ import (
 	"github.com/countersign-go/countersign/raven/wls"
 )
 
-// A test tells the service what to answer: here, that it declines.
+// A test sets the answer of the service: here, it declines.
 func ExampleServer() {
 	server := &wls.Server{Decide: func(*http.Request, *wls.Request) *raven.Response {
 		return &raven.Response{Status: raven.StatusDeclined}
@@ -58,7 +58,7 @@ func ExampleServer_ServeHTTP() {
 	// Output: 200 text/html; charset=utf-8
 }
 
-// A program finds out that no user can log in before it serves.
+// A program detects that no user can log in before it serves.
 func ExampleServer_Check() {
 	fmt.Println(new(wls.Server).Check())
 	fmt.Println((&wls.Server{Checker: portal.Memory{"abc12": []byte("a password")}}).Check())
@@ -67,7 +67,7 @@ func ExampleServer_Check() {
 	// <nil>
 }
 
-// An answer that says a success and is not signed, to see that an agent refuses it.
+// A success that is not signed, to check that an agent refuses it.
 func ExampleSign() {
 	answer, err := wls.Sign(&raven.Response{
 		Version: 3, Status: raven.StatusSuccess, Issue: time.Unix(1705311000, 0), ID: "1",

@@ -24,7 +24,7 @@ const (
 	agentURL = "https://app.example.org/secret"
 )
 
-// key is made once, as making one takes long.
+// key is made once, because making a key is slow.
 var key = func() *rsa.PrivateKey {
 	key, err := rsa.GenerateKey(nil, 2048)
 	if err != nil {
@@ -87,7 +87,7 @@ func (v *vectors) private(t *testing.T, kid string) *rsa.PrivateKey {
 	return parsed.(*rsa.PrivateKey)
 }
 
-// A browser keeps cookies, and does not follow redirects: there is no agent behind them.
+// A browser keeps cookies. It does not follow redirects, because no agent is running behind them.
 type browser struct {
 	t      *testing.T
 	server *wls.Server
@@ -138,7 +138,7 @@ func (b *browser) logIn(at string) *http.Response {
 	return b.press(at, "action", "login", "user", "abc12", "password", "right")
 }
 
-// answered reads the answer out of a redirect, as an agent does.
+// answered parses the answer in a redirect, as an agent does.
 func (b *browser) answered(resp *http.Response) *raven.Response {
 	b.t.Helper()
 	if resp.StatusCode != http.StatusSeeOther {

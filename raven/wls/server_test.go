@@ -45,7 +45,7 @@ func TestStatuses(t *testing.T) {
 	for _, tt := range []struct {
 		reason string
 		asked  raven.Request
-		fields []string // of the form; nil: the page is only fetched
+		fields []string // of the form; if nil, the page is only fetched
 		want   raven.Status
 	}{
 		{"the user presses cancel", raven.Request{}, []string{"action", "cancel"}, 410},
@@ -76,7 +76,7 @@ func TestStatuses(t *testing.T) {
 	}
 }
 
-// TestDecide tells every status, and what an agent never asked for.
+// TestDecide sends every status, and answers that an agent never asked for.
 func TestDecide(t *testing.T) {
 	for _, status := range []raven.Status{410, 510, 520, 530, 540, 560, 570} {
 		server := newServer()
@@ -103,7 +103,7 @@ func TestInteraction(t *testing.T) {
 	if resp := b.get(at); !strings.Contains(body(t, resp), `name="password"`) {
 		t.Errorf("Must: %s without a form", resp.Status)
 	}
-	// The button of another page does not take the place of the password.
+	// The button of another page does not replace the password.
 	if resp := b.press(at, "action", "continue"); resp.StatusCode != http.StatusOK {
 		t.Errorf("Must: %s after continue", resp.Status)
 	}
@@ -222,7 +222,7 @@ func TestLogOut(t *testing.T) {
 		t.Errorf("logging out: %s\n%s", resp.Status, text)
 	}
 	req := httptest.NewRequest(http.MethodGet, at, nil)
-	req.AddCookie(cookie) // kept by a thief
+	req.AddCookie(cookie) // as a thief who copied it
 	if resp := b.send(req); resp.StatusCode != http.StatusOK {
 		t.Errorf("%s after logging out", resp.Status)
 	}
@@ -231,7 +231,7 @@ func TestLogOut(t *testing.T) {
 	}
 }
 
-// TestWayBack has the page after a logout lead back to the site that the address names.
+// TestWayBack checks that the page after a logout has a link to the site that the address names.
 func TestWayBack(t *testing.T) {
 	b := newBrowser(t, newServer())
 	for given, want := range map[string]string{
@@ -254,11 +254,11 @@ func TestWayBack(t *testing.T) {
 	}
 }
 
-// TestCheck has each mistake be found before the first request.
+// TestCheck checks that Check finds each mistake before the first request.
 func TestCheck(t *testing.T) {
 	for name, tt := range map[string]struct {
 		change func(s *wls.Server)
-		want   string // part of the error; "": there is none
+		want   string // part of the error; if "", there is no error
 	}{
 		"nothing":         {func(*wls.Server) {}, ""},
 		"its own key":     {func(s *wls.Server) { s.Key = nil }, ""},
@@ -282,7 +282,7 @@ func TestCheck(t *testing.T) {
 
 func decideNothing(*http.Request, *wls.Request) *raven.Response { return nil }
 
-// TestServerNotPrinted has a Server printed, alone and within other values.
+// TestServerNotPrinted prints a Server, alone and within other values.
 func TestServerNotPrinted(t *testing.T) {
 	s := newServer()
 	s.Checker = portal.Memory{"abc12": []byte("canary-5d20ba")}
@@ -299,7 +299,7 @@ func TestServerNotPrinted(t *testing.T) {
 	}
 }
 
-// A name that was put into the browser before is not the one that becomes logged in.
+// A session id planted in the browser before does not become logged in.
 func TestSessionFixation(t *testing.T) {
 	server := newServer()
 	victim := newBrowser(t, server)
@@ -317,7 +317,7 @@ func TestSessionFixation(t *testing.T) {
 	}
 }
 
-// Whoever logs in again leaves no session behind that still works.
+// A user who logs in again leaves no usable old session behind.
 func TestSessionReplaced(t *testing.T) {
 	b := newBrowser(t, newServer())
 	at := loginURL + query(t, raven.Request{IAct: raven.Must})
@@ -352,7 +352,7 @@ func TestForgedForm(t *testing.T) {
 	}
 }
 
-// TestPage shows that what an agent says of itself cannot become markup or a script.
+// TestPage checks that an agent's description of itself cannot become markup or a script.
 func TestPage(t *testing.T) {
 	b := newBrowser(t, newServer())
 	resp := b.get(loginURL + "ver=3;url=http%3A%2F%2Fapp.example.org%3A8080%2F;" +
@@ -418,7 +418,7 @@ func TestOtherPages(t *testing.T) {
 	}
 }
 
-// TestOwnKey shows that a service without a key makes one, and one only.
+// TestOwnKey checks that a service without a key makes exactly one.
 func TestOwnKey(t *testing.T) {
 	server := &wls.Server{KeyID: "7"}
 	var group sync.WaitGroup
@@ -436,7 +436,7 @@ func TestOwnKey(t *testing.T) {
 	}
 }
 
-// TestSignWithoutKey has an answer that is to be signed, and nothing to sign it with.
+// TestSignWithoutKey signs an answer with a KeyID without a key.
 func TestSignWithoutKey(t *testing.T) {
 	r := &raven.Response{Version: 3, Status: raven.StatusCancelled, KeyID: "1"}
 	if text, err := wls.Sign(r, nil); err == nil || text != "" {

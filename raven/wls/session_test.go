@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// logIn returns a request of the browser in which a user has just logged in.
+// logIn logs a user in, and returns a request of that browser.
 func (s *sessions) logIn(user string, life time.Duration) *http.Request {
 	w := httptest.NewRecorder()
 	s.begin(w, httptest.NewRequest(http.MethodGet, "/", nil), user, life)
@@ -25,8 +25,8 @@ func (s *sessions) knows(req *http.Request, user string) bool {
 	return ok && known.user == user
 }
 
-// TestOthersStayLoggedIn has one user log in without end, and many users log in once: none of them
-// ends a session of another user.
+// TestOthersStayLoggedIn has one user log in many times, and many users log in once. A login must
+// not end another user's session.
 func TestOthersStayLoggedIn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var s sessions
@@ -57,7 +57,7 @@ func TestOthersStayLoggedIn(t *testing.T) {
 	})
 }
 
-// TestOwnOldestEnds has one user log in in too many browsers: their oldest session goes.
+// TestOwnOldestEnds has one user log in with too many browsers. Their oldest session ends.
 func TestOwnOldestEnds(t *testing.T) {
 	var s sessions
 	oldest := s.logIn("abc12", time.Hour)
@@ -78,7 +78,7 @@ func TestOwnOldestEnds(t *testing.T) {
 // in again.
 func TestSessionAboutToEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		time.Sleep(900 * time.Millisecond) // which Issue drops
+		time.Sleep(900 * time.Millisecond) // a fraction that Issue drops
 		var s Server
 		req := s.sessions.logIn("abc12", time.Minute)
 		for left := time.Minute; left > 0; left -= 100 * time.Millisecond {
