@@ -8,9 +8,9 @@ import (
 	"github.com/countersign-go/countersign/raven"
 )
 
-// TestTarget has targets that come back from the service as they were, and some that cannot.
+// TestTarget checks that targets come back from the service unchanged, and that some are refused.
 func TestTarget(t *testing.T) {
-	for target, want := range map[string]string{ // what the service is given; "": 400
+	for target, want := range map[string]string{ // the target sent to the service; if "", 400
 		"/":                                "/",
 		"/a%20b?c=d%2Be+f":                 "/a%20b?c=d%2Be+f",
 		"/a%2Fb%2fc":                       "/a%2Fb%2fc",
@@ -43,13 +43,13 @@ func TestTarget(t *testing.T) {
 	}
 }
 
-// TestAnswerPlace is about how answers stand in a URL.
+// TestAnswerPlace checks at which places of a URL an answer is accepted.
 func TestAnswerPlace(t *testing.T) {
 	for query, code := range map[string]int{ // %s is an answer
 		"?WLS-Response=%s":                303,
-		"?&WLS-Response=%s":               303, // as a service does that sees a question mark
-		"??WLS-Response=%s":               200, // no answer, but a parameter of the page's own
-		"?WLS%%2DResponse=%s":             400, // not where the service puts it
+		"?&WLS-Response=%s":               303, // as from a service that saw a question mark
+		"??WLS-Response=%s":               200, // not an answer, but a parameter of the page
+		"?WLS%%2DResponse=%s":             400, // not in the spelling of the service
 		"?wls-response=%s":                200,
 		"?WLS-Response=%s&":               400,
 		"?WLS-Response=%s#":               400,
@@ -70,7 +70,7 @@ func TestAnswerPlace(t *testing.T) {
 	}
 }
 
-// TestTwoAnswers has the query in front of an answer of version 1 be another answer.
+// TestTwoAnswers sends an answer of version 1 behind a query that is another answer.
 func TestTwoAnswers(t *testing.T) {
 	b := newBrowser(t, newLogin(t))
 	b.begin("t")
@@ -79,14 +79,14 @@ func TestTwoAnswers(t *testing.T) {
 	b.is(400, "")
 }
 
-// TestQueryDropped has answers come to their URL with a query and without. The service drops it in
-// version 1 and in no other: an answer of version 1 whose address still has one was not sent there
-// by a service, and the query it came with is not the one that would be restored.
+// TestQueryDropped sends answers to their URL with a query and without. The service drops the query
+// in version 1 only. So a service did not send an answer of version 1 to an address with a query,
+// and that query is not the one that the Login would restore.
 func TestQueryDropped(t *testing.T) {
 	for _, tt := range []struct {
 		version   int
 		url, here string
-		to        string // "": refused
+		to        string // if "", the answer is refused
 	}{
 		{1, secret, secret, secret},
 		{1, secret + "?a=1", secret, secret + "?a=1"},
@@ -122,8 +122,8 @@ func TestQueryDropped(t *testing.T) {
 	}
 }
 
-// FuzzLogin has request targets, with answers in them and without: nobody sees the page, nothing
-// goes wrong, and everybody is sent to the service or stays here.
+// FuzzLogin tries request targets with and without answers. No request reaches the page or gets a
+// 5xx, and each redirect leads to the service or stays within this site.
 func FuzzLogin(f *testing.F) {
 	good := answer{url: secret, params: "t", id: "1"}.write(f, nil)
 	for _, target := range []string{

@@ -8,7 +8,7 @@ import (
 	"github.com/countersign-go/countersign/raven"
 )
 
-// BenchmarkParse is what an answer costs: nearly all of it is the signature.
+// BenchmarkParse measures parsing an answer. Nearly all of the time goes into the signature.
 func BenchmarkParse(b *testing.B) {
 	v := loadVectors(b)
 	for name, kid := range map[string]string{"1024 bits": "2", "2048 bits": "1"} {
@@ -26,7 +26,7 @@ func BenchmarkParse(b *testing.B) {
 	}
 }
 
-// BenchmarkLinear_S7 reports what the double of an input costs, as a multiple: at most 2.2.
+// BenchmarkLinear_S7 reports by which factor the time grows when the input doubles: at most 2.2.
 func BenchmarkLinear_S7(b *testing.B) {
 	s := new(raven.Service)
 	const head, tail = "3!410!", "!20240115T093000Z!1!u!!!!!!!!"

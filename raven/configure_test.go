@@ -13,11 +13,11 @@ import (
 	"github.com/countersign-go/countersign/raven"
 )
 
-// TestCheck has each mistake told by name, before anybody can log in.
+// TestCheck checks that Check names each mistake, before a user can log in.
 func TestCheck(t *testing.T) {
 	for name, tt := range map[string]struct {
 		change func(l *raven.Login)
-		want   string // part of the error; "": it is none
+		want   string // part of the error; if "", there is no error
 	}{
 		"nothing":        {func(*raven.Login) {}, ""},
 		"own sessions":   {func(l *raven.Login) { l.Sessions = nil }, ""},
@@ -124,7 +124,7 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// TestBaseWithPath has a proxy take a path away.
+// TestBaseWithPath puts the site behind a proxy that removes a path.
 func TestBaseWithPath(t *testing.T) {
 	l := newLogin(t)
 	l.BaseURL = site + "/app/"

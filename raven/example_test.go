@@ -51,7 +51,7 @@ func ExampleService_Parse() {
 	// true
 }
 
-// A site that wants the password each time refuses an answer by single sign-on.
+// A site that requires the password each time refuses an answer by single sign-on.
 func ExampleResponse_Satisfies() {
 	r := &raven.Response{Status: raven.StatusSuccess, Principal: "abc12", SSO: []string{"pwd"}}
 	fmt.Println(r.Satisfies(raven.AsNeeded, []string{raven.AuthPassword}))

@@ -6,13 +6,13 @@ import (
 	"time"
 )
 
-// StateKey is under which tests write sessions that an earlier login has left.
+// StateKey is the key under which tests write sessions that an earlier login left.
 const StateKey = stateKey
 
-// A Pending is what a browser keeps that has gone to log in.
+// A Pending is the pending login that a browser keeps while its user logs in.
 type Pending = pending
 
-// A PendingFailure is an answer other than a success, of which the user has not been told.
+// A PendingFailure is an answer other than a success that the user has not seen yet.
 type PendingFailure = failed
 
 // PendingCookie returns the cookie of a pending login.

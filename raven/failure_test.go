@@ -20,7 +20,7 @@ func TestFailed(t *testing.T) {
 		visit  func(b *browser)
 		code   int
 		reason error
-		text   string // without Failed
+		text   string // the body if Failed is nil
 	}{
 		"cancelled": {visit: func(b *browser) {
 			b.logIn(secret, answer{status: 410})
@@ -119,8 +119,8 @@ func TestFailed(t *testing.T) {
 	}
 }
 
-// TestFailedOnce has a user cancel: he is told once, and can try again. What a script of the page
-// asks for meanwhile does not count as having told him.
+// TestFailedOnce has a user cancel. The user sees the failure once, and can try again. Requests by
+// a script of the page in the meantime do not count as having shown the failure.
 func TestFailedOnce(t *testing.T) {
 	b := newBrowser(t, newLogin(t))
 	b.logIn(secret, answer{})
@@ -136,10 +136,10 @@ func TestFailedOnce(t *testing.T) {
 		t.Error(b.body)
 	}
 	b.get(secret)
-	b.is(303, serviceURL) // the failure has ended the login, too
+	b.is(303, serviceURL) // the failure has also ended the login
 }
 
-// TestFailedPage is about who gets the page of Failed, and what it can do.
+// TestFailedPage checks which requests get the page of Failed, and what status that page may have.
 func TestFailedPage(t *testing.T) {
 	l := newLogin(t)
 	l.RequirePrincipal = []string{}
@@ -160,14 +160,14 @@ func TestFailedPage(t *testing.T) {
 	if b.is(403, ""); called != 2 || b.body != "you may not see this page\n" {
 		t.Errorf("a program gets a page: %q", b.body)
 	}
-	b.accept = "" // as an old browser might come back
+	b.accept = "" // as an old browser might send it
 	b.get(secret + "?WLS-Response=x")
 	if b.is(404, ""); called != 3 {
 		t.Error("who brings an answer gets no page")
 	}
 }
 
-// TestFailedBefore has a login fail in one tab before another one succeeds.
+// TestFailedBefore lets a login fail in one tab before a login in another tab succeeds.
 func TestFailedBefore(t *testing.T) {
 	b := newBrowser(t, newLogin(t))
 	b.get(secret)

@@ -10,7 +10,8 @@ import (
 	"github.com/countersign-go/countersign/raven/wls"
 )
 
-// An oracle writes again what was read. Signatures of this kind are deterministic.
+// An oracle signs and writes again an answer that Parse read. RSASSA-PKCS1-v1_5 is deterministic,
+// so the text must be the same.
 type oracle struct {
 	service *raven.Service
 	private map[string]*rsa.PrivateKey
@@ -22,7 +23,7 @@ func newOracle(tb testing.TB, v *vectors) *oracle {
 	return &oracle{s, map[string]*rsa.PrivateKey{"1": v.private(tb, "1"), "2": v.private(tb, "2")}}
 }
 
-// check fails if an answer that parses has another spelling, or breaks a rule that ties its fields.
+// check fails if an answer that parses has a second spelling, or breaks a rule between its fields.
 func (o *oracle) check(t *testing.T, answer string) {
 	r, err := o.service.Parse(answer)
 	if err != nil {
@@ -51,8 +52,8 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(o.check)
 }
 
-// FuzzParseSigned lets the service itself sign what the fuzzer writes, so that the rules behind the
-// signature are met.
+// FuzzParseSigned signs the text of the fuzzer with the service's key, so that the checks behind
+// the signature run.
 func FuzzParseSigned(f *testing.F) {
 	v := loadVectors(f)
 	for _, c := range v.ResponseCases {
@@ -61,13 +62,13 @@ func FuzzParseSigned(f *testing.F) {
 		}
 	}
 	o := newOracle(f, v)
-	key := o.private["2"] // the smaller one, which is faster
+	key := o.private["2"] // the smaller key, which is faster
 	f.Fuzz(func(t *testing.T, text string) {
 		o.check(t, signText(t, text, key))
 	})
 }
 
-// FuzzQuery reads what a request writes as forms are read.
+// FuzzQuery reads the query of a request back with the rules for forms.
 func FuzzQuery(f *testing.F) {
 	v := loadVectors(f)
 	for _, c := range v.RequestCases {

@@ -11,7 +11,7 @@ import (
 	"github.com/countersign-go/countersign/raven"
 )
 
-// vectors is testdata/webauth.json, as far as it is about the two messages.
+// vectors holds the parts of testdata/webauth.json about the two messages.
 type vectors struct {
 	Keys map[string]struct {
 		PKCS1   string `json:"public_pkcs1_pem"`
@@ -78,7 +78,7 @@ func loadVectors(t testing.TB) *vectors {
 	return &v
 }
 
-// service is one that knows the keys named.
+// service returns a Service with the named keys.
 func (v *vectors) service(t testing.TB, kids ...string) *raven.Service {
 	t.Helper()
 	s := &raven.Service{Keys: raven.Keys{}, PTags: []string{"current"}}
@@ -92,7 +92,7 @@ func (v *vectors) service(t testing.TB, kids ...string) *raven.Service {
 	return s
 }
 
-// private is the key that signs as kid, or that of a stranger if kid is "".
+// private returns the private key for kid, or a key that no Service lists if kid is "".
 func (v *vectors) private(t testing.TB, kid string) *rsa.PrivateKey {
 	t.Helper()
 	text := v.Keys[kid].Private

@@ -11,8 +11,8 @@ import (
 	"github.com/countersign-go/countersign/raven"
 )
 
-// TestMaxLoginAge has a site hand out credentials to users whose login is not too long ago, and
-// that the service has seen prove who they are.
+// TestMaxLoginAge checks that a site issues credentials only to users who logged in recently, and
+// who authenticated to the service for that login.
 func TestMaxLoginAge(t *testing.T) {
 	for name, tt := range map[string]struct {
 		answer answer
@@ -44,7 +44,7 @@ func TestMaxLoginAge(t *testing.T) {
 	}
 }
 
-// TestLoginTime has the claim be one that JSON keeps, as it goes on into other tokens.
+// TestLoginTime checks that JSON keeps the claim unchanged, because other tokens may copy it.
 func TestLoginTime(t *testing.T) {
 	b := newBrowser(t, newLogin(t))
 	b.logIn(secret, answer{age: 3 * time.Second})

@@ -24,9 +24,9 @@ func TestReplayedAnswer_L5(t *testing.T) {
 	b.get(back)
 	b.is(400, "")
 	b.get(secret)
-	b.is(200, "") // a replay logs nobody out
+	b.is(200, "") // a replay does not log the user out
 
-	b.cookie, b.pending = nil, &before // kept from before the login
+	b.cookie, b.pending = nil, &before // from before the login
 	b.get(back)
 	b.is(400, "")
 	b.pending = nil
@@ -47,7 +47,7 @@ func TestReplayedAnswer_L5(t *testing.T) {
 	b.get(back)
 	b.is(400, "")
 	b.pending = nil
-	b.get(secret) // begins another login, with a token of its own
+	b.get(secret) // begins another login, with another token
 	b.get(back)
 	b.is(400, "")
 	if b.viewed != 1 {
@@ -55,7 +55,8 @@ func TestReplayedAnswer_L5(t *testing.T) {
 	}
 }
 
-// TestReplayAtOnce_L5 has many requests with one answer, which all find the token in the session.
+// TestReplayAtOnce_L5 sends one answer in many requests at once, which all find the token in the
+// session.
 func TestReplayAtOnce_L5(t *testing.T) {
 	b := newBrowser(t, newLogin(t))
 	b.get(secret)
@@ -75,7 +76,7 @@ func TestReplayAtOnce_L5(t *testing.T) {
 	for _, code := range codes {
 		if code == 303 {
 			taken++
-		} else if code != 400 && code != 403 { // 403: the session was renewed before
+		} else if code != 400 && code != 403 { // 403: the session had been renewed
 			t.Errorf("status %d", code)
 		}
 	}
@@ -84,7 +85,7 @@ func TestReplayAtOnce_L5(t *testing.T) {
 	}
 }
 
-// TestStrangeAnswer_L4 has a good answer come to another site, page or browser.
+// TestStrangeAnswer_L4 sends a valid answer to another site, page or browser.
 func TestStrangeAnswer_L4(t *testing.T) {
 	for name, tt := range map[string]struct {
 		answer answer
@@ -133,7 +134,7 @@ func TestStrangeAnswer_L4(t *testing.T) {
 	}
 }
 
-// TestNoToken_L4 has an answer that nobody here has asked for come to a session without a token.
+// TestNoToken_L4 sends an answer that this browser did not ask for to a session without a token.
 func TestNoToken_L4(t *testing.T) {
 	b := newBrowser(t, newLogin(t))
 	b.store(&storedState{})
@@ -143,7 +144,8 @@ func TestNoToken_L4(t *testing.T) {
 	b.is(400, "")
 }
 
-// TestTooManyAnswers_L5 has an answer that could not be remembered, and so be taken twice.
+// TestTooManyAnswers_L5 sends an answer that cannot be remembered, so that it could be accepted
+// twice.
 func TestTooManyAnswers_L5(t *testing.T) {
 	b := newBrowser(t, newLogin(t))
 	b.get(secret)
@@ -156,10 +158,10 @@ func TestTooManyAnswers_L5(t *testing.T) {
 	}
 }
 
-// TestWeakerLogin_L6 has a page that asks for more than the one that its user has logged in for.
+// TestWeakerLogin_L6 opens a page that asks for more than the page for which its user logged in.
 func TestWeakerLogin_L6(t *testing.T) {
 	for name, tt := range map[string]struct {
-		strict *raven.Login // what it asks for
+		strict *raven.Login // the demands of the page
 		made   answer
 		enough bool
 	}{
@@ -191,7 +193,7 @@ func TestWeakerLogin_L6(t *testing.T) {
 			if b.viewed > 0 {
 				t.Error("the strict page was seen")
 			}
-			// The answer to it may not be weaker either: the user can change what he asks for.
+			// The answer must not be weaker either: the user can change the request on its way.
 			if tt.strict.MaxLife == 0 {
 				b.get(tt.made.write(t, asked))
 				b.is(400, "")
@@ -205,12 +207,12 @@ func TestWeakerLogin_L6(t *testing.T) {
 			b.is(200, "")
 			b.handler = lax.Require(http.HandlerFunc(b.page))
 			b.get(secret)
-			b.is(200, "") // who has done more need not do less
+			b.is(200, "") // a user who did more need not do less
 		})
 	}
 }
 
-// TestForgedHost_S14 has requests that say they are for another site.
+// TestForgedHost_S14 sends requests whose Host names another site.
 func TestForgedHost_S14(t *testing.T) {
 	b := newBrowser(t, newLogin(t))
 	for _, name := range []string{"X-Forwarded-Host", "Forwarded", "X-Forwarded-Proto",
@@ -229,12 +231,12 @@ func TestForgedHost_S14(t *testing.T) {
 	b.get(secret)
 	asked = b.asked()
 	evil := answer{url: "https://evil.example/secret"}.write(t, asked)
-	b.get(evil) // what the site of an attacker got for itself, and passes on
+	b.get(evil) // an answer that an attacker's site got for itself, and passes on
 	b.is(400, "")
 }
 
-// TestOpenRedirect_S13 has request targets that a browser, or a careless server, could take for
-// another site.
+// TestOpenRedirect_S13 tries request targets that a browser, or a careless server, could mistake
+// for another site.
 func TestOpenRedirect_S13(t *testing.T) {
 	for _, target := range []string{
 		"//evil.example/x", "///evil.example", `/\evil.example`, `/\/evil.example`,
@@ -279,8 +281,8 @@ func TestOpenRedirect_S13(t *testing.T) {
 	}
 }
 
-// TestOpenRedirectByAnswer_S13 has the one answer that may lead to another URL than its own: that
-// of version 1, where the query is what the user likes.
+// TestOpenRedirectByAnswer_S13 sends an answer of version 1, the only one that may lead to a URL
+// other than the one that received it. The user can choose its query.
 func TestOpenRedirectByAnswer_S13(t *testing.T) {
 	for given, want := range map[string]string{
 		secret + "?a=1":                 secret + "?a=1",
@@ -308,7 +310,7 @@ func TestOpenRedirectByAnswer_S13(t *testing.T) {
 	}
 }
 
-// TestEndedOnArrival has answers about logins that have ended when they come: it must not go round.
+// TestEndedOnArrival sends answers whose logins have already ended. There must be no redirect loop.
 func TestEndedOnArrival(t *testing.T) {
 	for name, tt := range map[string]struct {
 		maxLife, inactive time.Duration

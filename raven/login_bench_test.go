@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// BenchmarkLogin is a request of somebody who has logged in, beside what the session itself costs.
+// BenchmarkLogin measures a request of a user who has logged in, beside the session alone.
 func BenchmarkLogin(b *testing.B) {
 	page := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
 	visitor := newBrowser(b, newLogin(b))

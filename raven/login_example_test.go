@@ -19,7 +19,7 @@ import (
 	"github.com/countersign-go/countersign/raven/wls"
 )
 
-// declining is a login service for tests that lets nobody log in on Sundays.
+// declining is a login service for tests that lets no user log in on Sundays.
 func declining(sunday bool) *wls.Server {
 	return &wls.Server{Decide: func(*http.Request, *wls.Request) *raven.Response {
 		if sunday {
@@ -30,13 +30,13 @@ func declining(sunday bool) *wls.Server {
 	}}
 }
 
-// visit opens a page of a site in a browser, which follows all redirects, and prints it.
+// visit opens a page of a site in a browser that follows all redirects, and prints the page.
 func visit(login *raven.Login, service *wls.Server, page http.Handler) {
 	send(http.MethodGet, "", login, service, login.Require(page))
 }
 
-// send has a browser send a request to a site, follows all redirects, and prints where they end. It
-// fills in the Service and the BaseURL of the login.
+// send sends a request to a site as a browser does, follows all redirects, and prints the last
+// response. It sets the Service and the BaseURL of the login.
 func send(
 	method, form string, login *raven.Login, service *wls.Server, handler http.Handler,
 ) {
@@ -84,14 +84,14 @@ func ExampleLogin() {
 		id, _ := auth.FromContext(req.Context())
 		fmt.Fprintf(w, "Hello, %s (%s)", id.Subject, id.Scheme)
 	})
-	login := &raven.Login{Desc: "An example"} // visit fills in the Service and the BaseURL
+	login := &raven.Login{Desc: "An example"} // visit sets the Service and the BaseURL
 	visit(login, declining(false), page)
 	// Output:
 	// 200 OK /page?a=1
 	// Hello, abc12 (Ucam-WebAuth)
 }
 
-// A site shows pages of its own to those who are not let in.
+// A site shows its own page to users who are refused.
 func ExampleStatusError() {
 	login := &raven.Login{Failed: func(w http.ResponseWriter, _ *http.Request, err error) {
 		var status *raven.StatusError
@@ -112,9 +112,9 @@ func ExampleStatusError() {
 
 // A user sends a form after their login has ended. The browser keeps the text in a cookie on its
 // way to the service and back, and the page offers it again. The site stores nothing for a client
-// that has not logged in, and nothing is done before the user presses the button once more.
+// that has not logged in, and the order is not executed before the user presses the button again.
 func ExampleLogin_keepForm() {
-	login := &raven.Login{} // send fills in the Service and the BaseURL
+	login := &raven.Login{} // send sets the Service and the BaseURL
 	keep := func(w http.ResponseWriter, req *http.Request) {
 		req.Body = http.MaxBytesReader(w, req.Body, 8<<10)
 		if text := req.PostFormValue("text"); text != "" && len(text) < 1000 {
@@ -136,7 +136,7 @@ func ExampleLogin_keepForm() {
 		}
 	}
 	guard := &auth.Guard{Stack: auth.Stack{login}, Denied: http.HandlerFunc(keep)}
-	// No other site can have the browser keep a text.
+	// Another site cannot make the browser keep a text.
 	sameSite := http.NewCrossOriginProtection()
 	site := sameSite.Handler(login.Answers(guard.Handler(http.HandlerFunc(page))))
 
@@ -146,7 +146,7 @@ func ExampleLogin_keepForm() {
 	// Not sent yet: <textarea>Fish &amp; chips</textarea>
 }
 
-// A page tells how long its user may stay.
+// A page shows how long its user stays logged in.
 func ExampleFromContext() {
 	page := http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		s, _ := raven.FromContext(req.Context())
@@ -174,11 +174,12 @@ func ExampleSession_Expires() {
 	// Output: 10:30AM
 }
 
-// People log in, and programs sign: one page serves both. A program that does neither is told how.
+// People log in, and programs sign: one page serves both. A program that does neither learns from
+// the challenges how it can authenticate.
 func ExampleLogin_Require() {
 	login := &raven.Login{Service: raven.Demo(), BaseURL: "https://app.example.org"}
 	programs := &mac.Verifier{Keys: func(context.Context, string) (*mac.Key, error) {
-		return nil, mac.ErrUnknownID // as long as nobody has a credential
+		return nil, mac.ErrUnknownID // no client has credentials yet
 	}}
 	site := login.Require(http.NotFoundHandler(), programs)
 
@@ -202,8 +203,8 @@ func ExampleLogin_Require() {
 	// 303 https://demo.raven.cam.ac.uk/auth/authenticate.html
 }
 
-// A public page says who is there, and is open to everybody else. Whoever follows its link to
-// /login comes back to it.
+// A public page greets users who have logged in, and is open to all others. A user who follows its
+// link to /login comes back to it.
 func ExampleLogin_ServeHTTP() {
 	login := &raven.Login{Service: raven.Demo(), BaseURL: "https://app.example.org"}
 	public := &auth.Guard{Stack: auth.Stack{login}, Denied: login, Optional: true}
@@ -227,8 +228,8 @@ func ExampleLogin_ServeHTTP() {
 	// Cookie private
 }
 
-// A Limiter counts whose credentials are wrong. The answers of the service do not come to it, so
-// who logs in does not count.
+// A Limiter counts requests with wrong credentials. The answers of the service do not reach it, so
+// users who log in do not count.
 func ExampleLogin_Answers() {
 	login := &raven.Login{Service: raven.Demo(), BaseURL: "https://app.example.org"}
 	limiter := &auth.Limiter{Every: time.Minute, Burst: 1}
@@ -238,7 +239,7 @@ func ExampleLogin_Answers() {
 	for range 3 {
 		w := httptest.NewRecorder()
 		site.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/?WLS-Response=x", nil))
-		fmt.Println(w.Code) // there is no session, which is not to do with the Limiter
+		fmt.Println(w.Code) // 403 for lack of a session, not from the Limiter
 	}
 	// Output:
 	// 403
@@ -258,7 +259,7 @@ func ExampleLogin_Logout() {
 	// POST 303 "https://demo.raven.cam.ac.uk/auth/logout.html"
 }
 
-// A program finds out that it is set up wrongly before anybody wants to log in.
+// A program detects a wrong setup when it starts, before users log in.
 func ExampleLogin_Check() {
 	login := &raven.Login{Service: raven.Demo(), BaseURL: "http://app.example.org"}
 	fmt.Println(login.Check())

@@ -39,16 +39,16 @@ type browser struct {
 	login    *raven.Login
 	sessions *scs.SessionManager
 	handler  http.Handler
-	cookie   *http.Cookie // of the session; nil: none
-	pending  *http.Cookie // of the login that was begun; nil: none
+	cookie   *http.Cookie // of the session; nil if none
+	pending  *http.Cookie // of the pending login; nil if none
 	accept   string
-	fields   map[string]string // more header fields
+	fields   map[string]string // additional header fields
 	logged   *bytes.Buffer
 
-	opened int // how often NewSession was called
-	viewed int // how often the page was seen
+	opened int // counts calls of NewSession
+	viewed int // counts requests that reached the page
 
-	// What the last request has brought.
+	// The response to the last request.
 	code    int
 	header  http.Header
 	body    string
@@ -56,7 +56,8 @@ type browser struct {
 	id      *auth.Identity
 }
 
-// template is made here, as its store has a goroutine, which must not belong to a synctest bubble.
+// template is made here because its store has a goroutine, which must not belong to a synctest
+// bubble.
 var template = scs.New()
 
 func newSessions() *scs.SessionManager {
@@ -66,7 +67,8 @@ func newSessions() *scs.SessionManager {
 	return &sessions
 }
 
-// newBrowser visits a site that is behind a Login, without a session. It sets what the Login lacks.
+// newBrowser returns a browser without a session, for a site behind a Login. It sets the required
+// fields that the Login lacks.
 func newBrowser(t testing.TB, l *raven.Login) *browser {
 	t.Helper()
 	b := &browser{t: t, login: l, accept: "text/html,application/xhtml+xml,*/*;q=0.8",
@@ -85,13 +87,13 @@ func newBrowser(t testing.TB, l *raven.Login) *browser {
 	return b
 }
 
-// signingKey is key 1 of the vectors.
+// signingKey returns key 1 of the vectors.
 var signingKey = sync.OnceValue(func() *rsa.PrivateKey {
 	t := new(testing.T)
 	return loadVectors(t).private(t, "1")
 })
 
-// newLogin is one of a service that signs with key 1.
+// newLogin returns a Login for a service that signs with key 1.
 func newLogin(testing.TB) *raven.Login {
 	return &raven.Login{BaseURL: site, Service: &raven.Service{
 		LoginURL: serviceURL, LogoutURL: logoutURL,
@@ -109,7 +111,7 @@ func (b *browser) page(w http.ResponseWriter, req *http.Request) {
 
 func (b *browser) get(address string) { b.t.Helper(); b.send("GET", address) }
 
-// send sends a request as a browser does, with what a server makes of it.
+// send sends a request as a browser does, through a server's parser, and records the response.
 func (b *browser) send(method, address string) {
 	b.t.Helper()
 	b.serve(b.request(method, address))
@@ -155,7 +157,7 @@ func (b *browser) serve(req *http.Request) {
 	}
 }
 
-// is checks the last answer: its status, and what its Location begins with.
+// is checks the last response: its status, and the beginning of its Location.
 func (b *browser) is(code int, location string) {
 	b.t.Helper()
 	got := b.header.Get("Location")
@@ -164,13 +166,13 @@ func (b *browser) is(code int, location string) {
 	}
 }
 
-// begin gives the browser a login that it has begun, with this token.
+// begin gives the browser a pending login with this token.
 func (b *browser) begin(token string) {
 	b.t.Helper()
 	b.pending = b.login.PendingCookie(raven.Pending{Token: token})
 }
 
-// store gives the browser a session.
+// store gives the browser a session with this state.
 func (b *browser) store(s *storedState) {
 	b.t.Helper()
 	text, err := json.Marshal(s)
@@ -189,7 +191,7 @@ func (b *browser) store(s *storedState) {
 	b.cookie = &http.Cookie{Name: b.sessions.Cookie.Name, Value: token}
 }
 
-// change changes the session that the browser has, and keeps what else is in it.
+// change changes the state in the browser's session, and keeps the session's other values.
 func (b *browser) change(by func(s *storedState)) {
 	b.t.Helper()
 	s := b.stored()
@@ -208,7 +210,7 @@ func (b *browser) change(by func(s *storedState)) {
 	}
 }
 
-// stored is the session that the browser has.
+// stored returns the state in the browser's session.
 func (b *browser) stored() *storedState {
 	b.t.Helper()
 	s := new(storedState)
@@ -227,7 +229,7 @@ func (b *browser) stored() *storedState {
 	return s
 }
 
-// waiting is the login that the browser has begun.
+// waiting returns the browser's pending login.
 func (b *browser) waiting() raven.Pending {
 	b.t.Helper()
 	if b.pending == nil {
@@ -240,7 +242,7 @@ func (b *browser) waiting() raven.Pending {
 	return p
 }
 
-// asked is what the browser takes to the service.
+// asked returns the request that the browser takes to the service.
 func (b *browser) asked() url.Values {
 	b.t.Helper()
 	b.is(303, serviceURL+"?")
@@ -251,16 +253,16 @@ func (b *browser) asked() url.Values {
 	return u.Query()
 }
 
-// An answer is what a service says, with the fields that tests change.
+// An answer holds the fields of a service's answer that tests change.
 type answer struct {
-	version          int          // 0: 3
-	status           raven.Status // 0: success
+	version          int          // if zero, 3
+	status           raven.Status // if zero, success
 	msg              string
 	age              time.Duration
-	id               string // "": another one each time
-	url, params      string // "": as asked
-	principal, ptags string // "": abc12, current
-	auth, sso        string // both "": auth is pwd
+	id               string // if empty, a new one each time
+	url, params      string // if empty, as in the request
+	principal, ptags string // if empty, abc12 and current
+	auth, sso        string // if both are empty, auth is pwd
 	life             time.Duration
 	unsigned         bool
 }
@@ -297,7 +299,7 @@ func (a answer) write(t testing.TB, asked url.Values) string {
 	return r.URL + separator + "WLS-Response=" + url.QueryEscape(text)
 }
 
-// logIn visits a page, and comes back from the service with an answer.
+// logIn visits a page, and returns from the service with an answer.
 func (b *browser) logIn(address string, a answer) {
 	b.t.Helper()
 	b.get(address)

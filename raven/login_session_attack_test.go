@@ -11,8 +11,8 @@ import (
 	"github.com/countersign-go/countersign/raven"
 )
 
-// TestSessionFixation_S17 has somebody plant a session in a browser before its user logs in, and
-// before he logs in once more.
+// TestSessionFixation_S17 has an attacker plant a session in a browser before its user logs in, and
+// before the user logs in again.
 func TestSessionFixation_S17(t *testing.T) {
 	b := newBrowser(t, newLogin(t))
 	b.store(&storedState{})
@@ -33,18 +33,18 @@ func TestSessionFixation_S17(t *testing.T) {
 	}
 	attacker.cookie = b.cookie
 	attacker.get(secret)
-	attacker.is(200, "") // so the others could have seen it
+	attacker.is(200, "") // the present cookie works, so an old one could have worked
 	if planted.Value == first.Value || first.Value == b.cookie.Value {
 		t.Error("the session was not renewed")
 	}
 }
 
-// newLoginLike is another Login on the sessions of b, for another browser.
+// newLoginLike returns another browser with another Login on the sessions of b.
 func newLoginLike(b *browser) *raven.Login {
 	return &raven.Login{Service: b.login.Service, BaseURL: site, Sessions: b.sessions}
 }
 
-// newStrict puts a page on the site of b that wants to see the user himself.
+// newStrict adds a page to the site of b that requires the user to type the password.
 func newStrict(b *browser) http.Handler {
 	l := newLoginLike(b)
 	l.IAct, l.Logger = raven.Must, b.login.Logger
@@ -53,7 +53,7 @@ func newStrict(b *browser) http.Handler {
 	return l.Require(http.HandlerFunc(b.page))
 }
 
-// TestCookiesOff has a browser that keeps no cookies: it must not go round for ever.
+// TestCookiesOff has a browser that keeps no cookies. There must be no redirect loop.
 func TestCookiesOff(t *testing.T) {
 	var reason error
 	l := newLogin(t)
@@ -72,7 +72,7 @@ func TestCookiesOff(t *testing.T) {
 	b.is(403, "")
 }
 
-// TestCookie_S15 is about how the cookie travels, in a Login that has no Sessions of its user.
+// TestCookie_S15 checks the attributes of the cookie of a Login whose Sessions is nil.
 func TestCookie_S15(t *testing.T) {
 	for base, want := range map[string]string{
 		site: "__Host-raven-login=", "http://localhost:8080": "raven-login=",
@@ -96,7 +96,7 @@ func TestCookie_S15(t *testing.T) {
 	}
 }
 
-// TestLogout_S16 is about who can log somebody out, and what is left then.
+// TestLogout_S16 checks which requests log a user out, and that the session is deleted.
 func TestLogout_S16(t *testing.T) {
 	b := newBrowser(t, newLogin(t))
 	b.logIn(secret, answer{})
@@ -127,7 +127,7 @@ func TestLogout_S16(t *testing.T) {
 	if b.cookie != nil || b.header.Get("Cache-Control") != "no-store" {
 		t.Errorf("cookie %v, %v", b.cookie, b.header)
 	}
-	b.send("POST", site+"/logout") // with no session at all
+	b.send("POST", site+"/logout") // without a session
 	b.is(303, logoutURL)
 	b.handler, b.cookie = page, &stolen
 	b.get(secret)
@@ -135,7 +135,7 @@ func TestLogout_S16(t *testing.T) {
 }
 
 // TestMeanwhile_S17 has a request that began before a logout, or before another login, save the
-// session after it.
+// session afterwards.
 func TestMeanwhile_S17(t *testing.T) {
 	for name, during := range map[string]func(b *browser){
 		"logout": func(b *browser) {
@@ -181,7 +181,7 @@ func TestMeanwhile_S17(t *testing.T) {
 	}
 }
 
-// TestCrossOriginPost_S16 has another site send a form to a page of ours.
+// TestCrossOriginPost_S16 has another site make the browser send a form to a page of this site.
 func TestCrossOriginPost_S16(t *testing.T) {
 	b := newBrowser(t, newLogin(t))
 	b.logIn(secret, answer{})
@@ -198,8 +198,8 @@ func TestCrossOriginPost_S16(t *testing.T) {
 	}
 }
 
-// TestLogoutByForm_S16 has another site send a form to a page of ours, to which the browser does
-// not give its cookie: a cookie in the answer would take the place of that one.
+// TestLogoutByForm_S16 has another site make the browser send a form to a page of this site. The
+// browser sends it without its cookie, so a cookie in the response would replace that cookie.
 func TestLogoutByForm_S16(t *testing.T) {
 	b := newBrowser(t, newLogin(t))
 	b.logIn(secret, answer{})
@@ -218,7 +218,7 @@ func TestLogoutByForm_S16(t *testing.T) {
 	b.is(200, "")
 }
 
-// TestLogoutElsewhere_S17 has a page of another Login hold a request while its user logs out.
+// TestLogoutElsewhere_S17 holds a request in a page of another Login while its user logs out.
 func TestLogoutElsewhere_S17(t *testing.T) {
 	b := newBrowser(t, newLogin(t))
 	b.logIn(secret, answer{})
@@ -233,7 +233,7 @@ func TestLogoutElsewhere_S17(t *testing.T) {
 		b.handler = http.HandlerFunc(b.login.Logout)
 		b.send("POST", site+"/logout")
 		b.is(303, logoutURL)
-		_, _, err = b.sessions.Commit(ctx) // as a page does that saves what it has read
+		_, _, err = b.sessions.Commit(ctx) // as a page does that saves the session it read
 		return err
 	}
 	b.handler = strict.Require(http.HandlerFunc(b.page))
@@ -249,8 +249,8 @@ func TestLogoutElsewhere_S17(t *testing.T) {
 	}
 }
 
-// TestFailedElsewhere_S16 has a link of another site lead to a page that asks for what the service
-// does not have: it answers without a question.
+// TestFailedElsewhere_S16 follows a link on another site to a page with a demand that the service
+// cannot meet. The service answers without asking the user.
 func TestFailedElsewhere_S16(t *testing.T) {
 	for status, ends := range map[raven.Status]bool{
 		raven.StatusCancelled: true, raven.StatusNoAuthTypes: false,
@@ -260,7 +260,7 @@ func TestFailedElsewhere_S16(t *testing.T) {
 	} {
 		for _, unsigned := range []bool{false, true} {
 			b := newBrowser(t, newLogin(t))
-			b.login.MaxLife = 72 * time.Hour // longer than a session by itself
+			b.login.MaxLife = 72 * time.Hour // longer than the Lifetime of the sessions
 			lax := b.handler
 			b.logIn(secret, answer{})
 			cookie := b.cookie.Expires

@@ -11,7 +11,7 @@ import (
 	"github.com/countersign-go/countersign/raven"
 )
 
-// TestTwoTabs has a user without a session open two tabs, and log in in both of them.
+// TestTwoTabs has a user without a session open two tabs, and log in with both.
 func TestTwoTabs(t *testing.T) {
 	b := newBrowser(t, newLogin(t))
 	b.get(secret + "?tab=1")
@@ -35,7 +35,7 @@ func TestTwoTabs(t *testing.T) {
 	b.get(back)
 	b.is(400, "")
 
-	// The token of the next login is another one.
+	// The next login has another token.
 	b.handler = newStrict(b)
 	b.cookie = nil
 	b.pending = b.login.PendingCookie(raven.Pending{Spent: one.Get("params")})
@@ -45,7 +45,7 @@ func TestTwoTabs(t *testing.T) {
 	}
 }
 
-// TestFirstTabs has a browser without a cookie open two tabs at once, so each has a token.
+// TestFirstTabs has a browser without a cookie open two tabs at once, so each gets a token.
 func TestFirstTabs(t *testing.T) {
 	b := newBrowser(t, newLogin(t))
 	b.get(secret + "?tab=1")
@@ -55,7 +55,7 @@ func TestFirstTabs(t *testing.T) {
 	two := b.asked()
 	early := answer{principal: "other1"}.write(t, one)
 	b.get(early)
-	b.is(400, "") // nobody has logged in here yet
+	b.is(400, "") // the user has not logged in yet
 	b.get(answer{}.write(t, two))
 	b.is(303, secret+"?tab=2")
 	before := *b.stored()
@@ -69,7 +69,7 @@ func TestFirstTabs(t *testing.T) {
 	b.get(secret + "?tab=1")
 	b.is(200, "")
 
-	b.handler = newStrict(b) // for which the login does not count
+	b.handler = newStrict(b) // it does not accept this login
 	b.change(func(s *storedState) { s.Login.Issue -= 301 })
 	b.get(answer{}.write(t, one))
 	b.is(400, "")
@@ -117,7 +117,7 @@ func TestPrograms(t *testing.T) {
 	}
 }
 
-// signed knows requests by a header field that stands for a signature.
+// signed accepts requests by a header field that stands for a signature.
 type signed struct{}
 
 func (signed) Authenticate(req *http.Request) (*auth.Identity, error) {
@@ -135,7 +135,7 @@ func (signed) Challenge(h http.Header, _ *http.Request, _ error) {
 	h.Add("WWW-Authenticate", "Signed")
 }
 
-// TestStack is the service for people and programs.
+// TestStack tests a service for people and programs.
 func TestStack(t *testing.T) {
 	b := newBrowser(t, newLogin(t))
 	b.handler = b.login.Require(http.HandlerFunc(b.page), signed{})
@@ -175,7 +175,7 @@ func TestStack(t *testing.T) {
 	}
 	b.fields["Authorization"] = "Signed bob"
 	b.get(secret)
-	b.is(400, "") // two people
+	b.is(400, "") // two users
 	b.fields["Authorization"] = "Signed wrong"
 	b.get(secret)
 	b.is(401, "")
@@ -184,7 +184,7 @@ func TestStack(t *testing.T) {
 	b.is(200, "")
 }
 
-// TestGuard has the Login in a Guard of its user, which lets people without a login in, too.
+// TestGuard puts the Login into a Guard that also accepts users without a login.
 func TestGuard(t *testing.T) {
 	b := newBrowser(t, newLogin(t))
 	guard := &auth.Guard{Stack: auth.Stack{b.login}, Denied: b.login, Optional: true}
@@ -216,14 +216,14 @@ func TestGuard(t *testing.T) {
 	if !errors.Is(reason, raven.ErrForbidden) {
 		t.Errorf("reason %v", reason)
 	}
-	b.is(403, "") // and not off to log in, again and again
+	b.is(403, "") // not another redirect to log in
 	b.accept = "*/*"
 	b.get(secret)
 	b.is(401, "")
 }
 
-// TestGuardAnswersOutages has a Login as the Denied of a Guard that cannot decide. No browser is
-// sent to log in.
+// TestGuardAnswersOutages has a Login as the Denied of a Guard that cannot decide. The Login must
+// not redirect the browser.
 func TestGuardAnswersOutages(t *testing.T) {
 	for err, want := range map[error]int{
 		auth.ErrUnavailable: 503, auth.ErrLimited: 429, &auth.ScopeError{Scope: "staff"}: 403,

@@ -62,7 +62,7 @@ type loginConfig struct {
 	TrustedHosts     []string `json:"trusted_hosts"`
 }
 
-// rowSession is a session as the vectors write it.
+// rowSession is a session in the form of the vectors.
 type rowSession struct {
 	Token string    `json:"params_token"`
 	State *rowState `json:"state"`
@@ -84,11 +84,11 @@ type rowWant struct {
 	}
 	View    bool            `json:"view_called"`
 	New     *bool           `json:"session_new"`
-	After   json.RawMessage `json:"session_after"` // absent: open
+	After   json.RawMessage `json:"session_after"` // absent if the row leaves it open
 	ErrorAt string          `json:"error_at"`
 }
 
-// storedState is what a session of ours holds.
+// storedState is the state in a session of this package.
 type storedState struct {
 	Spent string       `json:"spent,omitempty"`
 	Lost  string       `json:"lost,omitempty"`
@@ -119,11 +119,11 @@ func loadLoginVectors(t testing.TB) *loginVectors {
 	return &v
 }
 
-// loginDecisions are the rows of decorator_cases that come out otherwise here, and why. A row that
-// comes to behave as recorded fails as much as a row that stops to.
+// loginDecisions are the rows of decorator_cases with another result here, and the reasons. The
+// test fails if such a row starts to behave as recorded, and if another row stops to.
 //
-// Besides, whenever an answer is taken, the token is spent, where the vectors keep it: the harness
-// checks that at each such row.
+// There is one more difference. Whenever an answer is accepted, its token is spent here, and the
+// vectors keep it. The harness checks this for each such row.
 var loginDecisions = map[string]struct{ want, why string }{
 	"max life exactly reached": {"303 to the service, no view",
 		"a login counts before Expires, as all credentials of this module do"},
@@ -132,15 +132,15 @@ var loginDecisions = map[string]struct{ want, why string }{
 	"logout":                             {"405, no view", "another site can send a GET"},
 }
 
-// loginChoices are the rows of decorator_cases that leave a choice and come out as recorded, and
-// why.
+// loginChoices are the rows of decorator_cases that leave a choice and have the recorded result
+// here, and the reasons.
 var loginChoices = map[string]string{
 	"success v1": "a service may answer in version 1 whatever it was asked in",
 	"success v2 takes configured ptags": "version 2 has none, and a Service knows whom its own " +
 		"answers are about",
 }
 
-// rotatedRows is how many rows have an answer taken.
+// rotatedRows is the number of rows in which an answer is accepted.
 const rotatedRows = 29
 
 func TestLoginVectors(t *testing.T) {
@@ -191,11 +191,11 @@ func TestLoginVectors(t *testing.T) {
 	}
 }
 
-// replayed are the rows whose session is the work of another row, which runs first: what it leaves
-// behind besides the session counts too.
+// replayed are the rows whose session another row creates. That row runs first, because other
+// things that it leaves behind also matter.
 var replayed = map[string]string{"same response replayed into the logged-in session": "success"}
 
-// runRow does what a row says, and returns what came of it in the words of the vectors.
+// runRow runs a row, and returns the result in the terms of the vectors.
 func runRow(b *browser, v *loginVectors, c *loginCase) (got rowResult, rotated bool) {
 	time.Sleep(time.Until(time.Unix(c.Now, 0)))
 	if first, ok := replayed[c.Name]; ok {
@@ -256,7 +256,8 @@ func rowText(status int, to string, viewed bool) string {
 	return fmt.Sprintf("%d to=%q view=%t", status, to, viewed)
 }
 
-// text is a want in the form of the text of a rowResult. A token that the peer has made is ours.
+// text returns a want in the form of the text of a rowResult. A token made by the peer stands for
+// the token made here.
 func (w *rowWant) text(b *browser, v *loginVectors) string {
 	const made = "AAECAwQFBgcICQoLDA0ODxAR"
 	ours := b.waiting().Token
@@ -301,7 +302,8 @@ func (w *rowWant) text(b *browser, v *loginVectors) string {
 	return text
 }
 
-// rowStateText is what the vectors know of a session, of which a browser of ours keeps a part.
+// rowStateText returns the text of a session in the form of the vectors. Here the browser keeps a
+// part of it.
 func rowStateText(s *storedState, token string, failed bool) string {
 	text := "token=" + token
 	if failed {
@@ -321,8 +323,8 @@ func rowStateText(s *storedState, token string, failed bool) string {
 
 func (s *rowSession) failed() bool { return s.State != nil && s.State.ResponseFailure }
 
-// restore gives the browser a session of the vectors: the server's part of it if somebody has
-// logged in or there is nothing else, and the browser's part if a login has been begun.
+// restore gives the browser a session of the vectors: the server's part if a user has logged in or
+// the session is otherwise empty, and the browser's part if a login is pending.
 func (b *browser) restore(s *rowSession) {
 	b.t.Helper()
 	if state := s.stored(); state.Login != nil || s.Token == "" {
@@ -337,7 +339,7 @@ func (b *browser) restore(s *rowSession) {
 	}
 }
 
-// stored is the server's part of a session of the vectors.
+// stored returns the server's part of a session of the vectors.
 func (s *rowSession) stored() *storedState {
 	out := &storedState{}
 	if s != nil && s.State != nil && s.State.Principal != "" {
@@ -347,7 +349,7 @@ func (s *rowSession) stored() *storedState {
 	return out
 }
 
-// login is a Login with the settings of a row.
+// login returns a Login with the settings of a row.
 func (c *loginConfig) login(
 	v *loginVectors, service *raven.Service, row *loginCase,
 ) *raven.Login {
@@ -363,7 +365,7 @@ func (c *loginConfig) login(
 	if row != nil {
 		service.AuthTypes, service.PTags = row.AuthTypes, row.OldPTags
 		if !c.TrustRequestHost && c.TrustedHosts == nil {
-			l.BaseURL = "" // what this setting is to us
+			l.BaseURL = "" // the counterpart of this setting
 		}
 	}
 	if c.IAct != nil {
@@ -398,7 +400,7 @@ func TestExpiryVectors(t *testing.T) {
 				b.t = t
 				state := c.Session.stored()
 				if state.Login != nil {
-					// To ask for the session is a request, too.
+					// Reading the session takes a request.
 					time.Sleep(time.Until(time.Unix(state.Login.Last, 0)))
 				}
 				b.store(state)

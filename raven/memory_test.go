@@ -45,8 +45,8 @@ func TestMemory(t *testing.T) {
 	}
 }
 
-// TestEnded has Logins share what has ended with the others of their sessions, and only as long as
-// there are any.
+// TestEnded checks that Logins with the same sessions share the memory of ended logins, and that
+// the memory is freed with the sessions.
 func TestEnded(t *testing.T) {
 	sessions, others := new(scs.SessionManager), new(scs.SessionManager)
 	first, again := endedOf(sessions), endedOf(sessions)

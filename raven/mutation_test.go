@@ -20,9 +20,9 @@ import (
 
 var mutations = flag.Int("mutations", 20000, "how many changed answers TestMutated reads")
 
-// TestMutated changes answers that parse, and finds that none of the changed ones does. Seeds are
-// the signed answers of the vectors, signed again by the smaller key, as it is the faster one. Each
-// worker has a generator of its own, which is always the same.
+// TestMutated changes answers that parse, and checks that the changed answers do not. Seeds are the
+// signed answers of the vectors, signed again by the smaller key, which is faster. Each worker has
+// its own generator with a fixed seed.
 func TestMutated(t *testing.T) {
 	v := loadVectors(t)
 	o := newOracle(t, v)
@@ -56,7 +56,7 @@ func TestMutated(t *testing.T) {
 			for read[worker] < *mutations/workers {
 				seed, changed := m.mutate(random)
 				if slices.Contains(m.seeds, changed) {
-					continue // changed back, or into another one
+					continue // changed back, or into another seed
 				}
 				read[worker]++
 				r, err := o.service.Parse(changed)
@@ -91,7 +91,7 @@ func TestMutated(t *testing.T) {
 type mutator struct {
 	seeds    []string
 	stranger *rsa.PrivateKey
-	forged   []string // the seeds, signed by a stranger
+	forged   []string // the seeds, signed by an unlisted key
 }
 
 func (m *mutator) prepare(t *testing.T) {
@@ -100,7 +100,7 @@ func (m *mutator) prepare(t *testing.T) {
 	}
 }
 
-// send has a changed answer come to the page that the one of before was for, with its token.
+// send sends a changed answer to the page of the original answer, with the token of that answer.
 func (m *mutator) send(b *browser, changed string) {
 	b.begin("dG9rZW4tdG9rZW4tdG9rZW4x")
 	b.get(secret + "?WLS-Response=" + url.QueryEscape(changed))
@@ -109,13 +109,13 @@ func (m *mutator) send(b *browser, changed string) {
 	}
 }
 
-// text is an answer without kid and sig.
+// text returns an answer without kid and sig.
 func (m *mutator) text(answer string) string {
 	fields := strings.Split(answer, "!")
 	return strings.Join(fields[:len(fields)-2], "!")
 }
 
-// texts is what a field may be changed into.
+// texts are the values that a field may be changed into.
 var texts = []string{
 	"", "0", "1", "2", "3", "200", "410", "570", "901", "root1", "pwd", "current,staff", "99999999",
 	"20240115T093001Z", "https://evil.example/", "%21", "%25", "%", "%2521", "\x00", "\n", "é", "=",
@@ -131,10 +131,10 @@ func (m *mutator) mutate(random *rand.Rand) (seed, changed string) {
 	switch random.IntN(10) {
 	case 0: // another text in a field
 		fields[n] = texts[random.IntN(len(texts))]
-	case 1: // a character more in a field
+	case 1: // one more character in a field
 		cut := random.IntN(len(fields[n]) + 1)
 		fields[n] = fields[n][:cut] + texts[random.IntN(len(texts))] + fields[n][cut:]
-	case 2: // a character less in a field
+	case 2: // one character less in a field
 		if fields[n] != "" {
 			cut := random.IntN(len(fields[n]))
 			fields[n] = fields[n][:cut] + fields[n][cut+1:]
@@ -142,21 +142,21 @@ func (m *mutator) mutate(random *rand.Rand) (seed, changed string) {
 	case 3: // the field of another answer
 		other := strings.Split(m.seeds[random.IntN(len(m.seeds))], "!")
 		fields[n] = other[min(n, len(other)-1)]
-	case 4: // another version, with the fields that it wants
+	case 4: // another version, with the fields that it has
 		fields = otherVersion(fields)
-	case 5: // the signature of another answer or of a stranger
+	case 5: // the signature of another answer, or by an unlisted key
 		from := append(slices.Clone(m.forged), m.seeds...)
 		other := from[random.IntN(len(from))]
 		fields[len(fields)-1] = other[strings.LastIndexByte(other, '!')+1:]
-	case 6: // all of it by a stranger, with a field changed
+	case 6: // all signed by an unlisted key, with a field changed
 		fields = strings.Split(m.forged[i], "!")
 		fields[n] = texts[random.IntN(len(texts))]
-	case 7: // two fields changed with each other
+	case 7: // two fields swapped
 		other := random.IntN(len(fields))
 		fields[n], fields[other] = fields[other], fields[n]
 	case 8: // any bit
 		return seed, seed[:at] + string([]byte{seed[at] ^ 1<<random.IntN(8)}) + seed[at+1:]
-	case 9: // any piece twice, or not at all
+	case 9: // any piece doubled or deleted
 		to := at + random.IntN(min(20, len(seed)-at)+1)
 		return seed, seed[:at] + strings.Repeat(seed[at:to], 2*random.IntN(2)) + seed[to:]
 	}
@@ -178,7 +178,7 @@ func otherVersion(fields []string) []string {
 	}
 }
 
-// signText signs what may be no answer at all, as kid 2.
+// signText signs any text as kid 2, even if it is not an answer.
 func signText(t testing.TB, text string, key *rsa.PrivateKey) string {
 	t.Helper()
 	digest := sha1.Sum([]byte(text))

@@ -17,8 +17,8 @@ import (
 	"github.com/countersign-go/countersign/raven"
 )
 
-// TestStrangersStoreNothing has a client do all that it can without a user of the service: the
-// store is not written to, and what the browser is given fits into a cookie.
+// TestStrangersStoreNothing has a client do everything that is possible without a user of the
+// service. The store must stay unwritten, and the cookies must fit into the browser's limit.
 func TestStrangersStoreNothing(t *testing.T) {
 	long := secret + "?a=" + strings.Repeat("a", 1000)
 	message := strings.Repeat(`"\<&>é`, 500)
@@ -88,8 +88,8 @@ func (b *browser) cookieOf(value string) *http.Cookie {
 	return &http.Cookie{Name: b.sessions.Cookie.Name, Value: value}
 }
 
-// TestPendingForged has an attacker write the cookie of a login that was begun: only one that was
-// made for this cookie, by one of the keys, counts.
+// TestPendingForged has an attacker write the cookie of a pending login. Only a value that one of
+// the keys signed for this cookie is accepted.
 func TestPendingForged(t *testing.T) {
 	key, other := bytes.Repeat([]byte{1}, 32), bytes.Repeat([]byte{2}, 32)
 	login := func(keys ...[]byte) *raven.Login {
@@ -128,9 +128,10 @@ func TestPendingForged(t *testing.T) {
 	}
 }
 
-// TestLateTab has a page that was asked for before a login arrive after it: the browser then keeps
-// a token that the login has used up. The next login needs another one, else its answer would be
-// taken for a second one to the first, and the browser would go round in circles.
+// TestLateTab has the response to a request from before a login arrive after the login. The browser
+// then keeps a token that the login has used up. The next login needs another token: otherwise the
+// Login would treat its answer as a second answer to the first request, and the browser would be in
+// a redirect loop.
 func TestLateTab(t *testing.T) {
 	b := newBrowser(t, newLogin(t))
 	b.get(secret)
@@ -144,7 +145,7 @@ func TestLateTab(t *testing.T) {
 	b.is(200, "")
 }
 
-// TestTwoSites has two sites below one name share their sessions: a tab of each can log in.
+// TestTwoSites has two sites on one host share their sessions. A tab of each site can log in.
 func TestTwoSites(t *testing.T) {
 	one := newLogin(t)
 	one.BaseURL = site + "/one"
@@ -163,7 +164,7 @@ func TestTwoSites(t *testing.T) {
 	b.is(303, site+"/one/secret")
 }
 
-// TestPendingKeys has two processes of one site, and one that is restarted.
+// TestPendingKeys has two processes of one site, or one process that is restarted.
 func TestPendingKeys(t *testing.T) {
 	key := bytes.Repeat([]byte{1}, 32)
 	for name, tt := range map[string]struct {
@@ -189,7 +190,7 @@ func TestPendingKeys(t *testing.T) {
 	}
 }
 
-// TestPendingUntil has a browser, or a thief of its cookie, come back after the cookie has ended.
+// TestPendingUntil sends the cookie after it has expired, as a browser or a thief might.
 func TestPendingUntil(t *testing.T) {
 	for after, code := range map[time.Duration]int{59 * time.Minute: 303, time.Hour: 403} {
 		b := newBrowser(t, newLogin(t))
@@ -205,7 +206,7 @@ func TestPendingUntil(t *testing.T) {
 	}
 }
 
-// TestPendingCookie_S15 has the cookie travel as the session's does.
+// TestPendingCookie_S15 checks that the cookie has the attributes of the session's cookie.
 func TestPendingCookie_S15(t *testing.T) {
 	l := newLogin(t)
 	l.Sessions = newSessions()
@@ -225,7 +226,7 @@ func TestPendingCookie_S15(t *testing.T) {
 	}
 }
 
-// TestKeysNotPrinted has a Login printed, alone and within other values.
+// TestKeysNotPrinted prints a Login, alone and within other values.
 func TestKeysNotPrinted(t *testing.T) {
 	l := newLogin(t)
 	l.CookieKeys = [][]byte{[]byte("canary-7b20e4" + strings.Repeat("x", 32))}
@@ -252,8 +253,8 @@ func TestKeysNotPrinted(t *testing.T) {
 	}
 }
 
-// TestAnswerTwice_L5 has a browser that kept its cookie bring its answer a second time, after the
-// session has ended.
+// TestAnswerTwice_L5 sends an answer a second time, with the old cookie, after the session has
+// ended.
 func TestAnswerTwice_L5(t *testing.T) {
 	var reason error
 	l := newLogin(t)
@@ -274,7 +275,7 @@ func TestAnswerTwice_L5(t *testing.T) {
 	}
 }
 
-// TestFirstAnswerSetsOneSession counts the cookies of a whole login.
+// TestFirstAnswerSetsOneSession counts the cookies set during a whole login.
 func TestFirstAnswerSetsOneSession(t *testing.T) {
 	l := newLogin(t)
 	b := newBrowser(t, l)

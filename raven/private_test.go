@@ -12,7 +12,7 @@ import (
 	"github.com/countersign-go/countersign/auth"
 )
 
-// TestPersonalPage is about what caches are told of pages that are made for one user.
+// TestPersonalPage checks the header fields for caches on pages that are made for one user.
 func TestPersonalPage(t *testing.T) {
 	for name, tt := range map[string]struct {
 		page http.HandlerFunc
@@ -65,7 +65,8 @@ func TestPersonalPage(t *testing.T) {
 	}
 }
 
-// overNetwork asks a server of its own for the page. The body of the answer is closed.
+// overNetwork requests the page from a new server over a socket. It closes the body of the
+// response.
 func (b *browser) overNetwork(handler http.Handler) *http.Response {
 	b.t.Helper()
 	server := httptest.NewServer(handler)
@@ -81,7 +82,7 @@ func (b *browser) overNetwork(handler http.Handler) *http.Response {
 	return resp
 }
 
-// TestHijack has a page take the connection.
+// TestHijack has a page hijack the connection.
 func TestHijack(t *testing.T) {
 	b := newBrowser(t, newLogin(t))
 	b.logIn(secret, answer{})
@@ -100,7 +101,7 @@ func TestHijack(t *testing.T) {
 	}
 }
 
-// TestLimiter has the answers of the service be no wrong credentials to who counts those.
+// TestLimiter checks that a Limiter does not count answers of the service as wrong credentials.
 func TestLimiter(t *testing.T) {
 	l := newLogin(t)
 	b := newBrowser(t, l)

@@ -18,7 +18,7 @@ import (
 	"github.com/countersign-go/countersign/raven/wls"
 )
 
-// success is an answer that parses. Each call returns another one.
+// success returns an answer that parses. Each call returns a new value.
 func success() *raven.Response {
 	return &raven.Response{
 		Version: 3, Status: raven.StatusSuccess, Issue: time.Unix(1705311000, 0), ID: "1",
@@ -35,7 +35,7 @@ func sign(t testing.TB, v *vectors, r *raven.Response, key string) string {
 	return text
 }
 
-// TestKeyID_L1 gives the map what no answer may name: only numbers of a Service's own Keys count.
+// TestKeyID_L1 puts invalid names into the map. Only numbers in the Keys of a Service are accepted.
 func TestKeyID_L1(t *testing.T) {
 	v := loadVectors(t)
 	s := v.service(t, "1")
@@ -91,7 +91,7 @@ func TestUnsignedSuccess_L3(t *testing.T) {
 	}
 }
 
-// TestLegacy_L7 shows that nothing but SHA-1 under a listed RSA key passes, and no smaller key.
+// TestLegacy_L7 checks that only SHA-1 under a listed RSA key passes, and that smaller keys do not.
 func TestLegacy_L7(t *testing.T) {
 	v := loadVectors(t)
 	text := sign(t, v, success(), "1")
@@ -163,7 +163,7 @@ func TestParseBounds(t *testing.T) {
 	}
 }
 
-// TestErrorsTellNothing looks for what an answer holds in the errors about it.
+// TestErrorsTellNothing searches the errors about an answer for its contents.
 func TestErrorsTellNothing(t *testing.T) {
 	v := loadVectors(t)
 	for _, c := range v.ResponseCases {
@@ -246,7 +246,7 @@ func TestRequestDate(t *testing.T) {
 	}
 }
 
-// TestPTagsAreCopied lets a caller change what it was given.
+// TestPTagsAreCopied lets a caller change the slice that Parse returned.
 func TestPTagsAreCopied(t *testing.T) {
 	v := loadVectors(t)
 	s := v.service(t, "1")
@@ -339,7 +339,7 @@ func pemOf(t *testing.T, key any) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
 }
 
-// TestDemo lets the preset read the three answers of the real service.
+// TestDemo parses the three answers of the real service with Demo.
 func TestDemo(t *testing.T) {
 	s := raven.Demo()
 	if got := raven.Fingerprint(s.Keys["901"]); got !=

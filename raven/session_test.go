@@ -14,7 +14,7 @@ import (
 	"github.com/countersign-go/countersign/raven"
 )
 
-// TestFuture has times in a session that our clock can have written only if it has gone back since.
+// TestFuture stores times in a session that are in the future, as after a clock that went back.
 func TestFuture(t *testing.T) {
 	for seconds, code := range map[int64]int{0: 200, 4: 200, 10: 303} {
 		for _, which := range []string{"issue", "last"} {
@@ -34,7 +34,7 @@ func TestFuture(t *testing.T) {
 	}
 }
 
-// TestLog has a login look like one, and not like an attack.
+// TestLog checks that an ordinary login is logged without a warning, and a strange answer with one.
 func TestLog(t *testing.T) {
 	b := newBrowser(t, newLogin(t))
 	b.logIn(secret+"?query=canary-5b1d07", answer{})
@@ -69,7 +69,7 @@ func TestBodyLost(t *testing.T) {
 	}
 }
 
-// TestNewSession is about whose values are found in a session.
+// TestNewSession checks which user's values a session holds.
 func TestNewSession(t *testing.T) {
 	l := newLogin(t)
 	var seen []string
@@ -103,8 +103,8 @@ func TestNewSession(t *testing.T) {
 	}
 }
 
-// TestNewSessionAfterFailure_S17 has a failed login stand between two users, or between two logins
-// of one.
+// TestNewSessionAfterFailure_S17 has a failed login between the logins of two users, or between two
+// logins of one user.
 func TestNewSessionAfterFailure_S17(t *testing.T) {
 	for name, tt := range map[string]struct{ principal, want, kept string }{
 		"another user":  {"new1", "abc12 new1 ", ""},
@@ -159,7 +159,7 @@ func TestAuthorizeUnavailable(t *testing.T) {
 	b.is(503, "")
 }
 
-// TestAskedOnce has a user refused who has logged in.
+// TestAskedOnce refuses a user who has logged in, and counts the calls of Authorize.
 func TestAskedOnce(t *testing.T) {
 	asked := 0
 	l := newLogin(t)
@@ -190,7 +190,7 @@ func TestMultipart(t *testing.T) {
 	}
 }
 
-// TestInactive has a user come back in time, and at last too late.
+// TestInactive has a user come back in time, and finally too late.
 func TestInactive(t *testing.T) {
 	l := newLogin(t)
 	l.InactiveTimeout = time.Minute

@@ -16,7 +16,7 @@ import (
 	"github.com/countersign-go/countersign/raven"
 )
 
-// countingStore counts what is written and deleted.
+// countingStore counts writes and deletions.
 type countingStore struct {
 	scs.Store
 
@@ -33,7 +33,7 @@ func (s *countingStore) Delete(token string) error {
 	return s.Store.Delete(token)
 }
 
-// TestTouch has a page ask for many things at once: the session is written once a second.
+// TestTouch has a page load many things at once. The session is written once a second.
 func TestTouch(t *testing.T) {
 	l := newLogin(t)
 	l.Sessions = newSessions()
@@ -57,8 +57,8 @@ func TestTouch(t *testing.T) {
 	})
 }
 
-// TestTouchMeanwhile has a page find out who may see it, while its user goes to log in for another
-// one, or logs out elsewhere.
+// TestTouchMeanwhile has Authorize run for one page while its user goes to log in for another page,
+// or logs out elsewhere.
 func TestTouchMeanwhile(t *testing.T) {
 	lax := newLogin(t)
 	b := newBrowser(t, lax)
@@ -101,7 +101,7 @@ func TestTouchMeanwhile(t *testing.T) {
 	}
 }
 
-// TestLoadAndSave has the sessions belong to the whole site.
+// TestLoadAndSave puts LoadAndSave in front of the whole site.
 func TestLoadAndSave(t *testing.T) {
 	l := newLogin(t)
 	l.Sessions = newSessions()
@@ -125,7 +125,7 @@ func TestLoadAndSave(t *testing.T) {
 	}
 }
 
-// brokenStore fails when it is told to.
+// brokenStore fails on demand.
 type brokenStore struct {
 	scs.Store
 
@@ -168,7 +168,7 @@ func TestStoreDown(t *testing.T) {
 		}
 		*store = brokenStore{Store: store.Store}
 	}
-	b.store(&storedState{}) // of the application
+	b.store(&storedState{}) // the application's session
 	b.get(secret)
 	asked := b.asked()
 	store.remove = true
@@ -201,7 +201,7 @@ func TestStoreDown(t *testing.T) {
 	}
 }
 
-// TestPendingEnds has a browser that goes to log in and does not come back.
+// TestPendingEnds sends a browser to log in that does not come back.
 func TestPendingEnds(t *testing.T) {
 	b := newBrowser(t, newLogin(t))
 	synctest.Test(t, func(t *testing.T) {
@@ -222,7 +222,7 @@ func TestPendingEnds(t *testing.T) {
 	})
 }
 
-// TestFailureShortensSession has a login end by a failed one: the session is kept for as long as a
+// TestFailureShortensSession ends a login by a failed one. The session is kept for as long as a
 // browser may take to try again.
 func TestFailureShortensSession(t *testing.T) {
 	b := newBrowser(t, newLogin(t))
@@ -234,7 +234,7 @@ func TestFailureShortensSession(t *testing.T) {
 	}
 }
 
-// TestLongLife has a login last longer than the sessions do by themselves.
+// TestLongLife has a login last longer than the Lifetime of the sessions.
 func TestLongLife(t *testing.T) {
 	l := newLogin(t)
 	l.MaxLife = 72 * time.Hour
@@ -251,7 +251,7 @@ func TestLongLife(t *testing.T) {
 	})
 }
 
-// TestManyAtOnce has one session used by many requests, some of which log in.
+// TestManyAtOnce uses one session in many concurrent requests, some of which log in.
 func TestManyAtOnce(t *testing.T) {
 	b := newBrowser(t, newLogin(t))
 	b.logIn(secret, answer{})

@@ -10,8 +10,8 @@ import (
 	"github.com/countersign-go/countersign/raven"
 )
 
-// requestDecisions are the rows of request_cases that come out otherwise here, and why. A row that
-// comes to behave as recorded fails as much as a row that stops to.
+// requestDecisions are the rows of request_cases with another result here, and the reasons. The
+// test fails if such a row starts to behave as recorded, and if another row stops to.
 var requestDecisions = map[string]struct{ query, why string }{
 	"empty description": {"ver=3&url=https%3A%2F%2Fapp.example.org%2Fsecret",
 		"an empty string in a struct is an absent one, as an empty value is in the protocol"},
@@ -49,7 +49,7 @@ func TestRequestVectors(t *testing.T) {
 	}
 }
 
-// requestErrors says what of our text stands for an error of the vectors.
+// requestErrors maps each error of the vectors to a part of the error text here.
 var requestErrors = map[string]string{
 	"bad_url":       "url ",
 	"not_printable": "character",
@@ -75,7 +75,7 @@ func (c *requestCase) request() *raven.Request {
 	return r
 }
 
-// responseErrors says which error, and what of its text, stands for an error of the vectors.
+// responseErrors maps each error of the vectors to the error here, and to a part of its text.
 var responseErrors = map[string]struct {
 	reason error
 	text   string
@@ -104,7 +104,8 @@ var responseErrors = map[string]struct {
 	"unknown_auth_type":    {raven.ErrAuthType, ""},
 }
 
-// responseDecisions are rows of response_cases that are refused for another reason than recorded.
+// responseDecisions are the rows of response_cases that are refused here for a reason other than
+// the recorded one.
 var responseDecisions = map[string]struct {
 	reason error
 	why    string
@@ -186,7 +187,7 @@ func (c *responseCase) compare(t *testing.T, got *raven.Response) {
 	for name, lists := range map[string][2][]string{
 		"ptags": {got.PTags, f.PTags}, "sso": {got.SSO, f.SSO},
 	} {
-		for _, list := range lists { // the vectors hold sets, in an order of their own
+		for _, list := range lists { // the vectors hold sets, in any order
 			slices.Sort(list)
 		}
 		if !slices.Equal(lists[0], lists[1]) {
