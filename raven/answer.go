@@ -127,7 +127,7 @@ func (l *Login) take(w http.ResponseWriter, req *http.Request, v *visit) {
 	seeOther(w, l.set.base+r.target)
 }
 
-// An accepted answer has passed all checks: it answers a request of this browser.
+// An accepted answer belongs to this browser, and may be acted upon.
 type accepted struct {
 	*Response
 

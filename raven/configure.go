@@ -34,7 +34,7 @@ type settings struct {
 	crossOrigin   *http.CrossOriginProtection
 	logger        *slog.Logger
 	answers       memory  // the accepted answers
-	ended         *memory // logins that were logged out, by their answers
+	ended         *memory // the ended logins, by their answers
 }
 
 // ready checks the fields once, and returns the settings.

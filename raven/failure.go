@@ -12,7 +12,7 @@ import (
 	"github.com/countersign-go/countersign/auth"
 )
 
-// The errors that a [Login] passes to Failed, beside [*StatusError].
+// The errors of a [Login], beside [*StatusError] and the errors of package auth.
 var (
 	// ErrForbidden means that the user has logged in but may not see the page, or that another site
 	// made the browser send the request.
@@ -168,7 +168,8 @@ func isZero(params string) bool {
 	return false
 }
 
-// A failedWriter replaces a status of success, or 304, in a response that Failed writes.
+// A failedWriter replaces a 2xx status, or 304, in the response of Failed with the status of the
+// error.
 type failedWriter struct {
 	http.ResponseWriter
 	code  int
