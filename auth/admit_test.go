@@ -13,7 +13,7 @@ import (
 	"github.com/countersign-go/countersign/auth"
 )
 
-// A told is what Decided was told.
+// A told is a record of one call of Decided.
 type told struct {
 	by      auth.Authenticator
 	subject string
@@ -30,8 +30,8 @@ func tell(all *[]told) func(*http.Request, auth.Authenticator, *auth.Identity, e
 	}
 }
 
-// A signed request that also carries the session of another person is refused, and nobody is asked
-// to log in: that would not help.
+// A signed request with another user's session is refused. The client is not asked to log in, since
+// that would not help.
 func TestTwoPeople_S5(t *testing.T) {
 	first, second := accepts("ann"), accepts("bob\n")
 	first.challenge, second.challenge = "A", "B x=1"
@@ -65,7 +65,7 @@ func TestTwoPeople_S5(t *testing.T) {
 				t.Errorf("no %s in the log: %s", want, &log)
 			}
 		}
-		// No member has said that its credentials are wrong.
+		// No member reported that its credentials are wrong.
 		for _, heard := range second.heard {
 			if heard != auth.ErrNone {
 				t.Errorf("Challenge heard %v", heard)
@@ -78,7 +78,7 @@ func TestAdmit(t *testing.T) {
 	closed := errors.New("test: the account is closed")
 	for _, tt := range []struct {
 		reason string
-		id     *auth.Identity // what Admit answers
+		id     *auth.Identity // the result of Admit
 		err    error
 		status int
 		body   string
@@ -132,7 +132,7 @@ func TestAdmit(t *testing.T) {
 	}
 }
 
-// Who carries no credentials, or wrong ones, is none of Admit's business.
+// Admit is not called for a request without credentials, or with wrong ones.
 func TestAdmitIsForTheKnown(t *testing.T) {
 	for _, err := range []error{auth.ErrNone, errWrong, auth.ErrUnavailable} {
 		g := auth.Guard{Stack: auth.Stack{refuses(err)}, Optional: true,
@@ -146,7 +146,7 @@ func TestAdmitIsForTheKnown(t *testing.T) {
 	}
 }
 
-// An application keeps its own groups, and closes accounts, whatever the scheme.
+// An application stores its own groups and closes accounts, independently of the scheme.
 func ExampleGuard_admit() {
 	groups := map[string][]string{"ann": {"editors"}}
 	guard := &auth.Guard{
@@ -179,8 +179,8 @@ func ExampleGuard_admit() {
 	// 401 authentication required
 }
 
-// A request that is signed by ann and carries the session of bob comes from neither, unless
-// sessions are not to count beside a signature.
+// A request that is signed by ann and carries the session of bob is accepted from neither of them,
+// unless sessions are ignored in signed requests.
 func ExampleStack_conflict() {
 	answer := func(session auth.Authenticator) {
 		req := httptest.NewRequest("GET", "/", nil)
@@ -197,7 +197,7 @@ func ExampleStack_conflict() {
 	// 200 hello, ann
 }
 
-// unlessSigned is an Authenticator that finds nothing where there is an Authorization field.
+// unlessSigned is an Authenticator that finds no credentials if there is an Authorization field.
 type unlessSigned struct{ auth.Authenticator }
 
 func (u unlessSigned) Authenticate(req *http.Request) (*auth.Identity, error) {

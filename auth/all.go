@@ -5,28 +5,24 @@ import (
 	"net/http"
 )
 
-// All is several Authenticators that must all accept a request, such as a client's signature over a
-// user's token:
+// All is a list of Authenticators that must all accept a request, such as a client's signature over
+// a user's token. Put the member that names the user last.
 //
-//   - Where one finds credentials of its scheme and refuses them, or cannot tell, its error is the
-//     answer, and those behind it are not asked.
-//   - Where some find credentials and others do not, the request is refused. It never counts as one
-//     without credentials. Where none does, or All is empty, the answer is [ErrNone].
-//   - Where all accept, the last one gives the identity, with the earliest of their Expires. So put
-//     the one that names the user last. The subjects may differ.
-//
-// All may be a member of a [Stack], and hold Stacks. It is not a [Challenger]: a [Guard] asks the
-// members one by one.
+// An All may be in a [Stack], and contain Stacks. Like a Stack, it is not a [Challenger].
 type All []Authenticator
 
-// Format writes the types of the members, which may hold secrets, whatever the verb.
+// Format is like [Stack.Format].
 func (all All) Format(f fmt.State, _ rune) { format(f, all) }
 
-// Check returns what is wrong with the members: that there are none or that one is nil, and the
-// errors of those that have a method Check() error. A program calls it when it starts.
+// Check is like [Stack.Check].
 func (all All) Check() error { return check("All", all) }
 
-// Authenticate returns the identity of the last member, or why a member does not accept req.
+// Authenticate returns the identity of the last member, with the earliest Expires of all. Their
+// Subjects may differ.
+//
+// If a member refuses credentials or cannot check them, its error is returned and later members are
+// not asked. If only some members find credentials, the request is refused. If none does, or the
+// list is empty, the error is [ErrNone].
 func (all All) Authenticate(req *http.Request) (*Identity, error) {
 	return all.ask(req, new(trail))
 }
@@ -59,7 +55,7 @@ func (all All) ask(req *http.Request, t *trail) (*Identity, error) {
 	return last, nil
 }
 
-// until returns id, with the end of other if that is earlier. It changes neither of them.
+// until returns id, with the Expires of other if that is earlier. It modifies neither of them.
 func until(id, other *Identity) *Identity {
 	if other == nil || other.Expires.IsZero() ||
 		!id.Expires.IsZero() && !other.Expires.Before(id.Expires) {
@@ -70,8 +66,9 @@ func until(id, other *Identity) *Identity {
 	return &shorter
 }
 
-// A trail is what Authenticators answered that hold no others, in the order in which they were
-// asked. The first refusal ends all asking. So an index in a trail is one in the leaves of a Guard.
+// A trail holds the answers of the Authenticators that have no members, in the order in which they
+// were asked. The first refusal ends the asking. So an index into a trail is also an index into the
+// leaves of a Guard.
 type trail []answer
 
 type answer struct {
@@ -79,7 +76,7 @@ type answer struct {
 	err error
 }
 
-// refusal returns the error to ask an Authenticator for credentials with: its own, or ErrNone.
+// refusal returns the error to call Challenge with: the Authenticator's own error, or ErrNone.
 func (t trail) refusal(leaf int) error {
 	if leaf < len(t) && t[leaf].err != nil && !isNone(t[leaf].err) {
 		return t[leaf].err
@@ -87,7 +84,8 @@ func (t trail) refusal(leaf int) error {
 	return ErrNone
 }
 
-// ask returns the answer of a, and adds to t the answers of the Authenticators that a consists of.
+// ask returns the answer of a. It appends to t the answers of the Authenticators that a consists
+// of.
 func ask(a Authenticator, req *http.Request, t *trail) (*Identity, error) {
 	switch group := open(a).(type) {
 	case Stack:
@@ -112,8 +110,8 @@ func askLeaf(a Authenticator, req *http.Request) (*Identity, error) {
 	return id, err
 }
 
-// open returns the Stack or the All that a points to, and nil for a nil pointer to one. Any other
-// Authenticator it returns unchanged.
+// open returns the Stack or the All that a points to, or nil if that pointer is nil. It returns any
+// other Authenticator unchanged.
 func open(a Authenticator) Authenticator {
 	switch group := a.(type) {
 	case *Stack:
@@ -130,8 +128,8 @@ func open(a Authenticator) Authenticator {
 	return a
 }
 
-// leaves appends to found the Authenticators in members that hold no others, in the order in which
-// ask asks them.
+// leaves appends to found the Authenticators in members that have no members themselves, in the
+// order in which ask asks them.
 func leaves(found, members []Authenticator) []Authenticator {
 	for _, a := range members {
 		switch group := open(a).(type) {

@@ -70,7 +70,7 @@ func TestAll(t *testing.T) {
 		for _, m := range tt.members {
 			all = append(all, m)
 		}
-		// Within others, it must decide the same.
+		// Inside other groups, the decision must be the same.
 		for i, a := range []auth.Authenticator{
 			all, &all, auth.All{all}, auth.All{auth.Stack{all}}, auth.Stack{auth.Stack{}, &all},
 		} {
@@ -101,8 +101,7 @@ func TestAll(t *testing.T) {
 	}
 }
 
-// The same credentials get the same answer in whatever order the members are asked, but the
-// subject.
+// The order of the members does not change the response, except for the subject.
 func TestOrderOfAll_S5(t *testing.T) {
 	kinds := map[string]func() *member{
 		"none":  func() *member { return refuses(auth.ErrNone) },
@@ -129,7 +128,7 @@ func TestOrderOfAll_S5(t *testing.T) {
 	}
 }
 
-// The last member gives the identity, with the earliest end of all.
+// The last member provides the identity, with the earliest Expires of all members.
 func TestIdentityOfAll(t *testing.T) {
 	noon := time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC)
 	claims := map[string]any{"tenant": "7"}
@@ -186,7 +185,7 @@ func TestNilMemberOfAll(t *testing.T) {
 	}
 }
 
-// TestAllCheck has the mistakes that a program can find when it starts.
+// TestAllCheck covers the mistakes that a program can find when it starts.
 func TestAllCheck(t *testing.T) {
 	good := accepts("ann")
 	for _, tt := range []struct {
@@ -206,7 +205,7 @@ func TestAllCheck(t *testing.T) {
 	}
 }
 
-// A Guard asks the members of an All for their challenges. Each hears its own error only.
+// A Guard asks each member of an All for its challenge. Each member gets only its own error.
 func TestChallengesOfAll(t *testing.T) {
 	for _, tt := range []struct {
 		reason string
@@ -252,7 +251,7 @@ func TestChallengesOfAll(t *testing.T) {
 	}
 }
 
-// A nonced Authenticator asks for a signature in fields of its own, and answers with a nonce.
+// A nonced Authenticator asks for a signature in its own fields, and sends a nonce in responses.
 type nonced struct{ member }
 
 func (*nonced) Challenge(h http.Header, _ *http.Request, _ error) {
@@ -264,7 +263,7 @@ func (*nonced) Respond(h http.Header, req *http.Request, id *auth.Identity) {
 	h.Add("Nonce", id.Subject+" at "+req.URL.Path)
 }
 
-// A challenge may consist of other fields than WWW-Authenticate.
+// A challenge may use fields other than WWW-Authenticate.
 func TestChallengeInOtherFields(t *testing.T) {
 	var log bytes.Buffer
 	other := refuses(auth.ErrNone)
@@ -287,7 +286,7 @@ func TestChallengeInOtherFields(t *testing.T) {
 	}
 }
 
-// TestRespond has members that accept a request add fields to the answer.
+// TestRespond checks that members that accept a request add fields to the response.
 func TestRespond(t *testing.T) {
 	page := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		if w.Header().Get("Nonce") == "" {
@@ -324,7 +323,7 @@ func TestRespond(t *testing.T) {
 			t.Errorf("%s: %q, want %q and the handler's", tt.reason, got, want)
 		}
 	}
-	// Anonymous requests are accepted by none.
+	// No member accepts an anonymous request.
 	anonymous := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		if len(w.Header()) != 0 {
 			t.Errorf("an anonymous request is answered with %v", w.Header())
@@ -333,7 +332,7 @@ func TestRespond(t *testing.T) {
 	get(auth.Optional(anonymous, none))
 }
 
-// TestScope has right credentials that do not suffice. Only their schemes are asked for a
+// TestScope sends right credentials that do not suffice. Only their schemes are asked for a
 // challenge.
 func TestScope(t *testing.T) {
 	lacking := &auth.ScopeError{Scope: "write"}
@@ -371,7 +370,7 @@ func TestScope(t *testing.T) {
 				want = members[i].challenge
 			}
 		}
-		for range 3 { // nothing is guessed, so nothing is limited
+		for range 3 { // these are not guesses, so they are not limited
 			w := get(h)
 			got := strings.Join(w.Header()["Www-Authenticate"], " ")
 			if w.Code != 403 || got != want || w.Body.String() != "insufficient scope\n" {
@@ -389,7 +388,7 @@ func TestScope(t *testing.T) {
 	}
 }
 
-// A client signs its requests, and makes them for a user, whose token it sends too. Neither
+// A client signs its requests, and also sends the token of the user for whom it makes them. Neither
 // suffices without the other. The token names the subject.
 func ExampleAll() {
 	credentials := &mac.Credentials{ID: "client-7", Key: creds.Secret("an example of a key")}

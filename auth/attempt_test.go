@@ -15,7 +15,7 @@ import (
 	"github.com/countersign-go/countersign/basic"
 )
 
-// Each row says what an attempt that ends in this way costs.
+// Each row states the cost of an attempt with this outcome.
 func TestAttempt_S12(t *testing.T) {
 	for _, tt := range []struct {
 		reason string
@@ -59,7 +59,7 @@ func TestAttempt_S12(t *testing.T) {
 	}
 }
 
-// A spentError says whether a guess was made.
+// A spentError reports whether a guess was made.
 type spentError struct {
 	error
 	spent bool
@@ -68,7 +68,8 @@ type spentError struct {
 func (e spentError) Unwrap() error { return e.error }
 func (e spentError) Spent() bool   { return e.spent }
 
-// Once all attempts are spent, time is what brings them back, one by one, and for each name.
+// Once all attempts are used up, they become available again over time, one by one, and separately
+// for each name.
 func TestAttemptsComeBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		limiter := &auth.Limiter{Every: time.Minute, Burst: 2}
@@ -92,7 +93,7 @@ func TestAttemptsComeBack(t *testing.T) {
 	})
 }
 
-// Guesses count from when they begin, so that many at a time are no more than one by one.
+// Guesses count from their start, so an attacker gains nothing by making several at the same time.
 func TestParallelAttempts_S12(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		limiter := &auth.Limiter{Every: time.Minute, Burst: 7}
@@ -117,8 +118,8 @@ func TestParallelAttempts_S12(t *testing.T) {
 	})
 }
 
-// Guesses at the password of one user that come from many addresses are bounded by the name. What
-// comes from one address is bounded more tightly, by a Handler in front.
+// Guesses at one user's password from many addresses are limited by the name. Guesses from one
+// address are limited more tightly, by a Handler in front.
 func ExampleLimiter_Attempt() {
 	perUser := &auth.Limiter{Every: time.Minute, Burst: 3}
 	perAddress := &auth.Limiter{Every: time.Minute, Burst: 2}
@@ -145,7 +146,7 @@ func ExampleLimiter_Attempt() {
 	try("192.0.2.1", "ann", "password")
 	try("192.0.2.1", "bob", "battery staple") // the address is limited
 	try("192.0.2.2", "Ann", "qwerty")
-	try("192.0.2.3", "ann", "correct horse") // the name is limited, for the right one too
+	try("192.0.2.3", "ann", "correct horse") // the name is limited, even with the right password
 	try("192.0.2.3", "bob", "battery staple")
 	// Output:
 	// 401 authentication required

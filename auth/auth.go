@@ -1,5 +1,6 @@
-// Package auth is the server side that knows no scheme: an [Authenticator] reads who sent a
-// request, a [Stack] asks several of them in order, and a [Guard] puts them in front of a handler.
+// Package auth authenticates the requests that a server receives, with any scheme: an
+// [Authenticator] reports who sent a request, a [Stack] asks several in order, and a [Guard] lets
+// only authenticated requests reach a handler.
 package auth
 
 import (
@@ -10,88 +11,81 @@ import (
 	"time"
 )
 
-// An Identity says who sent a request. It is what an [Authenticator] hands out once it has
-// verified everything, so a handler that holds one needs no further check of who is asking.
-//
-// A handler must not change it: several goroutines may hold the same one.
+// An Identity names the sender of a request, whose credentials an [Authenticator] has verified
+// completely. Do not modify it: several goroutines may share it.
 type Identity struct {
 	Subject string    // the account, never empty
 	Scheme  string    // the scheme that proved it, as in WWW-Authenticate: "MAC", "Basic"
-	Groups  []string  // what Subject belongs to; nil: nothing is known
-	Expires time.Time // when the credential ends; zero: never, or unknown
+	Groups  []string  // the groups of Subject; nil if unknown
+	Expires time.Time // when the credential expires; zero if never or unknown
 
-	// Claims is what else the request proved. The claims of a token have the types of JSON, so a
-	// scheme that adds one of its own, such as the mac.Ext of package mac, gives it another type.
-	// A handler that asserts that type cannot take a token's claim for it. Nil: nothing.
+	// Claims holds other facts that the credentials prove, if any. A token's claims have JSON
+	// types. A claim that a scheme adds has a type of its own, such as mac.Ext, so a handler cannot
+	// mistake a token's claim for it.
 	Claims map[string]any
 }
 
-// An Authenticator tells who sent a request. Authenticate returns [ErrNone] when the request
-// carries no credentials of its scheme, so that the next one of a [Stack] is asked. Any other error
-// means that credentials were there and were refused, which ends the stack; one that wraps
-// [ErrUnavailable] means that it could not decide, which is answered with 503 instead of 401. The
-// identity is never nil when the error is.
-//
-// Authenticate may replace req.Body, for instance by one that checks a digest while it is read.
-// Implementations are safe for concurrent use.
+// An Authenticator finds out who sent a request. It must be safe for concurrent use.
 type Authenticator interface {
+	// Authenticate returns the identity of the sender of req, never nil without an error. It must
+	// return [ErrNone] if req carries no credentials of its scheme, so that a [Stack] asks the next
+	// member. Any other error means that credentials were refused or, if it wraps [ErrUnavailable],
+	// could not be checked. Authenticate may replace req.Body.
 	Authenticate(req *http.Request) (*Identity, error)
 }
 
 // A Challenger is an [Authenticator] that can tell a client how to authenticate.
 type Challenger interface {
-	// Challenge adds to h the fields that ask for credentials: a WWW-Authenticate field in most
-	// schemes (RFC 9110, section 11.6.1), or others, such as Accept-Signature. h is empty, and a
-	// [Guard] adds its fields to the answer.
+	// Challenge adds to h, which is empty, the fields that ask for credentials, such as
+	// WWW-Authenticate (RFC 9110, section 11.6.1) or Accept-Signature.
 	//
-	// err is the error that this very Authenticator returned for req. It is a [*ScopeError] if the
-	// credentials are right and lack a scope: a scheme that knows no scopes must treat that like
-	// [ErrNone]. It is ErrNone if the request is refused for any other reason.
+	// err is the error that this Authenticator returned for req, or [ErrNone] if req was refused
+	// for another reason. It wraps a [*ScopeError] if the credentials are right but lack a scope. A
+	// scheme without scopes must treat that like ErrNone.
 	Challenge(h http.Header, req *http.Request, err error)
 }
 
-// A Responder is an [Authenticator] that adds fields to the answers of requests that it accepted,
-// such as a nonce for the next request.
+// A Responder is an [Authenticator] that adds fields to the responses to requests that it accepted,
+// such as a nonce for the next one.
 type Responder interface {
-	// Respond adds fields to h. id is the identity that this Authenticator returned for req. h is
-	// empty, and a [Guard] adds its fields to the answer before it calls the handler.
+	// Respond adds fields to h, which is empty, before the handler runs. id is the identity that
+	// this Authenticator returned for req.
 	Respond(h http.Header, req *http.Request, id *Identity)
 }
 
 // An Explainer is an [Authenticator] that can tell a developer why it refuses a request.
 type Explainer interface {
-	// Explain returns a text of several lines about req, which must hold no secret. It is not for
-	// the client: the text may say which part of the credentials is wrong. The error is not nil if
-	// there is nothing to explain, or no way to find out.
+	// Explain returns several lines of text about req, without secrets. They may say which part of
+	// the credentials is wrong, so do not send them to the client. The error is not nil if there is
+	// nothing to explain or no reason is found.
 	Explain(req *http.Request) (string, error)
 }
 
 var (
-	// ErrNone means that a request carries no credentials of the scheme that was asked. An error
-	// that wraps it means the same whatever else it wraps, unless that is [ErrUnavailable],
-	// [ErrLimited], [ErrConflict] or the error of a context: so an Authenticator can say why it
-	// takes what it found for nothing, such as a cookie that has ended. One that asks several
-	// others must not join their errors, or a refusal beside an ErrNone is lost: ask a [Stack].
+	// ErrNone means that a request carries no credentials of a scheme. An Authenticator may wrap it
+	// to say why it ignores credentials, such as an expired cookie. An error that also wraps
+	// [ErrUnavailable], [ErrLimited], [ErrConflict] or a context's error does not mean this. Do not
+	// join the errors of several Authenticators, where an ErrNone would hide a refusal: use a
+	// [Stack].
 	ErrNone = errors.New("auth: no credentials for this scheme")
 
-	// ErrUnavailable means that credentials could not be judged, because a store is down or full.
-	// It is wrapped by the errors that say which. It is neither a refusal nor an acceptance.
+	// ErrUnavailable means that credentials could not be checked, because a store is down or full.
+	// It neither refuses nor accepts them.
 	ErrUnavailable = errors.New("auth: credentials cannot be checked now")
 
-	// ErrLimited means that credentials were not looked at, because of how many wrong ones there
-	// were before. It is neither a refusal nor an acceptance. A [Guard] answers it with 429.
+	// ErrLimited means that credentials were not checked, after too many wrong ones.
 	ErrLimited = errors.New("auth: too many attempts")
 
-	// ErrConflict means that a request carries right credentials of several people, so that nobody
-	// can tell which of them sent it. A [Guard] answers it with 400.
+	// ErrConflict means that a request carries valid credentials of several users, so its sender is
+	// ambiguous.
 	ErrConflict = errors.New("auth: credentials of several people")
 )
 
-// A ScopeError means that the credentials are right, and that they do not allow this request. It is
-// for Admit of a [Guard], which answers 403 and names the scope to the client: other credentials of
-// the same user would help. The challenge of bearer tokens says so as in RFC 6750, section 3.1.
+// A ScopeError means that the credentials are right but do not allow the request. Admit of a
+// [Guard] returns it to have the scope named to the client (for bearer tokens, RFC 6750, section
+// 3.1), since other credentials of the user would help.
 type ScopeError struct {
-	Scope string // the scopes that the request needs, separated by blanks
+	Scope string // the scopes that the request needs, separated by spaces
 }
 
 // Error names the scope.
@@ -101,14 +95,14 @@ func (e *ScopeError) Error() string {
 
 type contextKey struct{}
 
-// NewContext returns a copy of ctx that carries id, for [FromContext] to find. A [Guard] does this;
-// call it in the test of a handler, or in middleware that authenticates in a way of its own.
+// NewContext returns a copy of ctx with id, for [FromContext]. A [Guard] calls it, as may a test or
+// other middleware.
 func NewContext(ctx context.Context, id *Identity) context.Context {
 	return context.WithValue(ctx, contextKey{}, id)
 }
 
-// FromContext returns the identity of the request that ctx belongs to. It reports false for an
-// anonymous one: behind [Optional], or where no [Guard] stands in front.
+// FromContext returns the identity of the request that ctx belongs to. It returns false if the
+// request is anonymous, by [Optional] or without a [Guard].
 func FromContext(ctx context.Context) (*Identity, bool) {
 	id, ok := ctx.Value(contextKey{}).(*Identity)
 	return id, ok && id != nil

@@ -10,7 +10,7 @@ import (
 	"github.com/countersign-go/countersign/auth"
 )
 
-// A machine has a wall clock that can be set, and a monotonic clock that stops while it sleeps.
+// A machine has a wall clock that can be set, and a monotonic clock that stops during sleep.
 type machine struct {
 	wall    time.Time
 	elapsed time.Duration
@@ -21,7 +21,7 @@ func (m *machine) pass(d time.Duration)  { m.wall, m.elapsed = m.wall.Add(d), m.
 func (m *machine) step(d time.Duration)  { m.wall = m.wall.Add(d) }
 func (m *machine) sleep(d time.Duration) { m.wall = m.wall.Add(d) }
 
-// A claimed is a request as a NonceMemory knows it, with the default window.
+// A claimed is a request as a NonceMemory sees it, with the default window.
 type claimed struct {
 	ts    int64
 	nonce int
@@ -37,8 +37,8 @@ func (m *machine) claim(c claimed) (bool, error) {
 	return m.memory.ClaimBy(m.wall, m.elapsed, "id", fmt.Sprint(c.nonce), until)
 }
 
-// TestClockSteps has a service with a request each second, whose clock is set. No copy of any
-// request is accepted, and the outage is no longer than the comment of NonceMemory says.
+// TestClockSteps simulates a service with a request each second, whose clock is set. No copy of a
+// request must be accepted, and the outage must not be longer than documented.
 func TestClockSteps(t *testing.T) {
 	const second, hour = time.Second, time.Hour
 	type step struct{ at, by time.Duration }
@@ -46,8 +46,8 @@ func TestClockSteps(t *testing.T) {
 		reason string
 		steps  []step
 		max    int           // 1<<20 if 0
-		run    time.Duration // in all
-		most   time.Duration // of 503
+		run    time.Duration // the length of the simulation
+		most   time.Duration // the longest outage, in which requests get 503
 	}{
 		{"a clock that is right", nil, 0, hour, 0},
 		{"ahead by 6 h for one request",
@@ -78,7 +78,7 @@ func TestClockSteps(t *testing.T) {
 		var sent []claimed
 		outage := time.Duration(0)
 		for at := time.Duration(0); at < tt.run; at += second {
-			all := false // right after a step, and else a sample of the copies
+			all := false // try all copies after a step, otherwise a sample
 			for _, s := range tt.steps {
 				if s.at == at {
 					m.step(s.by)
@@ -109,8 +109,8 @@ func TestClockSteps(t *testing.T) {
 	}
 }
 
-// TestCopyLaterInGlitch has a request that was signed while the clock was ahead, and its copy when
-// the clock gets there.
+// TestCopyLaterInGlitch claims a request that was signed while the clock was ahead, and claims a
+// copy when the clock reaches that time.
 func TestCopyLaterInGlitch(t *testing.T) {
 	for _, glitch := range []time.Duration{time.Second, time.Minute, time.Hour} {
 		m := &machine{wall: testTime}
@@ -151,7 +151,7 @@ func TestNonceMemoryAgainstOracle(t *testing.T) {
 		some := func() time.Duration {
 			return time.Duration(r.Int64N(int64(3 * scales[r.IntN(len(scales))])))
 		}
-		var steps []time.Duration // that can be taken back
+		var steps []time.Duration // changes of the clock that can be undone
 		for op := range 1500 {
 			switch dice := r.IntN(100); {
 			case dice < 30:
@@ -172,7 +172,7 @@ func TestNonceMemoryAgainstOracle(t *testing.T) {
 				steps = steps[:len(steps)-1]
 			case dice < 70 && len(all) > 0:
 				c := all[r.IntN(len(all))]
-				if r.IntN(2) == 0 { // or one of those that were sent last
+				if r.IntN(2) == 0 { // or one of the latest
 					c = all[max(0, len(all)-1-r.IntN(20))]
 				}
 				if !m.timely(c) {
@@ -211,8 +211,8 @@ func TestNonceMemoryAgainstOracle(t *testing.T) {
 	}
 }
 
-// checkRetryAfter has the same client sign again when it was told to. A memory that is too small
-// may be full then, or have forgotten more.
+// checkRetryAfter makes the client sign again after the time in err. A memory that is too small may
+// then be full, or have forgotten more.
 func checkRetryAfter(t *testing.T, m *machine, c claimed, err error) {
 	t.Helper()
 	for range 50 {
@@ -220,7 +220,7 @@ func checkRetryAfter(t *testing.T, m *machine, c claimed, err error) {
 		if !errors.As(err, &why) || why.RetryAfter() <= 0 {
 			t.Fatalf("%v has no time to wait for", err)
 		}
-		wait := why.RetryAfter() + time.Second - 1 // as Retry-After is written
+		wait := why.RetryAfter() + time.Second - 1 // rounded up, as in Retry-After
 		wait -= wait % time.Second
 		m.pass(wait)
 		c.ts += int64(wait / time.Second)

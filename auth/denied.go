@@ -11,19 +11,20 @@ import (
 	"time"
 )
 
-// Status returns the status that a [Guard] answers with where err keeps a request out:
+// Status returns the status with which a [Guard] refuses a request because of err, the first that
+// applies:
 //
-//   - 400 if it wraps [ErrConflict], as RFC 6750, section 3.1, has it for a request with more than
-//     one token: no other credentials would help;
-//   - 429 if it wraps [ErrLimited], whether the credentials are right or not (RFC 6585, section 4);
-//   - 503 if it wraps [ErrUnavailable], or the error of a context;
-//   - 403 if it wraps a [*ScopeError];
-//   - 413 if it wraps a [*http.MaxBytesError];
-//   - 401 otherwise, and 200 if it is nil.
+//   - 400 for [ErrConflict], where no other credentials would help;
+//   - 429 for [ErrLimited];
+//   - 503 for [ErrUnavailable] or a context's error;
+//   - 403 for a [*ScopeError];
+//   - 413 for a [*http.MaxBytesError];
+//   - 401 otherwise, and 200 if err is nil.
 func Status(err error) int {
 	switch {
 	case err == nil:
 		return http.StatusOK
+	// RFC 6750, section 3.1, has this status for a request with more than one token.
 	case errors.Is(err, ErrConflict):
 		return http.StatusBadRequest
 	case errors.Is(err, ErrLimited):
@@ -39,7 +40,7 @@ func Status(err error) int {
 	return http.StatusUnauthorized
 }
 
-// isUndecided reports whether err says that it is not known whether the credentials are right.
+// isUndecided reports whether err says that the credentials were not checked.
 func isUndecided(err error) bool {
 	return errors.Is(err, ErrUnavailable) || errors.Is(err, ErrLimited) ||
 		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
@@ -52,15 +53,14 @@ func isScope(err error) bool {
 
 type denialKey struct{}
 
-// Denial returns the reason why a [Guard] refused the request that ctx belongs to. It is for
-// Denied, and returns nil anywhere else. The reason is for the server: it may say more than the
-// client should learn.
+// Denial returns the reason why a [Guard] refused the request that ctx belongs to. It is for the
+// Denied handler, and nil elsewhere. The reason may say more than the client should learn.
 func Denial(ctx context.Context) error {
 	err, _ := ctx.Value(denialKey{}).(error)
 	return err
 }
 
-// text is the body of the answers by which a Guard refuses.
+// text returns the body of a refusal that has no Denied handler.
 func text(status int) string {
 	switch status {
 	case http.StatusBadRequest:
@@ -77,7 +77,7 @@ func text(status int) string {
 	return "authentication required"
 }
 
-// refuse answers a request that is kept out.
+// refuse answers a request that is not let through.
 func (g *door) refuse(w http.ResponseWriter, req *http.Request, d decision, t trail) {
 	header, status := w.Header(), Status(d.err)
 	fields := g.challenges(req, status, d, t)
@@ -103,9 +103,9 @@ func (g *door) refuse(w http.ResponseWriter, req *http.Request, d decision, t tr
 	}
 }
 
-// challenges returns the fields by which the Authenticators ask for credentials, by their places in
-// g.leaves. For a 401 all are asked, and for a 403 those whose credentials lack a scope. For
-// another status one of them is asked, for the name of its scheme.
+// challenges returns the fields with which the Authenticators ask for credentials, indexed like
+// g.leaves. For a 401 it asks all of them, and for a 403 those whose credentials lack a scope. For
+// another status it asks the one that decided, only to get the name of its scheme.
 func (g *door) challenges(req *http.Request, status int, d decision, t trail) []http.Header {
 	fields := make([]http.Header, len(g.leaves))
 	for i := range g.leaves {
@@ -113,7 +113,7 @@ func (g *door) challenges(req *http.Request, status int, d decision, t trail) []
 		switch {
 		case status == http.StatusUnauthorized:
 		case status == http.StatusForbidden && d.id != nil && i < len(t) && t[i].err == nil:
-			err = d.err // of Admit
+			err = d.err // from Admit
 		case d.by >= 0 && i == d.leaf:
 		default:
 			continue
@@ -150,10 +150,10 @@ func (g *door) record(
 	g.log(req, level, message, scheme, d)
 }
 
-// severity is the level at which a 503 is logged.
+// severity returns the level at which a 503 is logged.
 func severity(req *http.Request, err error) slog.Level {
 	switch {
-	case req.Context().Err() != nil: // the client has gone, so nothing need be wrong here
+	case req.Context().Err() != nil: // the client has gone: the server may be fine
 		return slog.LevelInfo
 	case after(err) > 0:
 		return slog.LevelWarn
@@ -161,8 +161,8 @@ func severity(req *http.Request, err error) slog.Level {
 	return slog.LevelError
 }
 
-// scheme is the scheme of a challenge, for the log, or else a Go type. The request may have a
-// password where a scheme belongs.
+// scheme returns the scheme of a challenge, or the Authenticator's Go type, for the log. It does
+// not use the request's scheme: a client may have put a password there.
 func (g *door) scheme(leaf int, fields []http.Header) string {
 	challenge := fields[leaf].Get("WWW-Authenticate")
 	if name, _, _ := strings.Cut(challenge, " "); name != "" {
@@ -171,7 +171,7 @@ func (g *door) scheme(leaf int, fields []http.Header) string {
 	return fmt.Sprintf("%T", g.leaves[leaf])
 }
 
-// maxSubject is how many bytes of a subject are logged. A client may have made it up.
+// maxSubject is how many bytes of a subject are logged. The client may have invented the subject.
 const maxSubject = 128
 
 func (g *door) log(req *http.Request, level slog.Level, message, scheme string, d decision) {
@@ -204,7 +204,7 @@ func after(err error) time.Duration {
 	return 0
 }
 
-// setRetryAfter asks the client to wait, for a second at least.
+// setRetryAfter sets Retry-After to wait in seconds, rounded up, and at least 1.
 func setRetryAfter(header http.Header, wait time.Duration) {
 	wait = max(wait, time.Second)
 	seconds := int64(wait / time.Second)
@@ -214,9 +214,8 @@ func setRetryAfter(header http.Header, wait time.Duration) {
 	header.Set("Retry-After", strconv.FormatInt(seconds, 10))
 }
 
-// A deniedWriter keeps a page for people who are not let in from looking like a success: a program,
-// or a cache in between, sees only the status. It has no Unwrap, since a Flush on the writer behind
-// it would send the status 200.
+// A deniedWriter keeps the page of a refusal from looking like a success: programs and caches see
+// only the status. It has no Unwrap, since a Flush of the underlying writer would send status 200.
 type deniedWriter struct {
 	http.ResponseWriter
 	status int
@@ -224,7 +223,7 @@ type deniedWriter struct {
 }
 
 func (d *deniedWriter) WriteHeader(status int) {
-	// 304 is the success of a page that was sent before.
+	// 304 confirms a page that was a success when it was sent.
 	if 200 <= status && status < 300 || status == http.StatusNotModified {
 		status = d.status
 	}

@@ -16,7 +16,7 @@ import (
 	"github.com/countersign-go/countersign/auth"
 )
 
-// Denied runs over a socket here, since what counts is what net/http puts on the wire.
+// Denied is tested over a socket, since the test is about the bytes that net/http sends.
 func TestDenied(t *testing.T) {
 	files := fstest.MapFS{"page": {Data: []byte("a page")}}
 	for _, tt := range []struct {
@@ -93,7 +93,7 @@ func TestDenied(t *testing.T) {
 	}
 }
 
-// TestDeniedWritesEachStatus has one page for all refusals, which learns the reason from Denial.
+// TestDeniedWritesEachStatus uses one page for all refusals, which gets the reason from Denial.
 func TestDeniedWritesEachStatus(t *testing.T) {
 	tooLarge := &http.MaxBytesError{Limit: 1}
 	for _, tt := range []struct {
@@ -101,7 +101,7 @@ func TestDeniedWritesEachStatus(t *testing.T) {
 		stack  auth.Stack
 		admit  error
 		status int
-		text   string // of the Guard itself
+		text   string // of the Guard without a Denied handler
 		why    error
 	}{
 		{"no credentials", auth.Stack{refuses(auth.ErrNone)}, nil, 401, body401, auth.ErrNone},
@@ -150,7 +150,7 @@ func TestDeniedWritesEachStatus(t *testing.T) {
 	}
 }
 
-// TestDenialElsewhere asks for the reason where nothing was refused.
+// TestDenialElsewhere asks for the reason of a request that was not refused.
 func TestDenialElsewhere(t *testing.T) {
 	get(auth.Optional(http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) {
 		if err := auth.Denial(req.Context()); err != nil || auth.Status(err) != 200 {
@@ -159,7 +159,7 @@ func TestDenialElsewhere(t *testing.T) {
 	}), refuses(auth.ErrNone)))
 }
 
-// A hint is no answer yet, so it goes out as it is.
+// An informational response is not final, so its status is sent unchanged.
 func TestDeniedHints(t *testing.T) {
 	g := auth.Guard{Denied: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(103)

@@ -17,13 +17,13 @@ import (
 	"github.com/countersign-go/countersign/portal"
 )
 
-// The examples know one scheme, and two people.
+// The examples use one scheme and two users.
 var people = basic.Verifier{Realm: "lab", Users: portal.Memory{
 	"ann": creds.Secret("correct horse"),
 	"bob": creds.Secret("battery staple"),
 }}
 
-// show prints how h answers to somebody; "" carries no credentials at all.
+// show prints the response of h to a user. If user is "", the request carries no credentials.
 func show(h http.Handler, user, password string) {
 	req := httptest.NewRequest("GET", "/", nil)
 	if user != "" {
@@ -42,7 +42,7 @@ func greet(w http.ResponseWriter, req *http.Request) {
 	fmt.Fprintln(w, "hello, stranger")
 }
 
-// Behind Require a handler always finds an identity.
+// Behind Require, a handler always finds an identity.
 func ExampleRequire() {
 	page := auth.Require(http.HandlerFunc(greet), people)
 
@@ -55,7 +55,7 @@ func ExampleRequire() {
 	// 401 authentication required
 }
 
-// Behind Optional a handler meets strangers too, but nobody whose credentials are wrong.
+// Behind Optional, a handler also gets anonymous requests, but no requests with wrong credentials.
 func ExampleOptional() {
 	page := auth.Optional(http.HandlerFunc(greet), people)
 
@@ -68,8 +68,8 @@ func ExampleOptional() {
 	// 200 hello, stranger
 }
 
-// Who somebody is, the Guard tells; what they may do is for the handler to say. 401 means "log in",
-// and 403 that to log in again would not help.
+// The Guard identifies the user, and the handler decides what the user may do. 401 means "log in",
+// and 403 means that another login would not help.
 func ExampleFromContext() {
 	admins := []string{"ann"}
 	page := auth.Require(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
@@ -90,8 +90,8 @@ func ExampleFromContext() {
 	// 401 authentication required
 }
 
-// A Guard has a page for people and an ear for the audit; programs see the challenges of all
-// members.
+// A Guard can have a page for people and a function for the audit. Programs get the challenges of
+// all members.
 func ExampleGuard() {
 	g := auth.Guard{
 		Stack: auth.Stack{people},
@@ -123,8 +123,8 @@ func ExampleGuard() {
 	// 401 <a href="/login">Log in</a>
 }
 
-// People get a page with a way to log in, and programs a line of text. The status and the
-// challenges are the same for both, so it does no harm to take one for the other.
+// People get a page with a login link, and programs get a line of text. The status and the
+// challenges are the same for both, so a wrong guess about the client does no harm.
 func ExampleGuard_denied() {
 	guard := &auth.Guard{
 		Stack: auth.Stack{
@@ -159,7 +159,7 @@ func ExampleGuard_denied() {
 
 func noKeys(context.Context, string) (*mac.Key, error) { return nil, mac.ErrUnknownID }
 
-// Wrong credentials of one scheme are not forgotten because another one has the right ones.
+// Wrong credentials of one scheme are refused even if another scheme has the right ones.
 func ExampleStack() {
 	session := sessions{"c0ffee": "bob"}
 	page := auth.Require(http.HandlerFunc(greet), people, session)
@@ -179,7 +179,7 @@ func ExampleStack() {
 	// 401 authentication required
 }
 
-// sessions is an Authenticator of an application's own: user names by the value of a cookie.
+// sessions is an application's own Authenticator. It maps the values of a cookie to user names.
 type sessions map[string]string
 
 func (s sessions) Authenticate(req *http.Request) (*auth.Identity, error) {
@@ -190,7 +190,7 @@ func (s sessions) Authenticate(req *http.Request) (*auth.Identity, error) {
 	return &auth.Identity{Subject: s[cookie.Value], Scheme: "session"}, nil
 }
 
-// A memory that is full cannot tell a new nonce from a replay, so it refuses to answer.
+// A full memory cannot distinguish a new nonce from a replay, so it returns an error.
 func ExampleNonceMemory_Claim() {
 	memory := &auth.NonceMemory{Max: 1}
 	until := time.Now().Add(time.Minute)

@@ -6,65 +6,45 @@ import (
 	"net/http"
 )
 
-// A Guard lets only those requests through to a handler whose sender is known. The handler finds
-// the identity with [FromContext]; whether that identity may do what it asks for is its own
-// decision.
-//
-// The others are answered as [Status] says; unless Denied says otherwise, none of these answers is
-// kept by a cache, and none holds anything of the request.
-//
-// A 401 has the challenges of all members of the Stack in its order, each in a line of its own (RFC
-// 9110, section 11.6.1). A 403 has those of the members that accepted the credentials. 429 and 503
-// have Retry-After, in seconds: as many as a [DelayError] says, else one.
-//
-// If no member has a challenge for a 401 (most of all, if the Stack is empty and so refuses all
-// requests), it is sent without, and logged as an error.
-//
-// The fields are read by [Guard.Handler] only, so a change after that has no effect.
+// A Guard lets only authenticated requests reach a handler. The handler gets the identity from
+// [FromContext], and decides what it may do. Most programs set Stack and call [Guard.Handler].
 type Guard struct {
-	// Stack holds who is asked, in order.
+	// Stack holds the Authenticators, in order.
 	Stack Stack
 
-	// Admit has the last word on who is let in. It is asked about the identity that the Stack
-	// agrees on, and returns the one that the handler finds: the same, or a changed copy, for
-	// instance with the groups that an application keeps itself, or that follow from the address.
-	// An error refuses, as that of a member would; then neither other credentials nor Optional
-	// help. The challenges do not tell of it, since the credentials are right, unless it is a
-	// [*ScopeError]. If nil, all are let in.
+	// Admit decides whether an authenticated user is let in. It gets the identity from the Stack,
+	// and returns the one for the handler: the same, or a modified copy, for instance with the
+	// application's groups. An error refuses the request, even with Optional. Since the credentials
+	// are right, the challenges mention only a [*ScopeError]. If nil, all are let in.
 	Admit func(req *http.Request, id *Identity) (*Identity, error)
 
-	// Optional also lets requests through that carry no credentials that a member knows, as
-	// anonymous. Those that a member knows and finds wrong are refused all the same. Admit is not
-	// asked.
+	// Optional also lets requests through, as anonymous, that carry no credentials of a member's
+	// scheme. Wrong credentials are still refused. Admit is not called for anonymous requests.
 	Optional bool
 
-	// Logger is told why a request was not let through. It is information if there were no
-	// credentials or the client gave up, a warning if they were wrong, contradictory or too many,
-	// and an error if they could not be checked, or a warning if the reason is a [DelayError].
+	// Logger logs refusals. The level is Info without credentials or after the client has gone, and
+	// Warn if the credentials were wrong, contradictory or too many. It is Error if they could not
+	// be checked, but Warn for a [DelayError].
 	//
-	// A record has the method, the path without query, the remote address, the scheme and the
-	// reason. It has the subject of a [SubjectError], which is verified only if the credentials
-	// were right, and the offset of a [ClockError]. If nil, Handler is silent.
+	// A record has the method, path without query, remote address, scheme, reason, the subject of a
+	// [SubjectError] (verified only if the credentials were right) and the offset of a
+	// [ClockError]. If nil, nothing is logged.
 	Logger *slog.Logger
 
-	// Denied writes all answers that are not the handler's, for instance a page with a way to log
-	// in. [Denial] tells it why the request was refused, and [Status] of that, with which status.
-	// The challenges and Retry-After are already among the header fields; the challenge of Basic
-	// has browsers open a dialog of their own, so a site with a page to log in on is better off
-	// without that scheme. Success as a status, written or implied, becomes the status of the
-	// refusal; it may write another, or redirect. If it writes nothing, or if nil, the answer is
-	// one constant line of text.
+	// Denied writes the responses to refused requests, such as a login page. [Denial] returns the
+	// reason. The challenges and Retry-After are already set. A success status, written or implied,
+	// becomes the [Status] of the refusal; Denied may write another, or redirect. If it writes
+	// nothing, or is nil, the response is a constant line of text.
 	Denied http.Handler
 
-	// Decided is told of each decision before it is acted upon: which member of the Stack took it,
-	// and who is let in or, if err is not nil, why not. Where none found credentials, by and id are
-	// nil and err is [ErrNone], also if Optional lets the request pass. Beside an error, id is nil
-	// unless by found its credentials to be right: then it was Admit that refused, or by
-	// contradicts a member in front of it. To compare by with a member, have a pointer in the
-	// Stack.
+	// Decided is called with each decision before it takes effect, for counters and audits. by is
+	// the member of the Stack that decided, id the identity that is let in, and err the reason if
+	// it is not. If no member found credentials, by and id are nil and err is [ErrNone], even if
+	// Optional lets the request through. If by accepted the credentials, and Admit refused or by
+	// contradicts an earlier member, both id and err are set. To compare by with a member, put a
+	// pointer in the Stack.
 	//
-	// It is for counters and audit; it must be safe for concurrent use and must not read the body.
-	// nil: nobody is told.
+	// Decided must be safe for concurrent use and must not read the body. If nil, it is not called.
 	Decided func(req *http.Request, by Authenticator, id *Identity, err error)
 }
 
@@ -73,19 +53,26 @@ func (g *Guard) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "{Stack:%v Optional:%t}", g.Stack, g.Optional)
 }
 
-// Require lets only requests through to next that one of as knows the sender of. It is short for a
-// [Guard] with nothing but a Stack.
+// Require returns a handler that calls next only for requests that one of as authenticates. It is
+// short for a [Guard] with only a Stack.
 func Require(next http.Handler, as ...Authenticator) http.Handler {
 	return (&Guard{Stack: as}).Handler(next)
 }
 
 // Optional is like [Require], but also lets requests through, as anonymous, that carry no
-// credentials that one of as knows.
+// credentials for any of as.
 func Optional(next http.Handler, as ...Authenticator) http.Handler {
 	return (&Guard{Stack: as, Optional: true}).Handler(next)
 }
 
-// Handler returns a handler that stands in front of next.
+// Handler returns a handler that calls next for the requests that g lets through. Later changes of
+// g have no effect.
+//
+// Other requests are refused with the status that [Status] returns. Unless Denied changes that, the
+// responses are not cached, and contain nothing from the request. A 401 has the challenges of all
+// members in order, each in its own field line (RFC 9110, section 11.6.1). A 401 without any is
+// logged as an error. A 403 has the challenges of members that accepted the credentials. 429 and
+// 503 have Retry-After, as a [DelayError] says, otherwise 1 second.
 func (g *Guard) Handler(next http.Handler) http.Handler {
 	set := *g
 	set.Stack = g.Stack.flat()
@@ -101,12 +88,12 @@ type door struct {
 	Guard
 
 	next   http.Handler
-	leaves []Authenticator // of the Stack, in the order in which they are asked
+	leaves []Authenticator // of the Stack, in the order of asking
 }
 
 func (g *door) serve(w http.ResponseWriter, req *http.Request) {
-	// A copy, as an Authenticator may replace the body of its request, but a handler may not. What
-	// net/http cleans up after a request, it looks for in the original.
+	// Work on a copy: an Authenticator may replace the body of its request, but a handler must not
+	// change the caller's request. net/http removes multipart files that it finds in the original.
 	original := req
 	req = req.WithContext(req.Context())
 	pass := func(inner *http.Request) {
@@ -133,11 +120,11 @@ func (g *door) serve(w http.ResponseWriter, req *http.Request) {
 	}
 }
 
-// A decision is the result of a Stack, or of a Guard.
+// A decision is the result of a Stack or of a Guard.
 type decision struct {
-	by   int       // the member of the Stack that took it, or -1
+	by   int       // the member of the Stack that decided, or -1
 	leaf int       // the Authenticator within that member; undefined if by is -1
-	id   *Identity // beside an err: the credentials are right, and it is not by that objects
+	id   *Identity // if err is set too, the identity that by accepted
 	err  error
 }
 
@@ -158,7 +145,7 @@ func (g *door) decide(req *http.Request, t *trail) decision {
 	return d
 }
 
-// respond adds the fields of all Authenticators that accepted req.
+// respond adds the fields of the Responders that accepted req.
 func (g *door) respond(header http.Header, req *http.Request, t trail) {
 	for i, a := range t {
 		if r, ok := g.leaves[i].(Responder); ok && a.err == nil {

@@ -24,7 +24,7 @@ const (
 	body503 = "credentials cannot be checked now\n"
 )
 
-// whoami answers with the subject.
+// whoami responds with the subject.
 var whoami = http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 	if id, ok := auth.FromContext(req.Context()); ok {
 		io.WriteString(w, id.Subject)
@@ -55,7 +55,7 @@ func TestGuard(t *testing.T) {
 		reason             string
 		member             *member
 		required, optional int
-		body               string // of the answer behind Require
+		body               string // of the response behind Require
 	}{
 		{"known", accepts("ann"), 200, 200, "ann"},
 		{"no credentials: anonymous where allowed", refuses(auth.ErrNone), 401, 200, body401},
@@ -108,11 +108,11 @@ func TestOptionalIsAnonymous(t *testing.T) {
 	}
 }
 
-// Every member sends its own challenge in its own line, and hears of its own error only.
+// Each member sends its own challenge in its own field line, and gets only its own error.
 func TestChallenges(t *testing.T) {
 	first, second, third := refuses(auth.ErrNone), refuses(errWrong), accepts("bob")
 	first.challenge, second.challenge, third.challenge = "A", `B error="wrong", x="1"`, "C"
-	silent := refuses(auth.ErrNone) // a Challenger that has nothing to say
+	silent := refuses(auth.ErrNone) // a Challenger that adds no fields
 	mute := struct{ auth.Authenticator }{refuses(auth.ErrNone)}
 	w := get(auth.Require(whoami, first, silent, mute, auth.Stack{second, auth.Stack{third}}))
 	want := []string{"A", `B error="wrong", x="1"`, "C"}
@@ -130,8 +130,8 @@ func TestChallenges(t *testing.T) {
 	}
 }
 
-// One member twice in a Stack is two members; and one that cannot be compared is no reason to
-// panic.
+// The same member twice in a Stack counts as two members. A member whose type is not comparable
+// does not cause a panic.
 type list []string
 
 func (list) Authenticate(*http.Request) (*auth.Identity, error) { return nil, errWrong }
@@ -223,7 +223,7 @@ func TestDecided(t *testing.T) {
 	}
 }
 
-// A setting that changes while requests are served changes nothing.
+// Changing a field while requests are served has no effect.
 func TestFieldsAreRead(t *testing.T) {
 	g := auth.Guard{Stack: auth.Stack{refuses(errWrong)}}
 	h := g.Handler(whoami)
@@ -256,7 +256,7 @@ func (newBody) Authenticate(req *http.Request) (*auth.Identity, error) {
 	return &auth.Identity{Subject: "ann"}, nil
 }
 
-// A body that an Authenticator replaces reaches the handler, and not who called the Guard.
+// A body that an Authenticator replaces reaches the handler, but not the caller of the Guard.
 func TestReplacedBody(t *testing.T) {
 	echo := http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		io.Copy(w, req.Body)
@@ -284,8 +284,8 @@ func TestFromContext(t *testing.T) {
 	}
 }
 
-// The temporary files of an upload are removed by net/http, which looks for them in the request
-// that it made itself.
+// net/http removes the temporary files of an upload. It looks for them in the request that it made
+// itself.
 func TestMultipartFormReachesServer(t *testing.T) {
 	var parsed *multipart.Form
 	h := auth.Optional(http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) {

@@ -20,56 +20,50 @@ const (
 	defaultEvery = time.Second
 	defaultBurst = 10
 
-	maxDepth = time.Duration(math.MaxInt64 / 4) // so that no sum of times overflows
+	maxDepth = time.Duration(math.MaxInt64 / 4) // small enough that sums of times do not overflow
 )
 
-// A Limiter bounds how many requests each sender may make: up to Burst at once, and one more for
-// each Every that has passed. What is beyond is answered with 429 and Retry-After (RFC 6585,
-// section 4), before anything behind the Limiter has looked at it. So it can stand in front of any
-// verifier:
+// A Limiter limits how many requests each sender may make: up to Burst at once, and one more for
+// each Every that passes. It answers others with 429 and Retry-After (RFC 6585, section 4) before
+// they reach a verifier:
 //
 //	limiter := &auth.Limiter{Every: time.Minute, Burst: 20}
 //	guard := &auth.Guard{Stack: stack, Decided: limiter.Decided}
 //	http.Handle("/", limiter.Handler(guard.Handler(page)))
 //
-// With [Limiter.Decided] told of the decisions, as here, only wrong credentials count, which bounds
-// how many passwords can be tried; without it each request counts.
+// With [Limiter.Decided], only wrong credentials count, which limits password guessing. Without it,
+// every request counts.
 //
-// A Limiter takes 1 MiB, from its first use on, however many senders there are. Each is counted in
-// four cells, one in each of four rows of 32768, which a keyed hash chooses, and the lowest of the
-// four is what counts. So nothing is ever evicted: a flood of strangers cannot make the Limiter
-// forget anybody. The price is that a sender may be taken for a busier one, who shares its four
-// cells; the chance is below one in a million while a thousand senders are at their limit, and 1 %
-// with ten thousand. A flood from so many addresses that all cells fill up, 32768 requests for each
-// Every, slows down everybody; the remedy is a coarser Key.
+// A Limiter uses 1 MiB, and no flood makes it forget a sender. It rarely mistakes a sender for a
+// busier one, 1 % while 10,000 are at their limit. A flood of 32768 requests per Every, each from
+// another address, slows down all senders; a coarser Key helps.
 //
-// A nil *Limiter limits nothing. The fields must not be changed after the first use, and a Limiter
-// must not be copied then. It is safe for concurrent use.
+// A nil *Limiter limits nothing. A Limiter is safe for concurrent use. Do not copy or change it
+// after its first use.
 type Limiter struct {
-	Every time.Duration // after how long there is room for one more; 0: 1 s
-	Burst int           // how many there is room for at once; 0: 10
+	Every time.Duration // the time until one more is allowed; if zero, 1 s
+	Burst int           // how many are allowed at once; if zero, 10
 
-	// Key names who sent a request; all requests of one name count together, also of the name "".
-	// It must not trust what the sender may choose, such as X-Forwarded-For as it comes. For the
-	// user name that is tried, see [Limiter.Attempt]. Nil: the address in RemoteAddr, of IPv6 the
-	// network (/64). Behind a proxy that is the proxy's: let a middleware in front set RemoteAddr
-	// to what the proxy says, or set a Key.
+	// Key names the sender of a request. Requests of one name, even "", count together. Key must
+	// not trust a field that the sender can choose, such as an unchecked X-Forwarded-For. If nil,
+	// the name is the address in RemoteAddr, or its /64 network for IPv6. Behind a proxy, that is
+	// the proxy: set a Key, or have middleware set RemoteAddr to the client's.
 	Key func(req *http.Request) string
 
-	// Limited is told of each request that is answered with 429. Nil: nobody is told.
+	// Limited is called with each request that is refused. If nil, it is not called.
 	Limited func(req *http.Request)
 
-	once  sync.Once // sets those up to depth
+	once  sync.Once // sets the fields from seed to depth
 	seed  maphash.Seed
 	start time.Time
 	every time.Duration
 	depth time.Duration // Burst times every
 
 	mu   sync.Mutex                 // guards rows
-	rows [limitRows][]time.Duration // until when, counted from start, a cell is not empty
+	rows [limitRows][]time.Duration // when each cell becomes empty, as time since start
 }
 
-// Handler returns a handler that stands in front of next.
+// Handler returns a handler that calls next for the requests within the limit.
 func (l *Limiter) Handler(next http.Handler) http.Handler {
 	if l == nil {
 		return next
@@ -94,24 +88,25 @@ func (l *Limiter) refuse(w http.ResponseWriter, req *http.Request, wait time.Dur
 	http.Error(w, "too many requests", http.StatusTooManyRequests)
 }
 
-// Decided gives back what req cost at [Limiter.Handler], unless its credentials were wrong: it does
-// nothing where id is nil and err is anything but nil, [ErrNone], [ErrLimited], [ErrUnavailable], a
-// [*ScopeError] or that of a context, nor where err is a [SpentError] that says so. It is made for
-// Decided of a [Guard] behind the Handler. While the decision is pending, a request counts, so that
-// guesses made at the same time are bounded too.
+// Decided refunds the cost of req at [Limiter.Handler], unless its credentials were wrong. It is
+// for Decided of a [Guard] behind that handler. A request counts until then, so concurrent guesses
+// are limited too.
+//
+// Credentials are wrong if id is nil and err is a [SpentError] whose Spent returns true, or any
+// error but [ErrNone], [ErrLimited], [ErrUnavailable], a [*ScopeError] or a context's error.
 func (l *Limiter) Decided(req *http.Request, _ Authenticator, id *Identity, err error) {
 	if l == nil {
 		return
 	}
 	if one, ok := req.Context().Value(chargeKey{l}).(*charge); ok {
-		if id != nil { // with right credentials, nobody is guessing
+		if id != nil { // right credentials are not a guess
 			err = nil
 		}
 		l.settle(one, err)
 	}
 }
 
-// settle gives back what was not spent on wrong credentials.
+// settle refunds one, unless err says that the credentials were wrong.
 func (l *Limiter) settle(one *charge, err error) {
 	if err != nil && !isNone(err) && !isUndecided(err) && !isScope(err) {
 		return
@@ -124,24 +119,23 @@ func (l *Limiter) settle(one *charge, err error) {
 	}
 }
 
-// Attempt counts one attempt to log in by the given name, before it is known whether that is right.
-// Where there were too many, it is not counted, and the error wraps [ErrLimited] and is a
-// [DelayError] that says when there is room. Else done is to be called with the outcome:
-// it gives back what the attempt cost, as [Limiter.Decided] does, unless the credentials were
-// wrong. Names are those of Key, which is not called; nor is Limited. It fits Attempt of a
+// Attempt counts an attempt to log in as name, before the password is checked. If there were too
+// many, it does not count this one, and returns a [DelayError] that wraps [ErrLimited]. Otherwise
+// the caller must call done with the outcome, which refunds the attempt as [Limiter.Decided] does.
+// name counts with the names that Key returns. Limited is not called. It fits Attempt of a
 // basic.Verifier:
 //
 //	Attempt: func(_ *http.Request, user string) (func(error), error) {
 //		return perUser.Attempt(strings.ToLower(user))
 //	},
 //
-// This bounds the guesses at one password that come from many addresses, for a price: whoever
-// spends them locks that user out, from everywhere, for as long as the guessing goes on. So bound
-// what comes from one address tightly, by a Handler in front, and leave room here for far more
-// attempts than people need: with a Burst of 100 and one each minute, a day has 1540 guesses, which
-// find the most common passwords only. Sessions and other credentials of that user work as before.
-// Count names that are nobody's too, or a 429 tells who is a user, and count as one what the
-// Checker takes for one name, or each spelling has guesses of its own.
+// This limits guesses at one password from many addresses, but an attack locks the user out of
+// password logins (not of sessions) while it lasts. So allow few attempts per address, with a
+// Handler in front, and per name far more than people need: a Burst of 100 and one a minute leave
+// 1540 guesses a day.
+//
+// Count unknown names too, or a 429 reveals which users exist. Normalize names as the Checker does,
+// or every spelling gets its own limit.
 func (l *Limiter) Attempt(name string) (done func(error), err error) {
 	if l == nil {
 		return func(error) {}, nil
@@ -153,16 +147,16 @@ func (l *Limiter) Attempt(name string) (done func(error), err error) {
 	return func(err error) { l.settle(one, err) }, nil
 }
 
-// A limited is ErrLimited, for how long.
+// A limited is an ErrLimited that knows how long to wait.
 type limited struct{ wait time.Duration }
 
 func (e *limited) Error() string             { return ErrLimited.Error() }
 func (e *limited) Unwrap() error             { return ErrLimited }
 func (e *limited) RetryAfter() time.Duration { return e.wait }
 
-// Allow counts one request of the given name, for use without a handler: in a login of another
-// protocol, say. Where that is too many, it is not counted, ok is false, and wait is how long it is
-// until there is room. Names are those of Key, which is not called.
+// Allow counts one request of name, for use without an HTTP handler. If there were too many, it
+// does not count this one, and returns false and the time to wait. name counts with the names that
+// Key returns.
 func (l *Limiter) Allow(name string) (wait time.Duration, ok bool) {
 	if l == nil {
 		return 0, true
@@ -178,8 +172,8 @@ func (l *Limiter) key(req *http.Request) string {
 	return network(req.RemoteAddr)
 }
 
-// network returns the address in RemoteAddr, without its port. The last 64 bits of IPv6 are left to
-// whoever has the network to choose. What is no address, as for a Unix socket, is one sender.
+// network returns the address in remote without the port, and for IPv6 the /64 network, since the
+// sender can choose the last 64 bits. It returns other texts, as of a Unix socket, unchanged.
 func network(remote string) string {
 	hostPort, err := netip.ParseAddrPort(remote)
 	if err != nil {
@@ -193,16 +187,15 @@ func network(remote string) string {
 	return net64.String()
 }
 
-// A charge is what one request cost.
+// A charge is the cost of one request.
 type charge struct {
 	hash     uint64
 	added    [limitRows]time.Duration
-	until    time.Duration // counted from start: by then it has drained
+	until    time.Duration // when it will have drained, as time since start
 	returned atomic.Bool
 }
 
-// A chargeKey is under which a context holds the charge of one Limiter, as several may stand behind
-// each other.
+// A chargeKey is the context key of one Limiter's charge. Several Limiters may handle one request.
 type chargeKey struct{ limiter *Limiter }
 
 func (l *Limiter) prepare() {
@@ -221,19 +214,24 @@ func (l *Limiter) prepare() {
 	l.depth = time.Duration(min(burst, int64(maxDepth/l.every))) * l.every
 }
 
-// cell returns the cell of row i that a hash chooses. l.mu is held.
+// cell returns the cell of row i for hash. l.mu is held.
 func (l *Limiter) cell(i int, hash uint64) *time.Duration {
 	return &l.rows[i][hash>>(limitBits*i)%limitSize]
 }
 
-// take returns nil and how long to wait where there is no room.
+// take charges name for one request. If that is too many, it returns nil and the time to wait.
+//
+// Each name is counted in four cells, one in each of four rows of 32768, which a keyed hash
+// chooses. The lowest of the four counts. So cells are never evicted, and a name is mistaken for a
+// busier one only if others fill all four of its cells. The chance is below one in a million while
+// 1,000 names are at their limit, and 1 % at 10,000.
 func (l *Limiter) take(name string) (one *charge, wait time.Duration) {
 	l.once.Do(l.prepare)
 	one = &charge{hash: maphash.String(l.seed, name)}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	// A bucket is kept as the time at which it will be empty. What has drained before now counts
-	// for nothing, so cells need no sweeping.
+	// A bucket is stored as the time at which it will be empty. A time before now means an empty
+	// bucket, so cells need no sweeping.
 	now := time.Since(l.start)
 	lowest := *l.cell(0, one.hash)
 	for i := 1; i < limitRows; i++ {
@@ -244,7 +242,7 @@ func (l *Limiter) take(name string) (one *charge, wait time.Duration) {
 		return nil, next - now - l.depth
 	}
 	for i := range limitRows {
-		// A cell that is higher belongs to somebody else, too, and holds enough already.
+		// A cell that is higher is shared with another name, and is high enough already.
 		if c := l.cell(i, one.hash); *c < next {
 			one.added[i] = next - max(*c, now)
 			*c = next
@@ -254,13 +252,14 @@ func (l *Limiter) take(name string) (one *charge, wait time.Duration) {
 	return one, 0
 }
 
+// giveBack refunds the part of one that has not drained yet.
 func (l *Limiter) giveBack(one *charge) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	// What has drained was given back by time, so to give it back again would let those who hold
-	// many decisions back make room for many guesses. What came before drains first. If that has
-	// been given back since, this one drained earlier than until; that much is not worth a queue,
-	// as it bounds the guesses all the same, by twice as many.
+	// The part that has drained is free again already. To refund it too would let clients that
+	// delay many decisions make room for many guesses. Earlier charges drain first. If those were
+	// refunded in the meantime, this one has drained before one.until. To track that would take a
+	// queue, and the limit holds without it, at up to twice as many guesses.
 	left := max(0, one.until-time.Since(l.start))
 	for i, added := range one.added {
 		*l.cell(i, one.hash) -= min(added, left)

@@ -9,7 +9,8 @@ import (
 	"github.com/countersign-go/countersign/auth"
 )
 
-// What has drained is not given back: who holds many decisions back has no more room than others.
+// A cost that has drained is not refunded, so a client that delays many decisions gets no more
+// requests than others.
 func TestDrainedIsNotGivenBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		limiter := &auth.Limiter{Every: time.Minute, Burst: 5}
@@ -29,7 +30,7 @@ func TestDrainedIsNotGivenBack(t *testing.T) {
 			go serve(h, held(ann))
 			time.Sleep(time.Minute)
 		}
-		for range 2 { // so much of what they cost is left
+		for range 2 { // not completely drained when the guesses start
 			go serve(h, held(ann))
 		}
 		time.Sleep(time.Minute / 2)
@@ -50,7 +51,7 @@ func TestDrainedIsNotGivenBack(t *testing.T) {
 	})
 }
 
-// asked is an Authenticator that refuses everybody.
+// asked is an Authenticator that refuses all requests.
 type asked func(*http.Request) error
 
 func (a asked) Authenticate(req *http.Request) (*auth.Identity, error) { return nil, a(req) }

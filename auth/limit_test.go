@@ -27,7 +27,7 @@ const ann, bob = "192.0.2.1:1111", "192.0.2.2:2222"
 
 func TestLimiter(t *testing.T) {
 	type step struct {
-		after  time.Duration // the one before
+		after  time.Duration // the previous step
 		remote string
 		status int
 		retry  string
@@ -125,7 +125,7 @@ func TestLimiterAddress(t *testing.T) {
 	}
 }
 
-// With Decided, each row says what a request that ends in this way costs.
+// With Decided, each row states the cost of a request with this outcome.
 func TestBruteForce_S12(t *testing.T) {
 	for _, tt := range []struct {
 		reason string
@@ -157,7 +157,7 @@ func TestBruteForce_S12(t *testing.T) {
 	}
 }
 
-// Who is known and not welcome is guessing nothing.
+// A user with right credentials who is refused is not guessing.
 func TestRightAndRefusedIsFree(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, stack := range []auth.Stack{{accepts("ann")}, {accepts("ann"), accepts("bob")}} {
@@ -176,8 +176,8 @@ func TestRightAndRefusedIsFree(t *testing.T) {
 	})
 }
 
-// Once all tries are spent, the right password does not help either: else the 429 of a wrong one
-// would tell that it is wrong.
+// Once all attempts are used up, the right password is refused too. Otherwise the 429 of a wrong
+// password would reveal that it is wrong.
 func TestRightAfterTooManyWrong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := refuses(errWrong)
@@ -203,7 +203,7 @@ func TestRightAfterTooManyWrong(t *testing.T) {
 	})
 }
 
-// slow answers when it is told to.
+// slow is an Authenticator that waits until the test releases it.
 type slow struct {
 	asked   *atomic.Int64
 	release chan struct{}
@@ -215,7 +215,7 @@ func (s slow) Authenticate(*http.Request) (*auth.Identity, error) {
 	return nil, errWrong
 }
 
-// To guess in parallel, before the first guess is known to be wrong, gains nothing.
+// An attacker gains nothing by guessing in parallel before the first guess is known to be wrong.
 func TestParallelGuesses_S12(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		limiter := &auth.Limiter{Every: time.Minute, Burst: 7}
@@ -235,7 +235,7 @@ func TestParallelGuesses_S12(t *testing.T) {
 	})
 }
 
-// What a request cost is given back once, and to the Limiter that took it.
+// The cost of a request is refunded once, by the Limiter that charged it.
 func TestGivenBackOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		outer, inner := &auth.Limiter{Burst: 5}, &auth.Limiter{Burst: 3}
@@ -269,7 +269,7 @@ func TestGivenBackOnce(t *testing.T) {
 	})
 }
 
-// A decision about a request that the Limiter has not seen gives nothing back.
+// A decision about a request that the Limiter has not charged refunds nothing.
 func TestDecidedElsewhere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		limiter := &auth.Limiter{Burst: 1}
@@ -298,7 +298,7 @@ func TestNilLimiter(t *testing.T) {
 	}
 }
 
-// However many strangers come, the memory stays as it is, and whoever was limited still is.
+// Requests from any number of other senders neither grow the memory nor free a limited sender.
 func TestFlood_S3(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		limiter := &auth.Limiter{Every: time.Hour, Burst: 5}
@@ -332,7 +332,8 @@ func heap() uint64 {
 	return m.HeapAlloc
 }
 
-// A hundred at their limit do not slow down anybody else. The chance that this fails is some 1e-7.
+// A hundred senders at their limit do not slow down other senders. The chance that this test fails
+// is about 1e-7.
 func TestNeighbours(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		limiter := &auth.Limiter{Burst: 5}
@@ -370,8 +371,8 @@ func TestLimiterConcurrently(t *testing.T) {
 	})
 }
 
-// Passwords cannot be tried without end: three wrong ones, then one a minute. Whoever knows the
-// password is not held up.
+// An attacker can try only three wrong passwords at once, then one a minute. A user who knows the
+// password is not limited.
 func ExampleLimiter() {
 	limiter := &auth.Limiter{Every: time.Minute, Burst: 3}
 	guard := &auth.Guard{Stack: auth.Stack{people}, Decided: limiter.Decided}
@@ -395,7 +396,7 @@ func ExampleLimiter() {
 	// 429 too many requests
 }
 
-// What each user may do is bounded behind the Guard, where it is known who asks.
+// Requests per user are limited behind the Guard, where the user is known.
 func ExampleLimiter_perUser() {
 	limiter := &auth.Limiter{Every: time.Hour, Burst: 2, Key: func(req *http.Request) string {
 		id, _ := auth.FromContext(req.Context())
@@ -414,7 +415,7 @@ func ExampleLimiter_perUser() {
 	// 200 hello, bob
 }
 
-// Allow is for what is no HTTP request.
+// Allow is for requests that do not come over HTTP.
 func ExampleLimiter_Allow() {
 	limiter := &auth.Limiter{Every: time.Minute, Burst: 1}
 	for range 2 {

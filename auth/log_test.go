@@ -76,7 +76,7 @@ func TestLog(t *testing.T) {
 	}
 }
 
-// A knowing error tells the log more than the answer tells the client.
+// A knowing error tells the log more than the response tells the client.
 type knowing struct{ subject string }
 
 func (knowing) Error() string                                         { return "test: stale" }
@@ -84,8 +84,8 @@ func (e knowing) Subject() string                                     { return e
 func (knowing) ClockOffset() time.Duration                            { return -90 * time.Second }
 func admitNone(*http.Request, *auth.Identity) (*auth.Identity, error) { return nil, errWrong }
 
-// TestLogNamesSubjectAndOffset has the subject of refused credentials and the offset of the
-// client's clock, where they are known.
+// TestLogNamesSubjectAndOffset checks that the log has the subject of refused credentials and the
+// offset of the client's clock, if they are known.
 func TestLogNamesSubjectAndOffset(t *testing.T) {
 	for _, tt := range []struct {
 		reason          string
@@ -119,7 +119,7 @@ func TestLogNamesSubjectAndOffset(t *testing.T) {
 	}
 }
 
-// Who is let in is the business of Decided, not of the log.
+// Requests that are let in are reported to Decided, and not logged.
 func TestLogIsSilentOnSuccess(t *testing.T) {
 	var logged bytes.Buffer
 	for _, m := range []http.Handler{

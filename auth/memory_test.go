@@ -9,8 +9,8 @@ import (
 	"github.com/countersign-go/countersign/auth"
 )
 
-// TestNonceMemorySize fills a memory: it takes what its comment says, and gives it back once the
-// nonces have ended.
+// TestNonceMemorySize fills a NonceMemory. It must take no more memory than documented, and release
+// it once the nonces have ended.
 func TestNonceMemorySize(t *testing.T) {
 	const n = 1 << 17 // an eighth of the default
 	heap := func() int {

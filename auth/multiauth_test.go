@@ -13,13 +13,17 @@ import (
 	"github.com/countersign-go/countersign/auth"
 )
 
-// A policy is a member of a stack of pyramid_multiauth. It becomes one of ours in this way:
+// A policy is a member of a stack of pyramid_multiauth. It corresponds to a member of an auth.Stack
+// as follows:
 //
-//   - A user that it proves is its identity, with what else it knows of that user as Groups. One
-//     that it has heard of only (unauthenticated) is no credential, so it finds none.
-//   - Principals of a policy without a user, which come from an address or the like, and the groups
-//     of the group finder are added by Admit, where the application has the request and the user.
-//   - Each header field by which it wants to be asked (forget) is a challenge of its own.
+//   - A user whom the policy proves is its identity, and the other principals of that user are the
+//     Groups. A user whom it only names (unauthenticated) is not a credential, so the member
+//     returns ErrNone.
+//   - Admit adds the principals of a policy without a user, which come from an address for
+//     instance, and the groups of the group finder. There, the application has the request and the
+//     user.
+//   - Each header field with which the policy asks for credentials (forget) is a separate
+//     challenge.
 type policy struct {
 	Name            string
 	Authenticated   *string
@@ -30,7 +34,7 @@ type policy struct {
 
 func (p policy) known() bool { return p.Authenticated != nil }
 
-// attributes are the principals besides those that any user has.
+// attributes returns the principals except those that every user has.
 func (p policy) attributes() []string {
 	return slices.DeleteFunc(slices.Clone(p.Principals), func(name string) bool {
 		return name == "Everyone" || name == "Authenticated" ||
@@ -45,7 +49,7 @@ func (p policy) Authenticate(*http.Request) (*auth.Identity, error) {
 	return &auth.Identity{Subject: *p.Authenticated, Scheme: p.Name, Groups: p.attributes()}, nil
 }
 
-// A shy policy finds nothing, and only challenges.
+// A shy policy finds no credentials, and only challenges.
 type shy struct {
 	policy
 	field [2]string
@@ -60,11 +64,11 @@ func (s shy) Challenge(h http.Header, _ *http.Request, _ error) {
 type multiauthCase struct {
 	Name     string
 	Policies []policy
-	Groups   map[string][]string // nil: there is no group finder
+	Groups   map[string][]string // nil if there is no group finder
 	Want     map[string]any
 }
 
-// run returns what a row of the vectors ends in with a Guard, in the terms of the vectors.
+// run returns the result of a row of the vectors with a Guard, in the terms of the vectors.
 func (c multiauthCase) run() map[string]any {
 	var stack auth.Stack
 	var attributes []string
@@ -121,7 +125,7 @@ func event(name string, id *auth.Identity) map[string]any {
 	return e
 }
 
-// sorted returns names as JSON does, each once and in order.
+// sorted returns names as a JSON list in order, without duplicates.
 func sorted(names []string) []any {
 	slices.Sort(names)
 	list := []any{}
@@ -131,7 +135,7 @@ func sorted(names []string) []any {
 	return list
 }
 
-// challenges returns what somebody without credentials is asked for.
+// challenges returns the challenges to a request without credentials.
 func (c multiauthCase) challenges() []any {
 	var stack auth.Stack
 	for _, p := range c.Policies {
@@ -148,7 +152,7 @@ func (c multiauthCase) challenges() []any {
 	return list
 }
 
-// expect turns the answers of the peer into what run returns.
+// expect converts the peer's responses to the form that run returns.
 func (c multiauthCase) expect() map[string]any {
 	want := c.Want
 	delete(want, "remember")
@@ -165,8 +169,9 @@ func (c multiauthCase) expect() map[string]any {
 	return want
 }
 
-// TestMultiauth runs the rows of testdata/multiauth.json, which a stack of the peer answered. Where
-// the answers differ, testdata/multiauth_ours.json gives ours, with the rule.
+// TestMultiauth runs the rows of testdata/multiauth.json, which hold the responses of a stack of
+// pyramid_multiauth. Where ours differ, testdata/multiauth_ours.json has our response and the
+// reason.
 func TestMultiauth(t *testing.T) {
 	var file struct {
 		Count int

@@ -9,7 +9,7 @@ import (
 	"github.com/countersign-go/countersign/internal/canary"
 )
 
-// A keyed Authenticator holds a secret, and relies on the Format of that.
+// A keyed Authenticator holds a secret, and relies on the Format method of the secret.
 type keyed struct{ Key creds.Secret }
 
 func (keyed) Authenticate(*http.Request) (*auth.Identity, error) { return nil, auth.ErrNone }

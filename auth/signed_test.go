@@ -14,8 +14,8 @@ import (
 	"github.com/countersign-go/countersign/mac"
 )
 
-// A real signature beside a session, in both orders: who agrees is let in and can be read from, who
-// does not is refused, and whatever comes of it, the signature is used up.
+// A real signature beside a session, in both orders. If both name one user, the request is let in
+// and its body can be read. Otherwise it is refused. In every case, the signature is used up.
 func TestSignedBesideSession_S5(t *testing.T) {
 	c := &mac.Credentials{ID: "id", Key: creds.Secret("canary-5e5510")}
 	echo := http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {

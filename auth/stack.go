@@ -8,42 +8,17 @@ import (
 	"strings"
 )
 
-// A Stack is several Authenticators, each of which may say who sent a request. They must not
-// contradict each other:
+// A Stack is a list of Authenticators for different schemes, asked in order. Those that find
+// credentials must agree on the user: see [Stack.Authenticate]. Two members for one scheme would
+// refuse each other's credentials.
 //
-//   - If a member finds credentials of its scheme and refuses them, or cannot judge them, that is
-//     the answer, and the members behind it are not asked. So a valid cookie never outweighs a
-//     wrong signature, in whatever order the two are asked.
-//   - If several members accept credentials, they must name one Subject. Otherwise the answer is
-//     [ErrConflict]: a request that is signed by one user and carries the session of another is a
-//     mistake or an attack, and the audit would name a user who may know nothing of it.
-//   - Of the members that agree, the first gives the identity. It gets the Groups of the others
-//     too, and the earliest of their Expires, so neither depends on the order of members. Scheme
-//     and Claims are those of the first: a claim belongs to the credential that states it.
-//   - If no member finds credentials, or the Stack is empty, the answer is [ErrNone].
+// A member may return [ErrNone] for requests in which it must not count: a session that ignores
+// requests with an Authorization field cannot conflict with a signature.
 //
-// A client without credentials costs each member a look at a header field, and one with wrong
-// credentials costs no more than the first member that finds them. A nonce or the like that a
-// member uses up is used up also if a later member refuses the request.
-//
-// A member that must not count in some requests returns ErrNone for them. This session is ignored
-// if there is an Authorization field, so the two cannot conflict:
-//
-//	func (s session) Authenticate(req *http.Request) (*auth.Identity, error) {
-//		if req.Header["Authorization"] != nil {
-//			return nil, auth.ErrNone
-//		}
-//
-// Do not use two members of one scheme: each would refuse the credentials of the other.
-//
-// A Stack is made in Go code. Unlike pyramid_multiauth it does not read the names of its members
-// from a setting, and it cannot find a member by name: keep the member in a variable.
-//
-// A Stack may hold others. It is not a [Challenger], since each member needs a line of its own: a
-// [Guard] asks the members one by one.
+// A Stack may contain others. It is not a [Challenger]: a [Guard] asks each member.
 type Stack []Authenticator
 
-// Format writes the types of the members, which may hold secrets, whatever the verb.
+// Format writes only the types of the members, whatever the verb.
 func (s Stack) Format(f fmt.State, _ rune) { format(f, s) }
 
 func format(f fmt.State, members []Authenticator) {
@@ -54,8 +29,8 @@ func format(f fmt.State, members []Authenticator) {
 	fmt.Fprintf(f, "[%s]", strings.Join(types, " "))
 }
 
-// Check returns what is wrong with the members: that there are none or that one is nil, and the
-// errors of those that have a method Check() error. A program calls it when it starts.
+// Check returns an error if the list is empty or a member is nil, and the errors of members with a
+// method Check() error. Call it when the program starts.
 func (s Stack) Check() error { return check("Stack", s) }
 
 func check(name string, members []Authenticator) error {
@@ -74,8 +49,18 @@ func check(name string, members []Authenticator) error {
 	return errors.Join(faults...)
 }
 
-// Authenticate returns what the members agree on, or why they do not. A member that accepts a
-// request and names nobody has a bug, which is reported as [ErrUnavailable].
+// Authenticate returns the identity that the members agree on:
+//
+//   - If a member refuses the credentials that it finds, or cannot check them, its error is
+//     returned and later members are not asked.
+//   - If members accept credentials of different Subjects, the error is [ErrConflict].
+//   - The first member that accepts provides the identity. The others add their Groups, and the
+//     earliest Expires counts.
+//   - If no member finds credentials, or the list is empty, the error is [ErrNone].
+//
+// A scheme that a request does not use costs one header lookup. A nonce that one member uses up
+// stays used up if a later member refuses. A member that accepts a request without a Subject has a
+// bug, reported as [ErrUnavailable].
 func (s Stack) Authenticate(req *http.Request) (*Identity, error) {
 	d := s.ask(req, new(trail))
 	if d.err != nil {
@@ -84,8 +69,8 @@ func (s Stack) Authenticate(req *http.Request) (*Identity, error) {
 	return d.id, nil
 }
 
-// ask returns which member decided too. If that contradicts one in front of it, the decision has
-// the identity that it named.
+// ask also returns which member decided. If that member contradicts an earlier one, the decision
+// holds the identity that it named.
 func (s Stack) ask(req *http.Request, t *trail) decision {
 	d := decision{by: -1, err: ErrNone}
 	for i, a := range s {
@@ -94,12 +79,17 @@ func (s Stack) ask(req *http.Request, t *trail) decision {
 		switch {
 		case isNone(err):
 		case err != nil:
+			// Stop here, so that valid credentials never outweigh wrong ones, such as a cookie
+			// beside a wrong signature, whatever the order of the members.
 			return decision{i, leaf, nil, err}
 		case d.id == nil:
 			d = decision{i, leaf, next, nil}
 		case next.Subject == d.id.Subject:
 			d.id = join(d.id, next)
 		default:
+			// A request that one user signed and that carries another user's session is a mistake
+			// or an attack. An audit that names one of them could name a user who knows nothing of
+			// it.
 			return decision{i, leaf, next, fmt.Errorf("%w: %q by %s and %q by %s", ErrConflict,
 				d.id.Subject, nameOf(d.id, s[d.by]), next.Subject, nameOf(next, a))}
 		}
@@ -107,8 +97,10 @@ func (s Stack) ask(req *http.Request, t *trail) decision {
 	return d
 }
 
-// join returns id with the groups of next, and with its end if that is earlier. It changes neither
-// of them, as others may hold them.
+// join returns id with the groups of next added, and with the Expires of next if that is earlier,
+// so neither depends on the order of members. Scheme and Claims stay those that id has: a claim
+// belongs to the credential that states it. It modifies neither identity, since other goroutines
+// may hold them.
 func join(id, next *Identity) *Identity {
 	joined := *id
 	joined.Groups = slices.Clip(id.Groups) // so that append copies them
@@ -126,7 +118,7 @@ func join(id, next *Identity) *Identity {
 	return &joined
 }
 
-// nameOf tells which member a named id.
+// nameOf returns the scheme of id, or the type of a, the member that returned id.
 func nameOf(id *Identity, a Authenticator) string {
 	if id.Scheme != "" {
 		return id.Scheme
@@ -134,14 +126,14 @@ func nameOf(id *Identity, a Authenticator) string {
 	return fmt.Sprintf("%T", a)
 }
 
-// isNone follows the rule at ErrNone. An error of a member that adds up those of several others, as
-// by errors.Join, is none as well if one of them is: to ask several is for a Stack.
+// isNone implements the rule at ErrNone. An error that joins the errors of several Authenticators,
+// as errors.Join does, counts as ErrNone if one of them does: a Stack must ask them instead.
 func isNone(err error) bool {
 	return errors.Is(err, ErrNone) && !errors.Is(err, ErrConflict) && !isUndecided(err)
 }
 
-// flat returns the members of s, with those of inner Stacks in their places. A nil pointer becomes
-// a nil member, which ask reports.
+// flat returns the members of s, with each inner Stack replaced by its members. A nil pointer
+// becomes a nil member, which ask reports.
 func (s Stack) flat() Stack {
 	var all Stack
 	for _, a := range s {

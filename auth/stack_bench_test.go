@@ -12,22 +12,22 @@ import (
 	"github.com/countersign-go/countersign/mac"
 )
 
-// everFresh remembers nothing, so that one request can be sent again.
+// everFresh remembers no nonces, so that one request can be sent many times.
 type everFresh struct{}
 
 func (everFresh) Claim(context.Context, string, string, time.Time) (bool, error) {
 	return true, nil
 }
 
-// A blank is an answer that costs nothing.
+// A blank is a ResponseWriter that costs nothing.
 type blank struct{ header http.Header }
 
 func (b blank) Header() http.Header         { return b.header }
 func (b blank) Write(p []byte) (int, error) { return len(p), nil }
 func (b blank) WriteHeader(int)             {}
 
-// BenchmarkGuard is what a stack of a MAC verifier and of sessions adds to a request, by what the
-// request carries.
+// BenchmarkGuard measures the cost that a stack of a MAC verifier and sessions adds to a request,
+// for each kind of credentials.
 func BenchmarkGuard(b *testing.B) {
 	c := &mac.Credentials{ID: "h480djs93hd8", Key: creds.Secret("canary-489dc5")}
 	key := &mac.Key{Secret: c.Key, Identity: auth.Identity{Subject: "ann"}}

@@ -17,13 +17,13 @@ import (
 
 var errWrong = errors.New("test: wrong credentials")
 
-// A member is an Authenticator that answers as it is told, and counts how often it is asked.
+// A member is an Authenticator with a fixed answer that counts how often it is asked.
 type member struct {
 	id        *auth.Identity
 	err       error
-	challenge string // "": it has none
+	challenge string // "" if it has none
 	asked     int
-	heard     []error // what Challenge was called with
+	heard     []error // the errors that Challenge was called with
 }
 
 func (m *member) Authenticate(*http.Request) (*auth.Identity, error) {
@@ -102,7 +102,7 @@ func TestStack(t *testing.T) {
 		for _, m := range tt.members {
 			stack = append(stack, m)
 		}
-		// Wrapped into another Stack, it must decide the same.
+		// Inside another Stack, the decision must be the same.
 		for _, s := range []auth.Stack{stack, {auth.Stack{}, stack}} {
 			for _, m := range tt.members {
 				m.asked = 0
@@ -124,7 +124,8 @@ func TestStack(t *testing.T) {
 	}
 }
 
-// What an error says besides ErrNone counts only where nobody could tell, or too many were right.
+// An error that wraps ErrNone means that there are no credentials, unless it also says that they
+// could not be checked, were too many, or belong to several users.
 func TestErrNone_S5(t *testing.T) {
 	for _, tt := range []struct {
 		reason string
@@ -153,7 +154,7 @@ func TestNilMember(t *testing.T) {
 	}
 }
 
-// A pointer to a Stack is a Stack, whose members each have a challenge.
+// A pointer to a Stack works as a Stack, each of whose members has a challenge.
 func TestPointerToStack(t *testing.T) {
 	one, two, three := refuses(auth.ErrNone), refuses(auth.ErrNone), refuses(auth.ErrNone)
 	one.challenge, two.challenge, three.challenge = "One", "Two", "Three"
@@ -167,8 +168,9 @@ func TestPointerToStack(t *testing.T) {
 	}
 }
 
-// Members that agree on the subject give one identity: the first one's, with the groups of all and
-// the earliest end, as a handler would have it if it asked each of them.
+// Members that agree on the subject give one identity: the first member's, with the groups of all
+// and the earliest Expires. This is the identity that a handler would find if it asked each of
+// them.
 func TestMembersThatAgree(t *testing.T) {
 	noon := time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC)
 	claims := map[string]any{"tenant": "7"}
@@ -227,7 +229,7 @@ func TestMembersThatAgree(t *testing.T) {
 			t.Errorf("%s: the members' own identities were changed: %v", tt.reason, ids(stack))
 		}
 	}
-	// What a handler is given is not what another request is given.
+	// One request's identity must not share memory with another's.
 	shared := &auth.Identity{Subject: "ann", Groups: slices.Grow([]string{"a"}, 5)}
 	other := &auth.Identity{Subject: "ann", Groups: []string{"b"}}
 	third := &auth.Identity{Subject: "ann", Groups: []string{"c"}}
@@ -247,7 +249,7 @@ func ids(s auth.Stack) []auth.Identity {
 	return all
 }
 
-// The same credentials get the same answer in whatever order the members are asked.
+// The order of the members does not change the response.
 func TestOrderOfStack_S5(t *testing.T) {
 	kinds := map[string]func() *member{
 		"none":  func() *member { return refuses(auth.ErrNone) },
@@ -259,7 +261,8 @@ func TestOrderOfStack_S5(t *testing.T) {
 		for other, second := range kinds {
 			a := get(auth.Optional(whoami, first(), second()))
 			b := get(auth.Optional(whoami, second(), first()))
-			// Both wrong and contradictory: what is met first is the reason, and none lets in.
+			// Some are both wrong and contradictory: the first problem found is the reason, and
+			// both refuse.
 			if a.Code != b.Code || a.Body.String() != b.Body.String() {
 				t.Errorf("%s and %s: %d %q, %d %q", one, other, a.Code, a.Body, b.Code, b.Body)
 			}
@@ -271,7 +274,7 @@ func TestOrderOfStack_S5(t *testing.T) {
 	}
 }
 
-// A checked member knows when it can let no request in.
+// A checked member reports when it cannot let any request in.
 type checked struct {
 	*member
 	err error
@@ -284,7 +287,7 @@ func TestStackCheck(t *testing.T) {
 	for _, tt := range []struct {
 		reason string
 		stack  auth.Stack
-		want   string // "": no error
+		want   string // "" for no error
 	}{
 		{"members without a check", auth.Stack{good, good}, ""},
 		{"one that is in order", auth.Stack{checked{good, nil}}, ""},
