@@ -21,8 +21,8 @@ func TestAttempt_S12(t *testing.T) {
 	broken := errors.New("test: connection reset")
 	for _, tt := range []struct {
 		reason  string
-		attempt error // what Attempt answers
-		check   error // what the Checker answers
+		attempt error // the result of Attempt
+		check   error // the result of the Checker
 		asked   bool
 		want    error
 		never   error
@@ -76,7 +76,7 @@ func TestAttempt_S12(t *testing.T) {
 		if fmt.Sprint(calls) != want {
 			t.Errorf("%s: %v, want %s", tt.reason, calls, want)
 		}
-		// A Guard takes none of these for a request without credentials.
+		// A Guard must not treat any of these as a request without credentials.
 		answer := httptest.NewRecorder()
 		auth.Optional(http.NotFoundHandler(), v).ServeHTTP(answer, req.Clone(t.Context()))
 		if passed := answer.Code == 404; passed != (tt.want == nil) {
@@ -85,7 +85,7 @@ func TestAttempt_S12(t *testing.T) {
 	}
 }
 
-// What names nobody is no attempt, and what does nothing afterwards needs no function.
+// A request without a user name does not count as an attempt. Attempt may return a nil done.
 func TestAttemptIsForNames(t *testing.T) {
 	asked := 0
 	v := basic.Verifier{Users: users,
@@ -103,8 +103,8 @@ func TestAttemptIsForNames(t *testing.T) {
 	}
 }
 
-// limited is a page behind a Verifier that lets each name have three guesses. Its Checker counts
-// what it is asked, as each time may be a hash.
+// limited returns a page behind a Verifier that allows three guesses for each name. Its Checker
+// counts its calls, each of which could cost a hash.
 func limited(hashes *int) http.Handler {
 	perUser := &auth.Limiter{Every: time.Minute, Burst: 3}
 	return auth.Require(http.NotFoundHandler(), &basic.Verifier{
@@ -118,9 +118,9 @@ func limited(hashes *int) http.Handler {
 	})
 }
 
-// From however many addresses somebody guesses, and in whatever case he writes the name, no more
-// than a few guesses cost a hash. Who is a user, and whether a guess is right, the 429 does not
-// tell.
+// An attacker who guesses from any number of addresses, and in any case of the name, makes the
+// server compute only a few hashes. The 429 does not reveal whether the user exists or a guess is
+// right.
 func TestBruteForce_S12(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hashes := 0
@@ -153,7 +153,7 @@ func TestBruteForce_S12(t *testing.T) {
 			t.Errorf("the right password:\n%s\nwant\n%s", right, wrong)
 		}
 		time.Sleep(time.Minute)
-		for range 5 { // right ones cost nothing
+		for range 5 { // right passwords cost nothing
 			if got := try(99, "ann", "a:b"); !strings.HasPrefix(got, "404 ") {
 				t.Errorf("a minute later: %s", got)
 			}
@@ -161,7 +161,7 @@ func TestBruteForce_S12(t *testing.T) {
 	})
 }
 
-// People type passwords where names belong, so no reason has the name.
+// Users type passwords into the field for the name, so no reason contains the name.
 func TestReasonsNameNobody_S12(t *testing.T) {
 	for _, check := range []passwordChecker{
 		portal.Memory{},

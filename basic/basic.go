@@ -1,9 +1,8 @@
 // Package basic is the Basic scheme of HTTP in both directions (RFC 7617, with the charset UTF-8):
-// a [Signer] sends a user name and a password, and a [Verifier] has them checked.
+// a [Signer] sends a user name and a password, and a [Verifier] checks them.
 //
-// Both go with every request and can be read by whoever reads the request, so the scheme is only as
-// secret as the connection: serve it over TLS only. A program does better to send a password once,
-// to fetch other credentials with.
+// Both are sent unencrypted with every request, so serve the scheme over TLS only. A program should
+// rather send a password once, to fetch other credentials with it.
 package basic
 
 import (
@@ -16,12 +15,12 @@ import (
 
 const (
 	scheme      = "Basic"
-	maxField    = 8 << 10 // bytes of an Authorization field
+	maxField    = 8 << 10 // largest Authorization field, in bytes
 	maxUser     = 255     // bytes that a Verifier takes
-	maxPassword = 1 << 10 // bytes that a Verifier takes, so that long ones can't keep a hash busy
+	maxPassword = 1 << 10 // bytes that a Verifier accepts, so that long ones can't keep a hash busy
 )
 
-// Why credentials do not have the form that RFC 7617, section 2, gives them.
+// The reasons why credentials do not have the form of RFC 7617, section 2.
 var (
 	errColon    = errors.New("a colon in the user name, where RFC 7617 allows none")
 	errNoColon  = errors.New("no colon between user name and password")
@@ -41,8 +40,8 @@ func encode(user, password string) (string, error) {
 	return base64.StdEncoding.EncodeToString([]byte(user + ":" + password)), nil
 }
 
-// decode is the inverse of encode. One pair has one text only: package base64 would skip newlines
-// and, unless strict, take any spare bits.
+// decode is the inverse of encode. It accepts only one text for each pair: without the checks,
+// package base64 would skip newlines and, unless strict, ignore spare bits.
 func decode(token68 string) (user, password string, err error) {
 	text, err := base64.StdEncoding.Strict().DecodeString(token68)
 	if err != nil || strings.ContainsAny(token68, "\r\n") {

@@ -14,7 +14,7 @@ import (
 	"github.com/countersign-go/countersign/transport"
 )
 
-// A handler that only people with a password reach.
+// Only users with a password reach the handler.
 func ExampleVerifier() {
 	hello := http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		id, _ := auth.FromContext(req.Context())
@@ -35,7 +35,7 @@ func ExampleVerifier() {
 	// 401 ["Basic realm=\"the lab\", charset=\"UTF-8\""] authentication required
 }
 
-// Guesses at one password are bounded before a hash is computed, wherever they come from.
+// Guesses at one password are limited before a hash is computed, from whatever address they come.
 func ExampleVerifier_attempt() {
 	perUser := &auth.Limiter{Every: time.Minute, Burst: 2}
 	v := &basic.Verifier{
@@ -59,8 +59,8 @@ func ExampleVerifier_attempt() {
 	// 429 [60]
 }
 
-// A client that sends a password with each request. Over plain http that works to a loopback
-// address only.
+// A client sends a password with each request. Over plain http, that works only for a loopback
+// address.
 func ExampleSigner() {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		user, password, _ := req.BasicAuth()
@@ -82,7 +82,7 @@ func ExampleSigner() {
 	// Output: ann correct horse
 }
 
-// A program fails at its start, and not at its first request.
+// A program fails when it starts, and not at its first request.
 func ExampleSigner_Check() {
 	signer := basic.Signer{User: "ann", Password: creds.Secret("correct horse\n")}
 	fmt.Println(signer.Check())

@@ -12,8 +12,8 @@ import (
 	"github.com/countersign-go/countersign/portal"
 )
 
-// FuzzAuthorization checks that a field which is taken has one reading: the Signer writes the same
-// text for it, and net/http reads the same pair.
+// FuzzAuthorization checks that a field that the Verifier accepts has one reading: the Signer
+// writes the same text for it, and net/http reads the same pair.
 func FuzzAuthorization(f *testing.F) {
 	for _, field := range []string{
 		"", "Basic", "Basic ", "MAC x=1",
@@ -40,11 +40,11 @@ func FuzzAuthorization(f *testing.F) {
 		}
 		user, password, ok := req.BasicAuth()
 		same := ok && user == given.User && password == string(given.Password)
-		if !same && field[len("Basic ")] != ' ' { // net/http takes no second space
+		if !same && field[len("Basic ")] != ' ' { // net/http accepts no second space
 			t.Errorf("%q: net/http reads %q, %q, %t", field, user, password, ok)
 		}
 		if given.User == "" && len(given.Password) == 0 {
-			return // which the Signer does not send
+			return // the Signer does not send this
 		}
 		again := request()
 		s := basic.Signer{User: given.User, Password: given.Password}

@@ -13,13 +13,12 @@ import (
 	"github.com/countersign-go/countersign/transport"
 )
 
-// A Signer sends a user name and a password in the Authorization field. It has no way to get better
-// ones, so a request that was refused is not sent again with the same. It is safe for concurrent
-// use.
+// A Signer sends a user name and a password in the Authorization field. It cannot obtain new ones,
+// so a refused request is not sent again. It is safe for concurrent use.
 //
-// Both are sent as they are, without the normalization of RFC 8265. Neither may hold control
-// characters or invalid UTF-8, and the user name no colon. One of them may be empty, as services
-// want it that take a key in place of either.
+// Both are sent unchanged, without the normalization of RFC 8265. Neither may contain control
+// characters or invalid UTF-8, and the user name must not contain a colon. One of them may be
+// empty, for services that accept a key in place of either.
 type Signer struct {
 	User     string
 	Password creds.Secret
@@ -30,14 +29,14 @@ var (
 	_ transport.Reader = Signer{}
 )
 
-// Format writes the fields with the password redacted, whatever the verb: package fmt prints what a
-// pointer points to by its bytes, where the verb is not one for pointers.
+// Format writes the fields with the password redacted, whatever the verb. Without it, a verb that
+// does not fit would make package fmt print the bytes behind a pointer to a Signer.
 func (s Signer) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "{User:%q Password:%v}", s.User, s.Password)
 }
 
-// Sign sets the Authorization field of req. It fails if the user name or the password can't be
-// sent.
+// Sign sets the Authorization field of req. It returns an error if the user name or the password
+// cannot be sent.
 func (s Signer) Sign(req *http.Request, _ time.Time) error {
 	field, err := s.field()
 	if err != nil {
@@ -76,7 +75,7 @@ func (s Signer) field() (string, error) {
 	return scheme + " " + token, nil
 }
 
-// control says where a control character is, and what it is doing there.
+// control returns an error that says where a control character is, and its likely cause.
 func (s Signer) control() error {
 	for _, part := range []struct{ name, value string }{
 		{"User", s.User}, {"Password", string(s.Password)},
@@ -90,11 +89,11 @@ func (s Signer) control() error {
 	return errControl
 }
 
-// Account returns User: whose credentials are had by requests that s signs. A provision.Client
-// names them after it in its Store. It is "" where the password alone tells who asks, as nothing
-// that follows from a password should lie about in names; such a Client needs a Name.
+// Account returns User, the account that requests signed by s act for. A provision.Client uses it
+// to name the credentials in its Store. It is "" if the password alone identifies the client, since
+// names must not be derived from a password. Such a provision.Client needs a Name.
 func (s Signer) Account() string { return s.User }
 
-// Read returns no cause for any refusal: none is mended by sending the same password once more,
-// which would only count as one more failed login.
+// Read returns no cause for any refusal. Sending the same password again would not help, and would
+// count as one more failed login.
 func (Signer) Read(*http.Response) transport.Refusal { return transport.Refusal{} }

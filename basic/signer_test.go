@@ -52,7 +52,7 @@ func TestSign(t *testing.T) {
 	}
 }
 
-// An error before anything is sent tells what is wrong, and not what the password is.
+// An error before anything is sent names the problem, but does not contain the password.
 func TestSignRefuses_C19(t *testing.T) {
 	for _, tt := range []struct {
 		reason         string
@@ -107,8 +107,8 @@ func TestOtherSpellings_C15(t *testing.T) {
 	}
 }
 
-// A refusal whose Date is far off must not look like one that a corrected clock could mend: the
-// same password would be sent once more, and count as one more failed login.
+// A refusal whose Date is far from the client's clock must not look as if a corrected clock would
+// help. The same password would be sent again, and count as one more failed login.
 func TestRead(t *testing.T) {
 	for _, lines := range [][]string{nil, {`Basic realm="x"`}, {"Negotiate"}, {"MAC"}} {
 		resp := &http.Response{StatusCode: 401, Header: http.Header{
@@ -141,7 +141,7 @@ type httpFunc func(*http.Request) (*http.Response, error)
 
 func (f httpFunc) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
 
-// The same password again is only one more failed login for the account.
+// Sending the same password again only adds a failed login to the account.
 func TestNoRefresher(t *testing.T) {
 	if _, ok := any(basic.Signer{}).(transport.Refresher); ok {
 		t.Error("a Signer can refresh")

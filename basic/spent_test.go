@@ -16,8 +16,8 @@ import (
 	"github.com/countersign-go/countersign/portal"
 )
 
-// spending is a page that lets each name have three guesses. Its first Checker counts what it is
-// asked, and the second is given.
+// spending returns a page that allows three guesses for each name. Its first Checker counts its
+// calls, and the caller provides the second.
 func spending(guesses *atomic.Int32, second portal.Checker) http.Handler {
 	limiter := &auth.Limiter{Every: time.Hour, Burst: 3}
 	counts := checker(func(ctx context.Context, c portal.Credentials) (string, error) {
@@ -32,7 +32,8 @@ func spending(guesses *atomic.Int32, second portal.Checker) http.Handler {
 	})
 }
 
-// While one of several Checkers is down, 503 is as good as "wrong" to who guesses.
+// While one of several Checkers is down, a 503 tells an attacker as much as "wrong" does, so it
+// counts as a guess.
 func TestGuessesInOutage_S12(t *testing.T) {
 	for _, down := range []error{
 		errors.New("test: down"), auth.ErrUnavailable, auth.ErrLimited, portal.ErrUnhandled,
@@ -50,7 +51,7 @@ func TestGuessesInOutage_S12(t *testing.T) {
 	}
 }
 
-// Who hangs up once the first Checker has said what it has to has made a guess.
+// A client that disconnects after the first Checker has answered has made a guess.
 func TestGuessesByHangingUp_S12(t *testing.T) {
 	var guesses atomic.Int32
 	asked, ended := make(chan struct{}), make(chan struct{})
@@ -85,8 +86,8 @@ func TestGuessesByHangingUp_S12(t *testing.T) {
 	}
 }
 
-// A fault of the set-up is the service's, so nobody is told that a password is wrong, and no user
-// is locked out by it.
+// A misconfigured service must not tell users that their password is wrong, and must not lock them
+// out.
 func TestFaultOfSetUp_S9(t *testing.T) {
 	for _, nobody := range []passwordChecker{
 		portal.Checkers{}, portal.Checkers{portal.AllowAnonymous{}}, &portal.File{}, &portal.SQL{},

@@ -11,57 +11,57 @@ import (
 	"github.com/countersign-go/countersign/internal/authparam"
 )
 
-// ErrRefused means that a request has Basic credentials and they are not accepted: they are
-// malformed or, where the error is [creds.ErrWrong] as well, wrong.
+// ErrRefused means that a request has Basic credentials that are not accepted. They are malformed
+// or, if the error also wraps [creds.ErrWrong], wrong.
 var ErrRefused = errors.New("basic: credentials refused")
 
 var _ auth.Challenger = Verifier{}
 
-// A Verifier is an [auth.Authenticator] and an [auth.Challenger] that has user names and passwords
-// checked. It keeps nothing, and is safe for concurrent use if its Users are.
+// A Verifier is an [auth.Authenticator] and an [auth.Challenger] for user names and passwords. It
+// has no state, and is safe for concurrent use if its Users are. To limit guesses, set Attempt for
+// the limit per user name, and put an [auth.Limiter] in front for the limit per address.
 //
-// It takes one text for one pair: exact base64 of UTF-8 without control characters, user names up
-// to 255 bytes, passwords up to 1024, fields up to 8 KiB. A second Authorization field is refused.
-// The Users must refuse empty user names and passwords, and keep the limits of their hash (72 bytes
-// for bcrypt). Attempts are bounded by name with Attempt, and by address with an [auth.Limiter] in
-// front.
-//
-// Each request costs a hash, so a page of many parts, which a browser asks for at once, can meet
-// portal.ErrBusy, which becomes 503 with Retry-After. Give such pages a session instead.
+// Each request costs a password hash, so a page whose parts a browser requests all at once can
+// cause portal.ErrBusy, which becomes 503 with Retry-After. Use a session for such pages.
 type Verifier struct {
 	Realm string // shown by browsers that ask for a password; if empty, "restricted"
 
-	// Users decides whether a password is right, and names the subject. Required. The Checkers of
-	// package portal fit: Memory, a File or a database.
-	//
-	// CheckPassword must return an error that wraps [creds.ErrWrong] if the user or the password is
-	// wrong. Any other error means that it could not decide, and becomes 503.
+	// Users decides whether a password is right, and names the subject. It is required. The
+	// Checkers of package portal fit: Memory, a File or a database. Users must refuse empty user
+	// names and passwords, and respect the limits of their hash (72 bytes for bcrypt).
 	Users interface {
+		// CheckPassword returns the subject of the user. It must return an error that wraps
+		// [creds.ErrWrong] if the user or the password is wrong. Any other error means that it
+		// could not decide, and becomes status 503.
 		CheckPassword(ctx context.Context, user string, password creds.Secret) (
 			subject string, err error)
 	}
 
-	// Attempt is asked before Users is, so before a hash is computed, whether somebody may
-	// try a password for this user name. The name is as it was sent: nobody has verified it, it may
-	// be another spelling of a name, and some people type their password there, so do not write it
-	// down. The method Attempt of an [auth.Limiter] fits.
+	// Attempt decides whether a client may try a password for this user name. It is called before
+	// Users, and so before a hash is computed. The user name is the client's text: it is not
+	// verified, it may be another spelling of a name, and some users type their password there, so
+	// do not log it. The method Attempt of an [auth.Limiter] fits.
 	//
-	// An error means no, and counts like one of Users: one that wraps [auth.ErrLimited] becomes
-	// 429, [creds.ErrWrong] looks like a wrong password, and others become 503. To
-	// be silent on who is a user, it must not depend on that. Otherwise done, if not nil, is called
-	// with the verdict: nil, or an error that wraps [ErrRefused] if the password is wrong. Where
-	// portal.Checkers found it wrong before one of them could not decide, the error is an
-	// [auth.SpentError]. It must be safe for concurrent use. Nil: there is no bound.
+	// An error refuses the attempt, and is treated like an error of Users: one that wraps
+	// [auth.ErrLimited] becomes 429, one that wraps [creds.ErrWrong] looks like a wrong password,
+	// and others become 503. The error must not depend on whether the user exists, or it reveals
+	// that.
+	//
+	// If Attempt returns no error, done is called with the verdict unless done is nil: nil, or an
+	// error that wraps [ErrRefused] if the password is wrong. If one of several portal.Checkers
+	// found it wrong before another could not decide, the verdict is an [auth.SpentError].
+	//
+	// Attempt must be safe for concurrent use. If nil, attempts are not limited.
 	Attempt func(req *http.Request, user string) (done func(error), err error)
 }
 
-// Format writes the Realm and the type of Users, which may hold passwords.
+// Format writes the Realm and the type of Users, whose value may contain passwords.
 func (v Verifier) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "{Realm:%q Users:%T}", v.Realm, v.Users)
 }
 
-// Check returns an error if the Verifier has no Users. It also returns the error of their method
-// Load() error, if there is one. A program calls it when it starts.
+// Check returns an error if the Verifier has no Users, and otherwise the error of their method
+// Load() error, if they have one. Call it when the program starts.
 func (v Verifier) Check() error {
 	if v.Users == nil {
 		return errors.New("basic: the Verifier has no Users")
@@ -72,9 +72,13 @@ func (v Verifier) Check() error {
 	return nil
 }
 
-// Authenticate returns the identity of the subject that Users names. Its errors are [auth.ErrNone]
-// for a request without Basic credentials, [ErrRefused], [auth.ErrLimited] if Attempt or Users says
-// so, and [auth.ErrUnavailable] if one of them could not decide, or Users is nil.
+// Authenticate returns the identity of the subject that Users names. It accepts only one text for
+// each pair: exact base64 of UTF-8 without control characters, user names up to 255 bytes,
+// passwords up to 1024 bytes, and fields up to 8 KiB. It refuses a second Authorization field.
+//
+// The error wraps [auth.ErrNone] if the request has no Basic credentials, [ErrRefused] if they are
+// malformed or wrong, [auth.ErrLimited] if Attempt or Users says so, and [auth.ErrUnavailable] if
+// one of them could not decide or Users is nil.
 func (v Verifier) Authenticate(req *http.Request) (*auth.Identity, error) {
 	fields := req.Header.Values("Authorization")
 	ours := false
@@ -131,7 +135,7 @@ func (v Verifier) check(
 	return &auth.Identity{Subject: subject, Scheme: scheme}, nil
 }
 
-// verdict returns the meaning of an error of Users, or of Attempt.
+// verdict returns the meaning of an error that Users or Attempt returned.
 func verdict(err error) error {
 	switch {
 	case errors.Is(err, auth.ErrUnavailable), errors.Is(err, auth.ErrLimited):
@@ -139,20 +143,22 @@ func verdict(err error) error {
 	case errors.Is(err, creds.ErrWrong):
 		return &refusal{err.Error()}
 	}
-	// That includes portal.ErrUnhandled: if no Checker is for passwords, the service is set up
-	// wrongly. Users must not take that for a wrong password, and it must not cost them attempts.
+	// This includes portal.ErrUnhandled: if no Checker accepts passwords, the service is
+	// misconfigured. To the user, that must not look like a wrong password, and it must not cost an
+	// attempt.
 	return fmt.Errorf("basic: %w: %w", auth.ErrUnavailable, err)
 }
 
-// A refusal has the text of the error of Users, and wraps nothing of it: that must not make another
-// decision of this one.
+// A refusal has the text of an error of Users. It does not wrap that error, which could otherwise
+// change the decision.
 type refusal struct{ text string }
 
 func (r *refusal) Error() string   { return ErrRefused.Error() + ": " + r.text }
 func (r *refusal) Unwrap() []error { return []error{ErrRefused, creds.ErrWrong} }
 
-// Challenge adds the challenge of this scheme (RFC 7617, section 2), which is the same for every
-// request. A control character in the Realm becomes a blank.
+// Challenge adds the challenge of this scheme (RFC 7617, section 2). It is the same for every
+// request. A control character in the Realm becomes a space. Browsers open a dialog for this
+// challenge, so a site with its own login page should not use this scheme.
 func (v Verifier) Challenge(h http.Header, _ *http.Request, _ error) {
 	realm := v.Realm
 	if realm == "" {

@@ -24,12 +24,12 @@ var (
 	_ auth.Challenger    = basic.Verifier{}
 )
 
-// A passwordChecker is a type that fits a Verifier.
+// A passwordChecker is the type of Users in a Verifier.
 type passwordChecker interface {
 	CheckPassword(ctx context.Context, user string, password creds.Secret) (string, error)
 }
 
-// A checker is a function that is a portal.Checker, and fits a Verifier.
+// A checker is a function that implements portal.Checker and fits a Verifier.
 type checker func(context.Context, portal.Credentials) (string, error)
 
 func (f checker) CheckPassword(
@@ -84,7 +84,7 @@ func TestNone(t *testing.T) {
 		{"a scheme that looks the same", []string{"Ba\u017fic " + encoded("ann:a:b")}},
 		{"several of other schemes, which they have to judge", []string{"MAC x=1", "Bearer abc"}},
 	} {
-		// No Users: who carries no credentials of ours must not notice.
+		// A Verifier without Users must not affect requests without Basic credentials.
 		id, err := basic.Verifier{}.Authenticate(request(tt.fields...))
 		if id != nil || err != auth.ErrNone {
 			t.Errorf("%s: %v, %v; want ErrNone", tt.reason, id, err)
@@ -193,8 +193,8 @@ func TestVerdicts(t *testing.T) {
 	}
 }
 
-// What the Checker gets is what was sent, with the context of the request; who is meant is its
-// word.
+// The Checker gets the credentials unchanged, with the request's context. It decides which subject
+// they name.
 func TestCheckerIsAsked_S9(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ask := func(ctx context.Context, c portal.Credentials) (string, error) {
@@ -231,7 +231,7 @@ func TestChallenge(t *testing.T) {
 	}
 }
 
-// An unknown user and a wrong password get the same answer, to the byte, S2.
+// An unknown user and a wrong password get byte-identical responses.
 func TestNoEnumeration_S2(t *testing.T) {
 	h := auth.Require(http.NotFoundHandler(), basic.Verifier{Users: users})
 	answer := func(field string) string {
@@ -264,7 +264,8 @@ func TestBothDirections(t *testing.T) {
 	}
 }
 
-// What a Checker's error wraps besides must not turn a wrong password into an anonymous request.
+// A Checker's error that also wraps ErrNone must not turn a wrong password into an anonymous
+// request.
 func TestCheckerSaysTooMuch_S5(t *testing.T) {
 	v := basic.Verifier{Users: checkFunc(func() error {
 		return errors.Join(portal.ErrUnauthorized, auth.ErrNone)
@@ -288,7 +289,7 @@ func (f checkFunc) CheckPassword(context.Context, string, creds.Secret) (string,
 	return "", f()
 }
 
-// A second field is refused wherever the first of this scheme stands.
+// A second Authorization field is refused, whether it comes before or after the one with Basic.
 func TestSecondField_C15(t *testing.T) {
 	for _, fields := range [][]string{{"Basic YTpi", "Bearer x"}, {"Bearer x", "Basic YTpi"}} {
 		req := newRequest(t)
@@ -300,8 +301,7 @@ func TestSecondField_C15(t *testing.T) {
 	}
 }
 
-// Logins beyond those that can wait for a hash are told when to come back, and are not charged for
-// a wrong password.
+// A login that cannot wait for a hash gets Retry-After, and does not count as a wrong password.
 func TestBusyChecker(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "users")
 	if err := os.WriteFile(path, []byte("ann:x\n"), 0o600); err != nil {
@@ -343,12 +343,12 @@ func TestBusyChecker(t *testing.T) {
 	}
 }
 
-// A program learns of a Verifier that can let no user in when it starts.
+// A program learns when it starts that a Verifier cannot let any user in.
 func TestVerifierCheck(t *testing.T) {
 	for _, tt := range []struct {
 		reason  string
 		checker passwordChecker
-		want    string // "": no error
+		want    string // "" for no error
 	}{
 		{"good", users, ""},
 		{"a function", checker(nil), ""},
