@@ -1,6 +1,6 @@
-// Package place says where in a request a token sits: in a field behind a scheme, alone in a field,
-// or in a cookie. It reads and writes tokens there, and builds and reads the challenges of RFC 6750
-// that ask for one. Its errors have no prefix: the packages that return them add their own.
+// Package place defines where in a request a token is: in a field after a scheme, alone in a field,
+// or in a cookie. It reads and writes tokens there, and it builds and reads the challenges of RFC
+// 6750 that ask for one. Its errors have no prefix: the packages that return them add their own.
 package place
 
 import (
@@ -16,38 +16,40 @@ import (
 )
 
 const (
-	// Bearer is the scheme of a token that has no other (RFC 6750, section 2.1).
+	// Bearer is the default scheme of a token (RFC 6750, section 2.1).
 	Bearer = "Bearer"
 
 	// CookieScheme is the scheme of a challenge that asks for a cookie.
 	CookieScheme = "Cookie"
 
-	// Authorization is the field of a token that has no other.
+	// Authorization is the default field of a token.
 	Authorization = "Authorization"
 
-	// MaxToken is the longest token that is sent or read, in bytes, and so the longest field.
+	// MaxToken is the length of the longest token or field that is sent or read, in bytes.
 	MaxToken = 8 << 10
 
-	// MaxTaken is the longest token that is taken up, so that it can be sent with a scheme too.
+	// MaxTaken is the length of the longest token that is accepted from a server, in bytes. It
+	// leaves room for a scheme when the token is sent.
 	MaxTaken = MaxToken - 64
 )
 
-// A Place is where in a request a token sits. [New] returns one.
+// A Place is a position of a token in a request. [New] returns one.
 type Place struct {
-	Scheme   string // the word in front of it; "": none, as in a field that is not Authorization
-	Header   string // the field, in canonical form; "": it is in a cookie
+	Scheme   string // the word before the token; "" if none, as in fields other than Authorization
+	Header   string // the field, in canonical form; "" if the token is in a cookie
 	Cookie   string
-	Encoding Encoding // of the cookie's value; nil: the token as it is
+	Encoding Encoding // of the cookie's value; if nil, the value is the token
 }
 
-// An Encoding is how a token is written in a cookie. Decode must return an error for a value that
-// Encode cannot have written.
+// An Encoding converts between a token and the value of a cookie.
 type Encoding interface {
 	Encode(token string) string
+	// Decode must return an error for a value that Encode cannot have written.
 	Decode(value string) (token string, err error)
 }
 
-// New returns the Place that the fields Scheme, Header and Cookie of a signer or verifier mean.
+// New returns the Place for the fields Scheme, Header and Cookie of a signer or verifier. It
+// returns an error if they are invalid or contradict each other.
 func New(scheme, header, cookie string) (Place, error) {
 	switch {
 	case cookie != "" && (header != "" || scheme != ""):
@@ -89,9 +91,9 @@ func IsWord(s string) bool {
 	return s != ""
 }
 
-// IsToken reports whether s can stand in a field and in a cookie without a change in meaning: the
-// characters of a cookie-octet (RFC 6265, section 4.1.1), of which a token of RFC 6750 and a JWT
-// are part.
+// IsToken reports whether s can be in a field and in a cookie without a change of meaning. It
+// allows the characters of a cookie-octet (RFC 6265, section 4.1.1). Tokens of RFC 6750 and JWTs
+// use no others.
 func IsToken(s string) bool {
 	for i := range len(s) {
 		switch c := s[i]; {
@@ -102,7 +104,8 @@ func IsToken(s string) bool {
 	return s != ""
 }
 
-// Put sets token in a request, in place of what is there. header must not be nil.
+// Put sets token in the header of a request, and replaces the token that is there. header must not
+// be nil.
 func (p Place) Put(header http.Header, token string) error {
 	if !IsToken(token) {
 		if text := slip.Of(token, Bearer, p.Scheme); text != "" {
@@ -128,7 +131,7 @@ func (p Place) Put(header http.Header, token string) error {
 		return nil
 	}
 	for name := range header {
-		// A key that is not in canonical form would go out as a second field.
+		// A key that is not in canonical form would be sent as a second field.
 		if len(name) == len(p.Header) && name != p.Header && strings.EqualFold(name, p.Header) {
 			delete(header, name)
 		}
@@ -140,7 +143,7 @@ func (p Place) Put(header http.Header, token string) error {
 	return nil
 }
 
-// putCookie leaves the other cookies as they are, and makes one field of all.
+// putCookie leaves the other cookies unchanged, and joins all of them to one field.
 func (p Place) putCookie(header http.Header, token string) {
 	var pairs []string
 	for name, lines := range header {
@@ -161,8 +164,8 @@ func (p Place) putCookie(header http.Header, token string) {
 	header["Cookie"] = []string{strings.Join(pairs, "; ")}
 }
 
-// Get returns the token that the header of a request holds at p. It returns "" and no error where
-// there is none, and an error for a text that cannot be a token.
+// Get returns the token at p in the header of a request, or "" and a nil error if the request has
+// none. It returns an error if the text there cannot be a token.
 func (p Place) Get(header http.Header) (string, error) {
 	if p.Header == "" {
 		return p.getCookie(header)
@@ -202,15 +205,15 @@ func (p Place) Get(header http.Header) (string, error) {
 	return token, nil
 }
 
-// The errors of Get. No text holds anything of the request.
+// The errors of Get. Their texts contain nothing from the request.
 var (
 	ErrSeveral = errors.New("more than one token")
 	ErrLong    = fmt.Errorf("a field of over %d bytes", MaxToken)
 	ErrNoToken = errors.New("something else than a token")
 )
 
-// getCookie refuses two cookies of the same name: one of them may have been set by a neighbour in
-// the same domain.
+// getCookie refuses two cookies of the same name: another host of the same domain may have set one
+// of them.
 func (p Place) getCookie(header http.Header) (string, error) {
 	value, found := "", false
 	for v := range p.CookieValues(header) {
@@ -222,9 +225,9 @@ func (p Place) getCookie(header http.Header) (string, error) {
 	return p.CookieToken(value)
 }
 
-// CookieValues returns the values of all cookies of the name, without the quotes that may stand
-// around one (RFC 6265, section 4.1.1). It searches for the name, since a field may hold thousands
-// of other cookies.
+// CookieValues returns the values of all cookies with the name p.Cookie, without the quotes that
+// may enclose them (RFC 6265, section 4.1.1). It searches for the name instead of parsing the
+// field, which may hold thousands of other cookies.
 func (p Place) CookieValues(header http.Header) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		name := p.Cookie + "="
@@ -247,7 +250,8 @@ func (p Place) CookieValues(header http.Header) iter.Seq[string] {
 	}
 }
 
-// startsPair reports whether only blanks are between i and the semicolon or start before it.
+// startsPair reports whether line has only white space between i and the semicolon before it, or
+// the start of line.
 func startsPair(line string, i int) bool {
 	for i--; i >= 0; i-- {
 		switch line[i] {
@@ -259,7 +263,7 @@ func startsPair(line string, i int) bool {
 	return true
 }
 
-// Unquoted returns the value of a cookie without the quotes that may stand around it.
+// Unquoted returns the value of a cookie without the quotes that may enclose it.
 func Unquoted(value string) string {
 	if n := len(value); n > 1 && value[0] == '"' && value[n-1] == '"' {
 		return value[1 : n-1]
@@ -267,7 +271,7 @@ func Unquoted(value string) string {
 	return value
 }
 
-// CookieToken returns the token that a cookie of that value holds, "" if it is empty.
+// CookieToken returns the token in the value of a cookie, or "" if the value is empty.
 func (p Place) CookieToken(value string) (string, error) {
 	switch {
 	case value == "":
@@ -282,7 +286,7 @@ func (p Place) CookieToken(value string) (string, error) {
 	return value, nil
 }
 
-// Raw returns the text that stands where a token should, whatever it is.
+// Raw returns the text at p, even if it is not a token.
 func (p Place) Raw(header http.Header) string {
 	if p.Header != "" {
 		line := header.Get(p.Header)

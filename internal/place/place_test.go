@@ -86,7 +86,7 @@ func TestPlaceGet(t *testing.T) {
 	}
 }
 
-// TestCookieValues compares the search for a cookie with a plain reading of all of them.
+// TestCookieValues compares the search for a cookie with a simple parser that reads all of them.
 func TestCookieValues(t *testing.T) {
 	p := place.Place{Cookie: "ss"}
 	for range 200_000 {
@@ -111,7 +111,8 @@ func TestCookieValues(t *testing.T) {
 	}
 }
 
-// A token that is taken up can be sent in every place, and the longest that is sent can be read.
+// A token that is accepted from a server can be sent in every place, and the longest token that can
+// be sent can be read.
 func TestLongestToken(t *testing.T) {
 	for _, p := range []place.Place{
 		{Scheme: "Bearer", Header: "Authorization"}, {Header: "X-Token"}, {Cookie: "s"},
@@ -134,7 +135,8 @@ func TestLongestToken(t *testing.T) {
 	}
 }
 
-// What is put into a request is what is read from it, and nothing else of it changes.
+// A token that Put writes into a request is the token that Get reads from it. Nothing else in the
+// request changes.
 func FuzzPlace(f *testing.F) {
 	f.Add("abc", "a=1; s=old;; b", uint8(0))
 	f.Add("eyJ0.eyJz.c2ln", "s=1", uint8(1))

@@ -7,13 +7,14 @@ import (
 	"github.com/countersign-go/countersign/internal/authparam"
 )
 
-// Refusal reads a refusal of the token that was sent in p (RFC 6750, section 3). ours reports
-// whether another token may help: the answer challenges for a token in p, or for nothing at all,
-// and does not say that no token of the same source would do, as "invalid_request" does and all
-// that [Place.AsksForMore] reads. invalid reports that the answer says invalid_token.
+// Refusal reads the response to a request whose token in p was refused (RFC 6750, section 3). ours
+// reports whether another token may help: the response has a challenge for a token in p, or no
+// challenge at all, and does not rule out all tokens of the same source. The error invalid_request
+// rules them out, as do the errors that [Place.AsksForMore] reads. invalid reports whether the
+// error is invalid_token.
 //
-// Of several challenges, the first that gives a known reason counts. A challenge that is malformed
-// counts as one without a reason. The status is not looked at, since some services say 403 for an
+// If there are several challenges, the first one with a known error counts. A malformed challenge
+// counts as one without an error. The status is ignored, since some services send 403 for an
 // expired token.
 func (p Place) Refusal(resp *http.Response) (invalid, ours bool) {
 	switch code, ours := p.reason(resp); code {
@@ -25,8 +26,8 @@ func (p Place) Refusal(resp *http.Response) (invalid, ours bool) {
 	return false, false
 }
 
-// AsksForMore reports whether the answer refuses a token in p that is good, and asks for one that
-// holds more: a scope (RFC 6750), a login that is more recent or stronger (RFC 9470), or claims.
+// AsksForMore reports whether the response refuses a valid token in p and asks for one that grants
+// more: a scope (RFC 6750), a more recent or stronger login (RFC 9470), or claims.
 func (p Place) AsksForMore(resp *http.Response) bool {
 	switch code, _ := p.reason(resp); code {
 	case "insufficient_scope", "insufficient_user_authentication", "insufficient_claims":
@@ -35,8 +36,8 @@ func (p Place) AsksForMore(resp *http.Response) bool {
 	return false
 }
 
-// reason returns the first known code of an error in the challenges for a token in p, "" if there
-// is none. ours reports that there is such a challenge, or no challenge at all.
+// reason returns the first known error code in the challenges for a token in p, or "" if there is
+// none. ours reports whether there is such a challenge, or no challenge at all.
 func (p Place) reason(resp *http.Response) (code string, ours bool) {
 	lines := resp.Header["Www-Authenticate"]
 	challenges, err := authparam.Parse(lines)
@@ -57,15 +58,15 @@ func (p Place) reason(resp *http.Response) (code string, ours bool) {
 	return "", ours || err != nil && p.named(lines)
 }
 
-// named reports whether these lines, which cannot all be parsed, name a scheme of a token in p.
+// named reports whether lines, which cannot be parsed completely, name a scheme of a token in p.
 func (p Place) named(lines []string) bool {
 	return authparam.Names(lines, Bearer) ||
 		p.Scheme != "" && authparam.Names(lines, p.Scheme) ||
 		p.Header == "" && authparam.Names(lines, CookieScheme)
 }
 
-// challengedBy reports whether c is about a token in p. A server that takes tokens in several
-// places may name the one that each of its challenges is about.
+// challengedBy reports whether c asks for a token in p. A server that accepts tokens in several
+// places may name the place in each challenge.
 func (p Place) challengedBy(c authparam.Challenge) bool {
 	if p.Header == "" && c.Is(CookieScheme) {
 		name := c.Param("cookie-name")
@@ -78,7 +79,7 @@ func (p Place) challengedBy(c authparam.Challenge) bool {
 	return name == "" || strings.EqualFold(name, p.Header)
 }
 
-// AuthScheme returns the scheme that a token in p is challenged for, and that names it in an
+// AuthScheme returns the scheme of the challenge for a token in p, which is also the Scheme of an
 // identity.
 func (p Place) AuthScheme() string {
 	switch {
@@ -90,9 +91,9 @@ func (p Place) AuthScheme() string {
 	return p.Scheme
 }
 
-// Challenge returns the challenge for a token in p (RFC 6750, section 3), which names another field
-// or a cookie by a parameter. The realm, the code of the error, and the scope that a token lacks
-// are left out if they are "".
+// Challenge returns the challenge for a token in p (RFC 6750, section 3). A parameter names the
+// field if it is not Authorization, or the cookie. The realm, the error code, and the scope that a
+// token lacks are omitted if they are "".
 func (p Place) Challenge(realm, code, scope string) string {
 	c := authparam.Challenge{Scheme: p.AuthScheme()}
 	add := func(name, value string) {

@@ -13,7 +13,7 @@ func TestNew(t *testing.T) {
 	for _, tt := range []struct {
 		scheme, header, cookie string
 		want                   place.Place
-		err                    string // part of it; "": none
+		err                    string // part of it; "" for no error
 	}{
 		{"", "", "", place.Place{Scheme: "Bearer", Header: "Authorization"}, ""},
 		{"JWT", "authorization", "", place.Place{Scheme: "JWT", Header: "Authorization"}, ""},
@@ -70,7 +70,7 @@ func TestRefusal(t *testing.T) {
 	}
 }
 
-// The first known reason decides whether a refusal asks for more.
+// The first known error decides whether a refusal asks for more.
 func TestAsksForMore(t *testing.T) {
 	field := place.Place{Scheme: "Bearer", Header: "Authorization"}
 	for line, want := range map[string]bool{
@@ -154,7 +154,7 @@ func TestRaw(t *testing.T) {
 	}
 }
 
-// An unsendable Encoding writes what no cookie can hold.
+// An unsendable Encoding writes bytes that a cookie cannot hold.
 type unsendable struct{ place.Pyramid }
 
 func (unsendable) Encode(string) string { return "a b" }

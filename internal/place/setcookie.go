@@ -2,9 +2,10 @@ package place
 
 import "net/http"
 
-// TakeCookie returns the last Set-Cookie of that name, which is the one that counts (RFC 6265,
-// section 5.3), and takes all of them out of resp. So no cookie jar, which knows no ports, sends
-// the token elsewhere.
+// TakeCookie removes the Set-Cookie fields for the cookie name from resp and returns the last one,
+// which is the one that counts (RFC 6265, section 5.3). It returns nil if there is none. The
+// removal keeps a cookie jar, which does not distinguish ports, from sending the token to another
+// server.
 func TakeCookie(resp *http.Response, name string) (found *http.Cookie) {
 	lines := resp.Header["Set-Cookie"]
 	for _, line := range lines {
@@ -21,7 +22,7 @@ func TakeCookie(resp *http.Response, name string) (found *http.Cookie) {
 			rest = append(rest, line)
 		}
 	}
-	// A Base that answers from memory may share the map among its answers.
+	// A Base that answers from memory may use one map for several responses.
 	resp.Header = resp.Header.Clone()
 	delete(resp.Header, "Set-Cookie")
 	if rest != nil {
@@ -30,7 +31,7 @@ func TakeCookie(resp *http.Response, name string) (found *http.Cookie) {
 	return found
 }
 
-// namedCookie reads one Set-Cookie, and returns nil if that is about another cookie.
+// namedCookie returns the cookie that a Set-Cookie line sets, or nil if it has another name.
 func namedCookie(line, name string) *http.Cookie {
 	c, err := http.ParseSetCookie(line)
 	if err != nil || c.Name != name {
