@@ -15,13 +15,13 @@ import (
 	"math/big"
 )
 
-// An Algorithm is one way to sign (RFC 7518, section 3.1; RFC 8037; RFC 9864).
+// An Algorithm is a signature algorithm of JWS (RFC 7518, section 3.1; RFC 8037; RFC 9864).
 type Algorithm struct {
 	Name string
-	Hash crypto.Hash     // 0: Ed25519 hashes by itself
-	Salt *rsa.PSSOptions // nil: not PSS
+	Hash crypto.Hash     // zero for Ed25519, which hashes internally
+	Salt *rsa.PSSOptions // nil if not PSS
 	kind kind
-	bits int // of the curve; 0: none
+	bits int // of the curve; zero if none
 }
 
 type kind string
@@ -33,7 +33,8 @@ const (
 	kindEd25519 kind = "OKP"
 )
 
-// algorithms has those that are supported, by name. None is not among them (RFC 8725, section 3.2).
+// algorithms holds the supported algorithms by name. The algorithm "none" is not supported (RFC
+// 8725, section 3.2).
 var algorithms = map[string]Algorithm{
 	"HS256": {"HS256", crypto.SHA256, nil, kindSecret, 0},
 	"HS384": {"HS384", crypto.SHA384, nil, kindSecret, 0},
@@ -52,18 +53,19 @@ var algorithms = map[string]Algorithm{
 	"Ed25519": {"Ed25519", 0, nil, kindEd25519, 0},
 }
 
-// salt allows one length of salt only, that of the hash (RFC 7518, section 3.5).
+// salt returns options that allow only a salt as long as the hash (RFC 7518, section 3.5).
 func salt(hash crypto.Hash) *rsa.PSSOptions {
 	return &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: hash}
 }
 
-// ByName returns the algorithm of that name.
+// ByName returns the algorithm with this name.
 func ByName(name string) (_ Algorithm, ok bool) {
 	a, ok := algorithms[name]
 	return a, ok
 }
 
-// OfCurve returns the name of the algorithm for keys of that curve, "" if there is none.
+// OfCurve returns the name of the algorithm for a curve of this size in bits, or "" if there is
+// none.
 func OfCurve(bits int) string {
 	switch bits {
 	case 256:
@@ -76,34 +78,34 @@ func OfCurve(bits int) string {
 	return ""
 }
 
-// Same compares names of algorithms. Ed25519 is what EdDSA means with a key of that curve (RFC
-// 9864, section 2.2), and no other curve is supported.
+// Same reports whether two names mean the same algorithm. EdDSA with an Ed25519 key is the same as
+// Ed25519 (RFC 9864, section 2.2), and other EdDSA keys are not supported.
 func Same(a, b string) bool {
 	isEd25519 := func(name string) bool { return name == "EdDSA" || name == "Ed25519" }
 	return a == b || isEd25519(a) && isEd25519(b)
 }
 
-// Symmetric reports whether the key is a secret that both sides have.
+// Symmetric reports whether the key is a secret that both sides share.
 func (a Algorithm) Symmetric() bool { return a.kind == kindSecret }
 
-// IsRSA reports whether the key is one of RSA.
+// IsRSA reports whether the key is an RSA key.
 func (a Algorithm) IsRSA() bool { return a.kind == kindRSA }
 
-// Bounds of RSA keys, in bits. Below weakRSA, crypto/rsa refuses. With a key over maxRSA, which may
-// come in a key set, each token would cost too much time.
+// Bounds of RSA keys, in bits. Package crypto/rsa refuses keys below weakRSA. A key over maxRSA,
+// which may come from a key set, would make each token too expensive to verify.
 const (
 	minRSA  = 2048
 	weakRSA = 1024
 	maxRSA  = 16384
 )
 
-// Check refuses a public key of another kind than the algorithm's, so that no token can have it
-// used for another purpose (RFC 8725, section 3.1), and one that is too small. weak allows RSA keys
-// from 1024 bits.
+// Check returns an error if public is a key of another kind than the algorithm's or is too small.
+// So a token cannot make a verifier use a key for another purpose (RFC 8725, section 3.1). If weak
+// is true, RSA keys from 1024 bits are allowed.
 func (a Algorithm) Check(public crypto.PublicKey, weak bool) error {
 	fits := false
 	switch a.kind {
-	case kindSecret: // which is not a public key
+	case kindSecret: // it is not a public key
 	case kindRSA:
 		var key *rsa.PublicKey
 		key, fits = public.(*rsa.PublicKey)
@@ -138,7 +140,7 @@ func checkSize(bits int, weak bool) error {
 	return nil
 }
 
-// Sign signs text with a private key, which may be a piece of hardware.
+// Sign signs text with a private key, which may be in hardware.
 func (a Algorithm) Sign(key crypto.Signer, text string) ([]byte, error) {
 	digest, options := []byte(text), crypto.SignerOpts(a.Hash)
 	if a.Hash != 0 {
@@ -156,7 +158,8 @@ func (a Algorithm) Sign(key crypto.Signer, text string) ([]byte, error) {
 	return signature, err
 }
 
-// Size returns the length of a signature in bytes. key is a public key, or nil for a secret.
+// Size returns the length of a signature in bytes. key is a public key, or nil if the key is a
+// secret.
 func (a Algorithm) Size(key crypto.PublicKey) int {
 	switch key := key.(type) {
 	case *rsa.PublicKey:
@@ -169,7 +172,7 @@ func (a Algorithm) Size(key crypto.PublicKey) int {
 	return a.Hash.Size()
 }
 
-// fixedSize turns the ASN.1 of an ECDSA signature into two numbers of that many bytes (RFC 7518,
+// fixedSize converts an ECDSA signature in ASN.1 to two numbers of size bytes each (RFC 7518,
 // section 3.4).
 func fixedSize(signature []byte, size int) ([]byte, error) {
 	var number struct{ R, S *big.Int }
@@ -187,8 +190,8 @@ func fixedSize(signature []byte, size int) ([]byte, error) {
 	return fixed, nil
 }
 
-// IsKeyFile recognises PEM, the public keys of SSH, a JWK, and the DER of a certificate or a public
-// key, as it is or in base64.
+// IsKeyFile reports whether secret looks like a key file instead of a secret: PEM, an SSH public
+// key, a JWK, or a certificate or public key in DER, either raw or in base64.
 func IsKeyFile(secret []byte) bool {
 	text := bytes.TrimSpace(secret)
 	if bytes.Contains(text, []byte("-----BEGIN ")) || bytes.Contains(text, []byte("---- BEGIN ")) ||

@@ -9,8 +9,8 @@ import (
 	"github.com/countersign-go/countersign/internal/strictjson"
 )
 
-// Expiry returns the exp inside a token. It is not verified: it is good for nothing but to ask for
-// another token in time.
+// Expiry returns the claim exp of a token without verifying it. Use it only to request another
+// token in time. It returns false if there is no valid exp.
 func Expiry(token string) (time.Time, bool) {
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {
@@ -32,5 +32,5 @@ func Expiry(token string) (time.Time, bool) {
 	return time.Unix(int64(exp), 0), true
 }
 
-// endOfTime is the first second of the year 10000, which RFC 3339 cannot write.
+// endOfTime is the first second of the year 10000, which RFC 3339 cannot represent.
 const endOfTime = 253402300800

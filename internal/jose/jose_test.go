@@ -32,7 +32,7 @@ func token(header, payload string) string {
 func TestParse(t *testing.T) {
 	for _, tt := range []struct {
 		name, token string
-		want        string // part of the error; "": none
+		want        string // part of the error; "" for no error
 	}{
 		{"a token", token(`{"alg":"HS256","kid":"k","typ":"JWT"}`, "{}"), ""},
 		{"no token", "", "three parts"},
@@ -98,7 +98,7 @@ func TestExpiry(t *testing.T) {
 	}
 }
 
-// keys are one of each kind.
+// keys returns one key of each kind.
 func keys(t *testing.T) map[string]crypto.Signer {
 	t.Helper()
 	all := make(map[string]crypto.Signer)
@@ -119,7 +119,7 @@ func keys(t *testing.T) map[string]crypto.Signer {
 	return all
 }
 
-// TestAlgorithmFits has each algorithm tried with each key. A library verifies the signatures.
+// TestAlgorithmFits tries each algorithm with each key. A library verifies the signatures.
 func TestAlgorithmFits(t *testing.T) {
 	fits := map[string]string{
 		"HS256": "", "HS384": "", "HS512": "", "none": "", "": "",
@@ -172,7 +172,7 @@ func TestAlgorithmFits(t *testing.T) {
 	}
 }
 
-// A forger signs with bytes of its own.
+// A forger is a crypto.Signer that returns fixed bytes as its signature.
 type forger struct {
 	crypto.Signer
 
@@ -225,7 +225,8 @@ func TestCheckSizes(t *testing.T) {
 	}
 }
 
-// TestJWK writes keys that the library has read.
+// TestJWK checks that NewJWK writes the keys in testdata/jwk.json as they are there, after a
+// library has read them.
 func TestJWK(t *testing.T) {
 	data, err := os.ReadFile("testdata/jwk.json")
 	if err != nil {
@@ -334,7 +335,7 @@ func TestIsKeyFile(t *testing.T) {
 	}
 }
 
-// FuzzParse reads tokens. A token that can be read is written in no other way.
+// FuzzParse checks that a token that Parse accepts has only one spelling.
 func FuzzParse(f *testing.F) {
 	f.Add(token(`{"alg":"HS256"}`, `{"sub":"ann"}`))
 	f.Add("e30.e30.")

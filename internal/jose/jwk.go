@@ -16,14 +16,14 @@ type JWK struct {
 	Use       string `json:"use,omitempty"`
 	Algorithm string `json:"alg,omitempty"`
 
-	Curve string `json:"crv,omitempty"` // of EC and OKP
+	Curve string `json:"crv,omitempty"` // for EC and OKP
 	X     string `json:"x,omitempty"`
 	Y     string `json:"y,omitempty"`
-	N     string `json:"n,omitempty"` // of RSA
+	N     string `json:"n,omitempty"` // for RSA
 	E     string `json:"e,omitempty"`
 }
 
-// NewJWK returns a public key as a JWK with its kind and numbers alone (RFC 7518, section 6; RFC
+// NewJWK returns public as a JWK that holds only its kind and numbers (RFC 7518, section 6; RFC
 // 8037, section 2).
 func NewJWK(public crypto.PublicKey) (*JWK, error) {
 	text := base64url.EncodeToString
@@ -36,7 +36,7 @@ func NewJWK(public crypto.PublicKey) (*JWK, error) {
 		if err != nil {
 			return nil, err
 		}
-		size := len(point) / 2 // the first byte says that both numbers follow
+		size := len(point) / 2 // the first byte says that the point is uncompressed
 		return &JWK{Type: string(kindEC), Curve: key.Curve.Params().Name,
 			X: text(point[1 : 1+size]), Y: text(point[1+size:])}, nil
 	case ed25519.PublicKey:

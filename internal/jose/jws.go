@@ -1,7 +1,7 @@
-// Package jose reads signed JSON Web Tokens and the keys that they are signed with: the compact
-// form of a JWS (RFC 7515), PEM files, and the algorithms of RFC 7518 with the keys that fit them.
-// It writes public keys as JWK (RFC 7517). Its errors have no prefix and hold nothing of a token or
-// key: the packages that return them add their own.
+// Package jose reads signed JSON Web Tokens and their keys: the compact form of a JWS (RFC 7515),
+// PEM files, and the algorithms of RFC 7518 with the keys that fit them. It writes public keys as
+// JWK (RFC 7517). Its errors have no prefix and contain nothing from a token or key: the packages
+// that return them add their own prefix.
 package jose
 
 import (
@@ -13,10 +13,10 @@ import (
 	"github.com/countersign-go/countersign/internal/strictjson"
 )
 
-// MaxToken is the length in bytes of the longest token that is read or made.
+// MaxToken is the length of the longest token that is read or made, in bytes.
 const MaxToken = 8 << 10
 
-// The errors of Parse on which a caller acts.
+// The errors of Parse that callers handle.
 var (
 	ErrParts   = errors.New("it has not three parts")
 	ErrSimilar = errors.New("a name differs from a registered one only by case")
@@ -32,19 +32,19 @@ var (
 	errHeaderJSON = errors.New("its header")
 )
 
-// A JWS is a token in the compact serialization (RFC 7515, section 3.1), taken apart. Nothing of it
-// is known to be genuine.
+// A JWS is a parsed token in the compact serialization (RFC 7515, section 3.1). It is not verified.
 type JWS struct {
-	Alg, KeyID, Type string // of the header; "": absent
+	Alg, KeyID, Type string // from the header; "" if absent
 	Text             string // the signed part of the token
 	Payload          []byte
 	Signature        []byte
 }
 
-// base64url has one text for each value (RFC 7515, section 2): no padding, and no bits to spare.
+// base64url accepts one text for each value (RFC 7515, section 2): no padding, and no spare bits.
 var base64url = base64.RawURLEncoding.Strict()
 
-// Parse takes a token apart. What it accepts is the only spelling of what it returns.
+// Parse parses a token without verifying it. For each JWS that it returns, it accepts only one
+// token.
 func Parse(token string) (*JWS, error) {
 	if len(token) > MaxToken {
 		return nil, errLong
@@ -88,24 +88,24 @@ func decodePart(part string) ([]byte, error) {
 	return data, nil
 }
 
-// headerNames are those that this package or another reader could act upon (RFC 7515, section 4.1;
-// RFC 7516, section 4.1; RFC 7797, section 3).
+// headerNames are the header parameters that this package or another reader could interpret (RFC
+// 7515, section 4.1; RFC 7516, section 4.1; RFC 7797, section 3).
 var headerNames = []string{
 	"alg", "enc", "zip", "jku", "jwk", "kid", "x5u", "x5c", "x5t", "x5t#S256", "typ", "cty", "crit",
 	"b64",
 }
 
-// MaxKeyID is the length in bytes of the longest key id. It may hold any characters (RFC 7515,
-// section 4.1.4): cloud services use names of 75 to 150 of them.
+// MaxKeyID is the length of the longest key ID, in bytes. A key ID may contain any characters (RFC
+// 7515, section 4.1.4). Cloud services use IDs of 75 to 150 characters.
 const MaxKeyID = 1024
 
-// maxHeaderValues is how many values the header of a token may hold, those inside of others
-// included. RFC 7515 registers 11 parameters, so the header of a real token holds fewer. The bound
-// is for the work that a forged token causes before its signature is found to be wrong.
+// maxHeaderValues is how many values the header of a token may contain, including nested ones. RFC
+// 7515 registers 11 parameters, so the header of a real token has fewer. The bound limits the work
+// that a forged token causes before its signature is found to be wrong.
 const maxHeaderValues = 64
 
-// readHeader reads what says how to check the signature. A key that comes with the token (jwk, jku,
-// x5u, x5c) is not looked at: anybody can send one.
+// readHeader reads the parameters that tell how to verify the signature. It ignores a key in the
+// token (jwk, jku, x5u, x5c): an attacker can send one.
 func (t *JWS) readHeader(data []byte) error {
 	header, err := strictjson.Limits{Values: maxHeaderValues}.Object(data)
 	if err != nil {
@@ -139,7 +139,8 @@ func (t *JWS) readHeader(data []byte) error {
 	return nil
 }
 
-// Similar reports whether object has a name that a careless reader takes for a registered one.
+// Similar reports whether object has a name that differs from a registered one only by case, which
+// a lenient reader would take for the registered one.
 func Similar(object map[string]any, registered []string) bool {
 	for name := range object {
 		for _, r := range registered {
@@ -151,7 +152,7 @@ func Similar(object map[string]any, registered []string) bool {
 	return false
 }
 
-// mediaType makes the spellings of a typ or cty equal (RFC 7515, section 4.1.9).
+// mediaType returns a normal form of a typ or cty (RFC 7515, section 4.1.9).
 func mediaType(typ string) string {
 	typ = strings.ToLower(typ)
 	if short, found := strings.CutPrefix(typ, "application/"); found &&
@@ -161,9 +162,10 @@ func mediaType(typ string) string {
 	return typ
 }
 
-// IsKind reports whether typ is want. A token that names another kind was made for something else,
-// such as a logout or an e-mail address (RFC 8725, section 3.11). JOSE only says that the token is
-// in the compact form (RFC 7515, section 4.1.9).
+// IsKind reports whether typ means want. A token of another type was made for another purpose, such
+// as a logout or an e-mail address (RFC 8725, section 3.11). If want is "", the types of plain JWTs
+// and access tokens fit. So does JOSE, which says only that the token has the compact form (RFC
+// 7515, section 4.1.9).
 func IsKind(typ, want string) bool {
 	typ, want = mediaType(typ), mediaType(want)
 	if want == "" {

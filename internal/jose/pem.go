@@ -8,8 +8,8 @@ import (
 	"errors"
 )
 
-// ParseKey returns the key in the text of a PEM file. It returns a key of any type but []byte
-// unchanged, an Ed25519 key of the wrong length excepted.
+// ParseKey returns the key in key, if key is the text of a PEM file as a []byte. It returns keys of
+// other types unchanged, except that it refuses nil and Ed25519 keys of the wrong length.
 func ParseKey(key any) (any, error) {
 	key, err := whole(key)
 	if err != nil {
@@ -31,10 +31,11 @@ func ParseKey(key any) (any, error) {
 	return parseBlock(block)
 }
 
-// whole returns key, unless it is an Ed25519 key of the wrong length.
+// whole returns key, or an error if key is an Ed25519 key of the wrong length. It dereferences a
+// pointer to an Ed25519 private key.
 func whole(key any) (any, error) {
 	if p, ok := key.(*ed25519.PrivateKey); ok && p != nil {
-		key = *p // which is a crypto.Signer too
+		key = *p // the value is a crypto.Signer too
 	}
 	public, isPublic := key.(ed25519.PublicKey)
 	private, isPrivate := key.(ed25519.PrivateKey)
@@ -46,7 +47,8 @@ func whole(key any) (any, error) {
 }
 
 // onlyBlock returns the block of a PEM file with one key. "openssl ecparam -genkey" writes the
-// parameters of the curve in front of the key, which names the curve too (RFC 5915, section 3).
+// curve's parameters before the key. They are skipped, since the key names the curve too (RFC 5915,
+// section 3).
 func onlyBlock(data []byte) (*pem.Block, error) {
 	block, rest := pem.Decode(data)
 	if block == nil {
@@ -79,8 +81,8 @@ func parseBlock(block *pem.Block) (any, error) {
 	return nil, errors.New("a PEM block that is not a plain public or private key")
 }
 
-// notPEM explains why data cannot be read as PEM. Environment variables and settings often lose the
-// line breaks of a PEM file.
+// notPEM returns an error that explains why data cannot be read as PEM. Environment variables and
+// settings often lose the line breaks of a PEM file.
 func notPEM(data []byte) error {
 	data = bytes.TrimSpace(data)
 	frame := bytes.Contains(data, []byte("-----BEGIN "))
