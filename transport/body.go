@@ -19,26 +19,27 @@ import (
 )
 
 const (
-	// expectAbove is the length from which on the server is asked before a body that cannot be read
-	// twice is sent. Below, the round trip to ask costs more than the body.
+	// expectAbove is the length above which the Transport asks the server before it sends a body
+	// that cannot be read twice. For a shorter body, the round trip costs more than the body.
 	expectAbove = 1 << 20
 	// expectWait is how long a body waits for the server's permission.
 	expectWait = time.Second
-	// peekWait is how long a body of unknown length may take to show that it has content.
+	// peekWait is how long a body of unknown length may take to return its first byte.
 	peekWait = 50 * time.Millisecond
-	// connWait is how soon a wait notices that the connection has ended.
+	// connWait is how often a wait checks whether the connection has ended.
 	connWait = 10 * time.Millisecond
-	// informBytes is how much the informational answers to one request may hold.
+	// informBytes limits the total size of the informational answers to one request.
 	informBytes = 1 << 20
 )
 
-// errUnasked is the error of a body's read if the connection ended before the server asked for it.
+// errUnasked is returned by a read of the body if the connection ended before the server asked for
+// the body.
 var errUnasked = fmt.Errorf(
 	"transport: the connection ended before the server asked for the body: %w", io.EOF)
 
-// An asking is one attempt for which the server is asked, by an Expect field of ours, whether it
-// wants the body (RFC 9110, section 10.1.1). It does the waiting in place of net/http, which has no
-// way to send the body once a final answer has come first in HTTP/1.1.
+// An asking is an attempt with an Expect field that the Transport added, to ask the server whether
+// it wants the body (RFC 9110, section 10.1.1). The asking waits for the answer in place of
+// net/http, which in HTTP/1.1 cannot send the body after a final answer.
 type asking struct {
 	origin  origin.Origin
 	manners *manners
@@ -51,8 +52,8 @@ type asking struct {
 	inform  atomic.Int64 // bytes of informational answers
 }
 
-// expects reports whether the server should be asked before the body is sent. A refusal that
-// comes before the body is the one way to recover a request whose body cannot be read twice.
+// expects reports whether the Transport should ask the server before it sends the body. If the body
+// cannot be read twice, the request can only be sent again if the refusal comes before the body.
 func (c *call) expects(req *http.Request) bool {
 	if c.unasked || c.body == nil || req.GetBody != nil || !c.t.manners.ask(c.origin) {
 		return false
@@ -72,13 +73,14 @@ func (c *call) expects(req *http.Request) bool {
 	return c.body.Peek(peekWait)
 }
 
-// ask adds the Expect field to req. It returns a copy that tells of the connection's events.
+// ask adds the Expect field to req. It returns a copy of req whose context traces the events of the
+// connection.
 func (c *call) ask(req *http.Request) (*http.Request, *asking) {
 	a := &asking{
 		origin: c.origin, manners: &c.t.manners, ctx: req.Context(), yes: make(chan struct{}),
 	}
-	// Field names are the same in either case, and net/http does not look for this one. So the
-	// waiting is ours.
+	// The case of a field name does not matter to servers, but net/http looks only for "Expect". So
+	// it does not wait itself.
 	req.Header["expect"] = []string{"100-continue"}
 	return req.WithContext(httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
 		GotConn:        func(info httptrace.GotConnInfo) { a.conn.Store(&info.Conn) },
@@ -98,21 +100,21 @@ func (a *asking) informed(code int, header textproto.MIMEHeader) error {
 			size += len(name) + len(value)
 		}
 	}
-	if a.inform.Add(int64(size+32)) > informBytes { // net/http leaves the limit to this function
+	if a.inform.Add(int64(size+32)) > informBytes { // net/http has no limit if this function is set
 		return fmt.Errorf("transport: informational answers of over %d bytes", informBytes)
 	}
 	return nil
 }
 
-// end notes that the final answer has come, or an error.
+// end records that the final answer has come, or an error.
 func (a *asking) end() {
 	if a != nil {
 		a.final.Store(true)
 	}
 }
 
-// wait returns when the body can be read: the server has asked for it, it has given another answer
-// (over), or it has been silent for too long.
+// wait returns when the body may be read: the server has asked for it, has sent another answer
+// (over is closed), or has not answered for too long.
 func (a *asking) wait(over <-chan struct{}) error {
 	if !a.wrote.Load() {
 		return nil // the Base reads the body before it sends, or it is not net/http
@@ -148,8 +150,8 @@ func (a *asking) wait(over <-chan struct{}) error {
 	}
 }
 
-// rawConn returns an interface of conn that tells whether it was closed on this side. If conn has
-// none, rawConn returns nil.
+// rawConn returns the syscall.RawConn of conn, which can tell whether conn was closed on this side.
+// It returns nil if there is none.
 func rawConn(conn net.Conn) syscall.RawConn {
 	if t, ok := conn.(interface{ NetConn() net.Conn }); ok {
 		conn = t.NetConn()
@@ -165,9 +167,9 @@ func rawConn(conn net.Conn) syscall.RawConn {
 	return raw
 }
 
-// unwelcome reports whether the outcome of an attempt may be due to our Expect field, and can be
-// had again without it: no part of the body was sent. Status 417 says so. The others count only
-// at an origin that has never answered 100.
+// unwelcome reports whether an attempt may have failed because of the Transport's Expect field, and
+// can be made again without it, since no part of the body was sent. Status 417 always means that.
+// Other failures count only for an origin that has never answered 100.
 func (c *call) unwelcome(resp *http.Response, err error) bool {
 	if c.asks == nil {
 		return false
@@ -192,16 +194,16 @@ func (c *call) unwelcome(resp *http.Response, err error) bool {
 	return !c.t.manners.answered(c.origin) && c.body.TakeBack()
 }
 
-// A manners remembers how servers take an Expect field, so that no wait and no failure is paid for
-// with each request.
+// A manners remembers how servers respond to an Expect field, so that not every request has to wait
+// or fail.
 type manners struct{ m origin.Map[manner] }
 
 type manner struct {
 	answers bool      // it has answered 100
-	until   time.Time // it is not asked before
+	until   time.Time // it is not asked before this time
 }
 
-// mannersKept is for how long a server that does not take the field is not asked.
+// mannersKept is how long the Transport does not ask a server that does not support the field.
 const mannersKept = 10 * time.Minute
 
 func (m *manners) ask(o origin.Origin) bool { return !time.Now().Before(m.m.Get(o).until) }
@@ -210,7 +212,7 @@ func (m *manners) answered(o origin.Origin) bool { return m.m.Get(o).answers }
 
 func (m *manners) answers(o origin.Origin) { m.m.Put(o, manner{answers: true}, false) }
 
-// silent notes that asking o is of no use for some time.
+// silent records that o does not support the field. It is not asked again for some time.
 func (m *manners) silent(o origin.Origin) {
 	m.m.Put(o, manner{m.answered(o), time.Now().Add(mannersKept)}, false)
 }

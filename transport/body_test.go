@@ -43,13 +43,13 @@ func (c *closeCounter) count() int {
 	return c.closed
 }
 
-// Whatever happens, the caller's body is closed once, and the caller's request stays as it was.
+// The caller's body is closed once in every case, and the caller's request is not changed.
 func TestCallersRequestUntouched_B8_X1(t *testing.T) {
 	ok := base(func(req *http.Request) (*http.Response, error) {
 		if req.Body != nil {
 			_, _ = io.Copy(io.Discard, req.Body)
 			if req.Header.Get("Authorization") != "" {
-				_ = req.Body.Close() // and once more by base, as net/http may do
+				_ = req.Body.Close() // base closes it once more, as net/http may do
 			}
 		}
 		req.Header.Set("X-Downstream", "1")
@@ -110,7 +110,7 @@ func TestCallersRequestUntouched_B8_X1(t *testing.T) {
 			if err == nil {
 				_ = resp.Body.Close()
 			}
-			before.GetBody, req.GetBody = nil, nil // functions do not compare
+			before.GetBody, req.GetBody = nil, nil // functions cannot be compared
 			before.Header = header
 			if test.name != "not signed" && !reflect.DeepEqual(*req, before) ||
 				!reflect.DeepEqual(*req.URL, url) {
@@ -126,7 +126,7 @@ func TestCallersRequestUntouched_B8_X1(t *testing.T) {
 	}
 }
 
-// A body that can be had again is sent again whole; where that fails, the refusal comes back.
+// A body with GetBody is sent whole again. If GetBody fails, the caller gets the refusal.
 func TestGetBody_B2(t *testing.T) {
 	var bodies []string
 	b := base(func(req *http.Request) (*http.Response, error) {
@@ -167,8 +167,7 @@ func asks(req *http.Request) bool {
 	return false
 }
 
-// Only for a body that cannot be read twice, and is long or of unknown length, the server is asked
-// first.
+// The server is asked first only if the body cannot be read twice and is long or of unknown length.
 func TestExpect_B4(t *testing.T) {
 	tests := []struct {
 		name   string
@@ -214,8 +213,8 @@ func TestExpect_B4(t *testing.T) {
 	}
 }
 
-// A server that could not be reached has not shown how it takes an Expect field. It is asked the
-// next time.
+// A server that could not be reached has not shown whether it supports an Expect field. It is asked
+// the next time.
 func TestExpectAfterFailedDial(t *testing.T) {
 	var asked atomic.Int32
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
@@ -292,8 +291,9 @@ type rawBase func(*http.Request) (*http.Response, error)
 
 func (b rawBase) RoundTrip(req *http.Request) (*http.Response, error) { return b(req) }
 
-// A server that refuses before it reads: over real connections the body arrives whole in exactly
-// one attempt, or the refusal comes back and says that the body is why. Nothing is left behind.
+// If a server refuses before it reads, over real connections, the body arrives whole in exactly one
+// attempt, or the caller gets the refusal and the history gives the body as the reason. No
+// goroutine or connection is leaked.
 func TestUnrewindableBody_B1_B5(t *testing.T) {
 	for _, http2 := range []bool{false, true} {
 		for _, size := range []int{100, 300 << 10, 2 << 20} {
@@ -377,13 +377,14 @@ func countConnections(server *httptest.Server) *atomic.Int32 {
 			open.Add(1)
 		case http.StateClosed, http.StateHijacked:
 			open.Add(-1)
-		case http.StateActive, http.StateIdle: // open before and after
+		case http.StateActive, http.StateIdle: // it is counted as open already
 		}
 	}
 	return &open
 }
 
-// A pool of one connection is no trap: the refusal has left it before the fetch begins.
+// A pool of one connection does not block the fetch: the refusal's connection is freed before the
+// fetch begins.
 func TestPoolOfOne_B6(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if id, _, _ := credentials(req); id == "id0" {
@@ -420,7 +421,7 @@ func (f *fetching) Refresh(resp *http.Response) (bool, error) {
 	return f.token.Refresh(resp)
 }
 
-// The rest of what an http.RoundTripper owes.
+// The other rules of http.RoundTripper are kept.
 func TestRoundTripperManners(t *testing.T) {
 	idle := &idleBase{}
 	(&transport.Transport{Signer: &token{}, Base: idle}).CloseIdleConnections()
@@ -432,7 +433,7 @@ func TestRoundTripperManners(t *testing.T) {
 	saved := http.DefaultTransport
 	defer func() { http.DefaultTransport = saved }()
 	rt := &transport.Transport{Signer: &token{}}
-	for _, status := range []int{200, 204} { // each time the one that is there now
+	for _, status := range []int{200, 204} { // the default transport is looked up for each request
 		http.DefaultTransport = base(func(*http.Request) (*http.Response, error) {
 			return answer(status)
 		})
@@ -468,7 +469,7 @@ type idleBase struct {
 
 func (b *idleBase) CloseIdleConnections() { b.closed = true }
 
-// One request value shared by many goroutines, as scripts do.
+// Many goroutines may share one request, as scripts do.
 func TestSharedRequest_X1(t *testing.T) {
 	rt := &transport.Transport{Signer: &token{}, Base: &service{off: time.Hour}}
 	req, _ := http.NewRequest("GET", "https://a.example/", nil)
@@ -484,7 +485,8 @@ func TestSharedRequest_X1(t *testing.T) {
 	wg.Wait()
 }
 
-// Streams side by side over HTTP/2, none of them refused, cost no connection and no error.
+// Concurrent streams over HTTP/2, none of them refused, need no further connection and cause no
+// error.
 func TestStreamsOverHTTP2(t *testing.T) {
 	server := httptest.NewUnstartedServer(http.HandlerFunc(
 		func(_ http.ResponseWriter, req *http.Request) { _, _ = io.Copy(io.Discard, req.Body) }))
@@ -512,8 +514,8 @@ func TestStreamsOverHTTP2(t *testing.T) {
 	wg.Wait()
 }
 
-// A server that does not know the field gets the request without it, since the caller had no part
-// in it.
+// A server that does not support the field gets the request without it, since the caller did not
+// set it.
 func TestExpectationFailed_B4(t *testing.T) {
 	sends := 0
 	rt := &transport.Transport{Signer: &token{},
@@ -532,13 +534,14 @@ func TestExpectationFailed_B4(t *testing.T) {
 	if err != nil || resp.StatusCode != 200 || sends != 2 || body.count() != 1 {
 		t.Errorf("%v, %v after %d requests, closed %d times", resp, err, sends, body.count())
 	}
-	req.Header.Set("Expect", "100-continue") // the caller's own, who is told
+	req.Header.Set("Expect", "100-continue") // the caller set it, so the caller gets the refusal
 	if resp, err = rt.RoundTrip(req); err != nil || resp.StatusCode != 417 {
 		t.Errorf("%v, %v", resp, err)
 	}
 }
 
-// A body in memory reaches the base as it is, so that net/http can send it with the header.
+// A body in memory reaches the base unwrapped, so that net/http can send it together with the
+// header.
 func TestPlainBody(t *testing.T) {
 	for _, r := range []io.Reader{
 		strings.NewReader("x"), bytes.NewReader([]byte("x")), bytes.NewBufferString("x"),
@@ -557,8 +560,8 @@ func TestPlainBody(t *testing.T) {
 	}
 }
 
-// GetBody may go back in the file that the first attempt is still reading: the second begins when
-// that read has ended, and no later one takes anything away.
+// GetBody may rewind the file that the first attempt is still reading. So the second attempt begins
+// when that read has ended, and the first attempt cannot read again.
 func TestSeekingGetBody_B9(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		file := &slowFile{text: "0123456789"}
@@ -590,7 +593,7 @@ func TestSeekingGetBody_B9(t *testing.T) {
 	})
 }
 
-// Where that read does not end, the refusal is the answer.
+// If that read does not end, the caller gets the refusal.
 func TestStuckBody_B9(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		file := &slowFile{text: "0123456789", pause: time.Hour}
@@ -609,7 +612,7 @@ func TestStuckBody_B9(t *testing.T) {
 		if err != nil || resp.StatusCode != 401 || transport.History(resp)[0].Stop != "body" {
 			t.Errorf("%v, %v", transport.History(resp), err)
 		}
-		time.Sleep(5 * time.Hour) // for the reads to end
+		time.Sleep(5 * time.Hour) // until the reads have ended
 	})
 }
 
@@ -617,7 +620,7 @@ func TestStuckBody_B9(t *testing.T) {
 type slowFile struct {
 	text  string
 	at    int
-	pause time.Duration // 0: half a second
+	pause time.Duration // if zero, half a second
 }
 
 func (f *slowFile) Read(p []byte) (int, error) {
@@ -632,7 +635,7 @@ func (f *slowFile) Read(p []byte) (int, error) {
 
 func (*slowFile) Close() error { return nil }
 
-// A GetBody that gives nothing, or what was read already, is no way to send the body again.
+// If GetBody returns nil, or a reader that was read already, the body is not sent again.
 func TestUselessGetBody_B2(t *testing.T) {
 	for _, same := range []bool{true, false} {
 		body := &closeCounter{Reader: strings.NewReader("whole")}
@@ -655,7 +658,7 @@ func TestUselessGetBody_B2(t *testing.T) {
 	}
 }
 
-// The body of a refusal is closed once, and one that cannot be closed blocks nobody.
+// The body of a refusal is closed once. If its Close blocks, the call does not block.
 func TestDiscardedBodyOfAnyKind_B7(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})

@@ -11,8 +11,8 @@ import (
 )
 
 // ByOrigin is a [Signer] for several services: each origin, written like
-// "https://api.example.com:8443", has a Signer of its own. Requests to any other origin go out
-// unsigned. It must not be changed once it is in use.
+// "https://api.example.com:8443", has a Signer of its own. Requests to any other origin are sent
+// unsigned. A ByOrigin must not be changed once it is in use.
 type ByOrigin map[string]Signer
 
 var (
@@ -33,7 +33,8 @@ func (m ByOrigin) Format(f fmt.State, _ rune) {
 	fmt.Fprint(f, types)
 }
 
-// check finds what would send unsigned without a word.
+// check returns an error for a mistake that would make the Transport send requests unsigned without
+// a warning.
 func (m ByOrigin) check() error {
 	if len(m) == 0 {
 		return &ConfigError{"Signer", "is a ByOrigin without any origin"}
@@ -52,8 +53,7 @@ func (m ByOrigin) check() error {
 	return nil
 }
 
-// Check returns the first error of the Signers that have a Check method, in the order of their
-// origins.
+// Check returns the first error of the Check methods of the Signers, in the order of their origins.
 func (m ByOrigin) Check() error {
 	if err := m.check(); err != nil {
 		return err
@@ -68,7 +68,7 @@ func (m ByOrigin) Check() error {
 
 func (m ByOrigin) signer(req *http.Request) Signer { return m[origin.Of(req.URL).String()] }
 
-// Sign signs with the Signer of req's origin.
+// Sign signs req with the Signer of its origin. If the origin has none, req stays unsigned.
 func (m ByOrigin) Sign(req *http.Request, now time.Time) error {
 	if s := m.signer(req); s != nil {
 		return s.Sign(req, now)
@@ -76,18 +76,18 @@ func (m ByOrigin) Sign(req *http.Request, now time.Time) error {
 	return nil
 }
 
-// Refused asks the [Refuser] of the origin of resp.Request.
+// Refused calls the [Refuser] of the origin of resp.Request.
 func (m ByOrigin) Refused(resp *http.Response) bool { return m.faces(resp).refused(resp) }
 
-// Read asks the [Reader] of the origin of resp.Request.
+// Read calls the [Reader] of the origin of resp.Request.
 func (m ByOrigin) Read(resp *http.Response) Refusal { return m.faces(resp).read(resp) }
 
-// Refresh asks the [Refresher] of the origin of resp.Request.
+// Refresh calls the [Refresher] of the origin of resp.Request.
 func (m ByOrigin) Refresh(resp *http.Response) (again bool, err error) {
 	return m.faces(resp).refresh(resp)
 }
 
-// Observe tells the [Observer] of the origin of resp.Request.
+// Observe calls the [Observer] of the origin of resp.Request.
 func (m ByOrigin) Observe(resp *http.Response, o Outcome) error {
 	return m.faces(resp).observe(resp, o)
 }

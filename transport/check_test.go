@@ -9,7 +9,7 @@ import (
 	"github.com/countersign-go/countersign/transport"
 )
 
-// A Base that is a nil pointer would panic at the first request. Check finds it.
+// Check reports a Base that is a nil pointer, which would panic at the first request.
 func TestCheckNilBase(t *testing.T) {
 	sign := transport.SignerFunc(func(*http.Request, time.Time) error { return nil })
 	for _, base := range []http.RoundTripper{(*http.Transport)(nil), (*transport.Transport)(nil)} {

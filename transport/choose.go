@@ -6,10 +6,11 @@ import (
 	"time"
 )
 
-// Choose is a [Signer] that picks another one for each request, for instance by the user or tenant
-// in the context of the request. It is called once for each attempt and each hop, and must not
-// change the request. Whatever becomes of the attempt is told to the Signer that it picked then,
-// also where the Choose is wrapped by another Signer. An error is the error of Sign.
+// Choose is a [Signer] that picks another Signer for each request, for instance by the user or
+// tenant in the context of the request. It is called once for each attempt and each hop, must not
+// change the request, and must be safe for concurrent use. The answer to an attempt is passed to
+// the Signer that was picked for that attempt, also if another Signer wraps the Choose. If the
+// function returns an error, Sign returns that error.
 type Choose func(req *http.Request) (Signer, error)
 
 var (
@@ -37,18 +38,18 @@ func (f Choose) Sign(req *http.Request, now time.Time) error {
 	return s.Sign(req, now)
 }
 
-// Refused asks the [Refuser] that f picks for resp.Request.
+// Refused calls the [Refuser] that f picks for resp.Request.
 func (f Choose) Refused(resp *http.Response) bool { return f.faces(resp).refused(resp) }
 
-// Read asks the [Reader] that f picks for resp.Request.
+// Read calls the [Reader] that f picks for resp.Request.
 func (f Choose) Read(resp *http.Response) Refusal { return f.faces(resp).read(resp) }
 
-// Refresh asks the [Refresher] that f picks for resp.Request.
+// Refresh calls the [Refresher] that f picks for resp.Request.
 func (f Choose) Refresh(resp *http.Response) (again bool, err error) {
 	return f.faces(resp).refresh(resp)
 }
 
-// Observe tells the [Observer] that f picks for resp.Request.
+// Observe calls the [Observer] that f picks for resp.Request.
 func (f Choose) Observe(resp *http.Response, o Outcome) error {
 	return f.faces(resp).observe(resp, o)
 }

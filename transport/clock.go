@@ -10,36 +10,37 @@ import (
 	"github.com/countersign-go/countersign/internal/origin"
 )
 
-// A Clock knows the time at each origin. The zero value is ready to use and has the time of this
-// machine everywhere; a [Transport] moves it when a server refuses a timestamp. An offset is held
-// against the monotonic clock, so that a step of this machine's clock changes nothing. The clock of
-// the system stays untouched. All methods are safe for concurrent use.
+// A Clock holds the time at each origin. The zero value is ready to use and has the time of this
+// machine for all origins. A [Transport] changes it when a server refuses a timestamp. An offset is
+// held against the monotonic clock, so it does not change when this machine's clock is stepped. The
+// clock of the system is never set. All methods are safe for concurrent use.
 //
-// A Clock remembers 1,024 origins. When there are more, it forgets one that was not used for a
-// while, and origins with an offset of Set last; the next refusal teaches it again.
+// A Clock remembers 1,024 origins. When there are more, it forgets an origin that was not used
+// recently. It forgets an origin whose offset came from Set only after all others. The next refusal
+// corrects the time of a forgotten origin again.
 type Clock struct {
 	// Moved, if not nil, is called once for each new offset, when a server has accepted a request
-	// that was signed with it. u is the origin; the offset is the time there less the time of this
-	// machine. It is 0 if an offset of Set was refused and the time of this machine accepted.
-	// Together with Set it carries an offset over to the next process. It may be called
-	// concurrently.
+	// that was signed with it. u is the origin; the offset is the time there minus the time of this
+	// machine. It is 0 if a server refused an offset of Set and then accepted the time of this
+	// machine. A program can store the offset and pass it to Set in its next process. Moved may be
+	// called concurrently.
 	Moved func(u *url.URL, offset time.Duration)
 
-	mu       sync.Mutex                      // held to replace readings and watchers
+	mu       sync.Mutex                      // held while readings or watchers are replaced
 	watchers []func(*url.URL, time.Duration) // never changed in place
 	readings origin.Map[*clockReading]
 	inUse    atomic.Bool // readings may hold one
 }
 
-// A clockReading says that it was server there when it was local here.
+// A clockReading says that the time at an origin was server when it was local on this machine.
 type clockReading struct {
 	server   time.Time
 	local    time.Time     // with its monotonic part
 	own      bool          // it is the time of this machine, in place of a reading that was refused
 	set      bool          // by Set: neither learned in this process, nor reported
-	previous *clockReading // goes back to its place; guarded by Clock.mu
-	yielded  bool          // own time was tried in its place once; guarded by Clock.mu
-	accepted atomic.Bool   // a server has taken a request signed with it
+	previous *clockReading // undo restores it; guarded by Clock.mu
+	yielded  bool          // the time of this machine was tried instead; guarded by Clock.mu
+	accepted atomic.Bool   // a server has accepted a request signed with it
 }
 
 func (r *clockReading) at(local time.Time) time.Time {
@@ -58,14 +59,16 @@ func (r *clockReading) offset() time.Duration {
 	return r.at(now).Sub(now.Round(0))
 }
 
-// Now returns the time at the origin of u: the time of this machine where nothing was learned.
+// Now returns the time at the origin of u. If no offset is known for the origin, that is the time
+// of this machine.
 func (c *Clock) Now(u *url.URL) time.Time {
 	return c.reading(origin.Of(u)).at(time.Now())
 }
 
-// Set makes the origin of u differ from this machine by offset, from now on. An offset of zero
-// makes it follow this machine again. If a request that was signed with the offset is refused
-// before one was accepted, and the answer tells no time, the time of this machine is tried once.
+// Set sets the offset between the clock at the origin of u and the clock of this machine. If offset
+// is zero, the origin has the time of this machine again. If a server refuses a request signed with
+// the offset before it has accepted one, and its answer does not state the time, the time of this
+// machine is tried once.
 func (c *Clock) Set(u *url.URL, offset time.Duration) {
 	var r *clockReading
 	if offset != 0 {
@@ -77,10 +80,11 @@ func (c *Clock) Set(u *url.URL, offset time.Duration) {
 	c.store(origin.Of(u), r)
 }
 
-// Watch has f called whenever Moved is, and after it, as long as c is in use: it is for packages
-// that are given a Clock which others may be using already. Like Moved, f may be called
-// concurrently; it runs in a goroutine of its own, together with the others, so it must not panic.
-// The answer waits until all have returned. There is no way to take f off again.
+// Watch has f called for each new offset, after Moved, for as long as c is in use. It is for
+// packages that share a Clock with other packages. All functions passed to Watch are called at the
+// same time, each in its own goroutine, so f must not panic. Like Moved, f may be called
+// concurrently. The caller gets the answer when all of them have returned. f cannot be removed
+// again.
 func (c *Clock) Watch(f func(u *url.URL, offset time.Duration)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -104,9 +108,9 @@ func (c *Clock) store(o origin.Origin, r *clockReading) {
 	c.inUse.Store(true)
 }
 
-// learn publishes that it was server at o when it was local here, for a call that signed with
-// used. If another call was faster and says the same, within a few seconds, its reading stands, so
-// that calls refused at the same moment share one correction.
+// learn stores that the time at o was server when it was local on this machine, for a call that
+// signed with used. If another call has already stored the same time, within a few seconds, learn
+// keeps its reading, so that calls refused at the same moment share one correction.
 func (c *Clock) learn(
 	o origin.Origin, used *clockReading, server, local time.Time, within time.Duration,
 ) *clockReading {
@@ -118,14 +122,14 @@ func (c *Clock) learn(
 	}
 	r := &clockReading{server: server, local: local, previous: current}
 	if current != nil && !current.set && !current.accepted.Load() {
-		r.previous = current.previous // no server has confirmed current: go back to before it
+		r.previous = current.previous // no server has accepted current, so undo must skip it
 	}
 	c.store(o, r)
 	return r
 }
 
-// doubts reports whether a request that was signed with used, and refused, is worth signing again
-// without it: yield has something new.
+// doubts reports whether a refused request that was signed with used is worth signing again by
+// another time, which yield returns.
 func (c *Clock) doubts(o origin.Origin, used *clockReading) bool {
 	if used == nil || !used.set || used.accepted.Load() {
 		return false
@@ -150,8 +154,8 @@ func (c *Clock) yield(o origin.Origin, used *clockReading) *clockReading {
 	return r
 }
 
-// accept notes that a server took a request signed with r. It puts r back where a call that failed
-// for other reasons has undone it in the meantime. It reports whether r is a new offset.
+// accept records that a server accepted a request signed with r. If a call that failed for another
+// reason has undone r in the meantime, accept restores it. It reports whether r is a new offset.
 func (c *Clock) accept(o origin.Origin, r *clockReading) bool {
 	if r == nil || r.accepted.Load() {
 		return false
@@ -164,7 +168,7 @@ func (c *Clock) accept(o origin.Origin, r *clockReading) bool {
 			c.store(o, r)
 		}
 		if r.own && (current == r || current == r.previous) {
-			c.store(o, nil) // from now on o is like any other
+			c.store(o, nil) // from now on, no offset is stored for o
 		}
 		r.previous = nil
 	}
@@ -178,13 +182,14 @@ func (c *Clock) accept(o origin.Origin, r *clockReading) bool {
 	}
 	var wg sync.WaitGroup
 	for _, f := range watchers {
-		wg.Go(func() { f(o.URL(), r.offset()) }) // each may wait, the answer for the slowest only
+		wg.Go(func() { f(o.URL(), r.offset()) }) // one that is slow does not delay the others
 	}
 	wg.Wait()
 	return true
 }
 
-// undo takes r back, unless a request signed with it was accepted, or it has been replaced.
+// undo restores the reading before r, unless a request signed with r was accepted, or r has been
+// replaced.
 func (c *Clock) undo(o origin.Origin, r *clockReading) {
 	if r == nil || r.set {
 		return

@@ -9,8 +9,8 @@ import (
 	"github.com/countersign-go/countersign/transport"
 )
 
-// BenchmarkClock sets and asks for 10,000 origins in turn: what an operation costs does not depend
-// on how many origins there have been.
+// BenchmarkClock sets and gets the time of 10,000 origins in turn. The cost of an operation must
+// not depend on how many origins there have been.
 func BenchmarkClock(b *testing.B) {
 	for _, origins := range []int{1, 100, 10_000} {
 		b.Run(fmt.Sprint(origins), func(b *testing.B) {

@@ -15,7 +15,8 @@ import (
 	"github.com/countersign-go/countersign/transport"
 )
 
-// Set is per origin, whatever the spelling of the URL, runs on with time, and zero takes it back.
+// An offset of Set applies to one origin, in any spelling of the URL. The time continues from it,
+// and an offset of zero removes it.
 func TestClockSet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		clock := &transport.Clock{Moved: func(*url.URL, time.Duration) {
@@ -44,7 +45,7 @@ func TestClockSet(t *testing.T) {
 		if got := off("https://a.example"); got != 0 {
 			t.Errorf("after Set to zero: %v", got)
 		}
-		// What was set is good enough to sign by at once, and is not reported back.
+		// Requests are signed by the offset of Set at once, and Moved does not report it.
 		server := &service{off: 2 * time.Hour}
 		clock.Set(parse("https://a.example"), 2*time.Hour)
 		rt := &transport.Transport{Signer: &token{}, Base: server, Clock: clock}
@@ -55,8 +56,8 @@ func TestClockSet(t *testing.T) {
 	})
 }
 
-// A call that failed for another reason takes its offset back; a call still under way that is then
-// accepted with it brings it back again.
+// A call that failed for another reason undoes its offset. If a server then accepts another call
+// that was signed with it, the offset is restored.
 func TestClockAcceptedAfterUndo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := &service{off: time.Hour}
@@ -85,7 +86,7 @@ func TestClockAcceptedAfterUndo(t *testing.T) {
 				t.Errorf("after the failed call the clock is off by %v", off)
 			}
 		})
-		synctest.Wait() // its second attempt is under way, with the hour
+		synctest.Wait() // its second attempt is being sent, signed with the offset of an hour
 		if resp, err := get(rt, "https://a.example/"); err != nil ||
 			transport.History(resp) != nil {
 			t.Errorf("%v, %v: want the offset of the other call", transport.History(resp), err)
@@ -97,7 +98,7 @@ func TestClockAcceptedAfterUndo(t *testing.T) {
 	})
 }
 
-// A server error behind a proxy is no proof that the time was right.
+// A server error behind a proxy does not prove that the time was right.
 func TestClockNotAcceptedByServerError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		clock := &transport.Clock{Moved: func(*url.URL, time.Duration) { t.Error("moved") }}
@@ -115,8 +116,8 @@ func TestClockNotAcceptedByServerError(t *testing.T) {
 	})
 }
 
-// An offset that was learned from a wrong Date, and that nobody could try or vouch for, costs one
-// more refusal and is gone.
+// An offset that was learned from a wrong Date, and that no server has accepted, costs one more
+// refusal and is then removed.
 func TestUntriedOffset_R14(t *testing.T) {
 	hour := func() string { return date(time.Now().Add(time.Hour)) }
 	for name, second := range map[string]func() (*http.Response, error){
@@ -166,7 +167,8 @@ func (s *nearby) Sign(req *http.Request, now time.Time) error {
 	return s.token.Sign(req, now)
 }
 
-// A time by which the Signer does not sign is forgotten. The next call is sent by the time before.
+// If the Signer refuses to sign by a time, that time is forgotten. The next call is signed by the
+// previous time.
 func TestUnsignableOffset(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		off := 48 * time.Hour
@@ -192,7 +194,8 @@ func TestUnsignableOffset(t *testing.T) {
 	})
 }
 
-// Two machines behind one name, whose clocks differ: each call follows what it was told itself.
+// If two machines behind one name have different clocks, each call follows the time in its own
+// refusal.
 func TestTwoClocksBehindOneName(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var n atomic.Int32
@@ -225,7 +228,7 @@ func TestTwoClocksBehindOneName(t *testing.T) {
 	})
 }
 
-// Offsets that nobody vouched for are no place to go back to.
+// Undo does not restore an offset that no server has accepted.
 func TestUndoGoesBackToWhatHeld(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		clock := new(transport.Clock)
@@ -234,7 +237,7 @@ func TestUndoGoesBackToWhatHeld(t *testing.T) {
 			Base: base(func(req *http.Request) (*http.Response, error) {
 				n++
 				if n%2 == 0 && n < 10 {
-					return nil, errBroken // what was learned is never tried
+					return nil, errBroken // the learned offset is never tried
 				}
 				return answer(401, "Date", date(time.Now().Add(time.Duration(n)*time.Hour)))
 			})}
@@ -248,7 +251,8 @@ func TestUndoGoesBackToWhatHeld(t *testing.T) {
 	})
 }
 
-// A year is far enough from this machine's clock, also in several steps.
+// A server cannot move the clock further than a year from this machine's clock, even in several
+// steps.
 func TestClockDoesNotWalk_R11(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		clock := new(transport.Clock)
@@ -270,7 +274,8 @@ func TestClockDoesNotWalk_R11(t *testing.T) {
 	})
 }
 
-// Whoever watches the Clock hears what Moved hears, also if they come later, and so does Moved.
+// Functions passed to Watch get the same offsets as Moved, also if they are added later, and Moved
+// is still called.
 func TestClockWatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex // guards heard
@@ -297,14 +302,14 @@ func TestClockWatch(t *testing.T) {
 			"Moved https://a.example 2h0m0s", "first https://a.example 2h0m0s",
 			"second https://a.example 2h0m0s",
 		}
-		slices.Sort(heard[min(3, len(heard)):]) // the two that watch are told at the same time
+		slices.Sort(heard[min(3, len(heard)):]) // the two watchers are called at the same time
 		if !slices.Equal(heard, want) {
 			t.Errorf("heard %q, want %q", heard, want)
 		}
 	})
 }
 
-// Those who watch do not wait for each other.
+// The functions passed to Watch do not wait for each other.
 func TestClockWatchAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		clock := new(transport.Clock)

@@ -12,7 +12,7 @@ import (
 	"github.com/countersign-go/countersign/transport"
 )
 
-// handler answers requests without a network, as fixtures in the examples of this package do.
+// handler answers requests without a network.
 type handler func(http.ResponseWriter, *http.Request)
 
 func (h handler) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -21,7 +21,7 @@ func (h handler) RoundTrip(req *http.Request) (*http.Response, error) {
 	return w.Result(), nil
 }
 
-// A scheme of one's own is a function that sets a header.
+// A function that sets a header field can be a Signer.
 func ExampleTransport() {
 	sign := func(req *http.Request, now time.Time) error {
 		req.Header.Set("X-Api-Key", "k-1")
@@ -45,7 +45,7 @@ func ExampleTransport() {
 	// got: 200
 }
 
-// After a refusal, History tells what was tried and why it ended.
+// After a refusal, History returns the attempts and the reason why no other followed.
 func ExampleHistory() {
 	client := &http.Client{Transport: &transport.Transport{
 		Signer: transport.SignerFunc(func(req *http.Request, now time.Time) error {
@@ -136,13 +136,13 @@ func ExampleChoose() {
 	// Get "https://api.example.com/": no user in the context
 }
 
-// The offset of one process is the start of the next.
+// A process can start with the offset that an earlier process has stored.
 func ExampleClock() {
 	u, _ := url.Parse("https://api.example.com")
 	clock := &transport.Clock{Moved: func(u *url.URL, offset time.Duration) {
 		fmt.Println("store for the next process:", u, offset)
 	}}
-	clock.Set(u, -90*time.Second) // as the last process stored it
+	clock.Set(u, -90*time.Second) // as the earlier process stored it
 	fmt.Println("off by", time.Until(clock.Now(u)).Round(time.Second))
 	// Output:
 	// off by -1m30s

@@ -20,12 +20,12 @@ import (
 	"github.com/countersign-go/countersign/transport"
 )
 
-// Both sides of a call, as one client had it.
+// An outcome is one call as the client and the handler saw it.
 type outcome struct {
 	status int
 	body   string
 	failed bool
-	seen   []string // by the handler: the body of each request, and how it ended
+	seen   []string // by the handler: the body of each request and its error
 	took   time.Duration
 }
 
@@ -36,7 +36,7 @@ func (o outcome) String() string {
 		o.status, o.body, o.failed, o.seen, o.took)
 }
 
-// A witness keeps what a handler read.
+// A witness records the bodies that a handler read.
 type witness struct {
 	mu   sync.Mutex // guards seen
 	seen []string
@@ -57,12 +57,13 @@ func (w *witness) readAll(req *http.Request) ([]byte, error) {
 	return data, err
 }
 
-// A sender makes a request's body: the reader, its length, and what to do once the answer has come.
+// A sender makes a request's body. It returns the reader, the length, and a function to call when
+// the answer has come.
 type sender struct {
 	name   string
 	method string
 	length int64
-	mended bool // a refusal that comes before the body is read is mended
+	mended bool // the call recovers from a refusal that comes before the body is read
 	body   func() (body io.Reader, answered func())
 }
 
@@ -131,7 +132,7 @@ type receiver struct {
 	name    string
 	handler func(*witness) http.HandlerFunc
 	raw     func(*witness) func(net.Conn, *bufio.Reader)
-	extra   time.Duration // that the first answer may be later than with a plain client
+	extra   time.Duration // how much later than with a plain client the first answer may come
 	again   bool          // the request is sent once more, without Expect
 }
 
@@ -190,7 +191,7 @@ func receivers() []receiver {
 			}
 		}
 	}
-	// rawly serves without 100. It closes where closes says so.
+	// rawly serves without status 100. It closes the connection if closes says so.
 	rawly := func(closes func(*http.Request) bool) func(*witness) func(net.Conn, *bufio.Reader) {
 		return func(seen *witness) func(net.Conn, *bufio.Reader) {
 			return func(conn net.Conn, r *bufio.Reader) {
@@ -250,20 +251,20 @@ func receivers() []receiver {
 	}
 }
 
-// Our own Expect field never makes a call worse than it is with a plain client, whatever kind of
-// body is sent to whatever kind of server.
+// The Expect field that the Transport adds never makes a call worse than with a plain client, for
+// any kind of body and any kind of server.
 func TestExpectNeverWorseThanPlain(t *testing.T) {
 	cert, pool := testkit.Certificate()
 	cells := 0
 	for _, proto := range []string{testkit.HTTP11, testkit.HTTP11TLS, testkit.HTTP2} {
 		for _, server := range receivers() {
 			if server.raw != nil && proto == testkit.HTTP2 {
-				continue // net/http alone speaks it here, and it says 100
+				continue // the only HTTP/2 server here is net/http, which sends status 100
 			}
 			for _, body := range senders() {
 				if proto == testkit.HTTP2 && server.name == "full duplex with status 404" {
-					// There, net/http stops sending a body at a final status of 300 or above. With
-					// a plain client, it depends on which side is faster.
+					// In HTTP/2, net/http stops sending a body at a final status of 300 or above.
+					// With a plain client, the outcome depends on which side is faster.
 					continue
 				}
 				cells++
@@ -320,7 +321,7 @@ func call(t *testing.T, rt http.RoundTripper, s sender, proto string) (o outcome
 	if s.length != 0 {
 		req.ContentLength = s.length
 	}
-	if c, ok := body.(io.Closer); ok { // net/http hangs if a body does, also when the time is over
+	if c, ok := body.(io.Closer); ok { // net/http waits for a body, even after the deadline
 		defer context.AfterFunc(ctx, func() { _ = c.Close() })()
 	}
 	begun := time.Now()
@@ -334,7 +335,7 @@ func call(t *testing.T, rt http.RoundTripper, s sender, proto string) (o outcome
 		_ = resp.Body.Close()
 	}
 	if o.failed = err != nil; errors.Is(err, context.DeadlineExceeded) {
-		o.body = "" // of which a part may have come
+		o.body = "" // a part of it may have come
 	}
 	o.took = time.Since(begun)
 	return o
@@ -342,7 +343,7 @@ func call(t *testing.T, rt http.RoundTripper, s sender, proto string) (o outcome
 
 func compare(t *testing.T, call int, server receiver, body sender, plain, ours outcome) {
 	late := ours.took - plain.took
-	extra := 60 * time.Millisecond // to see whether there is a body
+	extra := 60 * time.Millisecond // to find out whether there is a body
 	if call == 0 {
 		extra += server.extra
 	}
@@ -352,7 +353,7 @@ func compare(t *testing.T, call int, server receiver, body sender, plain, ours o
 		if ours.status != plain.status || ours.body != plain.body || ours.failed {
 			t.Errorf("call %d\nplain %v\nours  %v", call, plain, ours)
 		}
-		// The handler may read more: an Expect field keeps net/http from reading ahead of it.
+		// The handler may read more: with an Expect field, net/http does not read ahead of it.
 		if !slices.Equal(ours.seen, plain.seen) && !strings.HasSuffix(server.name, "reads") {
 			t.Errorf("call %d: the handler saw\nplain %q\nours  %q", call, plain.seen, ours.seen)
 		}

@@ -5,20 +5,20 @@ import (
 	"net/http"
 )
 
-// maxWraps ends the search in Signers that wrap each other in a circle.
+// maxWraps ends the search if Signers wrap each other in a cycle.
 const maxWraps = 100
 
-// faces are the optional faces of a Signer. Any may be nil.
+// faces holds the optional interfaces of a Signer. Any of them may be nil.
 type faces struct {
 	refuser   Refuser
 	reader    Reader
 	refresher Refresher
 	observer  Observer
-	none      bool // there is no Signer for the request
+	none      bool // the request has no Signer
 }
 
-// facesOf finds the faces of s for a request. p are the Signers that its Choose functions gave when
-// the request was signed; a Choose beyond these is asked.
+// facesOf returns the faces of s for a request. p holds the Signers that the Choose functions in s
+// picked when the request was signed. A Choose for which p has no Signer is called.
 func facesOf(s Signer, req *http.Request, p *picks) *faces {
 	f := new(faces)
 	var picked []Signer
@@ -37,7 +37,7 @@ func facesOf(s Signer, req *http.Request, p *picks) *faces {
 			if len(picked) > 0 {
 				s, picked = picked[0], picked[1:]
 			} else if s, _ = v(req); s == nil {
-				return f // why not is told when a request is signed
+				return f // Sign returns the error
 			}
 			continue
 		}
@@ -49,7 +49,7 @@ func facesOf(s Signer, req *http.Request, p *picks) *faces {
 	return f
 }
 
-// add takes the faces of s that no Signer around it has.
+// add adds the faces of s that no Signer around it has.
 func (f *faces) add(s Signer) {
 	if f.refuser == nil {
 		f.refuser, _ = s.(Refuser)
@@ -65,7 +65,7 @@ func (f *faces) add(s Signer) {
 	}
 }
 
-// unwrap returns the Signer in s, nil if there is none.
+// unwrap returns the Signer that s wraps, or nil.
 func unwrap(s Signer) Signer {
 	if w, ok := s.(interface{ Unwrap() Signer }); ok {
 		return w.Unwrap()
@@ -73,7 +73,7 @@ func unwrap(s Signer) Signer {
 	return nil
 }
 
-// checkAll returns the first error of s, and of those that it wraps, by their Check methods.
+// checkAll returns the first error of the Check methods of s and of the Signers that it wraps.
 func checkAll(s Signer) error {
 	for range maxWraps {
 		if c, ok := s.(interface{ Check() error }); ok {
@@ -119,7 +119,7 @@ func (f *faces) observe(resp *http.Response, o Outcome) error {
 	return f.observer.Observe(resp, o)
 }
 
-// lookInto returns the first ByOrigin in s, and whether a Choose is in s.
+// lookInto returns the first ByOrigin in s, and reports whether there is a Choose in s.
 func lookInto(s Signer) (several ByOrigin, chooses bool) {
 	for range maxWraps {
 		switch v := s.(type) {
@@ -139,8 +139,8 @@ func lookInto(s Signer) (several ByOrigin, chooses bool) {
 	return nil, false
 }
 
-// picks are the Signers that the Choose functions gave while an attempt was signed, the outermost
-// first. They ride on the context of the request.
+// picks holds the Signers that the Choose functions picked while an attempt was signed, the
+// outermost first. The context of the request carries it.
 type picks struct{ signers []Signer }
 
 type picksKey struct{}

@@ -16,7 +16,7 @@ import (
 	"github.com/countersign-go/countersign/transport"
 )
 
-// A plainWrapper wraps a Signer and has no other method than it must.
+// A plainWrapper wraps a Signer and has only the methods that it needs.
 type plainWrapper struct{ inner transport.Signer }
 
 func (w *plainWrapper) Sign(req *http.Request, now time.Time) error {
@@ -25,7 +25,7 @@ func (w *plainWrapper) Sign(req *http.Request, now time.Time) error {
 
 func (w *plainWrapper) Unwrap() transport.Signer { return w.inner }
 
-// A full is a token with every face: status 403 refuses it too.
+// A full is a token that implements every optional interface. Status 403 refuses it too.
 type full struct{ token }
 
 func (*full) Refused(resp *http.Response) bool {
@@ -55,7 +55,7 @@ func wrappings(s transport.Signer) map[string]transport.Signer {
 	}
 }
 
-// Whatever wraps a Signer, none of its faces is lost.
+// No wrapper hides an optional interface of the Signer that it wraps.
 func TestFacesBehindWrappers(t *testing.T) {
 	for name := range wrappings(nil) {
 		signer := &full{}
@@ -83,7 +83,7 @@ func TestFacesBehindWrappers(t *testing.T) {
 	}
 }
 
-// The outermost Signer that has a face serves it.
+// If several Signers implement an interface, the outermost one is called.
 func TestOutermostFace(t *testing.T) {
 	inner := &token{}
 	outer := &observing{plainWrapper: plainWrapper{inner}}
@@ -102,7 +102,7 @@ type observing struct {
 
 func (o *observing) Observe(*http.Response, transport.Outcome) error { o.observed++; return nil }
 
-// A Signer that wraps itself has no faces and hangs nothing.
+// A Signer that wraps itself does not cause an endless loop.
 func TestWrappedInACircle(t *testing.T) {
 	a := &circle{}
 	a.inner = a
@@ -119,8 +119,8 @@ func (c *circle) Unwrap() transport.Signer          { return c.inner }
 
 type user struct{}
 
-// Each request is signed for its user, and each answer told to the Signer that signed it, even if
-// the Choose would pick another one by then.
+// Each request is signed for its user. Each answer goes to the Signer that signed the request, even
+// if the Choose would pick another Signer by then.
 func TestChoose(t *testing.T) {
 	for _, wrapped := range []bool{false, true} {
 		ann, bob := &token{}, &token{issued: 7}
@@ -161,7 +161,7 @@ func TestChoose(t *testing.T) {
 				t.Fatalf("%s: %v, %v", name, resp, err)
 			}
 		}
-		// Five calls, of which the first of each user is refused once.
+		// There are five calls. The first call of each user is refused once.
 		if len(got) != 7 || ann.refreshes != 1 || bob.refreshes != 1 || turn != 7 {
 			t.Errorf("sent %v, %d and %d refreshes, chosen %d times", got, ann.refreshes,
 				bob.refreshes, turn)
@@ -176,7 +176,8 @@ func TestChoose(t *testing.T) {
 	}
 }
 
-// An answer goes to the Signer that signed, also if each choice differs from the one before.
+// An answer goes to the Signer that signed the request, also if the Choose picks another Signer
+// each time.
 func TestChooseRemembers(t *testing.T) {
 	signers := []*token{{}, {}, {}, {}}
 	n := -1
@@ -197,7 +198,7 @@ func TestChooseRemembers(t *testing.T) {
 	}
 }
 
-// A Choose that picks nothing is an error before anything is sent.
+// If a Choose picks no Signer, the call fails before anything is sent.
 func TestChooseNothing(t *testing.T) {
 	for _, s := range []transport.Signer{nil, (*token)(nil)} {
 		choose := transport.Choose(func(*http.Request) (transport.Signer, error) { return s, nil })
@@ -208,7 +209,8 @@ func TestChooseNothing(t *testing.T) {
 	}
 }
 
-// Where a ByOrigin is wrapped, the wrapper signs for its origins alone, and Check finds its faults.
+// If a ByOrigin is wrapped, the wrapper signs only for the origins in it, and Check reports its
+// mistakes.
 func TestWrappedByOrigin(t *testing.T) {
 	signer := &token{}
 	origins := transport.ByOrigin{"https://a.example": signer}
@@ -248,7 +250,7 @@ type unfit struct{ token }
 
 func (*unfit) Check() error { return errBroken }
 
-// Refused of the Transport comes before the Refuser.
+// The Refused field of the Transport is used before the Refuser.
 func TestRefuserOverridden(t *testing.T) {
 	signer := &full{}
 	rt := &transport.Transport{Signer: signer,
@@ -265,7 +267,8 @@ func TestRefuserOverridden(t *testing.T) {
 	}
 }
 
-// A Reader may read the head of the body, and the caller gets all of it, refused or not signed.
+// A Reader may read the head of the body. The caller still gets the whole body, also if the request
+// was not signed.
 func TestHeadOfBody(t *testing.T) {
 	const most = 4 << 10
 	long := strings.Repeat("a", 10<<10)
@@ -325,7 +328,7 @@ func TestHeadOfBody(t *testing.T) {
 	}
 }
 
-// A slow body sends a part every 700 ms.
+// A slow body returns a part every 700 ms.
 type slow struct {
 	parts []string
 	sent  int
@@ -340,7 +343,8 @@ func (s *slow) Read(p []byte) (int, error) {
 	return copy(p, s.parts[s.sent-1]), nil
 }
 
-// A body that fails within its head fails for the caller too, after all that came.
+// If a body fails within its head, the caller gets the same error, after the bytes that came before
+// it.
 func TestHeadOfBrokenBody(t *testing.T) {
 	signer := &reader{read: func(resp *http.Response) transport.Refusal {
 		_, _ = io.ReadAll(resp.Body)

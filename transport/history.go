@@ -9,18 +9,19 @@ import (
 	"time"
 )
 
-// maxSends is how many requests one RoundTrip may send: the first, and one for each rung.
+// maxSends is how many requests one RoundTrip may send: the first request, and one for each rung.
 const maxSends = 4
 
-// An Attempt is one request that was sent, as told by [History].
+// An Attempt is one request that was sent. [History] returns the attempts of a call.
 type Attempt struct {
-	Status int           // of the answer; 0: none came
-	Offset time.Duration // of the server's clock from this machine's, as signed with
-	Cause  Cause         // why it was refused; "": not refused, or not by a service of the Signer's
-	// Stop, on the last attempt, says why a refusal was not mended. It is "" if it was, or if this
-	// client may not act on it.
+	Status int           // of the answer; 0 if none came
+	Offset time.Duration // of the clock that signed the request from this machine's clock
+	Cause  Cause         // why it was refused; "" if it was not, or not by a service of the Signer
+	// Stop is the reason why the request was not sent again after a refusal. It is set only on the
+	// last attempt. It is "" if that was not refused, or if this client must not act on the
+	// refusal.
 	Stop Stop
-	Err  error // why there is no body, credential or answer; nil if there is no error that says so
+	Err  error // why there is no body, credential or answer; nil if there was no error
 }
 
 // A Stop is a reason not to send a request again after a refusal.
@@ -29,13 +30,13 @@ type Stop string
 const (
 	// StopBody means that the request's body cannot be sent twice. Set GetBody.
 	StopBody Stop = "body"
-	// StopBudget means that this call has done what the refusal asks for, or that it would change
-	// nothing.
+	// StopBudget means that this call has already done what the refusal asks for, or that doing it
+	// would change nothing.
 	StopBudget Stop = "budget"
 	// StopNoCredential means that the Signer has no other credentials than the refused ones.
 	StopNoCredential Stop = "no other credentials"
 	// StopReplaced means that the Base sent other credentials in place of the Signer's, so the
-	// refusal is about those.
+	// server refused those.
 	StopReplaced Stop = "credentials replaced"
 )
 
@@ -60,10 +61,10 @@ func (a Attempt) String() string {
 	return s
 }
 
-// History returns the attempts that were made for resp, oldest first, and last the attempt that
-// resp answers. An attempt that package retry has repeated is among them, with the status of its
-// answer, or status 0 and the error of its connection. If the first attempt was neither refused nor
-// repeated, History returns nil. It belongs to one hop: a redirect starts again.
+// History returns the attempts that were made for resp, oldest first. resp answers the last of
+// them. They include the attempts that package retry repeated, with the status of the answer, or
+// with status 0 and the error of the connection. If the first attempt was neither refused nor
+// repeated, History returns nil. Each hop of a redirect has its own History.
 func History(resp *http.Response) []Attempt {
 	if resp == nil || resp.Request == nil {
 		return nil
@@ -74,14 +75,14 @@ func History(resp *http.Response) []Attempt {
 	return nil
 }
 
-// A trace is the attempts of one call. It rides on the context of the request, where it survives
-// whatever other RoundTrippers make of the response.
+// A trace holds the attempts of one call. The context of the request carries it, so that it is not
+// lost if another RoundTripper replaces the response.
 type trace struct {
 	began    time.Time
-	before   []Attempt // the attempts before the call, which it repeats
+	before   []Attempt // the attempts that package retry made before this call
 	attempts []Attempt
-	sent     atomic.Int32 // for the call and for the one that it is a part of
-	sending  atomic.Bool  // what is sent with this context now is for the call; later it is another
+	sent     atomic.Int32 // also counts the requests of the call that this call is a part of
+	sending  atomic.Bool  // requests sent with this context now belong to the call
 }
 
 type traceKey struct{}
@@ -91,13 +92,13 @@ func traceOf(ctx context.Context) *trace {
 	return t
 }
 
-// tells reports whether the call had more to do than to send a request.
+// tells reports whether the call did more than send one request.
 func (t *trace) tells() bool { return t.before == nil || len(t.attempts) > 1 }
 
 func (t *trace) last() *Attempt { return &t.attempts[len(t.attempts)-1] }
 
-// inside returns the trace of the call that this one is a part of: a Transport may be the Base of
-// another, and then both share one budget.
+// inside returns the trace of the call that this call is a part of, or nil. A Transport may be the
+// Base of another Transport; then both share one budget.
 func (c *call) inside() *trace {
 	if t := traceOf(c.req.Context()); t != nil && t.sending.Load() {
 		return t
@@ -131,7 +132,7 @@ func (c *call) record(resp *http.Response, cause Cause) {
 	last.Status, last.Cause, last.Stop = resp.StatusCode, cause, ""
 }
 
-// repeats adds the attempts that the call repeats.
+// repeats adds the attempts that package retry made before this call.
 func (c *call) repeats(resp *http.Response) {
 	if c.repeated == nil || c.elsewhere {
 		return

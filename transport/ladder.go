@@ -13,8 +13,8 @@ import (
 	"github.com/countersign-go/countersign/internal/logs"
 )
 
-// The rungs of the ladder. Each is climbed at most once in a call, except that young credentials
-// may be sent again.
+// The rungs: the ways to answer a refusal. Each is taken at most once in a call, except that young
+// credentials may be sent again.
 const (
 	clockRung      = iota // sign again by the server's clock
 	againRung             // sign again as the answer asks, or with another nonce
@@ -22,22 +22,22 @@ const (
 	rungs
 )
 
-// maxYoung is how often credentials that are young may be sent again, beyond the first time that
-// the credential rung is climbed.
+// maxYoung is how many times young credentials may be sent again, after the first time that the
+// credential rung is taken.
 const maxYoung = 2
 
 const (
-	// tolerance is how far clocks may differ before that is taken for the reason of a refusal,
-	// unless the Reader knows better.
+	// tolerance is how far clocks may differ before the difference is taken for the reason of a
+	// refusal, unless the Reader returns another tolerance.
 	tolerance = 5 * time.Second
-	// slowest is the round trip from which on a server's time is too old to be learned from.
+	// slowest is the longest round trip after which the clock may be set by the server's time.
 	slowest = 5 * time.Second
-	// farthest is the offset from which on a clock is thought to be made up.
+	// farthest is the largest offset of a server's clock that is believed.
 	farthest = 366 * 24 * time.Hour
 )
 
-// mend looks at an answer. If it is a refusal and there is reason to hope, mend prepares another
-// attempt and reports true. Otherwise resp goes to the caller, its body still readable.
+// mend handles an answer. If it is a refusal and another attempt may succeed, mend prepares that
+// attempt and reports true. Otherwise the caller gets resp, with its body still readable.
 func (c *call) mend(resp *http.Response) bool {
 	switch {
 	case c.elsewhere:
@@ -48,7 +48,8 @@ func (c *call) mend(resp *http.Response) bool {
 		c.accept(resp)
 		return false
 	}
-	// First of all: net/http may be about to read the body for the attempt that was just refused.
+	// This comes first, since net/http may be about to read the body for the attempt that was just
+	// refused.
 	whole := c.body.TakeBack()
 	received := time.Now()
 
@@ -74,7 +75,8 @@ func (c *call) refused(resp *http.Response) bool {
 	return c.faces.refused(resp)
 }
 
-// read asks what a refusal means. The Reader gets the head of the body, and the caller all of it.
+// read asks the Reader for the meaning of a refusal. The Reader gets the head of the body, and the
+// caller still gets the whole body.
 func read(f *faces, resp *http.Response) Refusal {
 	if f.reader == nil {
 		return f.read(resp)
@@ -85,7 +87,8 @@ func read(f *faces, resp *http.Response) Refusal {
 	return f.read(resp)
 }
 
-// climb chooses a rung and does what it takes, if that is possible.
+// climb chooses a rung and prepares the next attempt. It reports false if there is no other
+// attempt.
 func (c *call) climb(resp *http.Response, cause Cause, hint timeHint, whole bool) bool {
 	for {
 		rung, ok := c.choose(cause, hint, whole)
@@ -113,10 +116,10 @@ func (c *call) climb(resp *http.Response, cause Cause, hint timeHint, whole bool
 	}
 }
 
-// choose chooses the next rung and sets the clock for it. If there is none, the call ends.
+// choose chooses the next rung and sets the clock for it. It reports false if the call must end.
 func (c *call) choose(cause Cause, hint timeHint, whole bool) (rung int, ok bool) {
 	if cause == CauseUnknown && c.reading.isOwn() {
-		c.forgetClock(c.reading) // nothing says that the time was the reason
+		c.forgetClock(c.reading) // the answer does not say that the time was the reason
 	}
 	rung = c.rung(cause, hint)
 	if c.spent(rung) {
@@ -131,7 +134,7 @@ func (c *call) choose(cause Cause, hint timeHint, whole bool) (rung int, ok bool
 	return rung, true
 }
 
-// drain lets the connection of a refusal go, which the next request may need. The body can still be
+// drain frees the connection of a refusal, which the next request may need. The body can still be
 // read.
 func (c *call) drain(resp *http.Response) {
 	if c.rest == nil {
@@ -152,14 +155,14 @@ func (c *call) refresh(resp *http.Response) bool {
 	return true
 }
 
-// forgetClock goes back to the time before r, which has not helped.
+// forgetClock undoes r, which has not helped.
 func (c *call) forgetClock(r *clockReading) {
 	c.clock.undo(c.origin, r)
 	c.learned, c.misled = nil, ""
 }
 
-// setClock chooses the clock for the next attempt. It notes the cause of a refusal that did not ask
-// for another one.
+// setClock sets the clock for the next attempt. If the refusal did not ask for another time, it
+// records the cause that the refusal gave.
 func (c *call) setClock(cause Cause, hint timeHint) {
 	switch {
 	case hint.known:
@@ -172,9 +175,10 @@ func (c *call) setClock(cause Cause, hint timeHint) {
 	}
 }
 
-// goBack returns the rung for a refusal as stale after a clock rung that the server had not asked
-// for: a field such as Date was off, which may be old or made by a proxy. The server says now that
-// it was, so the clock goes back and the first refusal counts for what it said.
+// goBack returns the rung for a stale refusal after the clock rung was taken although the server
+// had not asked for it. The reason was a field such as Date, which may be old or come from a proxy.
+// The server now says that the new time is wrong, so goBack undoes the correction, and the cause of
+// the first refusal counts.
 func (c *call) goBack(hint timeHint) int {
 	cause := c.misled
 	c.misled = ""
@@ -189,7 +193,7 @@ func (c *call) goBack(hint timeHint) int {
 	return againRung // the credentials have been replaced already: sign again with them
 }
 
-// spent reports whether a rung may not be climbed again in this call.
+// spent reports whether a rung must not be taken again in this call.
 func (c *call) spent(rung int) bool {
 	climbs, sends := 1, int32(maxSends)
 	if c.young {
@@ -201,18 +205,19 @@ func (c *call) spent(rung int) bool {
 	return c.climbed[rung] >= climbs || c.trace.sent.Load() >= sends
 }
 
-// sameAs reports whether next says the same as the request that was sent.
+// sameAs reports whether next has the same Host and header as the request that was sent.
 func (c *call) sameAs(next *http.Request) bool {
 	sent := c.signed.Header
-	if c.asks != nil { // the Expect field was our idea, and not the Signer's
+	if c.asks != nil { // the Transport added the Expect field, not the Signer
 		sent = maps.Clone(sent)
 		delete(sent, "expect")
 	}
 	return next.Host == c.signed.Host && maps.EqualFunc(sent, next.Header, slices.Equal)
 }
 
-// stopAsking prepares the attempt again without our Expect field, which this server, or something
-// in front of it, does not take. resp is nil after an error. If it fails, resp is the answer.
+// stopAsking prepares the attempt again without the Transport's Expect field, which this server, or
+// a proxy in front of it, does not support. resp is nil after an error. If stopAsking fails, the
+// caller gets resp.
 func (c *call) stopAsking(resp *http.Response) error {
 	ctx := logs.With(c.parent, c.t.Logger)
 	if c.trace != nil {
@@ -237,7 +242,7 @@ func (c *call) accept(resp *http.Response) {
 	case recovered:
 		c.record(resp, "")
 	case traceOf(c.req.Context()) != nil && c.inside() == nil:
-		c.startTrace(resp) // the context is that of an earlier call, and so is the trace in it
+		c.startTrace(resp) // the context, with its trace, belongs to an earlier call
 	}
 	if c.observe(resp, outcome); c.forged != nil {
 		return
@@ -252,8 +257,8 @@ func (c *call) accept(resp *http.Response) {
 	}
 }
 
-// outcome returns what an answer other than a refusal tells. One that tells of an error may come
-// from something in front of the service, and proves neither the time nor the credentials.
+// outcome returns the Outcome of an answer that is not a refusal. An answer with an error status
+// may come from a proxy in front of the service, and proves neither the time nor the credentials.
 func (c *call) outcome(resp *http.Response) Outcome {
 	switch {
 	case c.replaced || resp.StatusCode >= http.StatusBadRequest:
@@ -264,8 +269,8 @@ func (c *call) outcome(resp *http.Response) Outcome {
 	return OutcomeAccepted
 }
 
-// rung chooses the cheapest thing that may help. A time that is off comes first whatever the reason
-// given: it would spoil the other attempts too.
+// rung chooses the cheapest rung that may help. A wrong time is corrected first, whatever the cause
+// that the server gave, since the other attempts would fail because of it too.
 func (c *call) rung(cause Cause, hint timeHint) int {
 	switch {
 	case cause == CauseStale && c.misled != "":
@@ -275,13 +280,13 @@ func (c *call) rung(cause Cause, hint timeHint) int {
 	case cause == CauseNonce, cause == CauseAsked:
 		return againRung
 	case !hint.known && c.climbed[clockRung] == 0 && c.clock.doubts(c.origin, c.reading):
-		return clockRung // an offset of an earlier process, which may not hold any more
+		return clockRung // an offset from an earlier process, which may be wrong by now
 	}
 	return credentialRung
 }
 
-// stop ends the call with the refusal. The clock that was signed by did not help, so it is put back
-// unless it has helped another call.
+// stop ends the call with the refusal. The clock reading that the attempt was signed by has not
+// helped, so stop undoes it unless it has helped another call.
 func (c *call) stop(why Stop, err error) bool {
 	last := c.trace.last()
 	last.Stop, last.Err = why, err
@@ -297,17 +302,17 @@ func (c *call) stop(why Stop, err error) bool {
 	return false
 }
 
-// A timeHint says that it was server at the origin when it was local here.
+// A timeHint says that the time at the origin was server when it was local on this machine.
 type timeHint struct {
 	known         bool
-	stated        bool // by the challenge, and not by a field that a proxy may have set
+	stated        bool // by the challenge, not by a field that a proxy may have set
 	off           bool // too far from the time that the request was signed with
 	server, local time.Time
 	within        time.Duration // how far the clocks may differ
 }
 
-// serverTime finds out the time at the server when it answered. A time that may come from another
-// server, or from another moment, is not a hint.
+// serverTime returns the server's time at the moment of its answer. It does not return a time that
+// may come from another server, or from another moment.
 func (c *call) serverTime(resp *http.Response, refusal Refusal, received time.Time) timeHint {
 	within := refusal.Tolerance
 	if within <= 0 {
@@ -318,14 +323,15 @@ func (c *call) serverTime(resp *http.Response, refusal Refusal, received time.Ti
 		stated: !refusal.ServerTime.IsZero(), local: c.sent.Add(trip / 2), within: within,
 	}
 	age, ok := httptime.Age(resp.Header)
-	if !c.private { // nothing but a proven time counts, least of all an Age field
+	if !c.private { // only a proven time counts, and an Age field is never proven
 		age, ok = 0, hint.stated && refusal.Proven
 	}
 	if !ok || age > within || trip > slowest {
 		return timeHint{}
 	}
 	if hint.stated {
-		// The server wrote the challenge when it made the answer, which a cache has kept since.
+		// The server wrote the challenge when it made the answer. A cache may have kept the answer
+		// since.
 		hint.server = httptime.MidSecond(refusal.ServerTime).Add(age)
 	} else if hint.server, ok = httptime.Now(resp.Header); !ok {
 		return timeHint{}

@@ -26,8 +26,7 @@ const (
 
 func unix(t time.Time) string { return strconv.FormatInt(t.Unix(), 10) }
 
-// A wrong clock costs one round trip and no credentials, whatever the server's way to tell its
-// time.
+// A wrong clock costs one round trip and no credentials, however the server states its time.
 func TestClockOff(t *testing.T) {
 	hints := map[string]func(time.Time) []string{
 		"Date only": nil,
@@ -75,7 +74,7 @@ func TestClockOff(t *testing.T) {
 	}
 }
 
-// What could be somebody else's time, or an old one, moves nothing.
+// A time that may come from another server, or that may be old, does not move the clock.
 func TestHostileHint_R11_R12_R19(t *testing.T) {
 	hour := func(now time.Time) string { return date(now.Add(time.Hour)) }
 	tests := []struct {
@@ -145,8 +144,8 @@ func TestHostileHint_R11_R12_R19(t *testing.T) {
 	}
 }
 
-// A cache in front of the server that tells how old the answer is changes nothing while that is
-// little: the present time there is the time in the answer plus its Age.
+// A cache in front of the server, which adds the Age of the answer, does not matter as long as the
+// Age is small: the server's present time is the time in the answer plus the Age.
 func TestClockBehindCache(t *testing.T) {
 	for _, age := range []time.Duration{0, time.Second, 5 * time.Second} {
 		for name, hint := range map[string]func(made time.Time) []string{
@@ -180,7 +179,7 @@ func TestClockBehindCache(t *testing.T) {
 	}
 }
 
-// What one origin says of the time is nothing to another.
+// The time of one origin does not change the time of another.
 func TestClockPerOrigin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		clock := new(transport.Clock)
@@ -233,7 +232,8 @@ func TestConcurrentJump(t *testing.T) {
 	})
 }
 
-// A clock that is off and credentials that have ended, at once: the case of a laptop after a week.
+// A wrong clock and expired credentials at once, as on a laptop that was off for a week, are both
+// corrected.
 func TestClockAndCredential(t *testing.T) {
 	for _, off := range []time.Duration{time.Hour, -365 * day} {
 		synctest.Test(t, func(t *testing.T) {
@@ -255,13 +255,13 @@ func TestClockAndCredential(t *testing.T) {
 	}
 }
 
-// An old Date on the refusal of an ended credential misleads the clock. When the server then calls
-// the time stale, the clock goes back, and the credential is replaced all the same.
+// An old Date on the refusal of an expired credential moves the clock wrongly. When the server then
+// calls the time stale, the clock is restored, and the credential is still replaced.
 func TestMisleadingDate(t *testing.T) {
 	old := func(now time.Time) string { return date(now.Add(-time.Hour)) }
 	for _, test := range []struct {
 		name     string
-		keyFirst bool // the server looks at the credential before the time
+		keyFirst bool // the server checks the credential before the time
 		stale    func(now time.Time) []string
 		requests int
 	}{
@@ -310,10 +310,11 @@ func TestMisleadingDate(t *testing.T) {
 	}
 }
 
-// A server that has learnt how far our clock is off refuses the corrected time, and takes a new id.
+// A server that has learned the offset of the client's clock refuses the corrected time, and
+// accepts a new id.
 func TestServerThatLearnsSkew_R14(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		skew := map[string]time.Duration{"id0": time.Hour} // our clock was an hour slow at first
+		skew := map[string]time.Duration{"id0": time.Hour} // the client was an hour slow at first
 		server := base(func(req *http.Request) (*http.Response, error) {
 			id, ts, _ := credentials(req)
 			off := time.Since(time.Unix(ts, 0))
@@ -335,7 +336,8 @@ func TestServerThatLearnsSkew_R14(t *testing.T) {
 	})
 }
 
-// Each rung is climbed once, and the refusal comes back with the reason why nothing more was tried.
+// Each rung is taken once. Then the caller gets the refusal, and the history has the reason why no
+// attempt followed.
 func TestStop_F1(t *testing.T) {
 	always := func(header ...string) base {
 		return func(*http.Request) (*http.Response, error) { return answer(401, header...) }
@@ -388,7 +390,7 @@ func TestStop_F1(t *testing.T) {
 	}
 }
 
-// inTurn refuses with one challenge after another, and with the last for ever.
+// inTurn refuses with one challenge after another, and then always with the last one.
 func inTurn(challenges ...string) base {
 	n := -1
 	return func(*http.Request) (*http.Response, error) {
@@ -397,7 +399,7 @@ func inTurn(challenges ...string) base {
 	}
 }
 
-// A nonce refusal is mended by another nonce: never by other credentials.
+// A nonce refusal is answered with another nonce, never with other credentials.
 func TestNonceRefusal_R17(t *testing.T) {
 	n := 0
 	signer := &token{}
@@ -417,7 +419,7 @@ func TestNonceRefusal_R17(t *testing.T) {
 // A timeless is a scheme whose credentials do not depend on the time.
 type timeless struct {
 	token
-	static bool // there are no others
+	static bool // the credentials cannot be replaced
 }
 
 func (s *timeless) Sign(req *http.Request, _ time.Time) error {
@@ -432,15 +434,15 @@ func (s *timeless) Refresh(resp *http.Response) (bool, error) {
 	return s.token.Refresh(resp)
 }
 
-// Where the server's clock is off, and that changes nothing about the request, the very same one is
-// not sent again, and no offset is learned from it.
+// If the server's clock differs, and the time does not change the request, the same request is not
+// sent again, and no offset is learned.
 func TestSameRequest_F1(t *testing.T) {
 	for _, test := range []struct {
 		name      string
 		challenge string
 		signer    *timeless
 		body      io.Reader
-		accepted  string // the id
+		accepted  string // the id that the server accepts
 		status    int
 		sends     int
 		refreshes int
@@ -489,7 +491,7 @@ func TestSameRequest_F1(t *testing.T) {
 	}
 }
 
-// An offset that did not help is put back; one that another call was accepted with stays.
+// An offset that did not help is undone, unless another call that was signed with it was accepted.
 func TestOffsetPutBack_R13(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u, _ := url.Parse("https://api.example/")
@@ -517,7 +519,7 @@ func TestOffsetPutBack_R13(t *testing.T) {
 		if off := time.Until(clock.Now(u)); off < 59*time.Minute {
 			t.Errorf("an accepted offset was given up: now %v", off)
 		}
-		server.off = 0 // the server mends its clock
+		server.off = 0 // the server corrects its clock
 		resp, err := get(rt, "https://api.example/")
 		if err != nil || resp.StatusCode != 200 || len(transport.History(resp)) != 2 {
 			t.Errorf("%v, %v", transport.History(resp), err)
@@ -525,7 +527,7 @@ func TestOffsetPutBack_R13(t *testing.T) {
 	})
 }
 
-// An answer that was lost says nothing about the clock: what was learned is kept.
+// A lost answer says nothing about the clock: the learned offset is kept.
 func TestOffsetSurvivesLostAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := &service{off: time.Hour}
@@ -550,7 +552,8 @@ func TestOffsetSurvivesLostAnswer(t *testing.T) {
 	})
 }
 
-// The refused answer is read and closed before a fetch that may need its connection, within limits.
+// The body of a refusal is read and closed before a fetch that may need its connection, within
+// limits.
 func TestDiscardedRefusal_B6_B7(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		drip := &dripping{closed: make(chan struct{})}
@@ -588,7 +591,7 @@ func TestDiscardedRefusal_B6_B7(t *testing.T) {
 	}
 }
 
-// dripping gives a byte every 100 ms until it is closed.
+// dripping returns a byte every 100 ms until it is closed.
 type dripping struct {
 	once   sync.Once
 	closed chan struct{}
@@ -609,7 +612,7 @@ func (d *dripping) Close() error {
 	return nil
 }
 
-// A Transport on a Transport, each with a scheme of its own, still sends four requests at most.
+// A Transport whose Base is a Transport with another scheme still sends at most four requests.
 func TestNestedBudget(t *testing.T) {
 	sends := 0
 	inner := &transport.Transport{
@@ -627,7 +630,7 @@ func TestNestedBudget(t *testing.T) {
 	}
 }
 
-// cookie is a Signer that leaves Authorization alone and has something new whenever it is asked.
+// cookie is a Signer that does not set Authorization and has new credentials for each refresh.
 type cookie struct{}
 
 func (*cookie) Sign(req *http.Request, _ time.Time) error {
@@ -636,7 +639,8 @@ func (*cookie) Sign(req *http.Request, _ time.Time) error {
 }
 func (*cookie) Refresh(*http.Response) (bool, error) { return true, nil }
 
-// The attempts of a call are no business of a later call that was given its context.
+// A later call that gets the context of an earlier call does not have the attempts of that call in
+// its history.
 func TestHistoryOfOneCall(t *testing.T) {
 	signer := &token{}
 	server := &service{valid: func(id string) bool { return id != "id0" }}
@@ -656,7 +660,8 @@ func TestHistoryOfOneCall(t *testing.T) {
 	}
 }
 
-// An Observer hears of each answer once, refusals included, and of none to an unsigned request.
+// An Observer is called once for each answer, refusals included, and not for the answer to an
+// unsigned request.
 func TestObserver(t *testing.T) {
 	signer := &token{}
 	server := &service{valid: func(id string) bool { return id != "id0" }}
@@ -691,8 +696,8 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// A Signer that fails after a refusal leaves the caller the refusal; before, there is only the
-// error.
+// If a Signer fails after a refusal, the caller gets the refusal. If it fails before the first
+// attempt, the caller gets the error.
 func TestSignerFails(t *testing.T) {
 	n := 0
 	rt := &transport.Transport{
@@ -732,7 +737,7 @@ type refreshing func(*http.Request, time.Time) error
 func (f refreshing) Sign(req *http.Request, now time.Time) error { return f(req, now) }
 func (refreshing) Refresh(*http.Response) (bool, error)          { return true, nil }
 
-// The context of the call is the context of all that is done for it.
+// Everything that is done for a call gets the call's context.
 func TestContextReachesRefresh(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	rt := &transport.Transport{Signer: cancelled{},
@@ -757,8 +762,8 @@ func (cancelled) Refresh(resp *http.Response) (bool, error) {
 	return false, context.Cause(resp.Request.Context())
 }
 
-// A server error after a fetch does not prove that the fetch has helped, and a later call with the
-// same context mends nothing.
+// A server error after a fetch does not prove that the fetch has helped. The outcome of a later
+// call with the same context does not depend on the fetch either.
 func TestOutcome_F14(t *testing.T) {
 	for status, want := range map[int]transport.Outcome{
 		200: transport.OutcomeMended, 304: transport.OutcomeMended,
@@ -787,7 +792,7 @@ func TestOutcome_F14(t *testing.T) {
 	}
 }
 
-// A Refresher may read the refusal, and the caller can read it all the same.
+// A Refresher may read the body of the refusal, and the caller can still read it.
 func TestRefresherReadsBody(t *testing.T) {
 	rt := &transport.Transport{Signer: &readingRefresher{}, Base: inTurn("Token")}
 	resp, err := get(rt, "https://a.example/")
@@ -806,7 +811,7 @@ func (*readingRefresher) Refresh(resp *http.Response) (bool, error) {
 	return false, err
 }
 
-// An answer that a base gives twice does not bring the history of the first time along.
+// If a base returns an answer twice, the second response does not have the history of the first.
 func TestKeptAnswer(t *testing.T) {
 	inner := &transport.Transport{Signer: &token{},
 		Base: &service{valid: func(id string) bool { return id != "id0" }}}

@@ -11,7 +11,7 @@ import (
 	"github.com/countersign-go/countersign/transport"
 )
 
-// An error of Observe replaces the answer that the caller would get, and no other.
+// An error of Observe replaces only the answer that the caller would get.
 func TestForgedAnswer(t *testing.T) {
 	const forged = "X-Forged"
 	distrusts := func(resp *http.Response) error {
@@ -67,11 +67,12 @@ type closing struct {
 
 func (c closing) Close() error { c.closed <- true; return nil }
 
-// Young credentials may be sent again twice, beyond what each call may do; others may not.
+// Young credentials may be sent again twice, in addition to the other attempts of a call. Other
+// credentials may not.
 func TestYoungCredentials(t *testing.T) {
 	for _, test := range []struct {
 		name      string
-		young     []bool // for each time that Refresh is called; then false
+		young     []bool // for each call of Refresh; false after the last
 		cause     []string
 		sends     int
 		refreshes int
@@ -101,7 +102,7 @@ func TestYoungCredentials(t *testing.T) {
 	}
 }
 
-// A youngToken says of its credentials whether they are young.
+// A youngToken reports whether its credentials are young.
 type youngToken struct {
 	token
 	young []bool

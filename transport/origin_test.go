@@ -13,8 +13,8 @@ import (
 	"github.com/countersign-go/countersign/transport"
 )
 
-// Where a redirect leads decides whether the request that follows it is signed. In each chain the
-// first URL is the caller's; want says for each hop whether it carries credentials.
+// The target of a redirect decides whether the next request is signed. In each chain the first URL
+// is the caller's; want says for each hop whether it carries credentials.
 var redirects = []struct {
 	name  string
 	chain string
@@ -64,7 +64,8 @@ var redirects = []struct {
 	{"late", "https://a.example/ https://a.example/b https://b.example/", "yyn"},
 }
 
-// No credential and no header of ours reaches another origin, whatever the redirect.
+// No redirect makes the client send credentials, or a header field that the Signer has set, to
+// another origin.
 func TestRedirectMatrix_K1_K2(t *testing.T) {
 	if len(redirects) != 40 {
 		t.Fatalf("%d cases, want 40", len(redirects))
@@ -116,8 +117,8 @@ func follow(t *testing.T, chain []string, want string, status int, forgetful boo
 	}
 }
 
-// A base that follows redirects itself hides hops; what it answers from elsewhere is not acted
-// upon, and a request it built afresh does not hide a foreign hop.
+// A base that follows redirects itself hides hops. Its answers from another origin are not acted
+// on, and a request that it made itself does not hide a hop at another origin.
 func TestBaseThatFollows(t *testing.T) {
 	elsewhere, _ := http.NewRequest("GET", "https://b.example/", nil)
 	elsewhere.Response = &http.Response{StatusCode: 302}
@@ -145,7 +146,7 @@ func TestBaseThatFollows(t *testing.T) {
 			if next == "" {
 				resp, _ = answer(200)
 			}
-			// One that has no Response in it.
+			// This request has no Response.
 			resp.Request, _ = http.NewRequest(req.Method, req.URL.String(), nil)
 			return resp, nil
 		})}
@@ -154,7 +155,7 @@ func TestBaseThatFollows(t *testing.T) {
 	}
 }
 
-// A base that sends to another address, as in tests, has not left the origin.
+// A base that connects to another address, as in tests, has not left the origin.
 func TestBaseThatRewrites(t *testing.T) {
 	server := &service{valid: func(id string) bool { return id == "id1" }}
 	rt := &transport.Transport{Signer: &token{},
@@ -171,7 +172,8 @@ func TestBaseThatRewrites(t *testing.T) {
 	}
 }
 
-// Origins narrow where requests are signed; everywhere else they go out as they are.
+// Origins limits the origins that requests are signed for. Requests to other origins are sent
+// unchanged.
 func TestOrigins(t *testing.T) {
 	tests := []struct {
 		url, origins string
@@ -225,8 +227,8 @@ func TestOrigins(t *testing.T) {
 	}
 }
 
-// An Authorization that the caller has put on a request is neither replaced nor doubled, and is no
-// obstacle to a scheme that does not use that field.
+// An Authorization field that the caller has set is neither replaced nor doubled. A scheme that
+// does not use that field still signs the request.
 func TestAuthorizationPresent_C15(t *testing.T) {
 	for _, key := range []string{"Authorization", "authorization", "AUTHORIZATION"} {
 		req, _ := http.NewRequest("GET", "https://a.example/", nil)
@@ -246,8 +248,8 @@ func TestAuthorizationPresent_C15(t *testing.T) {
 	}
 }
 
-// A mistake in the configuration fails every request before anything is sent, and says what to
-// write.
+// With a mistake in the configuration, every request fails before anything is sent, and the error
+// names the correct form.
 func TestConfigError(t *testing.T) {
 	signer := &token{}
 	tests := []struct {
@@ -307,7 +309,7 @@ func TestConfigError(t *testing.T) {
 	}
 }
 
-// One client for several services signs for each in its way, and for nobody else.
+// One client for several services signs for each with its own Signer, and for no other origin.
 func TestByOrigin(t *testing.T) {
 	a, b := &token{}, &token{issued: 7}
 	var got []string

@@ -11,7 +11,7 @@ import (
 	"github.com/countersign-go/countersign/transport"
 )
 
-// A reader is a token with a Read of its own.
+// A reader is a token with its own Read method.
 type reader struct {
 	token
 	read func(*http.Response) transport.Refusal
@@ -19,11 +19,11 @@ type reader struct {
 
 func (r *reader) Read(resp *http.Response) transport.Refusal { return r.read(resp) }
 
-// An asked is a scheme whose server gives out the nonces.
+// An asked is a scheme whose server issues the nonces.
 type asked struct {
 	token
 	nonce  string
-	always bool // it says asked, also where the request carried the nonce
+	always bool // it returns CauseAsked even if the request carried the nonce
 }
 
 func (s *asked) Sign(req *http.Request, now time.Time) error {
@@ -46,12 +46,12 @@ func (s *asked) Observe(resp *http.Response, _ transport.Outcome) error {
 	return nil
 }
 
-// An answer that asks for something is met in one more request, with the same credentials. A server
-// that goes on asking gets no other.
+// If an answer asks for something, one more request with the same credentials has it. A server that
+// asks again does not get another request.
 func TestAsked(t *testing.T) {
 	for _, test := range []struct {
 		name   string
-		nonces []string // that the server wants, one after another
+		nonces []string // the nonces that the server wants, in order
 		always bool
 		want   []transport.Cause
 	}{
@@ -85,7 +85,7 @@ func TestAsked(t *testing.T) {
 	}
 }
 
-// A nonce and an answer that asks share one rung.
+// A refused nonce and an answer that asks for something share one rung.
 func TestAskedAfterNonce(t *testing.T) {
 	rt := &transport.Transport{Signer: &token{}, Base: inTurn("Token nonce", "Token asked")}
 	resp, err := get(rt, "https://api.example/")
@@ -94,8 +94,8 @@ func TestAskedAfterNonce(t *testing.T) {
 	}
 }
 
-// Over plain http, a time is believed only if it is proven. The fields that a machine on the way
-// can set change nothing then.
+// Over plain http, a time is believed only if it is proven. The fields that an attacker on the path
+// can set do not change it.
 func TestProvenTime(t *testing.T) {
 	for _, test := range []struct {
 		name   string
@@ -136,7 +136,7 @@ func TestProvenTime(t *testing.T) {
 	}
 }
 
-// A proven refusal without a reason is acted upon over plain http; another one is not.
+// Over plain http, a refusal without a reason is acted on only if it is proven.
 func TestProvenUnknown(t *testing.T) {
 	for _, proven := range []bool{true, false} {
 		signer := &reader{read: func(*http.Response) transport.Refusal {
@@ -150,7 +150,8 @@ func TestProvenUnknown(t *testing.T) {
 	}
 }
 
-// A scheme says how far clocks may differ before that is the reason for a refusal.
+// A scheme can set how far clocks may differ before the difference is taken for the reason of a
+// refusal.
 func TestTolerance(t *testing.T) {
 	for _, test := range []struct {
 		tolerance, off time.Duration

@@ -24,8 +24,8 @@ func (c *call) log(level slog.Level, message string, attrs ...slog.Attr) {
 	c.logger.LogAttrs(c.req.Context(), level, message, attrs...)
 }
 
-// clockAccepted notes that a server took the time that the request was signed with. A new offset is
-// one record, whatever the number of requests that were refused for the old one.
+// clockAccepted records that a server accepted the time that the request was signed with. It logs a
+// new offset once, however many requests were refused for the old one.
 func (c *call) clockAccepted() {
 	if c.clock.accept(c.origin, c.reading) {
 		c.log(slog.LevelInfo, "clock corrected",
@@ -33,19 +33,19 @@ func (c *call) clockAccepted() {
 	}
 }
 
-// Reasons not to sign a request that is sent.
+// Reasons why a request is sent unsigned.
 const (
 	notListed  = "its origin is not one of Origins, or has no Signer in ByOrigin"
 	redirected = "another origin has redirected to it"
 )
 
-// unsigned tells that the request goes out without credentials.
+// unsigned logs that the request is sent without credentials.
 func (c *call) unsigned() {
 	c.log(slog.LevelDebug, "request not signed", slog.String("reason", c.reason))
 }
 
-// refusedUnsigned warns, once for each origin, if the answer to a request that was not signed asks
-// for the credentials of the Signer: that is how a mistake in the configuration looks.
+// refusedUnsigned logs a warning, once for each origin, if the answer to an unsigned request asks
+// for the credentials of the Signer. The usual reason is a mistake in the configuration.
 func (c *call) refusedUnsigned(resp *http.Response) {
 	if resp == nil || !c.logger.Enabled(c.req.Context(), slog.LevelWarn) ||
 		!c.asksForSigner(resp) || c.t.warned.Get(c.origin) {
@@ -56,9 +56,9 @@ func (c *call) refusedUnsigned(resp *http.Response) {
 		slog.Int("status", resp.StatusCode), slog.String("reason", c.reason))
 }
 
-// asksForSigner reports whether resp refuses a request for lack of the Signer's credentials, or of
-// those of one of several Signers. A scheme that no Reader recognizes is known by the requests that
-// were signed before.
+// asksForSigner reports whether resp refuses a request because it lacks the credentials of the
+// Signer, or of one of several Signers. If no Reader recognizes the answer, its challenges are
+// compared with the scheme of the requests that were signed before.
 func (c *call) asksForSigner(resp *http.Response) bool {
 	lines := resp.Header["Www-Authenticate"]
 	if len(lines) == 0 {
@@ -102,8 +102,8 @@ var errReplaced = errors.New("transport: the Base sent other credentials in plac
 	"Signer's: remove the RoundTripper that sets them, for instance an oauth2.Transport")
 
 // hasReplaced reports whether r, the request that the Base says it sent, has other credentials than
-// the signed one. A field that r lacks may have been taken out of a copy, and one that begins or
-// ends like ours may have been added to, as cookies are.
+// the signed request. A field that r lacks may have been removed from a copy of the request. If a
+// field of r contains the Signer's value, the Base may have added to it, for instance cookies.
 func (c *call) hasReplaced(r *http.Request) bool {
 	for key, ours := range c.signed.Header {
 		sent := r.Header[key]
@@ -118,7 +118,8 @@ func (c *call) hasReplaced(r *http.Request) bool {
 	return false
 }
 
-// warnReplaced tells, once for each origin, that the Signer's credentials are not used.
+// warnReplaced logs a warning, once for each origin, that the Base does not send the Signer's
+// credentials.
 func (c *call) warnReplaced(ctx context.Context) {
 	if !c.logger.Enabled(ctx, slog.LevelWarn) || c.t.warned.Get(c.origin) {
 		return

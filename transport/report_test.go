@@ -18,7 +18,7 @@ import (
 type requestID struct{}
 
 // A journal is a slog.Handler that keeps one line for each record: level, message, attributes. It
-// counts the records whose context is not that of a request.
+// counts the records whose context does not come from a request.
 type journal struct {
 	mu      sync.Mutex
 	text    bytes.Buffer
@@ -73,8 +73,8 @@ func getWithID(t *testing.T, rt http.RoundTripper, url string) *http.Response {
 	return resp
 }
 
-// A change of the clock is one record, with origin and offset, however many requests were refused
-// for the old one. A recovery is a detail.
+// A change of the clock is logged once, with the origin and the offset, however many requests were
+// refused for the old offset. A recovery is logged at level Debug.
 func TestLogOfClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := &journal{level: slog.LevelInfo}
@@ -104,7 +104,8 @@ func TestLogOfClock(t *testing.T) {
 	})
 }
 
-// An offset of an earlier process that yields to this machine's clock is a change too.
+// If the clock of this machine replaces an offset from an earlier process, that is logged as a
+// change too.
 func TestLogOfStoredOffset(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log, clock := &journal{}, new(transport.Clock)
@@ -121,7 +122,8 @@ func TestLogOfStoredOffset(t *testing.T) {
 	})
 }
 
-// A refusal that was not mended says why, and nothing of an error where there is none.
+// The record of a refusal that the caller gets has the reason, and has an error only if there was
+// one.
 func TestLogOfRefusal(t *testing.T) {
 	refused := base(func(*http.Request) (*http.Response, error) {
 		return answer(401, "WWW-Authenticate", "Token credential")
@@ -220,7 +222,7 @@ func TestLogOfUnsigned_U4(t *testing.T) {
 	}
 }
 
-// An inner sends what it likes, as a RoundTripper of a user's does.
+// An inner may change the request, as a user's own RoundTripper may.
 type inner struct {
 	header map[string]string
 	next   http.RoundTripper
@@ -240,8 +242,9 @@ func (i inner) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// A Base that puts other credentials in place of the Signer's is told of. What a server says of
-// those is nothing to the Signer: nothing is fetched, and no credentials count as accepted.
+// A warning is logged if a Base replaces the Signer's credentials. The server's answer is then
+// about other credentials: the Signer fetches nothing, and none of its credentials count as
+// accepted.
 func TestReplacedCredentials(t *testing.T) {
 	for _, test := range []struct {
 		name     string
@@ -250,7 +253,7 @@ func TestReplacedCredentials(t *testing.T) {
 	}{
 		{"others", map[string]string{"Authorization": "Bearer other"}, true},
 		{"others in another field", map[string]string{"X-Nonce": "other"}, true},
-		{"none", map[string]string{"Authorization": ""}, false}, // perhaps in the copy alone
+		{"none", map[string]string{"Authorization": ""}, false}, // maybe removed only from the copy
 		{"something else", map[string]string{"User-Agent": "x", "Expect": "x"}, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -286,7 +289,8 @@ func TestReplacedCredentials(t *testing.T) {
 	}
 }
 
-// A field that the Base adds to is not replaced: cookies of its own go into the field of ours.
+// A field that the Base adds to is not replaced: the Base may add cookies to the Cookie field of
+// the Signer.
 func TestAddedCookies(t *testing.T) {
 	rt := &transport.Transport{Signer: &cookie{}, Base: inner{
 		map[string]string{"Cookie": "theirs=1; session=1"}, &service{}}}

@@ -22,7 +22,7 @@ type token struct {
 	signed    []*http.Request
 	observed  []int
 	outcomes  []transport.Outcome
-	distrusts func(*http.Response) error // nil: nothing
+	distrusts func(*http.Response) error // if nil, no answer
 }
 
 func (s *token) Sign(req *http.Request, now time.Time) error {
@@ -76,14 +76,14 @@ func (s *token) Observe(resp *http.Response, o transport.Outcome) error {
 	return nil
 }
 
-// outcome returns the latest one.
+// outcome returns the latest Outcome.
 func (s *token) outcome() transport.Outcome {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.outcomes[len(s.outcomes)-1]
 }
 
-// credentials reads what Sign wrote.
+// credentials returns the id, time and nonce that Sign wrote.
 func credentials(req *http.Request) (id string, ts int64, ok bool) {
 	fields := strings.Fields(req.Header.Get("Authorization"))
 	if len(fields) != 3 || fields[0] != "Token" {
@@ -118,9 +118,9 @@ func answer(status int, header ...string) (*http.Response, error) {
 // A service verifies tokens: the time within a window, then the id.
 type service struct {
 	off    time.Duration                // of its clock
-	window time.Duration                // 0: a minute
-	valid  func(id string) bool         // nil: all
-	hint   func(now time.Time) []string // header fields of a refusal; nil: Date
+	window time.Duration                // if zero, a minute
+	valid  func(id string) bool         // if nil, all are valid
+	hint   func(now time.Time) []string // header fields of a refusal; if nil, Date
 
 	mu   sync.Mutex
 	sent int

@@ -13,7 +13,7 @@ import (
 	"github.com/countersign-go/countersign/transport"
 )
 
-// silent are refusals that do not tell what time it is.
+// silent holds refusals that do not state the time.
 var silent = map[string]func(cause string) []string{
 	"no Date": func(cause string) []string { return []string{"WWW-Authenticate", cause} },
 	"from a cache": func(cause string) []string {
@@ -24,14 +24,14 @@ var silent = map[string]func(cause string) []string{
 	},
 }
 
-// An offset of an earlier process may be wrong by now. If it is refused and the answer does not
-// tell the time, the time of this machine is tried in its place, once in a process. An offset that
-// still holds stays, also while credentials have to be replaced.
+// An offset from an earlier process may be wrong by now. If it is refused and the answer does not
+// state the time, the time of this machine is tried instead, once in a process. An offset that is
+// still right is kept, also while credentials have to be replaced.
 func TestStoredOffset(t *testing.T) {
 	tests := []struct {
 		name      string
 		off       time.Duration // of the server; the stored offset is an hour
-		first     string        // id that the server takes
+		first     string        // the id that the server accepts
 		time, key string        // challenges for a wrong time and for other credentials
 		requests  int
 		refreshes int
@@ -94,7 +94,8 @@ func TestStoredOffset(t *testing.T) {
 	}
 }
 
-// If neither time is accepted, the stored one stays, and this machine's is not tried again.
+// If the server accepts neither time, the stored offset is kept, and this machine's time is not
+// tried again.
 func TestStoredOffsetRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		clock, requests := new(transport.Clock), 0
@@ -118,8 +119,8 @@ func TestStoredOffsetRefused(t *testing.T) {
 	})
 }
 
-// Many calls that start with a wrong offset at once take one turn each, and then follow this
-// machine.
+// Of many calls that start at once with a wrong offset, each is refused once and then signed by
+// this machine's time.
 func TestStoredOffsetConcurrently(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		moved := 0
@@ -149,8 +150,8 @@ func TestStoredOffsetConcurrently(t *testing.T) {
 	})
 }
 
-// Over plain http no answer is believed to tell the time. An offset that no longer holds yields all
-// the same.
+// Over plain http, no time in an answer is believed. A wrong offset is still replaced by this
+// machine's time.
 func TestStoredOffsetPlainHTTP(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		clock := new(transport.Clock)

@@ -20,7 +20,7 @@ import (
 	"github.com/countersign-go/countersign/internal/repeat"
 )
 
-// Reasons not to sign a request. It was not sent.
+// Errors for a request that the Transport refuses to sign. The request was not sent.
 var (
 	ErrPlainHTTP = errors.New(
 		"transport: a plain http request is not signed; use https, or list its origin in Origins")
@@ -38,10 +38,10 @@ type ConfigError struct {
 
 func (e *ConfigError) Error() string { return "transport: " + e.Field + " " + e.Reason }
 
-// A SignError wraps an error that a [Signer] returned: by Sign, before anything was sent, or as an
-// [Observer], in place of an answer. Errors of a [Transport.RoundTrip] that wrap none are those of
-// the Base, or say why the Transport did not ask the Signer. If the Base is a Transport too, an
-// error of its Signer is a SignError as well.
+// A SignError wraps an error that a [Signer] returned: by Sign, before anything was sent, or by the
+// Observe method of an [Observer], in place of an answer. If an error of [Transport.RoundTrip] does
+// not wrap a SignError, it comes from the Base, or says why the Transport did not call the Signer.
+// If the Base is a Transport too, an error of its Signer is also a SignError.
 type SignError struct {
 	Err error
 }
@@ -52,54 +52,56 @@ func (e *SignError) Error() string { return e.Err.Error() }
 // Unwrap returns Err.
 func (e *SignError) Unwrap() error { return e.Err }
 
-// A Transport is an [http.RoundTripper] that signs. It sends the caller's request signed, and when
-// the server refuses it for its timestamp, its nonce or its credentials, it mends that and sends
-// again: once for each of the three, and twice more while new credentials are not known to the
-// server yet. The package comment tells the rules.
+// A Transport is an [http.RoundTripper] that signs each request and sends it by its Base. When the
+// server refuses a request for its timestamp, its nonce or its credentials, the Transport corrects
+// the cause and sends the request again. See the package comment for the rules.
 //
 // The fields must not be changed after the first request. A Transport is safe for concurrent use.
 type Transport struct {
-	// Signer puts the credentials on each request. Required.
+	// Signer puts the credentials on each request. It is required.
 	Signer Signer
 
-	// Base sends the signed requests. If nil, http.DefaultTransport, looked up at each request. A
-	// type of its own that sends plain http for a loopback host to another machine, for instance by
-	// a proxy, should have a method Unwrap() http.RoundTripper that returns the *http.Transport in
-	// it: its Proxy is asked whether requests stay on this machine.
+	// Base sends the signed requests. If nil, http.DefaultTransport is used, looked up for each
+	// request. If the Base is a type of the user's that may send plain http for a loopback host to
+	// another machine, for instance by a proxy, it should have a method Unwrap() http.RoundTripper
+	// that returns the *http.Transport it wraps. The Proxy of that *http.Transport is called to
+	// find out whether requests stay on this machine.
 	Base http.RoundTripper
 
-	// Origins are where requests are signed, each like "https://api.example.com:8443". Empty:
-	// wherever the caller's URL points to.
+	// Origins lists the origins whose requests are signed, each like
+	// "https://api.example.com:8443". If empty, requests are signed for any origin that the
+	// caller's URL points to.
 	Origins []string
 
-	// Clock knows the time of each server. nil: a private one.
+	// Clock holds the time of each server. If nil, the Transport has a Clock of its own.
 	Clock *Clock
 
 	// Refused reports whether an answer refuses the credentials. It must not read the body. If nil,
-	// the Signer says so as a [Refuser], or else every status 401 does.
+	// the Signer decides if it is a [Refuser]; otherwise every answer with status 401 does.
 	Refused func(*http.Response) bool
 
-	// Logger gets a record of each refusal that was not mended, and of each origin that refuses
-	// requests because they are not signed, at level Warn; of each correction of a clock, at level
-	// Info; and of requests that recovered or are not signed, at level Debug. Of the fetches of
-	// credentials that its requests start, it gets the records too, unless their source has a
-	// Logger of its own. The records carry the context of the request. If nil, there are none.
+	// Logger gets a record at level Warn of each refusal that the caller gets, and of each origin
+	// that refuses requests because they are not signed. It gets a record at level Info of each
+	// correction of a clock, and at level Debug of each request that recovered or was not signed.
+	// It also gets the records of the fetches of credentials that its requests start, unless their
+	// source has a Logger of its own. The records carry the context of the request. If nil, nothing
+	// is logged.
 	Logger *slog.Logger
 
 	once     sync.Once
 	settings settings
 	warned   origin.Map[bool]       // origins about which there was a record of level Warn
-	scheme   atomic.Pointer[string] // of the first Authorization field; nil: none was made
+	scheme   atomic.Pointer[string] // of the first Authorization field; nil if none was made
 	manners  manners
 }
 
 // settings are the fields of a Transport in the form that requests need, copied at the first one.
 type settings struct {
 	signer  Signer
-	several ByOrigin               // in the Signer; nil: there is none
+	several ByOrigin               // the ByOrigin in the Signer, or nil
 	chooses bool                   // a Choose is in the Signer
-	static  *faces                 // nil: they depend on the request
-	origins map[origin.Origin]bool // nil: any
+	static  *faces                 // nil if they depend on the request
+	origins map[origin.Origin]bool // nil for any
 	clock   *Clock
 	logger  *slog.Logger
 	err     error
@@ -111,13 +113,13 @@ func (t *Transport) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "{Signer:%T Base:%T Origins:%q}", t.Signer, t.Base, t.Origins)
 }
 
-// RoundTrip signs req and sends it. The answer of the server is never turned into an error,
-// whatever its status; [History] tells which attempts were made for it. An error comes from the
-// Base or from the Signer ([SignError]), or says why the request must not be signed.
+// RoundTrip signs req and sends it. An answer of the server is never turned into an error because
+// of its status; [History] returns the attempts that were made for it. An error comes from the Base
+// or from the Signer ([SignError]), or says why the request must not be signed.
 //
-// The Request of the response is the one that was sent, with its credentials: look at it, but do
-// not log it or send it again. The body of a refusal that could not be mended ends after 64 KiB
-// with io.ErrUnexpectedEOF, if it is longer.
+// The Request of the response is the request that was sent, with its credentials: the caller may
+// read it, but must not log it or send it again. If the response is a refusal and its body is
+// longer than 64 KiB, the body may end there with io.ErrUnexpectedEOF.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	t.once.Do(t.configure)
 	c := call{settings: &t.settings, t: t, base: t.Base, req: req, body: body.New(req)}
@@ -145,13 +147,13 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	return nil, err
 }
 
-// Unwrap returns the Base; nil stands for http.DefaultTransport. Through it, a Transport around t
-// finds out whether requests leave by a proxy.
+// Unwrap returns the Base, or nil, which stands for http.DefaultTransport. A Transport whose Base
+// is t uses it to find out whether requests leave by a proxy.
 func (t *Transport) Unwrap() http.RoundTripper { return t.Base }
 
-// Check returns the error with which each request would fail, so that a program can end at its
-// start: a [*ConfigError], or the error of a Signer or Base that has a Check method too. It sends
-// nothing. Like a request, it must not be followed by a change of the fields.
+// Check returns the error with which each request would fail, so that a program can report it at
+// its start. It returns a [*ConfigError], or the error of the Check method of the Signer or Base,
+// if they have one. It sends nothing. The fields must not be changed after Check was called.
 func (t *Transport) Check() error {
 	t.once.Do(t.configure)
 	if err := t.settings.err; err != nil {
@@ -170,7 +172,7 @@ func (t *Transport) Check() error {
 	return nil
 }
 
-// CloseIdleConnections does so on the Base, if that can.
+// CloseIdleConnections calls the CloseIdleConnections method of the Base, if it has one.
 func (t *Transport) CloseIdleConnections() {
 	base := t.Base
 	if base == nil {
@@ -201,7 +203,8 @@ func (t *Transport) configure() {
 	t.settings = s
 }
 
-// isNil also finds a nil of a type of its own, which would only fail once it is used.
+// isNil also reports true for a nil pointer, function or map in an interface, which would only fail
+// when it is used.
 func isNil(part any) bool {
 	switch v := reflect.ValueOf(part); v.Kind() {
 	case reflect.Invalid:
@@ -212,7 +215,7 @@ func isNil(part any) bool {
 	return false
 }
 
-// parseOrigins returns where to sign, nil for anywhere.
+// parseOrigins returns the origins whose requests are signed, or nil for all origins.
 func (t *Transport) parseOrigins(m ByOrigin) (map[origin.Origin]bool, error) {
 	list, several := t.Origins, m != nil
 	if several {
@@ -250,45 +253,45 @@ type call struct {
 	*settings
 	t      *Transport
 	base   http.RoundTripper
-	req    *http.Request // the caller's: never written
+	req    *http.Request // the caller's, never written to
 	body   *body.Lender
 	origin origin.Origin
 
 	repeated *repeat.Attempt // if not nil, the attempt of a retry.Transport that this call is
 	parent   context.Context // of the request, without repeated
 
-	private bool // no machine on the way can read the request or make up the answer
+	private bool // no machine on the path can read the request or forge the answer
 
-	attempt // the one under way, or the last one
+	attempt // the current attempt, or the last one
 
-	reason    string // not to sign the request
+	reason    string // why the request is not signed
 	replaced  bool   // the Base sent other credentials
-	elsewhere bool   // the answer comes from another origin: the Base has followed a redirect
+	elsewhere bool   // the Base has followed a redirect to another origin
 
 	trace   *trace          // nil until an attempt was refused
 	ctx     context.Context // carries trace
-	below   []Attempt       // what a Transport that is the Base had to do for this attempt
+	below   []Attempt       // attempts that the Base, itself a Transport, made for this attempt
 	climbed [rungs]int
 	young   bool          // the credentials that are sent now may be too new for the server
-	forged  error         // of the Observer, about the latest answer
-	misled  Cause         // of the refusal that moved the clock, if it did not ask for that
-	learned *clockReading // what it is signed by from now on; nil: by what the Clock says
-	unasked bool          // the server does not know Expect
+	forged  error         // the error of the Observer for the latest answer
+	misled  Cause         // of the refusal that moved the clock unasked
+	learned *clockReading // the time to sign by; nil for the Clock's
+	unasked bool          // the server does not understand Expect
 }
 
-// An attempt is the request, signed and sent once.
+// An attempt is one signed copy of the request, sent once.
 type attempt struct {
 	signed  *http.Request
 	faces   *faces        // of the Signer that signed it
 	reading *clockReading // the time that it was signed by
-	began   time.Time     // when signing began, by this machine
-	now     time.Time     // the same moment at the server
+	began   time.Time     // when signing began, by this machine's clock
+	now     time.Time     // the same moment by the server's clock
 	sent    time.Time
-	asks    *asking    // if not nil, it has an Expect field of ours
-	rest    *body.Rest // of the answer, which was read and its connection let go; nil: it was not
+	asks    *asking    // if not nil, the Transport added an Expect field
+	rest    *body.Rest // of the answer's body, if that was drained; else nil
 }
 
-// offset is how far the clock that signed the attempt was ahead of this machine's.
+// offset returns how far the time of the signature was ahead of this machine's clock.
 func (a *attempt) offset() time.Duration {
 	if a.reading == nil {
 		return 0
@@ -296,7 +299,7 @@ func (a *attempt) offset() time.Duration {
 	return a.now.Sub(a.began.Round(0))
 }
 
-// admit reports whether req is to be signed, or why it can't be sent.
+// admit reports whether the request must be signed, or returns the error why it cannot be sent.
 func (c *call) admit() (sign bool, err error) {
 	if c.err != nil {
 		return false, c.err
@@ -323,8 +326,8 @@ func (c *call) admit() (sign bool, err error) {
 	return false, fmt.Errorf("%w (it goes to %s)", ErrPlainHTTP, c.origin)
 }
 
-// elsewhereReason returns why the credentials have no business at the origin of the request, "" if
-// they do.
+// elsewhereReason returns why the credentials must not go to the origin of the request, or "" if
+// they may.
 func (c *call) elsewhereReason() string {
 	switch {
 	case c.origins != nil && !c.origins[c.origin]:
@@ -335,7 +338,7 @@ func (c *call) elsewhereReason() string {
 	return ""
 }
 
-// pass sends req as it is, to a place where our credentials have no business.
+// pass sends the request without credentials, to an origin that must not get them.
 func (c *call) pass() (*http.Response, error) {
 	c.unsigned()
 	resp, err := c.base.RoundTrip(c.req)
@@ -350,7 +353,8 @@ func (c *call) pass() (*http.Response, error) {
 	return resp, err
 }
 
-// next makes the next attempt. After an error the previous one stands.
+// next prepares the next attempt. If it returns an error, the previous attempt stays the current
+// one.
 func (c *call) next(ctx context.Context) error {
 	a, err := c.sign(ctx)
 	if err != nil {
@@ -359,8 +363,8 @@ func (c *call) next(ctx context.Context) error {
 	return c.attach(a)
 }
 
-// sign signs the next attempt. It does so twice if the Clock was moved while it signed, for
-// instance by an endpoint that Sign asked for credentials.
+// sign signs the next attempt. It signs twice if the Clock was moved in the meantime, for instance
+// because Sign fetched credentials from an endpoint.
 func (c *call) sign(ctx context.Context) (attempt, error) {
 	var a attempt
 	for range 2 {
@@ -376,8 +380,8 @@ func (c *call) sign(ctx context.Context) (attempt, error) {
 		within, p := c.picking(ctx)
 		a.signed = c.copy(within)
 		if err := c.signer.Sign(a.signed, a.now); err != nil {
-			// The time may be the reason. Without this, a time that no server has confirmed would
-			// stop all requests before they are sent, and with them the answer that corrects it.
+			// The time may be the reason. Without this, a time that no server has accepted could
+			// stop all requests before they are sent, so that no answer could correct it.
 			c.clock.undo(c.origin, a.reading)
 			return a, &SignError{err}
 		}
@@ -392,7 +396,7 @@ func (c *call) sign(ctx context.Context) (attempt, error) {
 	return a, nil
 }
 
-// picking returns a context in which a Choose notes what it picks.
+// picking returns a context in which each Choose records the Signer that it picks.
 func (c *call) picking(ctx context.Context) (context.Context, *picks) {
 	if !c.chooses {
 		return ctx, nil
@@ -413,7 +417,7 @@ func (c *call) copy(ctx context.Context) *http.Request {
 	return r
 }
 
-// attach gives the body to a, which becomes the attempt under way. An error is one of the body.
+// attach gives the body to a and makes a the current attempt. An error comes from the body.
 func (c *call) attach(a attempt) error {
 	var wait func(<-chan struct{}) error
 	if c.expects(a.signed) {
@@ -452,13 +456,15 @@ func (c *call) send() (*http.Response, error) {
 	return resp, nil
 }
 
-// lookBelow finds out what the Base did, from r, the request that it says it sent.
+// lookBelow examines r, the request that the Base says it sent: it may have followed a redirect or
+// replaced the credentials.
 func (c *call) lookBelow(r *http.Request) {
 	c.replaced = false
 	if r == nil || r == c.signed {
 		return
 	}
-	// A Base may send to another address than the URL's; only a redirect is another origin.
+	// A Base may connect to another address than the URL's. Only a redirect leads to another
+	// origin.
 	followed := r.Response != nil && r.Response != c.req.Response && r.URL != nil
 	if c.elsewhere = followed && origin.Of(r.URL) != c.origin; c.elsewhere {
 		return
@@ -467,8 +473,8 @@ func (c *call) lookBelow(r *http.Request) {
 	c.below = c.traceBelow(r)
 }
 
-// traceBelow returns the attempts of a Transport that is the Base. A Base may also give an old
-// answer again, with the trace of that, which does not count.
+// traceBelow returns the attempts that the Base made, if it is a Transport too. A Base may also
+// return an old answer again, for instance from a cache: the trace of an old answer does not count.
 func (c *call) traceBelow(r *http.Request) []Attempt {
 	t := traceOf(r.Context())
 	if t == nil || t == c.trace || t.began.Before(c.sent) || !t.tells() {
@@ -477,8 +483,8 @@ func (c *call) traceBelow(r *http.Request) []Attempt {
 	return t.attempts
 }
 
-// observe tells the Observer of an answer. An error is kept for the case that the caller would get
-// this answer.
+// observe calls the Observer with an answer. Its error is kept until it is known whether the caller
+// gets this answer.
 func (c *call) observe(resp *http.Response, o Outcome) {
 	c.forged = nil
 	if err := c.faces.observe(resp, o); err != nil {
@@ -496,8 +502,9 @@ func (c *call) result(resp *http.Response) (*http.Response, error) {
 	return nil, c.forged
 }
 
-// cloneHeader copies the map and shares the values, which no RoundTripper may change. A slice with
-// room behind it is clipped, so that adding to the copy cannot write into the caller's array.
+// cloneHeader copies the map and shares the values, which a RoundTripper must not change. A slice
+// with spare capacity is clipped, so that appending to the copy cannot write into the caller's
+// array.
 func cloneHeader(h http.Header) http.Header {
 	if h == nil {
 		return make(http.Header)
@@ -511,8 +518,8 @@ func cloneHeader(h http.Header) http.Header {
 	return clone
 }
 
-// hasAuthorization looks for every spelling, since a map may hold one that Header.Get does not
-// find.
+// hasAuthorization ignores the case of field names, since the map may hold a name that Header.Get
+// does not find.
 func hasAuthorization(h http.Header) bool {
 	for key := range h {
 		if len(key) == len("Authorization") && strings.EqualFold(key, "Authorization") {

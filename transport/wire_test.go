@@ -17,8 +17,8 @@ import (
 	"github.com/countersign-go/countersign/transport"
 )
 
-// Refusals in their less usual forms are mended over one connection, and the answer that follows
-// keeps its own form.
+// After refusals in less usual forms, the request is sent again on the same connection, and the
+// answer that follows keeps its form.
 func TestMendedOverOneConnection(t *testing.T) {
 	cert, pool := testkit.Certificate()
 	chunked := "Transfer-Encoding: chunked\r\n\r\n" +
@@ -78,8 +78,8 @@ func TestMendedOverOneConnection(t *testing.T) {
 	}
 }
 
-// While a refused upload waits for other credentials, its server does not count as one that is
-// silent: the next upload asks again.
+// While a refused upload waits for other credentials, its server does not count as silent: the next
+// upload asks again.
 func TestExpectDuringSlowRefresh(t *testing.T) {
 	cert, pool := testkit.Certificate()
 	synctest.Test(t, func(t *testing.T) {
@@ -99,7 +99,7 @@ func TestExpectDuringSlowRefresh(t *testing.T) {
 		dial := base.DialContext
 		base.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
 			conn, err := dial(ctx, network, addr)
-			return struct{ net.Conn }{conn}, err // which does not tell that it was closed
+			return struct{ net.Conn }{conn}, err // this type does not reveal that it was closed
 		}
 		rt := &transport.Transport{Base: base, Signer: &fetching{token: &token{},
 			fetch: func() error { time.Sleep(3 * time.Second); return nil }}}
