@@ -17,7 +17,7 @@ import (
 	"github.com/countersign-go/countersign/transport"
 )
 
-// The answer that is given up is read a little, and closed before the next attempt.
+// A discarded answer is read up to a limit, and closed before the next attempt.
 func TestRetryDiscards_B7(t *testing.T) {
 	for _, tt := range []struct {
 		name string
@@ -38,7 +38,7 @@ func TestRetryDiscards_B7(t *testing.T) {
 				if status != 200 || err != nil || len(s.Sent) != 2 {
 					t.Fatalf("status %d, %v after %d attempts", status, err, len(s.Sent))
 				}
-				synctest.Wait() // until the reading has ended
+				synctest.Wait() // until the read has ended
 				if s.Waits()[0] != time.Second || body.closed != 1 || body.read != tt.read {
 					t.Errorf("read %d bytes in %v, closed %d times",
 						body.read, s.Waits()[0], body.closed)
@@ -48,7 +48,7 @@ func TestRetryDiscards_B7(t *testing.T) {
 	}
 }
 
-// The time for it is a part of the pause, and leaves time for the next attempt.
+// The time to read a discarded answer is a part of the wait, and leaves time for the next attempt.
 func TestRetryDiscardsInTime_B7(t *testing.T) {
 	for _, tt := range []struct {
 		name, wait  string
@@ -81,7 +81,7 @@ type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { return len(p), nil }
 
-// answer is a body that counts.
+// answer is a body that counts the bytes read and the calls of Close.
 type answer struct {
 	io.Reader
 	read, closed int
@@ -101,7 +101,7 @@ func (a *answer) Close() error {
 	return nil
 }
 
-// A body is sent whole each time. Where there is no further body, the last answer is returned.
+// A body is sent whole each time. If it cannot be sent again, the last answer is returned.
 func TestRetryBody_B2(t *testing.T) {
 	fresh := func() (io.ReadCloser, error) {
 		return &counted{Reader: strings.NewReader("whole")}, nil
@@ -148,7 +148,7 @@ func TestRetryBody_B2(t *testing.T) {
 	}
 }
 
-// Those who read a body before or after the first attempt each get it whole.
+// A Signer that reads the body, and an attempt after a refusal, each get the whole body.
 func TestRetryBodyReread_B2(t *testing.T) {
 	key := &mac.Credentials{ID: "id", Key: creds.Secret("canary-b0d7")}
 	for name, tt := range map[string]struct {
@@ -185,7 +185,7 @@ func TestRetryBodyReread_B2(t *testing.T) {
 	}
 }
 
-// A body that is being read and does not end cannot be sent again.
+// If a read of the body does not end, the body cannot be sent again.
 func TestRetryBodyStuck_B9(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source, feed := io.Pipe()
@@ -226,7 +226,7 @@ func TestRetryBodyStuck_B9(t *testing.T) {
 	})
 }
 
-// A read that ends soon is waited for.
+// The next attempt waits for a read that ends soon.
 func TestRetryBodySlow_B9(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var times []time.Time
@@ -264,8 +264,8 @@ func (sleepy) Read([]byte) (int, error) {
 	return 0, io.EOF
 }
 
-// A file is shared by all its readers, so the next attempt begins when the last one has let go: of
-// the caller's own reader, or of the one with which a refusal was mended.
+// All readers of a file share its offset, so the next attempt begins when the previous one has
+// stopped reading, either the caller's own reader or the reader of an attempt after a refusal.
 func TestRetryBodyShared_B9(t *testing.T) {
 	for name, early := range map[string]int{"first": 1, "mended": 2} {
 		t.Run(name, func(t *testing.T) {
@@ -296,11 +296,11 @@ func TestRetryBodyShared_B9(t *testing.T) {
 	}
 }
 
-// A lingerer answers one attempt early, while it reads on. It refuses those before that, and
-// gives back the body of the one after it.
+// A lingerer answers one attempt early and goes on reading its body. It refuses the attempts before
+// that attempt, and answers the attempt after it with the body of the request.
 type lingerer struct {
 	early, attempts int
-	late            error // how the reading on ended
+	late            error // the error of the last read
 }
 
 func (l *lingerer) RoundTrip(req *http.Request) (*http.Response, error) {

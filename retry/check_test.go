@@ -29,8 +29,8 @@ var policies = map[string]retryablehttp.CheckRetry{
 	"ErrorPropagatedRetryPolicy": retryablehttp.ErrorPropagatedRetryPolicy,
 }
 
-// The policies of retryablehttp choose the statuses that they choose there, and the answer remains
-// an answer.
+// The policies of retryablehttp choose the same statuses as in retryablehttp, and a response is not
+// turned into an error.
 func TestCheckStatus(t *testing.T) {
 	for name, check := range policies {
 		for status, sends := range map[int]int{
@@ -54,7 +54,7 @@ func TestCheckStatus(t *testing.T) {
 	}
 }
 
-// They also know the errors that they know there. The caller gets the error of the Base itself.
+// They also recognize the same errors as in retryablehttp. The caller gets the Base's own error.
 func TestCheckError(t *testing.T) {
 	for name, check := range policies {
 		for _, tt := range []struct {
@@ -81,7 +81,7 @@ func TestCheckError(t *testing.T) {
 	}
 }
 
-// A policy that says yes to all changes nothing about which requests may be repeated.
+// A policy that always returns true does not change which requests may be repeated.
 func TestCheckForbiddenRequests_B5(t *testing.T) {
 	dial := &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
 	checks := map[string]retryablehttp.CheckRetry{
@@ -100,7 +100,7 @@ func TestCheckForbiddenRequests_B5(t *testing.T) {
 		reply             reply
 		signer            transport.Signer
 		refused           int
-		calls, sends      int // of Check, and of requests
+		calls, sends      int // the number of calls of Check, and of requests
 	}{
 		{"GET", "GET", "", none, reply{Status: 503}, sign, 401, 3, 3},
 		{"POST", "POST", "", none, reply{Status: 503}, sign, 401, 0, 1},
@@ -138,7 +138,7 @@ func TestCheckForbiddenRequests_B5(t *testing.T) {
 	}
 }
 
-// A request that the signing Transport rejects was not sent, so no policy has it repeated.
+// A request that the signing Transport rejects was not sent, so no policy can repeat it.
 func TestCheckRejected(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &stage{Plan: statuses(200)}
@@ -151,7 +151,7 @@ func TestCheckRejected(t *testing.T) {
 	})
 }
 
-// Check can forbid, and its own error takes the place of an error but never of an answer.
+// Check can prevent a repetition. Its own error replaces an error, but never an answer.
 func TestCheckForbids(t *testing.T) {
 	own := errors.New("a policy of this program")
 	for _, tt := range []struct {
@@ -181,8 +181,8 @@ func TestCheckForbids(t *testing.T) {
 	}
 }
 
-// Check gets the error in the form of an http.Client, without what a URL may hide, and History and
-// the log say that it chose to repeat.
+// Check gets the error in the form of an http.Client, without the parts of the URL that may hold
+// secrets. History and the log say that Check chose to repeat.
 func TestCheckSeesURLError_K7(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		secret := text("canary-c4ec4")
@@ -211,7 +211,7 @@ func TestCheckSeesURLError_K7(t *testing.T) {
 	})
 }
 
-// The back-offs of retryablehttp plug in, and Retry-After is obeyed before they are asked.
+// The back-off functions of retryablehttp can be used. Retry-After has precedence over them.
 func TestBackoffs(t *testing.T) {
 	const second = time.Second
 	for _, tt := range []struct {
@@ -240,7 +240,7 @@ func TestBackoffs(t *testing.T) {
 			"9223372037": -2, "+31536000": -1, "Sat, 01 Jan 2000 00:00:04 GMT": 4 * second,
 			"Fri, 31 Dec 2100 23:59:59 GMT": -2, "Fri, 31 Dec 1999 23:59:59 GMT": -1,
 		} {
-			synctest.Test(t, func(t *testing.T) { // where it is 2000-01-01
+			synctest.Test(t, func(t *testing.T) { // the bubble's clock starts at 2000-01-01
 				s := &stage{Plan: []reply{{Status: 503, Header: "Retry-After: " + header}}}
 				times := 4
 				if wait > 0 {
@@ -271,7 +271,7 @@ func TestBackoffs(t *testing.T) {
 	}
 }
 
-// A Backoff that waits longer than the context allows ends the call with the answer.
+// If a Backoff waits longer than the context allows, the call returns the answer.
 func TestBackoffDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &stage{Plan: statuses(503)}
@@ -289,7 +289,7 @@ func TestBackoffDeadline(t *testing.T) {
 	})
 }
 
-// Without a Transport that signs, requests are repeated by the same rules.
+// Requests are repeated by the same rules if the Base is not a Transport that signs.
 func TestPlainBase(t *testing.T) {
 	dial := &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
 	for _, tt := range []struct {
@@ -321,7 +321,8 @@ func TestPlainBase(t *testing.T) {
 	}
 }
 
-// A request without a URL is left to the Base, and an answer carries no trace of the retries.
+// A request without a URL is left to the Base. The request of an answer does not carry the
+// httptrace of the retries.
 func TestPlainRequest(t *testing.T) {
 	s := &stage{Plan: []reply{{Err: io.EOF}}}
 	rt := &retry.Transport{Base: s, Check: retryablehttp.DefaultRetryPolicy}
@@ -343,7 +344,7 @@ func TestPlainRequest(t *testing.T) {
 // A wrapper hides a Transport that signs.
 type wrapper struct{ http.RoundTripper }
 
-// A wrapper between the retries and the Transport that signs leaves the rules as they are.
+// A wrapper between the retries and the Transport that signs does not change the rules.
 func TestWrapperBetween(t *testing.T) {
 	dial := &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
 	sign := transport.SignerFunc(func(*http.Request, time.Time) error { return nil })
@@ -385,8 +386,8 @@ func TestWrapperBetween(t *testing.T) {
 	}
 }
 
-// A Signer may call another service with the request's context, by a Transport that signs too. How
-// that call ends says nothing about the request.
+// A Signer may call another service with the request's context, by another Transport that signs.
+// The outcome of that call says nothing about the request.
 func TestCallsOfSigner_B5(t *testing.T) {
 	dial := &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
 	plain := transport.SignerFunc(func(*http.Request, time.Time) error { return nil })
@@ -417,7 +418,7 @@ func TestCallsOfSigner_B5(t *testing.T) {
 	}
 }
 
-// unconnected gets no connection.
+// unconnected fails before it gets a connection.
 type unconnected struct{}
 
 func (unconnected) RoundTrip(req *http.Request) (*http.Response, error) {

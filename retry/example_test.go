@@ -14,7 +14,8 @@ import (
 	"github.com/countersign-go/countersign/transport"
 )
 
-// restarting stands in for a service: the statuses of its answers, 0 for a connection that ends.
+// restarting stands in for a service. It holds the statuses of its answers, and 0 for a connection
+// that ends.
 type restarting []int
 
 func (r *restarting) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -25,8 +26,8 @@ func (r *restarting) RoundTrip(req *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: status, Body: http.NoBody, Request: req}, nil
 }
 
-// A client that repeats requests, and signs each attempt. It has a policy of retryablehttp, and
-// short waits. countersign.Config.Retry takes such a Transport too.
+// This client repeats requests, and signs each attempt. It has a policy of retryablehttp, and short
+// waits. The same Transport can be used as countersign.Config.Retry.
 func ExampleTransport() {
 	sign := transport.SignerFunc(func(req *http.Request, _ time.Time) error {
 		req.Header.Set("Authorization", "Bearer a-token-for-this-example")
@@ -52,7 +53,7 @@ func ExampleTransport() {
 	// [500 503 200]
 }
 
-// A policy of a program itself, which leaves most decisions to an existing one.
+// A program can have its own policy, which leaves most decisions to an existing policy.
 func ExampleTransport_check() {
 	client := &http.Client{Transport: &retry.Transport{
 		Base: &restarting{425, 0}, // leave this out: it stands in for the network

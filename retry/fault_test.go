@@ -30,11 +30,11 @@ const (
 	cutHeader // the answer ends within its header
 	cutBody   // the answer ends within its body
 	silence   // no answer
-	goodBye   // an answer, and then an RST, unannounced, for the next user of the connection
+	goodBye   // an answer, then an RST for the next request on the connection
 	faults
 )
 
-// A faultyServer executes what it is sent, and answers with one fault after another.
+// A faultyServer executes each request and answers with one fault after another.
 type faultyServer struct {
 	net.Listener
 	fired [faults]atomic.Int32
@@ -98,7 +98,7 @@ func (s *faultyServer) serve(conn *net.TCPConn) {
 	}
 }
 
-// answer reports whether the connection goes on.
+// answer reports whether the connection stays open.
 func (s *faultyServer) answer(conn *net.TCPConn, fault int) bool {
 	switch fault {
 	case reset:
@@ -118,7 +118,7 @@ func (s *faultyServer) answer(conn *net.TCPConn, fault int) bool {
 		_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
 		return false
 	case silence:
-		_, _ = conn.Read(make([]byte, 1)) // until the client has gone
+		_, _ = conn.Read(make([]byte, 1)) // until the client has closed the connection
 		return false
 	}
 	_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
@@ -126,7 +126,7 @@ func (s *faultyServer) answer(conn *net.TCPConn, fault int) bool {
 	return false
 }
 
-// twice returns how many ids were executed more than once, and how many at all.
+// twice returns how many ids were executed more than once, and how many were executed at all.
 func (s *faultyServer) twice() (twice, all int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -138,19 +138,20 @@ func (s *faultyServer) twice() (twice, all int) {
 	return twice, len(s.executed)
 }
 
-// send makes n requests that arrive, each with another id as its body, from several goroutines.
+// send makes requests from several goroutines, each with a different id as its body, until n have
+// arrived.
 func (s *faultyServer) send(t *testing.T, n int, header string) {
 	base := &http.Transport{MaxIdleConnsPerHost: 8}
 	defer base.CloseIdleConnections()
 	client := newClient(config{
 		Signer: &refuser{}, Base: base,
-		Retry: retry.Transport{WaitMin: time.Millisecond}, // the calls have 20 ms in all
+		Retry: retry.Transport{WaitMin: time.Millisecond}, // each call has 20 ms in all
 	})
 	var ids atomic.Int32
 	var senders sync.WaitGroup
 	for range 8 {
 		senders.Go(func() {
-			// On a busy machine the time of some requests is over before the server sees them.
+			// On a busy machine, the deadline of some requests passes before the server sees them.
 			for int(ids.Load()) < n || int(s.turn.Load()) < n && int(ids.Load()) < 2*n {
 				s.post(t, client, fmt.Sprint(header, ids.Add(1)), header)
 			}
@@ -179,9 +180,9 @@ func (s *faultyServer) post(t *testing.T, client *http.Client, id, header string
 	_ = resp.Body.Close()
 }
 
-// TestPostOnce_B5 sends POST requests to a server that fails in every way, here with real sockets
-// and real time, and counts there what was executed. With -tries=10000 each fault happens a
-// thousand times.
+// TestPostOnce_B5 sends POST requests, over real sockets and in real time, to a server that fails
+// in every way. The server counts how often it executes each request. With -tries=10000 each fault
+// happens a thousand times.
 func TestPostOnce_B5(t *testing.T) {
 	s := newFaultyServer(t)
 	s.send(t, *tries, "")
@@ -199,7 +200,7 @@ func TestPostOnce_B5(t *testing.T) {
 	t.Logf("of %d executed, %d more than once; faults %v", all, twice, counts)
 }
 
-// TestPostWithKey_B5 shows that the same server does execute twice what may be repeated.
+// TestPostWithKey_B5 shows that the same server executes requests twice if they may be repeated.
 func TestPostWithKey_B5(t *testing.T) {
 	s := newFaultyServer(t)
 	s.send(t, 400, "Idempotency-Key")

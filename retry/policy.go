@@ -15,8 +15,8 @@ import (
 	"github.com/countersign-go/countersign/transport"
 )
 
-// safe reports whether req may be executed twice (RFC 9110, section 9.2.2). A key that is not sent
-// protects nothing, so an empty one does not count.
+// safe reports whether req may be executed twice (RFC 9110, section 9.2.2). An empty key is not
+// sent, so it does not count.
 func safe(req *http.Request) bool {
 	switch req.Method {
 	case "", http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace,
@@ -26,7 +26,7 @@ func safe(req *http.Request) bool {
 	return hasKey(req, "Idempotency-Key") || hasKey(req, "X-Idempotency-Key")
 }
 
-// hasKey ignores blanks, which net/http does not send.
+// hasKey treats a value of blanks as empty, since net/http does not send them.
 func hasKey(req *http.Request, name string) bool {
 	return strings.TrimSpace(req.Header.Get(name)) != ""
 }
@@ -37,14 +37,14 @@ func (c *call) mayPass() bool {
 	switch {
 	case c.err != nil:
 		return c.failedBelow() && (c.safe || c.unsent()) && c.chosen()
-	case c.resp == nil: // from a Base that was sent a request unsigned
+	case c.resp == nil: // a Base may return nil for an unsigned request
 		return false
 	}
 	return c.safe && !c.refused() && c.chosen()
 }
 
-// failedBelow reports whether the error is one of the network, and not of the Transport that signs
-// or of its Signer, which may have called some other service.
+// failedBelow reports whether the error comes from the network, and not from the Transport that
+// signs or from its Signer, which may have called another service.
 func (c *call) failedBelow() bool {
 	if _, ok := errors.AsType[*transport.SignError](c.err); ok {
 		return false
@@ -56,20 +56,21 @@ func (c *call) failedBelow() bool {
 	return failed
 }
 
-// unsent reports whether no byte of the request has left.
+// unsent reports whether no byte of the request was sent.
 func (c *call) unsent() bool {
 	_, unsent := c.trial.Failed()
 	return unsent || lost.Dial(c.err) != nil
 }
 
-// refused reports whether the answer is a refusal of the credentials. Those do not pass: the
-// Transport that signs has done what can be done about it.
+// refused reports whether the answer is a refusal of the credentials. A refusal does not pass by
+// itself: the Transport that signs has already tried to correct it.
 func (c *call) refused() bool {
 	h := transport.History(c.resp)
 	return len(h) > 0 && h[len(h)-1].Cause != ""
 }
 
-// chosen reports whether Check, or the usual policy, has the attempt repeated.
+// chosen reports whether Check, or the default policy if Check is nil, chooses to repeat the
+// attempt.
 func (c *call) chosen() bool {
 	if c.t.Check == nil {
 		if c.err != nil {
@@ -93,8 +94,8 @@ func (c *call) chosen() bool {
 	return again
 }
 
-// asOfClient returns err in the form that an http.Client gives it, by which policies know some
-// errors. The query and the user stay out of it.
+// asOfClient wraps err as an http.Client does, since policies recognize some errors by that form.
+// It leaves out the query and the user of the URL.
 func asOfClient(req *http.Request, err error) error {
 	u := url.URL{Scheme: req.URL.Scheme, Host: req.URL.Host, Path: req.URL.Path}
 	op := cmp.Or(req.Method, http.MethodGet)
@@ -102,12 +103,12 @@ func asOfClient(req *http.Request, err error) error {
 }
 
 // wait returns how long to wait after an attempt, counted from 1. resp is nil after an error. It
-// reports false if the answer asks for a longer wait than WaitMax, since a wait is never cut.
+// reports false if the answer asks for a longer wait than WaitMax, since a wait is never shortened.
 func (t *Transport) wait(attempt int, resp *http.Response) (wait time.Duration, ok bool) {
 	shortest, longest := cmp.Or(t.WaitMin, defaultWaitMin), cmp.Or(t.WaitMax, defaultWaitMax)
 	if resp != nil {
-		// Zero seconds and a date in the past ask for nothing: a fleet of clients that obeyed them
-		// would come back at once.
+		// Zero seconds and a date in the past are ignored: if many clients obeyed them, all would
+		// send again at once.
 		if wait = httptime.RetryAfter(resp.Header, time.Now()); wait > 0 {
 			return wait, wait <= longest
 		}
@@ -115,13 +116,15 @@ func (t *Transport) wait(attempt int, resp *http.Response) (wait time.Duration, 
 	if t.Backoff != nil {
 		return max(0, t.Backoff(shortest, longest, attempt-1, withoutRetryAfter(resp))), true
 	}
-	// The wait is random, so that clients that failed together do not come back together.
+	// The wait is random, so that clients that failed at the same time do not send again at the
+	// same time.
 	wait = retryablehttp.LinearJitterBackoff(shortest, 2*shortest, attempt-1, nil)
 	return max(0, min(wait, longest)), true
 }
 
-// withoutRetryAfter returns resp without a field that was read already. A back-off might read it in
-// another way, and have the server decide how long its client sleeps.
+// withoutRetryAfter returns resp without its Retry-After field, which was read already. A back-off
+// function might read the field in another way, and let the server decide how long the client
+// sleeps.
 func withoutRetryAfter(resp *http.Response) *http.Response {
 	if resp == nil || len(resp.Header["Retry-After"]) == 0 {
 		return resp

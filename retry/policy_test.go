@@ -33,7 +33,7 @@ func TestRetryStatus(t *testing.T) {
 			if _, _, err := do(t, clientOf(s, 0), request(t, "GET", nil)); err != nil {
 				t.Error(status, err)
 			}
-			if status != 401 && len(s.Sent) != want { // a 401 is for package transport
+			if status != 401 && len(s.Sent) != want { // package transport handles a 401
 				t.Errorf("status %d: %d attempts, want %d", status, len(s.Sent), want)
 			}
 		})
@@ -98,7 +98,7 @@ func TestRetryError_B10(t *testing.T) {
 	}
 }
 
-// An answer whose header has arrived is the answer, however its body ends.
+// If the header of an answer has arrived, the answer is returned, however its body ends.
 func TestBrokenBody_B10(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		broken := io.NopCloser(io.MultiReader(
@@ -119,16 +119,17 @@ type failure struct{ error }
 
 func (f failure) Read([]byte) (int, error) { return 0, f.error }
 
-// A wait that is asked for is obeyed, or the answer is returned at once: it is never cut.
+// The client waits as long as the answer asks for, or returns the answer at once: it never shortens
+// the wait.
 func TestRetryAfter_F14(t *testing.T) {
 	const (
 		longest = 30 * time.Second
-		usual   = -1 // as without the field
+		usual   = -1 // the same wait as without the field
 		never   = -2 // the answer is returned
 	)
 	for _, tt := range []struct {
 		name, value string
-		date        time.Duration // of the answer, off by this; for values that are dates
+		date        time.Duration // how far the answer's Date is off; for values that are dates
 		want        time.Duration
 	}{
 		{"seconds", "7", 0, 7 * time.Second},
@@ -160,7 +161,7 @@ func TestRetryAfter_F14(t *testing.T) {
 	} {
 		for _, status := range []int{429, 503} {
 			t.Run(fmt.Sprint(tt.name, " ", status), func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) { // where it is 2000-01-01
+				synctest.Test(t, func(t *testing.T) { // the bubble's clock starts at 2000-01-01
 					s := &stage{Plan: statuses(status)}
 					value := tt.value
 					client := newClient(config{
@@ -203,9 +204,9 @@ func TestRetryAfter_F14(t *testing.T) {
 	}
 }
 
-const least = 400 * time.Millisecond // that the first wait takes
+const least = 400 * time.Millisecond // the shortest first wait
 
-// Without Retry-After the waits grow, and each is random within bounds.
+// Without Retry-After, the waits grow, and each is random within its bounds.
 func TestBackoff(t *testing.T) {
 	waits := make([][]time.Duration, 80)
 	for i := range 50 {
@@ -232,7 +233,7 @@ func TestBackoff(t *testing.T) {
 	}
 }
 
-// The comment of Transport.Max says how long an outage each number bridges at least.
+// The comment of Transport.Max states the shortest outage that each number bridges.
 func TestRetriesBridgeOutage(t *testing.T) {
 	source, err := os.ReadFile("transport.go")
 	if err != nil {
@@ -273,7 +274,8 @@ func TestRetriesBridgeOutage(t *testing.T) {
 	}
 }
 
-// A restart of one second is bridged by default, for each method, if the body can be sent again.
+// By default, a client bridges a restart of one second, for each method, if the body can be sent
+// again.
 func TestRetryUnsent(t *testing.T) {
 	refused := &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
 	for name, body := range map[string]io.Reader{
@@ -320,7 +322,7 @@ func TestRetryUnsent(t *testing.T) {
 	}
 }
 
-// A wait that the context would end is not begun.
+// A wait that would outlast the context does not begin.
 func TestRetryDeadline(t *testing.T) {
 	dial := &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
 	for _, tt := range []struct {
@@ -360,7 +362,7 @@ func TestRetryDeadline(t *testing.T) {
 	}
 }
 
-// An answer that arrived before the context ended is the outcome.
+// An answer that arrived before the context ended is returned.
 func TestRetryCanceledBefore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -380,7 +382,7 @@ func TestRetryCanceledBefore(t *testing.T) {
 	})
 }
 
-// A context that ends during a wait ends the call, with its cause; nothing is left open.
+// If the context ends during a wait, the call returns the context's cause. All bodies are closed.
 func TestRetryCanceled(t *testing.T) {
 	for name, inMemory := range map[string]bool{"in memory": true, "another reader": false} {
 		t.Run(name, func(t *testing.T) {

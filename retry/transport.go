@@ -23,12 +23,13 @@ const (
 	defaultWaitMax = 30 * time.Second
 )
 
-// A Transport is an [http.RoundTripper] that sends a request, and sends it again while that is safe
-// and may help. The package comment tells the rules. The zero value works.
+// A Transport is an [http.RoundTripper] that sends a request by its Base, and repeats it after a
+// failure that may pass, if that is safe. See the package comment for the rules. The zero value is
+// ready to use.
 //
 // The fields must not be changed after the first request. A Transport is safe for concurrent use.
 type Transport struct {
-	// Base sends each attempt. If nil, http.DefaultTransport, looked up at each request.
+	// Base sends each attempt. If nil, http.DefaultTransport is used, looked up for each request.
 	Base http.RoundTripper
 
 	// Max is how many times a request is repeated. If 0: 2, which bridges an outage of 1.2s at
@@ -39,18 +40,19 @@ type Transport struct {
 	// WaitMin and WaitMax bound the waits. If zero, they are 400 ms and 30 s.
 	WaitMin, WaitMax time.Duration
 
-	// Check says which statuses and errors may pass, in place of the rules in the package comment:
-	// for instance [retryablehttp.DefaultRetryPolicy]. It is asked after each attempt that could be
-	// repeated. It gets the errors of Base as a *url.Error without the query. If it returns false
-	// and an error, that error takes the place of the attempt's error, but never of a response.
-	// Check must not close the response's body. If nil, the rules in the package comment.
+	// Check reports whether the failure of an attempt may pass, for instance
+	// [retryablehttp.DefaultRetryPolicy]. It is called after each attempt that could be repeated.
+	// It gets an error of Base as a *url.Error without the query. If it returns false and an error,
+	// RoundTrip returns that error in place of the attempt's error, but never in place of a
+	// response. Check must not close the response's body. If nil, the rules in the package comment
+	// apply.
 	Check retryablehttp.CheckRetry
 
-	// Backoff returns how long to wait if the answer does not ask for a wait: for instance
-	// [retryablehttp.DefaultBackoff]. It is given WaitMin, WaitMax, the number of repetitions so
-	// far, and the answer without its Retry-After field, or nil after an error. The context alone
-	// limits its waits. If nil, they are random times from WaitMin to twice that, which grow with
-	// each attempt up to WaitMax.
+	// Backoff returns how long to wait if the answer does not ask for a wait, for instance
+	// [retryablehttp.DefaultBackoff]. It gets WaitMin, WaitMax, the number of repetitions so far,
+	// and the answer without its Retry-After field, or nil after an error. Only the context limits
+	// its waits. If nil, the waits are random times, at first from WaitMin to twice WaitMin. They
+	// grow with each attempt, up to WaitMax.
 	Backoff retryablehttp.Backoff
 
 	// Logger gets a record of each repetition, at level Debug, and of each request that failed
@@ -65,8 +67,9 @@ func (t Transport) Format(f fmt.State, _ rune) {
 		t.Base, t.Max, t.WaitMin, t.WaitMax, t.Check != nil, t.Backoff != nil)
 }
 
-// RoundTrip sends req, and sends it again while that is safe and may help. It returns the response
-// or error of the last attempt. If the context of req ends during a wait, the error is its cause.
+// RoundTrip sends req, and repeats it after a failure that may pass, if that is safe. It returns
+// the response or error of the last attempt. If the context of req ends during a wait, the error is
+// its cause.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if t.Max < 0 || req.URL == nil {
 		return t.base().RoundTrip(req)
@@ -100,11 +103,11 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// Unwrap returns the Base; nil stands for http.DefaultTransport. Through it, a Transport that signs
-// finds out whether requests leave by a proxy.
+// Unwrap returns the Base, or nil, which stands for http.DefaultTransport. A Transport that signs
+// uses it to find out whether requests leave by a proxy.
 func (t *Transport) Unwrap() http.RoundTripper { return t.Base }
 
-// CloseIdleConnections does so on the Base, if that can.
+// CloseIdleConnections calls the CloseIdleConnections method of the Base, if it has one.
 func (t *Transport) CloseIdleConnections() {
 	if b, ok := t.base().(interface{ CloseIdleConnections() }); ok {
 		b.CloseIdleConnections()
@@ -118,14 +121,14 @@ func (t *Transport) base() http.RoundTripper {
 	return t.Base
 }
 
-// A call is a request and its attempts.
+// A call is one RoundTrip: a request and its attempts.
 type call struct {
 	t     *Transport
-	req   *http.Request // the caller's: never written
+	req   *http.Request // the caller's, never written to
 	safe  bool          // it may be executed twice
 	body  *body.Lender
 	next  *http.Request   // the attempt to send
-	trial *repeat.Attempt // carried by next; nil if nothing needs to be known but its outcome
+	trial *repeat.Attempt // carried by next; nil if only the outcome of next matters
 	sends int
 	past  []transport.Attempt // the attempts before next
 	until time.Time           // the end of the wait
@@ -134,8 +137,8 @@ type call struct {
 	err  error
 }
 
-// load makes the next attempt, which comes after the attempts in past. It reports false if there is
-// no body for it.
+// load makes the next attempt, which follows the attempts in past. It reports false if the body
+// cannot be sent again.
 func (c *call) load(ctx context.Context, past []transport.Attempt) bool {
 	next, trial := c.req, (*repeat.Attempt)(nil)
 	switch {
@@ -156,14 +159,14 @@ func (c *call) load(ctx context.Context, past []transport.Attempt) bool {
 func (c *call) send() {
 	c.sends++
 	base := c.t.base()
-	if _, signs := base.(*transport.Transport); !signs { // which watches the requests it has signed
+	if _, signs := base.(*transport.Transport); !signs { // if it does, it watches its Base
 		base = c.trial.Base(base)
 	}
 	c.resp, c.err = base.RoundTrip(c.next) //nolint:bodyclose // it is returned, or drained
 }
 
-// again reports whether there will be another attempt, and prepares it. All reasons against it are
-// found before the last answer is given up.
+// again reports whether there will be another attempt, and prepares it. It discards the last answer
+// only when it is certain that the attempt can be made.
 func (c *call) again(ctx context.Context) bool {
 	if !c.mayPass() {
 		return false
@@ -185,8 +188,7 @@ func (c *call) again(ctx context.Context) bool {
 	return true
 }
 
-// prepare makes the attempt that comes after the last one. It reports false if the body cannot be
-// sent again.
+// prepare makes the next attempt. It reports false if the body cannot be sent again.
 func (c *call) prepare(ctx context.Context) bool {
 	past := c.attempts() //nolint:contextcheck // the context is that of the last answer
 	return c.body.TakeBack() && c.load(ctx, past)
@@ -210,7 +212,8 @@ func (c *call) attempts() []transport.Attempt {
 
 var errChosen = errors.New("retry: an error that Check chose to repeat")
 
-// reason returns the part of err that is a reason to repeat. The rest may hold a secret.
+// reason returns the part of err that is a reason to repeat the request. The rest of err may hold a
+// secret.
 func reason(err error) error {
 	if part := lost.Connection(err); part != nil {
 		return part
@@ -218,8 +221,8 @@ func reason(err error) error {
 	return errChosen
 }
 
-// drainTime returns how long the answer may be read: during the wait, and beyond that only while
-// there is time for another attempt.
+// drainTime returns how long the answer's body may be read: during the wait, and after that only as
+// long as there is time for another attempt.
 func (c *call) drainTime(ctx context.Context) time.Duration {
 	end, limited := ctx.Deadline()
 	if !limited {
@@ -228,8 +231,8 @@ func (c *call) drainTime(ctx context.Context) time.Duration {
 	return min(body.DrainTime, max(time.Until(c.until), time.Until(end)/2))
 }
 
-// log records the outcome of the last attempt. Of the URL it tells the origin and the path, and of
-// an error the reason to repeat: the rest may hold secrets.
+// log records the outcome of the last attempt. It logs only the origin and path of the URL, and
+// only the part of an error that is a reason to repeat: the rest may hold secrets.
 func (c *call) log(ctx context.Context, level slog.Level, text string, more ...slog.Attr) {
 	if c.t.Logger == nil {
 		return

@@ -34,7 +34,7 @@ func TestRetries(t *testing.T) {
 	}
 }
 
-// An error of the Signer is not a reason to repeat, though it looks like one of the Base.
+// An error of the Signer is not a reason to repeat, even if it looks like an error of the Base.
 func TestRetrySignerError(t *testing.T) {
 	dial := &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
 	for name, err := range map[string]error{
@@ -62,8 +62,8 @@ func TestRetrySignerError(t *testing.T) {
 	}
 }
 
-// A server did answer where the Signer does not believe the answer, and a Signer further down the
-// line is a Signer too. So neither error is a reason to repeat.
+// If the Signer does not believe an answer, the server has answered. An error of the Signer of an
+// inner Transport is an error of a Signer too. So neither error is a reason to repeat.
 func TestRetrySignErrorOfAnyKind(t *testing.T) {
 	dial := &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
 	fails := transport.SignerFunc(func(*http.Request, time.Time) error { return dial })
@@ -101,13 +101,13 @@ type counted struct {
 
 func (c *counted) Close() error { c.closed++; return nil }
 
-// A request that only a RoundTripper may be given, and not an http.Client, comes through unchanged.
+// A request that an http.Client would reject, but a RoundTripper accepts, is passed on unchanged.
 func TestRetryAnyRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &stage{Plan: statuses(503, 200)}
 		client := clientOf(s, 0)
 		req := request(t, "GET", nil)
-		req.RequestURI = "/path?query" // of a server, as a reverse proxy passes it on
+		req.RequestURI = "/path?query" // set by a server, and kept by a reverse proxy
 		req.Header = nil
 		req.Response = &http.Response{Request: request(t, "GET", nil)}
 		resp, err := client.Transport.RoundTrip(req)
@@ -133,7 +133,7 @@ func TestRetryAnyRequest(t *testing.T) {
 	})
 }
 
-// A refuser has a Signer that understands refusals and can have others.
+// A refuser is a Signer that understands refusals and can replace its credentials.
 type refuser struct {
 	cause  transport.Cause
 	fetchs int
@@ -211,12 +211,12 @@ func TestRetryRefused(t *testing.T) {
 	}
 }
 
-// A busy scheme refuses with status 503.
+// A busy scheme refuses credentials with status 503.
 type busy struct{ *refuser }
 
 func (busy) Refused(resp *http.Response) bool { return resp.StatusCode == 503 }
 
-// A Base may leave out the body, and where nothing is signed even the answer.
+// A Base may return an answer without a body. For an unsigned request it may even return no answer.
 func TestRetryPoorBase(t *testing.T) {
 	for status, want := range map[int]int{503: 3, 0: 1} {
 		synctest.Test(t, func(t *testing.T) {
@@ -238,7 +238,8 @@ func TestRetryPoorBase(t *testing.T) {
 	}
 }
 
-// History holds the attempts that were repeated, and those by which the last one was mended.
+// History holds the attempts that were repeated, and the attempts that the signing Transport made
+// after refusals.
 func TestRetryHistory(t *testing.T) {
 	for _, tt := range []struct {
 		plan []int
@@ -280,7 +281,7 @@ func TestRetryHistory(t *testing.T) {
 	}
 }
 
-// Repetitions are logged for those who look for them, without what a URL may hide.
+// Repetitions are logged at level Debug, without the parts of a URL that may hold secrets.
 func TestRetryLog_K7(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
@@ -314,7 +315,7 @@ func TestRetryLog_K7(t *testing.T) {
 	})
 }
 
-// When the repetitions are used up, one record says so, with the context of the request.
+// When no repetition is left, that is logged once, with the context of the request.
 func TestRetryLogFailed(t *testing.T) {
 	type key struct{}
 	for name, plan := range map[string][]reply{
@@ -342,7 +343,7 @@ func TestRetryLogFailed(t *testing.T) {
 	}
 }
 
-// A contextHandler adds the value that the context has for a key.
+// A contextHandler adds the context's value for a key to each record.
 type contextHandler struct {
 	slog.Handler
 	key any

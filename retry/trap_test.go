@@ -15,10 +15,10 @@ import (
 	"time"
 )
 
-// Ten things that must not happen to a request that is repeated, or to its answer. Each of them
-// happens if package retryablehttp is given the request itself, with its defaults.
+// These ten things must not happen to a repeated request, or to its answer. Each of them happens if
+// package retryablehttp sends the request itself, with its defaults.
 
-// 1. The caller's request, and its Body, stay as they are.
+// 1. The caller's request, and its Body, are not changed.
 func TestTrap01_CallersBody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &stage{Plan: statuses(503, 503, 200)}
@@ -48,7 +48,7 @@ func TestTrap01_CallersBody(t *testing.T) {
 	})
 }
 
-// 2. A body without GetBody is sent as it comes, and once.
+// 2. A body without GetBody is streamed, and sent once.
 func TestTrap02_StreamedBody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source, feed := io.Pipe()
@@ -57,7 +57,7 @@ func TestTrap02_StreamedBody(t *testing.T) {
 			Signer: &refuser{},
 			Base: roundTripper(func(req *http.Request) (*http.Response, error) {
 				sends++
-				for _, part := range []string{"first ", "second"} { // each after the other arrived
+				for _, part := range []string{"first ", "second"} { // each after the last arrived
 					go func() { _, _ = feed.Write([]byte(part)) }()
 					got := make([]byte, len(part))
 					if _, err := io.ReadFull(req.Body, got); err != nil || string(got) != part {
@@ -72,7 +72,7 @@ func TestTrap02_StreamedBody(t *testing.T) {
 		defer cancel()
 		req := request(t, "PUT", nil).WithContext(ctx)
 		req.Body = source
-		stop := context.AfterFunc(ctx, func() { _ = feed.Close() }) // if it is read to the end
+		stop := context.AfterFunc(ctx, func() { _ = feed.Close() }) // if a reader waits for more
 		defer stop()
 		status, _, err := do(t, client, req)
 		if status != 503 || err != nil || sends != 1 {
@@ -81,7 +81,7 @@ func TestTrap02_StreamedBody(t *testing.T) {
 	})
 }
 
-// 3. Redirects are for the caller's client to follow.
+// 3. Redirects are left to the caller's client.
 func TestTrap03_Redirect(t *testing.T) {
 	for _, plan := range [][]int{{302, 200}, {503, 302, 503, 200}, {503, 503, 307, 200}} {
 		synctest.Test(t, func(t *testing.T) {
@@ -112,7 +112,7 @@ func TestTrap03_Redirect(t *testing.T) {
 	}
 }
 
-// 4. The last answer is an answer.
+// 4. The last answer is returned as a response.
 func TestTrap04_LastAnswer(t *testing.T) {
 	for _, status := range []int{429, 502, 503, 504} {
 		synctest.Test(t, func(t *testing.T) {
@@ -130,7 +130,7 @@ func TestTrap04_LastAnswer(t *testing.T) {
 	}
 }
 
-// 5. A request that must be executed once only is sent once only.
+// 5. A request that must be executed only once is sent only once.
 func TestTrap05_PostOnce_B5(t *testing.T) {
 	for _, tt := range []struct {
 		method, header string
@@ -173,8 +173,8 @@ func TestTrap05_PostOnce_B5(t *testing.T) {
 	}
 }
 
-// 6. Nothing is written to standard error. The default logger of retryablehttp keeps that file from
-// the start of the process, so the test looks at a process of its own.
+// 6. Nothing is written to standard error. The default logger of retryablehttp holds os.Stderr from
+// the start of the process, so the test runs in a child process.
 func TestTrap06_Stderr(t *testing.T) {
 	const child = "COUNTERSIGN_TEST_STDERR"
 	if os.Getenv(child) != "" {
@@ -198,7 +198,8 @@ func TestTrap06_Stderr(t *testing.T) {
 	}
 }
 
-// 7. A server does not decide how long its client sleeps. TestRetryAfter_F14 has more of these.
+// 7. A server cannot make its client sleep for as long as it likes. TestRetryAfter_F14 has more
+// cases.
 func TestTrap07_RetryAfter(t *testing.T) {
 	for _, value := range []string{"31536000", "9223372037", "Fri, 31 Dec 2100 23:59:59 GMT"} {
 		synctest.Test(t, func(t *testing.T) {
@@ -213,7 +214,7 @@ func TestTrap07_RetryAfter(t *testing.T) {
 	}
 }
 
-// 8. Every copy of a body that GetBody made is closed, also where a redirect asks for one more.
+// 8. Every copy of a body that GetBody made is closed, also if a redirect needs one more copy.
 func TestTrap08_CopiesClosed(t *testing.T) {
 	for name, check := range map[string]func(*http.Request, []*http.Request) error{
 		"followed": nil,
@@ -237,14 +238,14 @@ func TestTrap08_CopiesClosed(t *testing.T) {
 			var err error
 			if check == nil {
 				_, _, err = do(t, client, req)
-			} else { // the copy that net/http itself asks for is left out of it
+			} else { // without the copy that net/http itself makes for the redirect
 				_, err = client.Transport.RoundTrip(req)
 			}
 			if err != nil || len(copies) != len(s.Sent) {
 				t.Errorf("%s: %d copies for %d requests, %v", name, len(copies), len(s.Sent), err)
 			}
 			for i, c := range copies {
-				// net/http closes once more when it follows a redirect.
+				// net/http closes the body once more when it follows a redirect.
 				if c.closed != 1 && (check != nil || c.closed == 0) {
 					t.Errorf("%s: copy %d was closed %d times", name, i, c.closed)
 				}
@@ -273,7 +274,8 @@ func TestTrap09_BadLocation(t *testing.T) {
 	}
 }
 
-// 10. The connections of the Base are the caller's: none is closed when attempts run out, or time.
+// 10. The connections of the Base belong to the caller: none is closed when the attempts or the
+// time run out.
 func TestTrap10_IdleConnections(t *testing.T) {
 	for name, tt := range map[string]struct {
 		reply reply

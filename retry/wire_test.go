@@ -18,8 +18,8 @@ import (
 	"github.com/countersign-go/countersign/internal/testkit"
 )
 
-// TestRetryOverNetHTTP has the errors of a connection pass through a real http.Transport, which
-// wraps them in its own ways. The second connection works, so a request that is repeated succeeds.
+// TestRetryOverNetHTTP passes the errors of a connection through a real http.Transport, which wraps
+// them. The second connection works, so a repeated request succeeds.
 func TestRetryOverNetHTTP(t *testing.T) {
 	reset := &net.OpError{Op: "read", Net: "tcp", Err: os.NewSyscallError("read",
 		syscall.ECONNRESET)}
@@ -65,8 +65,8 @@ func TestRetryOverNetHTTP(t *testing.T) {
 	}
 }
 
-// A request that fails before there is a connection was never sent, so it is repeated whatever its
-// method is. All others are repeated only if that is safe.
+// A request that fails before there is a connection was never sent, so it is repeated for any
+// method. Other failed requests are repeated only if that is safe.
 func TestRetryUnsentLive(t *testing.T) {
 	cert, pool := testkit.Certificate()
 	answers := func(text string) func(net.Conn, *bufio.Reader) {
@@ -127,7 +127,8 @@ func TestRetryUnsentLive(t *testing.T) {
 					if method == "POST" {
 						want = tt.post
 					}
-					// The proxy knows no TLS behind CONNECT, and nor does the server HTTP/2.
+					// The proxy does not support TLS after CONNECT, and the server does not support
+					// HTTP/2.
 					known := !tt.proxy && tt.proto != testkit.HTTP2
 					if known && (err == nil) != (want == 2) ||
 						int(connections.Load()) < want || want == 1 && connections.Load() != 1 {
@@ -171,7 +172,7 @@ func TestRetryOverHTTP2_B10(t *testing.T) {
 	}
 }
 
-// A connection answers one request, or fails, and ends.
+// Each connection answers one request, or fails, and is then closed.
 type connection struct {
 	dial, read, write error
 	answer            string
