@@ -21,9 +21,9 @@ func (s stub) RoundTrip(req *http.Request) (*http.Response, error) {
 	return s.resp, nil
 }
 
-// BenchmarkRoundTrip is the cost of one signed GET with three header fields through a Transport,
-// without a network. The metric R is its time by that of one HMAC-SHA256 over 120 bytes with a hash
-// that is keyed already, measured in the same run.
+// BenchmarkRoundTrip measures one signed GET with three header fields through a Transport, without
+// a network. The metric R is its time divided by the time of one HMAC-SHA256 over 120 bytes with an
+// already keyed hash, measured in the same run.
 func BenchmarkRoundTrip(b *testing.B) {
 	rt := &transport.Transport{
 		Signer: &mac.Signer{Source: &mac.Credentials{
@@ -39,7 +39,7 @@ func BenchmarkRoundTrip(b *testing.B) {
 		"X-Request-Id": {"7f3a"}}
 	b.ReportAllocs()
 	r := reference()
-	const slice = 1000 // the two take turns, since on a busy machine the times of two runs differ
+	const slice = 1000 // they take turns, since the times of two runs differ on a busy machine
 	var ours, theirs time.Duration
 	for done := 0; done < b.N; done += slice {
 		n := min(slice, b.N-done)
@@ -60,7 +60,7 @@ func BenchmarkRoundTrip(b *testing.B) {
 	b.ReportMetric(float64(ours)/float64(theirs), "R")
 }
 
-// BenchmarkRetries is what it costs that a request could be repeated, where none has to be.
+// BenchmarkRetries measures the cost of retry.Transport for requests that are not repeated.
 func BenchmarkRetries(b *testing.B) {
 	for _, bb := range []struct {
 		name    string

@@ -12,14 +12,14 @@ import (
 	"github.com/countersign-go/countersign/transport"
 )
 
-// Whatever Check finds is the error of each request, and nothing is sent.
+// Each request fails with the error that Check returns, and nothing is sent.
 func TestCheck(t *testing.T) {
 	good := &mac.Signer{Source: &mac.Credentials{ID: "id", Key: creds.Secret("canary-c4ec")}}
 	short := &jwt.Signer{Method: "HS256", Key: creds.Secret("canary-5407")}
 	var none *mac.Signer
 	for name, tt := range map[string]struct {
 		config countersign.Config
-		field  string // of the ConfigError; "-": another error, "": none
+		field  string // of the ConfigError; "-" for another error, "" for none
 	}{
 		"good":           {countersign.Config{Signer: good}, ""},
 		"no Signer":      {countersign.Config{}, "Signer"},

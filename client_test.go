@@ -35,8 +35,9 @@ const (
 	password = "canary-0a11ce"
 )
 
-// A service is the real server side without a network: it provisions credentials for Basic, and
-// answers to those who sign with them. As a RoundTripper it works in a synctest bubble too.
+// A service is the real server side without a network. It issues MAC credentials to clients that
+// authenticate with Basic, and verifies the requests that clients sign with them. It is a
+// RoundTripper, so it also works in a synctest bubble.
 type service struct {
 	handler     http.Handler
 	issuer      atomic.Pointer[issue.Issuer]
@@ -44,7 +45,7 @@ type service struct {
 	provisioned atomic.Int32
 	delay       time.Duration // of each answer
 	noDate      bool
-	mute        bool // challenges lose what they tell, as with servers that only say "MAC"
+	mute        bool // challenges hold only "MAC", as some servers' do
 }
 
 func newService(lifetime time.Duration) *service {
@@ -74,7 +75,8 @@ func newService(lifetime time.Duration) *service {
 	return s
 }
 
-// rotate replaces the secret that all keys are made of: whoever has one must get another.
+// rotate replaces the secret from which all keys are derived, so that every client must get a new
+// key.
 func (s *service) rotate(secret string, lifetime time.Duration) {
 	s.issuer.Store(&issue.Issuer{
 		Secrets: []creds.Secret{creds.Secret(secret)}, Lifetime: lifetime,
@@ -111,7 +113,7 @@ func (s *service) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// client returns one that provisions for itself, and the parts of it.
+// client returns a client that gets its own credentials, its source of credentials and its Clock.
 func (s *service) client() (*http.Client, *provision.Client, *transport.Clock) {
 	clock := new(transport.Clock)
 	source := &provision.Client{
@@ -125,7 +127,7 @@ func (s *service) client() (*http.Client, *provision.Client, *transport.Clock) {
 	}), source, clock
 }
 
-// fetch returns the status and what was tried.
+// fetch sends a GET request and returns the status and the attempts.
 func fetch(t *testing.T, client *http.Client, url string) (int, []transport.Attempt) {
 	t.Helper()
 	resp, err := client.Get(url)
@@ -143,7 +145,7 @@ func setClock(clock *transport.Clock, off time.Duration) {
 	clock.Set(u, off)
 }
 
-// A clock that is off costs one more round trip and no provisioning, whatever the service tells.
+// A wrong clock costs one more round trip and no provisioning, whatever time the service states.
 func TestClockOff(t *testing.T) {
 	for _, off := range []time.Duration{24 * time.Hour, -24 * time.Hour, 365 * 24 * time.Hour,
 		-365 * 24 * time.Hour} {
@@ -175,7 +177,8 @@ func TestClockOff(t *testing.T) {
 	}
 }
 
-// All at once: many calls, a clock that is off, and credentials that the service has forgotten.
+// Many calls at once recover from a wrong clock together with credentials that the service has
+// forgotten.
 func TestClockAndCredentialAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newService(time.Hour)
@@ -184,7 +187,7 @@ func TestClockAndCredentialAtOnce(t *testing.T) {
 		if _, err := source.Credentials(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(10 * time.Second) // they are not new any more
+		time.Sleep(10 * time.Second) // the credentials are not new any longer
 		moved := 0
 		clock.Moved = func(*url.URL, time.Duration) { moved++ }
 		setClock(clock, -time.Hour)
@@ -206,7 +209,7 @@ func TestClockAndCredentialAtOnce(t *testing.T) {
 	})
 }
 
-// Credentials that end are replaced by one call, however many wait for them.
+// One fetch replaces expired credentials, however many calls wait for it.
 func TestExpiry_F3(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newService(time.Minute)
@@ -230,7 +233,7 @@ func TestExpiry_F3(t *testing.T) {
 	})
 }
 
-// A page that always refuses costs few provisioning calls, and no other page its credentials.
+// A page that always refuses causes few provisioning calls, and other pages keep their credentials.
 func TestForbiddenPage_F1(t *testing.T) {
 	for _, pause := range []time.Duration{0, 10 * time.Millisecond, 100 * time.Millisecond} {
 		t.Run(pause.String(), func(t *testing.T) {
@@ -258,7 +261,7 @@ func TestForbiddenPage_F1(t *testing.T) {
 	}
 }
 
-// The same from many goroutines.
+// The same holds for many goroutines.
 func TestForbiddenPageConcurrent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newService(24 * time.Hour)
@@ -284,8 +287,8 @@ func TestForbiddenPageConcurrent(t *testing.T) {
 	})
 }
 
-// A refusal that comes late, for credentials since replaced, does no harm to the new ones; and what
-// is revoked again right after it was replaced is replaced again.
+// A late refusal of credentials that were replaced in the meantime does not drop the new
+// credentials. New credentials that are revoked at once are replaced again.
 func TestLateRefusal_F12(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newService(time.Hour)
@@ -330,7 +333,8 @@ func (l *lateRefusals) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// Where no other credentials are to be had, the refusal comes back, and tells why.
+// If no other credentials can be fetched, the caller gets the refusal, and the history has the
+// reason.
 func TestProvisioningDown_F13(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newService(time.Hour)
@@ -366,7 +370,7 @@ func (f failing) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	f.Handler.ServeHTTP(w, req)
 }
 
-// Wrap copies a client, and keeps what it was.
+// Wrap copies a client and does not change the original.
 func TestWrap(t *testing.T) {
 	jar, _ := cookiejar.New(nil)
 	base := httpmock.NewMockTransport()
@@ -401,7 +405,7 @@ func TestWrap(t *testing.T) {
 	}
 }
 
-// signedResponder answers 200 to what carries a MAC.
+// signedResponder answers 200 to requests that carry a MAC.
 func signedResponder(req *http.Request) (*http.Response, error) {
 	if !strings.HasPrefix(req.Header.Get("Authorization"), `MAC id="id", ts="`) {
 		return httpmock.NewStringResponse(401, ""), nil
@@ -409,8 +413,8 @@ func signedResponder(req *http.Request) (*http.Response, error) {
 	return httpmock.NewStringResponse(200, ""), nil
 }
 
-// A client without a Base takes the default transport as it is at each request, so that tests which
-// replace that for all of a program see signed requests.
+// A client without a Base looks up the default transport for each request, so that a test which
+// replaces it for a whole program sees signed requests.
 func TestGlobalMock(t *testing.T) {
 	client := countersign.NewClient(countersign.Config{Signer: &mac.Signer{
 		Source: &mac.Credentials{ID: "id", Key: creds.Secret("canary-aaaaaa")}}})
@@ -421,7 +425,7 @@ func TestGlobalMock(t *testing.T) {
 	}
 }
 
-// A mistake fails every request with a ConfigError before anything is sent.
+// With a mistake in the Config, every request fails with a ConfigError before anything is sent.
 func TestConfigError(t *testing.T) {
 	signer := &mac.Signer{Source: &mac.Credentials{ID: "id", Key: creds.Secret("canary-aaaaaa")}}
 	for name, c := range map[string]countersign.Config{
@@ -438,7 +442,7 @@ func TestConfigError(t *testing.T) {
 	}
 }
 
-// What goes wrong is logged, and no secret is.
+// Refusals are logged without secrets.
 func TestLogger_K7(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer

@@ -44,7 +44,7 @@ func get(client *http.Client, urls ...string) {
 	}
 }
 
-// A client for one service. It is an ordinary http.Client.
+// A client for one service is an ordinary http.Client.
 func ExampleNewClient() {
 	client := countersign.NewClient(countersign.Config{
 		Signer: &mac.Signer{
@@ -64,7 +64,7 @@ func ExampleNewClient() {
 	// 204 No Content
 }
 
-// A program's own client keeps its settings. A copy of it signs.
+// Wrap returns a copy of a program's own client that signs and keeps its settings.
 func ExampleWrap() {
 	client := &http.Client{Timeout: 10 * time.Second, Transport: carried{}}
 	signed := countersign.Wrap(client, countersign.Config{
@@ -90,12 +90,11 @@ func (down) RoundTrip(*http.Request) (*http.Response, error) {
 	}, nil
 }
 
-// A client that repeats a request once, and tells a logger of it. transport.History has all
-// attempts.
+// This client repeats a request once, and logs that. transport.History returns all attempts.
 func ExampleConfig_retries() {
 	short := func(_ []string, a slog.Attr) slog.Attr {
 		switch a.Key {
-		case slog.TimeKey, "wait", "origin", "method": // for this example, and the first two vary
+		case slog.TimeKey, "wait", "origin", "method": // left out, since the first two vary
 			return slog.Attr{}
 		}
 		return a
@@ -123,7 +122,7 @@ func ExampleConfig_retries() {
 	// [503 503]
 }
 
-// A program that ends at its start, and not with its first request, if it is misconfigured.
+// A program can check its configuration at its start, before its first request.
 func ExampleConfig_Check() {
 	config := countersign.Config{
 		Signer: &bearer.Signer{
@@ -141,7 +140,7 @@ func ExampleConfig_Check() {
 	// transport: Origins has "a", which is no origin: write it like "https://api.example.com:8443"
 }
 
-// One client for several services, each with a scheme of its own. Whatever is not listed gets no
+// One client can sign for several services, each with its own scheme. Other origins get no
 // credentials.
 func ExampleNewClient_severalServices() {
 	client := countersign.NewClient(countersign.Config{
@@ -162,8 +161,9 @@ func ExampleNewClient_severalServices() {
 	// example.net: Authorization ""
 }
 
-// Two schemes on one request: a signature in Authorization, and a token in a cookie. A Transport is
-// an http.RoundTripper, so one of them is the Base of the other; each mends its own refusals.
+// A request can have credentials of two schemes: a signature in Authorization, and a token in a
+// cookie. A Transport is an http.RoundTripper, so it can be the Base of another Transport. Each
+// handles its own refusals.
 func ExampleNewClient_twoSchemes() {
 	client := countersign.NewClient(countersign.Config{
 		Signer: &mac.Signer{

@@ -66,7 +66,8 @@ var noMAC = encoded(strings.Repeat("x", 32))
 
 func encoded(text string) string { return base64.RawURLEncoding.EncodeToString([]byte(text)) }
 
-// filled repeats part until the field has its size. A # in part stands for a number of its own.
+// filled repeats part until the field has the size. A # in part is replaced by a number that
+// differs each time.
 func filled(head, part, tail string) func(int) string {
 	return func(size int) string {
 		var b strings.Builder
@@ -78,7 +79,7 @@ func filled(head, part, tail string) func(int) string {
 	}
 }
 
-// inBase64 is filled for the user and password of a Basic field.
+// inBase64 is like filled, for the user and password of a Basic field.
 func inBase64(head, part, tail string) func(int) string {
 	return func(size int) string {
 		text := filled(head, part, tail)((size-len("Basic "))/4*3 - 16)
@@ -86,7 +87,7 @@ func inBase64(head, part, tail string) func(int) string {
 	}
 }
 
-// withHeader is filled for the header of a token, whose claims and signature are short.
+// withHeader is like filled, for the header of a token whose claims and signature are short.
 func withHeader(head, part, tail string) func(int) string {
 	rest := "." + encoded(`{"sub":"a"}`) + "." + noMAC
 	return func(size int) string {
@@ -95,7 +96,8 @@ func withHeader(head, part, tail string) func(int) string {
 	}
 }
 
-// verifierOf returns the verifier of a scheme. Each knows a key or a user, and no request has it.
+// verifierOf returns the verifier of a scheme. Each knows one key or one user, which no request
+// has.
 func verifierOf(scheme string) auth.Authenticator {
 	key := creds.Secret("0123456789abcdef0123456789abcdef")
 	switch scheme {
@@ -113,14 +115,14 @@ func verifierOf(scheme string) auth.Authenticator {
 	return v
 }
 
-// noUser knows no user, and hashes no password, whose cost is chosen by the operator.
+// noUser knows no user. It does not hash passwords, since the operator chooses the cost of a hash.
 type noUser struct{}
 
 func (noUser) CheckPassword(context.Context, string, creds.Secret) (string, error) {
 	return "", creds.ErrWrong
 }
 
-// refuse returns a function that has v refuse a field.
+// refuse returns a function that has v refuse a request with the field.
 func refuse(t testing.TB, v auth.Authenticator, scheme, field string) func() {
 	req, err := http.NewRequest("GET", "https://api.example.com/", nil)
 	if err != nil {
@@ -153,9 +155,9 @@ func best(fs ...func()) []time.Duration {
 }
 
 // TestFigure2_S7 measures how much work an attacker without a key can cause by one field of 8 KiB,
-// which is the most that any verifier reads. On an idle machine the goal is 50 us, and 2.2 times
-// the work for twice the length. The test itself has bounds that a busy machine meets too: the time
-// in which encoding/json reads the same length four times, and a number of allocations.
+// the longest field that any verifier reads. On an idle machine the goal is 50 us, and 2.2 times
+// the work for twice the length. The test has wider bounds, which a busy machine meets too: the
+// time in which encoding/json reads the same length four times, and a number of allocations.
 func TestFigure2_S7(t *testing.T) {
 	text := []byte(`{"a":"` + strings.Repeat("a", 8<<10) + `"}`)
 	read := func() { json.Valid(text) }
@@ -174,7 +176,7 @@ func TestFigure2_S7(t *testing.T) {
 		if times[3] > worst {
 			worst, worstName = times[3], name
 		}
-		// A verifier that needs less than a microsecond has stopped at once.
+		// A verifier that needs less than a microsecond has rejected the field at once.
 		if g := float64(times[3]) / float64(times[2]); g > growth && times[2] > time.Microsecond {
 			growth, grownName = g, name
 		}

@@ -16,8 +16,9 @@ import (
 
 const module = "github.com/countersign-go/countersign"
 
-// directions says what each package may import of this module, besides internal packages. The root
-// is ".". A folder that is not listed is a scheme, so that a new scheme edits nothing here.
+// directions lists the packages of this module that each package may import, in addition to
+// internal packages. The root is ".". A folder that is not listed is a scheme, so a new scheme does
+// not need a change here.
 var directions = map[string][]string{
 	".":               {"retry", "transport"},
 	"retry":           {"transport"},
@@ -44,9 +45,10 @@ var directions = map[string][]string{
 
 var scheme = []string{"auth", "creds", "transport"}
 
-// leaves are the internal packages. They import the standard library alone, and all packages may
-// import them. A package that is listed here imports only those leaves: auth and transport, which
-// know no scheme, and the leaves that are built on others.
+// leaves lists exceptions to the rule for internal packages, which is that they import only the
+// standard library and that all packages may import them. A package listed here may import only its
+// internal packages in the list: auth and transport, which do not depend on a scheme, and internal
+// packages that use others.
 var leaves = map[string][]string{
 	"auth": {"internal/authparam", "internal/clock"},
 	"transport": {
@@ -61,12 +63,12 @@ var leaves = map[string][]string{
 	},
 }
 
-// foreign names the only packages of other modules that standalone packages may import. Locks of
-// files differ between systems, and the standard library exports none. Package retry takes the
-// policies of a library that many programs use. Package bearer is for the tokens of package oauth2.
-// Package jwt verifies signatures and reads key sets with a library each. Package portal computes
-// the hashes of passwords, of which the standard library has PBKDF2 alone. Package raven keeps its
-// sessions where its users keep theirs.
+// foreign lists the only packages of other modules that standalone packages may import. File locks
+// differ between systems, and the standard library does not export any. Package retry accepts the
+// policies of a library that many programs use. Package bearer uses the tokens of package oauth2.
+// Package jwt uses one library to verify signatures, and another to read key sets. Package portal
+// computes password hashes, of which the standard library has only PBKDF2. Package raven can keep
+// its sessions in the session store of its users.
 var foreign = map[string][]string{
 	"retry":      {"github.com/hashicorp/go-retryablehttp"},
 	"creds/file": {"github.com/gofrs/flock"},
@@ -79,8 +81,7 @@ var foreign = map[string][]string{
 	"raven": {"github.com/alexedwards/scs/v2"},
 }
 
-// standalone packages import nothing from outside this module and the standard library, but for
-// what foreign names.
+// standalone packages import only packages of this module, of the standard library and of foreign.
 var standalone = []string{
 	".", "retry", "transport", "mac", "auth", "creds", "creds/file", "provision",
 	"provision/issue", "basic", "portal", "authtest", "authtest/schemetest", "bearer",
@@ -102,7 +103,7 @@ func TestImports(t *testing.T) {
 	}
 }
 
-// TestImportFindings shows that each rule can be broken, and that breaking it is noticed.
+// TestImportFindings checks that a violation of each rule is reported.
 func TestImportFindings(t *testing.T) {
 	for _, tt := range []struct {
 		name, file, imported string
@@ -186,8 +187,8 @@ func importing(name string) []byte {
 	return fmt.Appendf(nil, "package x\n\nimport _ %q\n", name)
 }
 
-// packageImports returns what the files of each package import, tests and other modules left out.
-// Files for other systems are read too, so the answer is the same everywhere.
+// packageImports returns the imports of each package, except those in tests and in other modules.
+// It reads files for other systems too, so the result is the same on every system.
 func packageImports(tree fs.FS) (map[string][]string, error) {
 	imports := make(map[string][]string)
 	err := fs.WalkDir(tree, ".", func(name string, entry fs.DirEntry, err error) error {
@@ -220,7 +221,7 @@ func packageImports(tree fs.FS) (map[string][]string, error) {
 	return imports, err
 }
 
-// skipDir leaves out what the go command leaves out of ./... as well.
+// skipDir returns fs.SkipDir for a folder that the go command leaves out of ./... too.
 func skipDir(tree fs.FS, dir string) error {
 	if dir == "." {
 		return nil
@@ -254,7 +255,7 @@ func mayImport(pkg, name string) bool {
 		domain, _, _ := strings.Cut(name, "/")
 		standard := !strings.Contains(domain, ".")
 		if pkg == "portal" && name == "net/http" {
-			return false // login there is for any protocol
+			return false // a login there works with any protocol
 		}
 		return standard || slices.Contains(foreign[pkg], name) ||
 			!internal && !slices.Contains(standalone, pkg)
@@ -276,7 +277,7 @@ func mayImport(pkg, name string) bool {
 	return slices.Contains(allowed, local(name))
 }
 
-// local returns the folder of a package of this module, and any other name as it is.
+// local returns the folder of a package of this module. It returns any other name unchanged.
 func local(name string) string {
 	return path.Clean(strings.TrimPrefix(strings.TrimPrefix(name, module), "/"))
 }

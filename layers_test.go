@@ -13,8 +13,8 @@ import (
 	"github.com/countersign-go/countersign/transport"
 )
 
-// A mistake in any layer of a client is found by the Check of the outermost one, and each request
-// fails with the same error.
+// The Check method of the outermost layer of a client reports a mistake in any layer, and each
+// request fails with the same error.
 func TestCheckFindsMistakesOfAllLayers(t *testing.T) {
 	good := &mac.Signer{Source: &mac.Credentials{ID: "a", Key: creds.Secret(password)}}
 	provisioned := func(url string, signer transport.Signer) countersign.Config {
@@ -24,7 +24,7 @@ func TestCheckFindsMistakesOfAllLayers(t *testing.T) {
 	alice := basic.Signer{User: "alice", Password: creds.Secret(password)}
 	for _, tt := range []struct {
 		config countersign.Config
-		want   string // part of the error; "": none
+		want   string // part of the error; "" for none
 	}{
 		{countersign.Config{Signer: good}, ""},
 		{countersign.Config{Signer: good, Origins: []string{origin}}, ""},

@@ -12,12 +12,12 @@ import (
 	"testing"
 )
 
-// namedTest is a test in docs/pains.md: its folder, which is the name of the module for the root,
-// and its name.
+// namedTest matches a test in docs/pains.md: its folder, which for the root is the name of the
+// module, and its name.
 var namedTest = regexp.MustCompile("`([a-z/]+)\\.(Test[A-Za-z0-9_]+)`")
 
-// TestPains checks that docs/pains.md has its twenty rows, that each names a test, and that all of
-// these exist.
+// TestPains checks that docs/pains.md has twenty rows, that each row names a test, and that all of
+// these tests exist.
 func TestPains(t *testing.T) {
 	text, err := os.ReadFile("docs/pains.md")
 	if err != nil {
@@ -53,7 +53,7 @@ func TestPains(t *testing.T) {
 	}
 }
 
-// testsIn returns the names of the functions in the tests of a folder.
+// testsIn returns the names of the functions in the test files of a folder.
 func testsIn(t *testing.T, folder string) map[string]bool {
 	t.Helper()
 	if folder == path.Base(module) {

@@ -18,8 +18,8 @@ import (
 	"github.com/countersign-go/countersign/transport"
 )
 
-// byProxy returns a Base with a proxy at host, and a counter of its connections, all of which go to
-// server.
+// byProxy returns a Base with a proxy at host, and a counter of its connections. All connections go
+// to server.
 func byProxy(t *testing.T, host string, server *httptest.Server) (*http.Transport, *int) {
 	dials := new(int)
 	base := &http.Transport{
@@ -43,8 +43,8 @@ func wrongProxy(t *testing.T) *httptest.Server {
 	return s
 }
 
-// Nothing secret goes to a loopback host over plain http if a proxy on another machine would see
-// it, and no answer from there is believed.
+// No credentials are sent to a loopback host over plain http if a proxy on another machine could
+// read them, and no answer by way of that proxy is believed.
 func TestLoopbackByProxy_S6(t *testing.T) {
 	server := wrongProxy(t)
 	const at = "http://localhost:9/x"
@@ -90,8 +90,9 @@ func TestLoopbackByProxy_S6(t *testing.T) {
 	}
 }
 
-// A proxy on this machine does not lead out of it. A loopback origin that the user lists is signed
-// for by way of any proxy, but its answers are believed no more than other plain http.
+// By way of a proxy on this machine, requests to loopback hosts are signed. Requests to a loopback
+// origin that the user lists are signed by way of any proxy, but the answers are not believed, as
+// over other plain http.
 func TestLoopbackByProxyBelieved_S6(t *testing.T) {
 	server := wrongProxy(t)
 	dated := transport.SignerFunc(func(req *http.Request, now time.Time) error {

@@ -19,7 +19,7 @@ import (
 	"testing"
 )
 
-// What README must keep to:
+// README must follow these rules:
 //
 //   - Its first fenced block begins within the first 15 lines, is Go, and calls NewClient.
 //   - Every Go block compiles. A block is a whole file, or declarations, or statements; the last
@@ -27,11 +27,11 @@ import (
 //     variable is forgiven, since an excerpt may end before its result is used.
 //   - It shows the two commands a newcomer runs, and where to look after a 401.
 
-// prelude declares what statements in README may use without saying where it comes from.
+// prelude declares the names that statements in README may use without declaring them.
 const prelude = `ctx context.Context, id string, key creds.Secret, client *http.Client,
 	req *http.Request, resp *http.Response, handler http.Handler, mux *http.ServeMux`
 
-// known are the packages that a block may use without importing them.
+// known lists the packages that a block may use without importing them.
 var known = map[string]string{
 	"context": "context", "errors": "errors", "fmt": "fmt", "http": "net/http",
 	"httptest": "net/http/httptest", "io": "io", "log": "log", "os": "os", "slog": "log/slog",
@@ -89,7 +89,8 @@ func TestReadmeCompiles(t *testing.T) {
 	}
 }
 
-// TestReadmeCheck shows what the checker accepts, and that it refuses what does not compile.
+// TestReadmeCheck checks that the checker accepts valid blocks, and refuses blocks that do not
+// compile.
 func TestReadmeCheck(t *testing.T) {
 	check := newChecker(t)
 	for _, tt := range []struct {
@@ -179,7 +180,7 @@ func newChecker(t *testing.T) func(text string) error {
 				}
 			},
 		}
-		// Check's own error is the first of those that Error was told of, soft ones included.
+		// Check returns the first error passed to Error, which may be a soft error.
 		_, _ = config.Check("readme", fset, []*ast.File{file}, nil)
 		return errors.Join(problems...)
 	}
@@ -201,7 +202,7 @@ func parseBlock(fset *token.FileSet, text string) (*ast.File, error) {
 	return parser.ParseFile(fset, "block", body, parser.SkipObjectResolution)
 }
 
-// splitImports separates the import declarations that open a block from what follows them.
+// splitImports separates the import declarations at the start of a block from the rest.
 func splitImports(text string) (imports, rest string) {
 	const clause = "package readme\n"
 	fset := token.NewFileSet()
@@ -214,7 +215,7 @@ func splitImports(text string) (imports, rest string) {
 }
 
 // missingImports imports the known packages that a block mentions and does not import itself. An
-// import too many is as harmless here as an unused variable.
+// unused import is as harmless here as an unused variable.
 func missingImports(own, text string) string {
 	var imports strings.Builder
 	for name, pkg := range known {
@@ -225,7 +226,7 @@ func missingImports(own, text string) string {
 	return imports.String()
 }
 
-// exports returns the files with the compiled types of all that a file imports.
+// exports returns the files with the compiled types of all packages that a file imports.
 func exports(t *testing.T, file *ast.File) (map[string]string, error) {
 	t.Helper()
 	args := []string{"list", "-export", "-deps", "-json=ImportPath,Export", "--"}

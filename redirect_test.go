@@ -34,7 +34,7 @@ var ownUser = base64.StdEncoding.EncodeToString([]byte("desk.api.example:"))
 
 // lookalikes are the hosts of servers, and addresses that a redirect may name instead: other
 // spellings of the host by the rules of Unicode, IDNA, URLs or DNS. An attacker may own each of
-// them to which net/http does not connect as it connects to the host.
+// them, unless net/http connects to it as it connects to the host.
 var lookalikes = []struct {
 	host      string
 	locations []string
@@ -113,7 +113,7 @@ type twoServers struct {
 	attacker chan net.Conn
 	closed   chan struct{}
 
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards the fields below
 	trusted []string   // the credentials of requests to the server
 	leaked  []string   // the credentials of requests to the attacker
 	stolen  int        // requests that reached the attacker
@@ -144,7 +144,7 @@ func newTwoServers(t *testing.T, host string) *twoServers {
 	return n
 }
 
-// dial takes the first address for the server's.
+// dial treats the first address as the server's.
 func (n *twoServers) dial(ctx context.Context, _, address string) (net.Conn, error) {
 	n.mu.Lock()
 	if n.address == "" {
@@ -164,12 +164,12 @@ func (n *twoServers) dial(ctx context.Context, _, address string) (net.Conn, err
 	}
 }
 
-// secretsOf names the fields that hold credentials, and the body if it does.
+// secretsOf returns the names of the fields that hold credentials, and "body" if the body does.
 func secretsOf(req *http.Request) string {
 	body, _ := io.ReadAll(req.Body)
 	var found []string
 	for _, name := range []string{"Authorization", "X-Token", "Cookie"} {
-		// net/http makes Basic credentials of a user in the Location. They are the attacker's own.
+		// net/http makes Basic credentials of a user in the Location. Those are the attacker's own.
 		if v := req.Header.Get(name); v != "" && v != "Basic "+ownUser {
 			found = append(found, name)
 		}
@@ -196,7 +196,8 @@ func (n *twoServers) redirect(w http.ResponseWriter, req *http.Request) {
 	_, _ = io.WriteString(w, answerOf("theirs"))
 }
 
-// steal refuses a request that names no login of its own, to be sent the credentials after all.
+// steal refuses a request without the attacker's own login, so that the client may send the
+// credentials after all.
 func (n *twoServers) steal(w http.ResponseWriter, req *http.Request) {
 	carried := secretsOf(req)
 	n.mu.Lock()
@@ -217,7 +218,8 @@ func (n *twoServers) steal(w http.ResponseWriter, req *http.Request) {
 	_, _ = io.WriteString(w, answerOf("attackers"))
 }
 
-// answerOf returns what serves as an answer to a login, to a request for credentials and for keys.
+// answerOf returns a body that is a valid answer to a login, to a request for credentials and to a
+// request for keys.
 func answerOf(id string) string {
 	number := base64.RawURLEncoding.EncodeToString(redirectKey().N.Bytes())
 	exponent := base64.RawURLEncoding.EncodeToString(big.NewInt(int64(redirectKey().E)).Bytes())
@@ -238,7 +240,7 @@ func (n *twoServers) url(status int, to string) string {
 	return "https://" + n.host + "/go?status=" + strconv.Itoa(status) + "&to=" + url.QueryEscape(to)
 }
 
-// take returns what was seen since the last call.
+// take returns the requests that were seen since the last call.
 func (n *twoServers) take() (trusted, leaked []string, stolen int) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -269,7 +271,8 @@ func (l *pipeListener) Close() error {
 
 func (l *pipeListener) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
 
-// redirectSigners are all schemes, and all places where credentials can be.
+// redirectSigners holds a Signer for each scheme, and for each part of a request that can hold
+// credentials.
 var redirectSigners = map[string]func() transport.Signer{
 	"mac": func() transport.Signer {
 		return &mac.Signer{Source: &mac.Credentials{ID: "id", Key: creds.Secret(redirectSecret)}}
@@ -357,8 +360,8 @@ func (n *twoServers) follow(
 	return n.take()
 }
 
-// asks are the calls that send a secret to an endpoint of their own, or believe its answer. Each
-// returns which server's answer it took.
+// asks holds the calls that send a secret to an endpoint, or believe its answer. Each returns which
+// server's answer it accepted.
 var asks = map[string]func(n *twoServers, endpoint string) string{
 	"provision.Client": func(n *twoServers, endpoint string) string {
 		c := &provision.Client{URL: endpoint, HTTP: &http.Client{Transport: n.base},
@@ -398,7 +401,7 @@ var asks = map[string]func(n *twoServers, endpoint string) string{
 	},
 }
 
-// No password reaches such a server, and no answer of it is taken for the endpoint's.
+// No password reaches such a server, and no client takes its answer for the endpoint's.
 func TestEndpointsRedirectedToLookalikes_B1(t *testing.T) {
 	redirects, leaks, taken, followed := 0, 0, 0, 0
 	for _, l := range lookalikes {

@@ -23,7 +23,7 @@ import (
 	"github.com/countersign-go/countersign/transport"
 )
 
-// retrying returns a client that signs with a key, and has these Retries.
+// retrying returns a client that signs with a key and has the given Retries.
 func retrying(base http.RoundTripper, retries int) *http.Client {
 	return countersign.NewClient(countersign.Config{
 		Signer: &mac.Signer{
@@ -33,7 +33,7 @@ func retrying(base http.RoundTripper, retries int) *http.Client {
 	})
 }
 
-// Each attempt has a nonce and a time of its own.
+// Each attempt has its own nonce and time.
 func TestSignedAnew_R18(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &testkit.Stage{Plan: []testkit.Reply{{Status: 503, Header: "Retry-After: 7"}}}
@@ -55,7 +55,7 @@ func TestSignedAnew_R18(t *testing.T) {
 	})
 }
 
-// Repetitions are counted once also where a client is wrapped twice, and where nothing is signed.
+// History has each attempt once, also if a client is wrapped twice or the request is not signed.
 func TestRetryHistoryElsewhere(t *testing.T) {
 	sign := transport.SignerFunc(func(*http.Request, time.Time) error { return nil })
 	for name, wrap := range map[string]func(http.RoundTripper) *http.Client{
@@ -78,7 +78,7 @@ func TestRetryHistoryElsewhere(t *testing.T) {
 	}
 }
 
-// Few functions of ours stand between the client and the wire.
+// Few stack frames of this module are between the client and the network.
 func TestFrames(t *testing.T) {
 	for retries, want := range map[int][]int{-1: {2}, 1: {4, 5}} {
 		synctest.Test(t, func(t *testing.T) {
@@ -126,7 +126,8 @@ func TestRetryCloseIdleConnections(t *testing.T) {
 	}
 }
 
-// A client that is wrapped twice repeats once for both, and each attempt is signed anew by both.
+// If a client is wrapped twice, only one Transport repeats requests, and both sign each attempt
+// again.
 func TestRetryWrappedTwice_B5(t *testing.T) {
 	for _, tt := range []struct{ inner, outer, sends int }{
 		{0, 0, 3}, {1, 0, 2}, {1, 3, 4}, {-1, 0, 3}, {1, -1, 2}, {-1, -1, 1},
@@ -157,7 +158,8 @@ func TestRetryWrappedTwice_B5(t *testing.T) {
 	}
 }
 
-// A Retry counts in place of Retries. It is not changed, and lacks no Base or Logger of the Config.
+// Retry is used in place of Retries. It is not changed, and the Config's Base and Logger are used
+// if it has none.
 func TestConfigRetry(t *testing.T) {
 	never := func(context.Context, *http.Response, error) (bool, error) { return false, nil }
 	for _, tt := range []struct {
@@ -215,7 +217,7 @@ func TestConfigRetry(t *testing.T) {
 	}
 }
 
-// A client that is wrapped keeps its way to repeat, unless the other one says how.
+// A wrapped client keeps its settings for repeating requests, unless the Config has other settings.
 func TestRetryIsInherited(t *testing.T) {
 	sign := transport.SignerFunc(func(*http.Request, time.Time) error { return nil })
 	inner := &retry.Transport{Max: 3, Check: retryablehttp.DefaultRetryPolicy}
@@ -225,7 +227,7 @@ func TestRetryIsInherited(t *testing.T) {
 	}{
 		{countersign.Config{}, 4},
 		{countersign.Config{Retries: 1}, 2},
-		{countersign.Config{Retry: &retry.Transport{}}, 1}, // a 500 is none of its statuses
+		{countersign.Config{Retry: &retry.Transport{}}, 1}, // it does not repeat after status 500
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			var log strings.Builder

@@ -34,9 +34,9 @@ func copyable(t reflect.Type) bool {
 	return true
 }
 
-// nested returns the value that pointer points to, in the ways in which a program may hold it when
-// it prints. A type that must not be copied has its Format method on the pointer, or holds a lock,
-// so it is held by pointer in each of them.
+// nested returns the value that pointer points to, in each of the ways in which a program may hold
+// it when it prints it. If a value must not be copied, since its Format method is on the pointer or
+// it holds a lock, each way holds it by pointer.
 func nested(pointer reflect.Value) map[string]any {
 	value := pointer.Elem()
 	if !copyable(value.Type()) {
@@ -70,8 +70,8 @@ func nested(pointer reflect.Value) map[string]any {
 	}
 }
 
-// printers are the ways to print: every verb of package fmt that go vet allows for some value, and
-// what writes a value by its fields.
+// printers returns the ways to print a value: every verb of package fmt that go vet allows for some
+// value, and the encoders that write a value by its fields.
 func printers() map[string]func(any) string {
 	all := map[string]func(any) string{
 		"json": func(v any) string {
@@ -114,7 +114,7 @@ func printers() map[string]func(any) string {
 
 var verbs = strings.Fields("%v %+v %#v %s %+s %q %+q %#q %x %X %#x %d %o %O %b %c %U %e %g %t")
 
-// needles are the secret as each verb and the usual encodings would write it, in lower case.
+// needles returns the secret as each verb and the usual encodings would write it, in lower case.
 func needles() []string {
 	all := []string{planted, hex.EncodeToString([]byte(planted))}
 	for _, verb := range verbs {
@@ -124,7 +124,7 @@ func needles() []string {
 			}
 		}
 	}
-	for before := range 3 { // at each alignment, without the letters that the neighbours change
+	for before := range 3 { // at each alignment, without letters that depend on other bytes
 		text := base64.StdEncoding.EncodeToString([]byte(strings.Repeat("-", before) + planted))
 		all = append(all, text[(before*8+5)/6:len(text)-4])
 	}

@@ -39,11 +39,12 @@ import (
 	"github.com/countersign-go/countersign/transport"
 )
 
-// planted is the secret in every value below. No way to print a value may show it.
+// planted is the secret in every value below. No printed value may show it.
 const planted = "canary-f1gure18-0123"
 
-// exported is every exported type that has fields or elements, so that it may hold a secret. The
-// generic ones stand here with one argument. TestExportedIsComplete finds a type that is missing.
+// exported lists every exported type that has fields or elements, and so may hold a secret. Each
+// generic type is listed once, with one type argument. TestExportedIsComplete reports a type that
+// is missing.
 var exported = map[string]reflect.Type{
 	"countersign.Config":    reflect.TypeFor[countersign.Config](),
 	"retry.Transport":       reflect.TypeFor[retry.Transport](),
@@ -127,12 +128,12 @@ var exported = map[string]reflect.Type{
 	"authtest.Trouble":      reflect.TypeFor[authtest.Trouble](),
 }
 
-// notPlanted are types with a field for secrets in clear, which say so in their comments.
+// notPlanted lists types with a field for secrets in clear text. Their comments say so.
 var notPlanted = []string{
-	"schemetest.Pair", // Secrets is the list of texts that the kit looks for
+	"schemetest.Pair", // Secrets lists the texts that the kit searches for
 }
 
-// parts are values that hold the secret, to be set where a field takes an interface.
+// parts holds values that hold the secret, for fields of an interface type.
 func parts() []any {
 	key := creds.Secret(planted)
 	users := portal.Memory{"ann": key}
@@ -153,15 +154,14 @@ func parts() []any {
 	}
 }
 
-// A plant fills values with the secret. Where a field takes several of the parts, number chooses.
+// A plant fills values with the secret. If several parts can be set to a field, number chooses one.
 type plant struct {
 	number int
 	fields int // how many fields were given a secret
 	most   int // how many parts some field could take
 }
 
-// fill sets all exported fields and elements of v that can hold a secret. The name is that of the
-// field.
+// fill sets all exported fields and elements of v that can hold a secret. name is the field's name.
 func (p *plant) fill(v reflect.Value, name string, depth int) {
 	if depth == 0 {
 		return
@@ -204,8 +204,9 @@ func (p *plant) set(v, secret reflect.Value) {
 	p.fields++
 }
 
-// choose sets a field of an interface type. Errors hold no secret, which the tests of each package
-// see to. Of the fields that take anything, those named Key are for the bytes of a secret.
+// choose sets a field of an interface type. It does not set errors: the tests of each package check
+// that errors do not hold secrets. A field of type any gets the bytes of a secret if its name is
+// Key.
 func (p *plant) choose(v reflect.Value, name string) {
 	all := parts()
 	switch {
@@ -230,7 +231,7 @@ func (p *plant) choose(v reflect.Value, name string) {
 
 func ours(t reflect.Type) bool { return strings.HasPrefix(t.PkgPath(), module) }
 
-// No exported type prints a secret that it holds, however a program holds and prints it.
+// No exported type prints a secret that it holds, however a program holds and prints the value.
 func TestNoTypePrintsASecret_K6(t *testing.T) {
 	values, nestings, leaks, fields := 0, 0, 0, 0
 	secrets := needles()
@@ -268,7 +269,7 @@ func TestNoTypePrintsASecret_K6(t *testing.T) {
 		values, len(ways), nestings, leaks)
 }
 
-// used returns pointers to values that have a secret in what they remember.
+// used returns pointers to values that hold a secret in their unexported state.
 func used(t *testing.T) map[string]any {
 	t.Helper()
 	ctx := t.Context()
@@ -310,7 +311,8 @@ func used(t *testing.T) map[string]any {
 	}
 	_, err = tokens.Credentials(ctx)
 	must(err)
-	// Err takes the lock that a fetch holds to its end, so no fetch writes to what is printed.
+	// Err takes the lock that a fetch holds until its end, so no fetch writes to a value while it
+	// is printed.
 	must(errors.Join(cache.Err(), client.Err(), tokens.Err()))
 	service := authtest.NewService(t)
 	service.Password = key
@@ -324,12 +326,12 @@ func used(t *testing.T) map[string]any {
 	}
 }
 
-// The search for secrets finds one in each of its spellings.
+// The search for secrets finds the secret in each of its spellings.
 func TestNeedles(t *testing.T) {
 	secrets := needles()
 	for way, write := range printers() {
 		if way == "xml" {
-			continue // it writes bytes as one element each, and no struct without a name
+			continue // it writes each byte as an element, and does not write unnamed structs
 		}
 		for _, v := range []any{planted, []byte(planted), struct{ S string }{planted}} {
 			out := strings.ToLower(write(v))
@@ -343,7 +345,7 @@ func TestNeedles(t *testing.T) {
 	}
 }
 
-// Every exported type with fields or elements is among those that are printed.
+// Every exported type with fields or elements is in exported or notPlanted.
 func TestExportedIsComplete(t *testing.T) {
 	found := 0
 	for _, pkg := range standalone {
