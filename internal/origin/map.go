@@ -9,14 +9,14 @@ import (
 // MapSize is how many origins a [Map] holds.
 const MapSize = 1024
 
-// A Map holds a value for each of at most MapSize origins, so that a program that sends to origins
-// which others choose does not grow. When it is full, it drops an origin that was not used lately;
-// one whose value is kept, only after all others. The zero value is empty. A Map is safe for
-// concurrent use.
+// A Map holds a value for each of at most MapSize origins. Its size is bounded since others may
+// choose the origins that a program sends to. When it is full, it drops an origin that was not used
+// recently. It drops origins whose values are kept after all others. The zero value is empty. A Map
+// is safe for concurrent use.
 type Map[V any] struct {
-	mu     sync.RWMutex // guards what follows
+	mu     sync.RWMutex // guards the fields below
 	places map[Origin]*place[V]
-	queues [2]list.List // of *place[V], the next to drop in front; the second is of kept ones
+	queues [2]list.List // of *place[V], the next to drop in front; the second has the kept places
 }
 
 type place[V any] struct {
@@ -27,7 +27,7 @@ type place[V any] struct {
 	used    atomic.Bool // since the place was last at the front of its queue
 }
 
-// Get returns the value of o. It is the zero value if o is not in the Map.
+// Get returns the value of o, or the zero value if o is not in the Map.
 func (m *Map[V]) Get(o Origin) V {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
@@ -42,7 +42,8 @@ func (m *Map[V]) Get(o Origin) V {
 	return p.value
 }
 
-// Put sets the value of o. Values that are kept outlive all others.
+// Put sets the value of o. If keep is set, the value is dropped only after all values that are not
+// kept.
 func (m *Map[V]) Put(o Origin, value V, keep bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -79,7 +80,7 @@ func (m *Map[V]) queue(kept bool) *list.List {
 	return &m.queues[0]
 }
 
-// makeRoom is called with m.mu held.
+// makeRoom drops an origin if the Map is full. It is called with m.mu held.
 func (m *Map[V]) makeRoom() {
 	if m.places == nil {
 		m.places = make(map[Origin]*place[V])

@@ -12,7 +12,7 @@ func numbered(i int) origin.Origin {
 	return origin.Origin{Scheme: "https", Host: fmt.Sprintf("%d.example", i), Port: "443"}
 }
 
-// A Map is bounded, whatever its keys. Origins in use stay, and kept ones outlive the others.
+// A Map is bounded for any keys. Origins in use are not dropped, and kept origins are dropped last.
 func TestMapIsBounded_M2(t *testing.T) {
 	var m origin.Map[int]
 	m.Put(numbered(-1), 1, true)
@@ -37,7 +37,7 @@ func TestMapIsBounded_M2(t *testing.T) {
 		t.Errorf("%d others are held, the kept one has %d", held, m.Get(numbered(-1)))
 	}
 
-	// Kept ones are bounded as well, and the last of them is there.
+	// The number of kept origins is bounded too, and the last of them is in the Map.
 	for i := range many {
 		m.Put(numbered(many+i), 1, true)
 	}
@@ -67,7 +67,7 @@ func TestMap(t *testing.T) {
 	if v := m.Get(a); v != 0 {
 		t.Error(v)
 	}
-	for range 2 * origin.MapSize { // places that were deleted are not counted
+	for range 2 * origin.MapSize { // deleted places do not count
 		m.Put(a, 1, false)
 		m.Delete(a)
 	}

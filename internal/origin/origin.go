@@ -12,9 +12,9 @@ import (
 // An Origin is the scheme, host and port of a URL (RFC 9110, section 4.3.1). Two URLs have the same
 // origin if their Origins are equal.
 //
-// Of hosts, only the case of ASCII letters is ignored. A host with a byte of 0x80 or above equals
-// itself byte for byte and nothing else. The reason is that net/http connects by the rules of IDNA,
-// where for instance U+0130 is another letter than i, while Unicode makes it an i in lower case. An
+// Hosts are compared without regard to the case of ASCII letters. A host with a byte of 0x80 or
+// above equals only the same bytes. The reason is that net/http connects by the rules of IDNA,
+// where for instance U+0130 is another letter than i, while Unicode maps it to i in lower case. An
 // attacker could register the name that one set of rules confuses with the name of a server.
 type Origin struct {
 	Scheme string // in lower case
@@ -31,8 +31,8 @@ func Of(u *url.URL) Origin {
 	return o
 }
 
-// lower returns s in lower case if it is ASCII, and else s itself. The zone of an IPv6 address
-// keeps its case, since it names an interface of this machine.
+// lower returns s in lower case if it is ASCII, or else s itself. The zone of an IPv6 address keeps
+// its case, since it names an interface of this machine.
 func lower(s string) string {
 	for i := range len(s) {
 		if s[i] >= 0x80 {
@@ -45,9 +45,9 @@ func lower(s string) string {
 	return strings.ToLower(s)
 }
 
-// Parse reads an origin as a person writes it: a URL of http or https with a host, an optional
-// port, and nothing else. It refuses a host with an asterisk, which would stand for that character
-// alone and not for any host, and a port that does not exist.
+// Parse parses an origin as a user writes it: a URL of http or https with a host, an optional port,
+// and nothing else. It reports false for any other text. It also refuses a port that is not valid,
+// and a host with an asterisk, which would not match any host as the user may expect.
 func Parse(s string) (Origin, bool) {
 	u, err := url.Parse(s)
 	if err != nil || u.Hostname() == "" || u.User != nil || u.Opaque != "" ||
@@ -62,7 +62,7 @@ func Parse(s string) (Origin, bool) {
 	return o, err == nil && port > 0 && DefaultPort(o.Scheme) != ""
 }
 
-// DefaultPort returns the port of http and https, and "" for other schemes.
+// DefaultPort returns the default port of http or https, and "" for other schemes.
 func DefaultPort(scheme string) string {
 	switch scheme {
 	case "http":
@@ -73,10 +73,10 @@ func DefaultPort(scheme string) string {
 	return ""
 }
 
-// String returns the shortest spelling, without the default port. Parse can read it.
+// String returns the shortest spelling, without the default port. Parse accepts it.
 func (o Origin) String() string { return o.Scheme + "://" + escapeZone(o.authority()) }
 
-// Long returns the spelling that always has the port. Parse can read it.
+// Long returns the spelling that always has the port. Parse accepts it.
 func (o Origin) Long() string {
 	return o.Scheme + "://" + escapeZone(o.bracketed()) + ":" + o.Port
 }
@@ -98,11 +98,11 @@ func (o Origin) bracketed() string {
 	return o.Host
 }
 
-// escapeZone writes the zone of an IPv6 address as a URL has it (RFC 6874, section 2).
+// escapeZone escapes the zone of an IPv6 address for a URL (RFC 6874, section 2).
 func escapeZone(authority string) string { return strings.Replace(authority, "%", "%25", 1) }
 
-// Loopback reports whether o names this machine. A name below localhost does not count, since some
-// resolvers look it up elsewhere.
+// Loopback reports whether o names this machine. A subdomain of localhost does not count, since
+// some resolvers look it up elsewhere.
 func (o Origin) Loopback() bool {
 	if o.Host == "localhost" {
 		return true

@@ -15,8 +15,8 @@ import (
 	"github.com/countersign-go/countersign/internal/origin"
 )
 
-// dialed returns the address that net/http connects to for a request to u, "" if it refuses u.
-// Name lookup ignores the case of ASCII letters, so dialed does too.
+// dialed returns the address that net/http connects to for a request to u, or "" if net/http
+// refuses u. Name lookup ignores the case of ASCII letters, so dialed does too.
 func dialed(u *url.URL) string {
 	var address string
 	t := &http.Transport{
@@ -35,8 +35,8 @@ func dialed(u *url.URL) string {
 	}, address)
 }
 
-// If two hosts are one origin, net/http connects to the same address for both. The test compares
-// every pair of runes that Unicode has room for.
+// If two hosts have the same origin, net/http connects to the same address for both. The test
+// compares every pair of code points.
 func TestEqualOriginsAreDialedAlike_B1(t *testing.T) {
 	with := func(r rune) url.URL {
 		return url.URL{Scheme: "http", Host: "ap" + string(r) + ".example"}
@@ -68,7 +68,8 @@ func TestEqualOriginsAreDialedAlike_B1(t *testing.T) {
 	}
 }
 
-// Spellings that IDNA or Unicode takes for the same are not equal: only ASCII letters have a case.
+// Spellings that are equal by IDNA or Unicode are not equal here: only the case of ASCII letters is
+// ignored.
 func TestSpellings_B1(t *testing.T) {
 	for _, tt := range []struct {
 		a, b string
@@ -110,7 +111,7 @@ func TestSpellings_B1(t *testing.T) {
 	}
 }
 
-// Each spelling of an origin can be read again.
+// Parse accepts each spelling of an origin.
 func TestText(t *testing.T) {
 	for _, tt := range []struct{ in, short, long string }{
 		{"https://User.Example/", "https://user.example", "https://user.example:443"},
@@ -141,7 +142,7 @@ func TestText(t *testing.T) {
 	}
 }
 
-// A host that only IDNA makes a loopback one is not trusted.
+// A host that is a loopback host only by IDNA is not trusted.
 func TestLoopback(t *testing.T) {
 	for host, want := range map[string]bool{
 		"localhost": true, "LocalHost": true, "127.0.0.1": true, "127.8.8.8": true, "[::1]": true,

@@ -6,9 +6,9 @@ import "net/http"
 const maxWrapped = 32
 
 // Exposed reports whether base sends a plain http request for this machine by way of a proxy on
-// another one. It asks the Proxy of an *http.Transport, nil standing for http.DefaultTransport, and
-// looks through a RoundTripper with a method Unwrap() http.RoundTripper. It cannot see into any
-// other RoundTripper.
+// another machine. It calls the Proxy function of an *http.Transport, also if that is wrapped in
+// RoundTrippers with a method Unwrap() http.RoundTripper. If base is nil, http.DefaultTransport is
+// used. For any other RoundTripper, Exposed reports false.
 func Exposed(base http.RoundTripper, req *http.Request) bool {
 	for range maxWrapped {
 		if base == nil {
@@ -23,10 +23,11 @@ func Exposed(base http.RoundTripper, req *http.Request) bool {
 			return false
 		}
 	}
-	return true // one that unwraps to itself
+	return true // a RoundTripper that unwraps to itself
 }
 
-// byProxy counts a failure as a proxy: nothing is known of the way.
+// byProxy reports whether t sends req by way of a proxy on another machine. It reports true if the
+// Proxy function fails, since the path is then unknown.
 func byProxy(t *http.Transport, req *http.Request) bool {
 	if t.Proxy == nil {
 		return false

@@ -19,7 +19,7 @@ func (i itself) Unwrap() http.RoundTripper { return i }
 
 type opaque struct{ http.RoundTripper }
 
-// A proxy on another machine sees a request for this one, however the transport is wrapped.
+// A proxy on another machine sees a request for this machine, however the transport is wrapped.
 func TestExposed_S6(t *testing.T) {
 	by := func(proxy string) *http.Transport {
 		return &http.Transport{Proxy: http.ProxyURL(parse(t, proxy))}
