@@ -10,11 +10,11 @@ import (
 	"time"
 )
 
-// Now returns the time by the server's clock when the answer with header h arrived. It is what
-// X-Timestamp says, in seconds since 1970 as Mozilla's services have it, or else Date, plus the Age
-// that a cache has added (RFC 9111, section 4.2.3). Of a time in whole seconds, Now returns the
-// middle of the second. It reports false if there is no such field, or if a field that it needs
-// cannot be read.
+// Now returns the time by the server's clock when the answer with header h arrived. That is the
+// time in X-Timestamp, in seconds since 1970 as in Mozilla's services, or else in Date, plus the
+// Age that a cache has added (RFC 9111, section 4.2.3). For a time in whole seconds, Now returns
+// the middle of the second. It reports false if h has neither field, or if it cannot parse a field
+// that it needs.
 func Now(h http.Header) (time.Time, bool) {
 	age, ok := Age(h)
 	if !ok {
@@ -27,8 +27,8 @@ func Now(h http.Header) (time.Time, bool) {
 	return MidSecond(t).Add(age), err == nil
 }
 
-// MidSecond returns the middle of the second that t begins, and t itself if t has a fraction. A
-// clock that tells whole seconds is half a second behind on average.
+// MidSecond returns t plus half a second, or t itself if t has a fraction. The reason is that a
+// time in whole seconds is half a second behind on average.
 func MidSecond(t time.Time) time.Time {
 	if t.Nanosecond() == 0 {
 		return t.Add(time.Second / 2)
@@ -36,9 +36,10 @@ func MidSecond(t time.Time) time.Time {
 	return t
 }
 
-// Age returns how long ago the server made the answer with header h, as the caches on its way say
-// (RFC 9111, section 5.1); 0 if none says so. It reports false if the field cannot be read. Of
-// several values, the largest counts: the answer is at least as old as a cache says.
+// Age returns how long ago the server made the answer with header h, as stated by the caches on its
+// path (RFC 9111, section 5.1). It returns 0 if there is no Age field, and reports false if it
+// cannot parse the field. Of several values, it returns the largest, since the answer is at least
+// as old as any cache says.
 func Age(h http.Header) (time.Duration, bool) {
 	var age time.Duration
 	for _, line := range h["Age"] {
@@ -55,13 +56,13 @@ func Age(h http.Header) (time.Duration, bool) {
 
 // RetryAfter returns how long the answer with header h, which arrived at the time received, asks
 // its client to wait (RFC 9110, section 10.2.3). A date is compared with the server's clock if the
-// answer tells it, and else with received. RetryAfter returns 0 if there is nothing to wait for: no
-// field, one that cannot be read, no seconds, or a date that has passed.
+// answer states its time, or else with received. RetryAfter returns 0 if the field is missing or
+// cannot be parsed, if it has zero seconds, or if its date has passed.
 func RetryAfter(h http.Header, received time.Time) time.Duration {
 	return Wait(h, "Retry-After", received)
 }
 
-// Wait is [RetryAfter] for any field of that form.
+// Wait is like [RetryAfter] for any field of the same form.
 func Wait(h http.Header, field string, received time.Time) time.Duration {
 	value := h.Get(field)
 	if d, ok := seconds(value); ok {
@@ -78,7 +79,8 @@ func Wait(h http.Header, field string, received time.Time) time.Duration {
 	return max(0, end.Sub(now.Truncate(time.Second))) // the date is in whole seconds too
 }
 
-// seconds reads a number of whole seconds. One that is too large is the longest Duration.
+// seconds parses a number of whole seconds. If the number is too large, it returns the longest
+// Duration.
 func seconds(text string) (time.Duration, bool) {
 	if text == "" || strings.Trim(text, "0123456789") != "" {
 		return 0, false
@@ -90,9 +92,9 @@ func seconds(text string) (time.Duration, bool) {
 	return time.Duration(n) * time.Second, true
 }
 
-// ParseTime reads a date in one of the three forms of RFC 9110, section 5.6.7. Some servers write
-// the first of them by themselves and get it slightly wrong. Since their time is not in doubt,
-// ParseTime also takes letters of any case, and UTC or an offset such as +0000 in place of GMT.
+// ParseTime parses a date in one of the three forms of RFC 9110, section 5.6.7. Some servers write
+// the first form slightly wrong. If the time is still clear, ParseTime accepts it: with letters of
+// any case, and with UTC or an offset such as +0000 in place of GMT.
 func ParseTime(text string) (time.Time, error) {
 	t, err := http.ParseTime(text)
 	if err == nil {
@@ -106,7 +108,7 @@ func ParseTime(text string) (time.Time, error) {
 	return time.Parse("Mon, 02 Jan 2006 15:04:05 -0700", text)
 }
 
-// timestamp reads whole seconds, or seconds with decimals, of which it takes up to nine.
+// timestamp parses whole seconds, or seconds with decimals, of which it uses up to nine.
 func timestamp(text string) (time.Time, bool) {
 	whole, fraction, decimals := strings.Cut(text, ".")
 	sec, err := strconv.ParseUint(whole, 10, 38) // some years beyond 9999

@@ -11,13 +11,13 @@ import (
 
 const date = "Sat, 01 Jan 2000 00:00:00 GMT" // 946684800
 
-// The time of an answer is the one that its server tells most exactly, and its age is added.
+// Now returns the most exact time that the server states, plus the answer's age.
 func TestNow(t *testing.T) {
 	at := time.Unix
 	for _, tt := range []struct {
 		stamp, date string
 		age         []string
-		want        time.Time // zero: none
+		want        time.Time // zero if there is no time
 	}{
 		{"", date, nil, at(946684800, 5e8)},
 		{"", date, []string{"0"}, at(946684800, 5e8)},
@@ -54,7 +54,7 @@ func TestNow(t *testing.T) {
 	}
 }
 
-// A Date that tells one moment only is read, however its server has written it.
+// A Date that can mean only one moment is accepted, however the server has written it.
 func TestParseTime(t *testing.T) {
 	want := time.Date(1994, 11, 6, 8, 49, 37, 0, time.UTC)
 	for _, text := range []string{
@@ -84,8 +84,8 @@ func TestParseTime(t *testing.T) {
 	}
 }
 
-// The server gets the wait that it asks for, however long, and never a negative one. A date is
-// compared with the server's own clock.
+// RetryAfter returns the wait that the server asks for, however long, and never a negative wait. A
+// date is compared with the server's own clock.
 func TestRetryAfter(t *testing.T) {
 	received := time.Date(2030, 5, 6, 7, 8, 9, 7e8, time.UTC)
 	for _, tt := range []struct {
