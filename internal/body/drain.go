@@ -10,10 +10,10 @@ import (
 )
 
 const (
-	// DrainBytes is how much of an answer is read before it is given up, so that its connection
-	// can be used again.
+	// DrainBytes is how much of a discarded answer is read, so that its connection can be used
+	// again.
 	DrainBytes = 64 << 10
-	// DrainTime is how long that may take.
+	// DrainTime is how long reading a discarded answer may take.
 	DrainTime = time.Second
 )
 
@@ -25,13 +25,13 @@ type Rest struct {
 	err  error
 }
 
-// Drain reads an answer that may be given up, for at most limit, and closes it. It frees the
-// connection before the next request is sent, which may need it: a pool of one connection would
-// wait for itself.
+// Drain reads the body of an answer that may be discarded, for at most limit, and closes it. This
+// frees the connection for the next request: with a pool of one connection, that request would
+// otherwise wait forever.
 func Drain(ctx context.Context, limit time.Duration, body io.ReadCloser) Rest {
 	closeBody := sync.OnceFunc(func() { _ = body.Close() })
 	done := make(chan Rest, 1)
-	go func() { // since closing a body does not end the read of every kind of body
+	go func() { // since Close does not end a read of every kind of body
 		data, err := io.ReadAll(io.LimitReader(body, DrainBytes+1))
 		closeBody()
 		done <- Rest{data, err}
@@ -46,7 +46,7 @@ func Drain(ctx context.Context, limit time.Duration, body io.ReadCloser) Rest {
 		wait := time.NewTimer(DrainTime / 10)
 		defer wait.Stop()
 		select {
-		case r = <-done: // closing has ended the read
+		case r = <-done: // Close has ended the read
 		case <-wait.C:
 			r.err = errSlow
 		}
@@ -60,8 +60,8 @@ func Drain(ctx context.Context, limit time.Duration, body io.ReadCloser) Rest {
 	return r
 }
 
-// Reader returns the part that was read, as a body. It ends as the answer's body did, so that one
-// that was cut off does not look whole.
+// Reader returns the part that was read, as a body. It ends with the same error as the answer's
+// body, so that a truncated body does not look complete.
 func (r Rest) Reader() io.ReadCloser {
 	return io.NopCloser(io.MultiReader(bytes.NewReader(r.data), failingReader{r.err}))
 }

@@ -9,31 +9,32 @@ import (
 )
 
 const (
-	headBytes = 4 << 10     // is how much of a body is in its Head
-	headTime  = time.Second // is how long that may take to come
+	headBytes = 4 << 10     // how much of a body is in its Head
+	headTime  = time.Second // how long a Head waits for these bytes
 )
 
-// A Head reads the beginning of a body ahead of the one who gets the body. It reads nothing before
-// it is asked for.
+// A Head reads the beginning of a body before the body's user does. It does not read before the
+// first Read of its Reader.
 type Head struct {
 	ctx  context.Context //nolint:containedctx // of the answer, for a read that has none
 	src  io.ReadCloser
-	done chan struct{} // closed when nothing reads ahead any more; nil: nothing was read
+	done chan struct{} // closed when the read ahead has ended; nil if there was none
 
-	mu    sync.Mutex // guards what follows
+	mu    sync.Mutex // guards the fields below
 	data  []byte     // the bytes that were read ahead
 	given int        // how much of it Whole has returned
-	err   error      // with which the body ended
-	stop  bool       // the time is over
+	err   error      // the error with which the body ended
+	stop  bool       // the time limit has passed
 }
 
-// NewHead returns the Head of a body, which may be nil. The wait for it ends with ctx.
+// NewHead returns the Head of src, which may be nil. A Read of the head does not wait longer than
+// ctx allows.
 func NewHead(ctx context.Context, src io.ReadCloser) *Head { return &Head{ctx: ctx, src: src} }
 
-// Reader returns the head as a body of its own. It may be called again.
+// Reader returns the head as a separate body. It may be called more than once.
 func (h *Head) Reader() io.ReadCloser { return io.NopCloser(&headReader{head: h}) }
 
-// Whole returns the body with the head, as the caller gets it.
+// Whole returns the whole body, including the head.
 func (h *Head) Whole() io.ReadCloser {
 	if h.done == nil {
 		return h.src
@@ -41,7 +42,7 @@ func (h *Head) Whole() io.ReadCloser {
 	return &wholeBody{h}
 }
 
-// read returns the head.
+// read returns the bytes of the head.
 func (h *Head) read() []byte {
 	if h.src == nil {
 		return nil
@@ -98,7 +99,7 @@ func (w *wholeBody) Read(p []byte) (int, error) {
 	if n, ok := h.next(p); ok {
 		return n, nil
 	}
-	<-h.done // at most one read is under way
+	<-h.done // at most one read is in progress
 	if n, ok := h.next(p); ok {
 		return n, nil
 	}
@@ -110,7 +111,7 @@ func (w *wholeBody) Read(p []byte) (int, error) {
 
 func (w *wholeBody) Close() error { return w.head.src.Close() }
 
-// next returns bytes that were read ahead, if some are left.
+// next copies bytes that were read ahead into p, if any are left.
 func (h *Head) next(p []byte) (n int, ok bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

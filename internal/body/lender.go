@@ -1,5 +1,5 @@
 // Package body handles the bodies of requests that may be sent more than once, and of answers that
-// are given up.
+// are discarded.
 package body
 
 import (
@@ -16,27 +16,28 @@ var (
 	errStillRead = errors.New("body: the request's body is still being read for the last attempt")
 )
 
-// stopTime is how long Lend waits for the last attempt to end its read.
+// stopTime is how long Lend waits until a read of the previous attempt has ended.
 const stopTime = time.Second
 
 // A Lender lends a request's body to one attempt after another. It closes the caller's body exactly
-// once. A request without a body has a nil Lender. A Lender is safe for concurrent use, but
-// its attempts come one after another.
+// once. All methods of a nil Lender, which stands for a request without a body, are valid. A Lender
+// is safe for concurrent use, but only one attempt can have the body at a time.
 type Lender struct {
 	src     io.ReadCloser
-	getBody func() (io.ReadCloser, error) // nil: src cannot be read twice
-	plain   bool                          // net/http may have src itself, and read it in any way
+	getBody func() (io.ReadCloser, error) // nil if src cannot be read twice
+	plain   bool                          // net/http may get src itself, unwrapped
 
-	mu     sync.Mutex // guards what follows, and the attempts and readers
-	now    *attempt   // nil before the first
+	mu     sync.Mutex // guards the fields below, the attempts and the readers
+	now    *attempt   // nil before the first attempt
 	first  *Reader    // the reader of src that was lent last
-	read   bool       // a part of src was given out
+	read   bool       // an attempt has read a part of src
 	last   bool       // there will be no further attempt
 	closed bool
 	peeked *prefix
 }
 
-// An attempt is the readers that one attempt has: net/http may ask GetBody for more.
+// An attempt holds the state of all readers of one attempt: net/http may get more of them by
+// GetBody.
 type attempt struct {
 	reading int           // how many reads are in progress
 	stopped bool          // no read begins
@@ -44,10 +45,10 @@ type attempt struct {
 
 	over chan struct{} // closed when the wait can end
 	done bool          // over is closed
-	wait func() error  // nil: the first read has nothing to wait for
+	wait func() error  // nil if the first read does not wait
 }
 
-// New returns the Lender of the request's body, nil if it has none.
+// New returns the Lender of the request's body, or nil if the request has no body.
 func New(req *http.Request) *Lender {
 	if req.Body == nil || req.Body == http.NoBody {
 		return nil
@@ -58,12 +59,13 @@ func New(req *http.Request) *Lender {
 	}
 }
 
-// Lend puts the body on the request of the next attempt, and stops the readers of the last one.
-// GetBody may go back in the very file that is being read, so a read in progress has to end first.
-// If that takes too long, or if GetBody fails, the last attempt keeps its body.
+// Lend sets the body of req, the request of the next attempt, and stops the readers of the previous
+// attempt. GetBody may rewind the same file that a reader is reading, so a read in progress must
+// end first. If that takes too long, or if GetBody fails, Lend returns an error and the previous
+// attempt keeps its body.
 //
-// If wait is not nil, the first read of the attempt begins when wait has returned, and fails with
-// its error. wait must return soon after over is closed.
+// If wait is not nil, the first read of the attempt calls wait before it begins, and fails with the
+// error of wait. wait must return soon after over is closed.
 func (l *Lender) Lend(req *http.Request, wait func(over <-chan struct{}) error) error {
 	if l == nil {
 		return nil
@@ -129,7 +131,7 @@ func (a *attempt) release(l *Lender) {
 	}
 }
 
-// stop lets no read of a begin, and waits until none is in progress.
+// stop prevents new reads of a, and waits until no read is in progress.
 func (l *Lender) stop(ctx context.Context, a *attempt) error {
 	l.mu.Lock()
 	a.stopped = true
@@ -161,9 +163,10 @@ func (l *Lender) resume(a *attempt) {
 	a.stopped, a.idle = false, nil
 }
 
-// TakeBack reports whether another attempt can have the whole body: it can be read twice, or no
-// part of it was read. In the second case the present attempt does not get to read it. The check
-// and the taking are one step, since net/http may go on reading after RoundTrip has returned.
+// TakeBack reports whether another attempt can have the whole body: the body can be read twice, or
+// no part of it was read. In the second case, the current attempt can no longer read it. TakeBack
+// checks that and stops the attempt in one step, since net/http may go on reading after RoundTrip
+// has returned.
 func (l *Lender) TakeBack() bool {
 	if l == nil || l.getBody != nil {
 		return true
@@ -179,7 +182,7 @@ func (l *Lender) TakeBack() bool {
 	return true
 }
 
-// GiveBack lets the attempt from which the body was taken back read it after all.
+// GiveBack undoes TakeBack: the current attempt can read the body again.
 func (l *Lender) GiveBack() {
 	if l == nil || l.getBody != nil {
 		return
@@ -191,7 +194,7 @@ func (l *Lender) GiveBack() {
 	}
 }
 
-// Finish says that no further attempt will follow. The present one may read on.
+// Finish must be called when no further attempt follows. The current attempt may go on reading.
 func (l *Lender) Finish() {
 	if l == nil {
 		return
@@ -218,7 +221,7 @@ func (l *Lender) close() error {
 	return l.src.Close()
 }
 
-// A Reader is a request's body in the hands of one attempt.
+// A Reader is a request's body, lent to one attempt.
 type Reader struct {
 	lender  *Lender
 	attempt *attempt
@@ -227,7 +230,7 @@ type Reader struct {
 	closed  bool // guarded by lender.mu
 }
 
-// Read reads from the body, unless the attempt is over.
+// Read reads from the body. It fails if the body was taken back, or lent to another attempt.
 func (r *Reader) Read(p []byte) (int, error) {
 	l, a := r.lender, r.attempt
 	if a.wait != nil {
@@ -273,7 +276,7 @@ func (r *Reader) end() {
 	}
 }
 
-// Close closes the body. A caller's body that was not read may still go to another attempt, so it
+// Close closes the body. If the caller's body was not read, another attempt may still get it, so it
 // stays open until Finish.
 func (r *Reader) Close() error {
 	l := r.lender

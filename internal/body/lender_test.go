@@ -31,7 +31,7 @@ func request(t *testing.T, body io.Reader) *http.Request {
 	return req
 }
 
-// lend returns the request of the next attempt.
+// lend returns the request of the next attempt, with the body of l.
 func lend(t *testing.T, l *body.Lender, req *http.Request) *http.Request {
 	t.Helper()
 	next := *req
@@ -72,7 +72,7 @@ type uncomparable struct {
 	_ []int
 }
 
-// With a GetBody that gives nothing, or the reader that was read, a body cannot be sent again.
+// If GetBody returns nil, or the reader that was read, a body cannot be sent again.
 func TestUselessGetBody(t *testing.T) {
 	failed := errors.New("the file is gone")
 	read, other := &source{}, &source{Reader: strings.NewReader("x")}
@@ -99,7 +99,7 @@ func TestUselessGetBody(t *testing.T) {
 	}
 }
 
-// A body that cannot be read twice goes to another attempt only if no part of it was read, and is
+// Another attempt gets a body that cannot be read twice only if no part of it was read. The body is
 // closed once.
 func TestTakeBack(t *testing.T) {
 	for _, read := range []bool{false, true} {
@@ -156,7 +156,8 @@ func TestGiveBack(t *testing.T) {
 	}
 }
 
-// Reading ahead is not seen by the attempts, also through another Lender, and counts as no read.
+// Reading ahead does not change the body that attempts get, also by another Lender, and does not
+// count as a read.
 func TestPeek(t *testing.T) {
 	for name, content := range map[string]string{"empty": "", "short": "x",
 		"long": strings.Repeat("0123456789", 1000)} {
@@ -183,7 +184,7 @@ func TestPeek(t *testing.T) {
 	}
 }
 
-// A body whose content is late is not waited for, and nothing of it is lost.
+// Peek does not wait longer than its limit for a late body, and no byte of the body is lost.
 func TestPeekLate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, w := io.Pipe()
@@ -217,7 +218,7 @@ func TestPeekLate(t *testing.T) {
 	})
 }
 
-// The first read waits for the function that Lend was given, and fails with its error.
+// The first read waits for the function passed to Lend, and fails with its error.
 func TestLendWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		failed := errors.New("no connection")
@@ -260,7 +261,7 @@ func TestLendWaits(t *testing.T) {
 	})
 }
 
-// Reading an answer that is given up is bounded in bytes and in time.
+// Reading a discarded answer is limited in bytes and in time.
 func TestDrain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		silent, _ := io.Pipe()

@@ -8,22 +8,22 @@ import (
 // peekBytes is how much of a body is read ahead.
 const peekBytes = 512
 
-// A prefix is the first read of a body, done ahead of all attempts.
+// A prefix is the result of the first read of a body, made before any attempt reads it.
 type prefix struct {
 	done  chan struct{} // closed when the read has ended
 	data  []byte
 	err   error
-	empty bool // the body is
+	empty bool // the body has no content
 }
 
-// Peek reports whether the body has content, as far as that is known within limit. It reads the
-// beginning of the body ahead. For the attempts, the body is as if it had not been read.
+// Peek reads the beginning of the body ahead, and reports whether the body has content. It reports
+// false if no byte came within limit. The attempts still get the whole body.
 func (l *Lender) Peek(limit time.Duration) bool {
 	if l == nil {
 		return false
 	}
 	if r, ok := l.src.(*Reader); ok && r.own {
-		return r.lender.Peek(limit) // so that there, too, nothing counts as read
+		return r.lender.Peek(limit) // so that the body does not count as read there either
 	}
 	p := l.peek()
 	if p == nil {
@@ -55,8 +55,8 @@ func (l *Lender) peek() *prefix {
 	return l.peeked
 }
 
-// awaitPeek waits until the read ahead has ended. Before that, no part of the body can be given
-// out, and it does not count as read.
+// awaitPeek waits until the read ahead has ended, or over is closed. Until then, no attempt gets a
+// part of the body, and the body does not count as read.
 func (l *Lender) awaitPeek(over <-chan struct{}) {
 	l.mu.Lock()
 	p := l.peeked

@@ -12,11 +12,11 @@ var errGetBody = errors.New("body: GetBody gave no reader, or the one it gave be
 
 var nopClosers = [...]reflect.Type{
 	reflect.TypeOf(io.NopCloser(nil)),
-	reflect.TypeOf(io.NopCloser(new(bytes.Reader))), // the one for an io.WriterTo
+	reflect.TypeOf(io.NopCloser(new(bytes.Reader))), // the type for an io.WriterTo
 }
 
-// inMemory reports whether r is one of the readers that http.NewRequest makes a GetBody for. They
-// share nothing with the readers from GetBody. net/http sends their content together with the
+// inMemory reports whether r is one of the readers for which http.NewRequest sets GetBody. They
+// share no state with the readers from GetBody. net/http sends their content together with the
 // header, unless they are wrapped.
 func inMemory(r io.ReadCloser) bool {
 	v := reflect.ValueOf(r)
@@ -30,8 +30,8 @@ func inMemory(r io.ReadCloser) bool {
 	return false
 }
 
-// again returns another reader from getBody. It must not be the one that was read, which would send
-// a part of the body, or nothing.
+// again returns another reader from getBody. It fails if getBody returns nil, or the reader that
+// was read, since the next attempt would then send only a part of the body, or nothing.
 func again(getBody func() (io.ReadCloser, error), read io.ReadCloser) (io.ReadCloser, error) {
 	r, err := getBody()
 	if err != nil {
