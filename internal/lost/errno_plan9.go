@@ -2,5 +2,5 @@ package lost
 
 import "io"
 
-// Plan 9 has words in place of numbers.
+// Plan 9 has error texts in place of error numbers.
 var closings = [...]error{io.EOF}

@@ -1,4 +1,4 @@
-// Package lost tells from an error of net/http that a connection could not be made, or that it
+// Package lost recognizes the errors of net/http for a connection that could not be made, or that
 // ended before the answer began.
 package lost
 
@@ -10,25 +10,25 @@ import (
 	"strings"
 )
 
-// A closing is a text by which net/http says that a connection has ended, if it has no value to
-// compare.
+// A closing is the text of an error by which net/http reports that a connection has ended. It is
+// used for errors that have no exported value.
 type closing string
 
 func (c closing) Error() string { return string(c) }
 
 // Connection returns the part of err that says that a connection could not be made, or that it
-// ended before an answer began. If no part says so, it returns nil. A dial that took too long
-// counts, though it looks like a deadline of the request.
+// ended before an answer began. If there is no such part, it returns nil. A dial that timed out
+// counts, although its error looks like a deadline of the request.
 func Connection(err error) error {
 	if err == nil || err == io.ErrUnexpectedEOF { //nolint:errorlint // wrapped, it is another
-		// HTTP/2 and the CONNECT of a proxy end like this. For an answer in HTTP/1.1 that was cut
-		// off, it is wrapped.
+		// HTTP/2 and the CONNECT of a proxy return this error unwrapped. For a truncated answer in
+		// HTTP/1.1, it is wrapped.
 		return err
 	}
 	if dial := Dial(err); dial != nil {
 		return dial
 	}
-	if errors.Is(err, net.ErrClosed) { // on this side, for instance since another request failed
+	if errors.Is(err, net.ErrClosed) { // closed on this side, perhaps as another request failed
 		return net.ErrClosed
 	}
 	for _, c := range closings {
@@ -56,10 +56,11 @@ func Connection(err error) error {
 	return connect(text)
 }
 
-// Dial returns the part of err that says that a dial failed, so that nothing was sent, else nil.
+// Dial returns the part of err that says that a dial failed, so that nothing was sent. Otherwise it
+// returns nil.
 func Dial(err error) error {
 	op, ok := errors.AsType[*net.OpError](err)
-	for ; ok; op, ok = errors.AsType[*net.OpError](op.Err) { // a proxy's hides the one of the dial
+	for ; ok; op, ok = errors.AsType[*net.OpError](op.Err) { // a proxy's error wraps the dial's
 		if op.Op == "dial" {
 			return op
 		}
@@ -83,8 +84,8 @@ var (
 	}
 )
 
-// connect returns the failure of a proxy's CONNECT, of which net/http tells the reason phrase
-// alone. Other phrases than the registered ones cannot be told from other errors.
+// connect returns the failure of a proxy's CONNECT. The error of net/http holds only the reason
+// phrase. A phrase that is not registered cannot be told from other errors.
 func connect(text string) error {
 	for _, status := range [...]int{http.StatusTooManyRequests, http.StatusBadGateway,
 		http.StatusServiceUnavailable, http.StatusGatewayTimeout} {
@@ -97,8 +98,8 @@ func connect(text string) error {
 
 const refusedStream = 7 // RFC 9113, section 7
 
-// A streamError gets what net/http knows of a stream that was reset. net/http fills any struct
-// that has these fields.
+// A streamError describes an HTTP/2 stream that was reset. net/http fills any struct that has these
+// fields.
 type streamError struct {
 	StreamID uint32
 	Code     uint32

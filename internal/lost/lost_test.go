@@ -25,7 +25,7 @@ const answer = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
 type raw = func(net.Conn, *bufio.Reader)
 
-// read reads a request, and then has act go on.
+// read reads a request and then calls act.
 func read(act func(net.Conn)) raw {
 	return func(conn net.Conn, r *bufio.Reader) {
 		if req, err := http.ReadRequest(r); err == nil {
@@ -55,7 +55,7 @@ func frame(w io.Writer, kind byte, stream uint32, payload ...uint32) {
 	_, _ = w.Write(b)
 }
 
-// http2 speaks HTTP/2 and calls act for each request, until that reports false.
+// http2 is an HTTP/2 server that calls act for each request, until act reports false.
 func http2(act func(conn net.Conn, stream uint32) bool) raw {
 	return func(conn net.Conn, r *bufio.Reader) {
 		if _, err := r.Discard(len("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")); err != nil {
@@ -78,12 +78,12 @@ func http2(act func(conn net.Conn, stream uint32) bool) raw {
 	}
 }
 
-// drain reads until the other side has closed.
+// drain reads until the other side has closed the connection.
 func drain(conn net.Conn) { _, _ = io.Copy(io.Discard, conn) }
 
-// Each row provokes an error of net/http. A connection that could not be made, or that ended before
-// the answer began, is told from other errors. A GOAWAY that leaves the request out is not an
-// error: net/http sends the request again on another connection.
+// Each row causes an error of net/http. Connection must tell a connection that could not be made,
+// or that ended before the answer began, from other errors. A GOAWAY that does not cover the
+// request is not an error: net/http sends the request again on another connection.
 func TestConnectionLive(t *testing.T) {
 	cert, pool := testkit.Certificate()
 	reset := func(code uint32) raw {
@@ -201,7 +201,7 @@ func TestConnectionLive(t *testing.T) {
 	}
 }
 
-// A brokenConn ends by a failure on this side.
+// A brokenConn fails on this side.
 type brokenConn struct {
 	net.Conn
 
@@ -215,8 +215,8 @@ func (c *brokenConn) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
-// A connection that another request finds to be broken, or that was closed on this side, has ended
-// for a request that waits for its answer there.
+// If another request finds a connection broken, or the connection was closed on this side, it has
+// also ended for a request that waits for an answer on it.
 func TestConnectionEndedOnThisSide(t *testing.T) {
 	cert, pool := testkit.Certificate()
 	for name, end := range map[string]func(*http.Transport, *brokenConn){
@@ -230,7 +230,7 @@ func TestConnectionEndedOnThisSide(t *testing.T) {
 	} {
 		for _, proto := range []string{testkit.HTTP11, testkit.HTTP2} {
 			if proto == testkit.HTTP11 && name != "closed" {
-				continue // there, a connection is for one request
+				continue // in HTTP/1.1, requests do not share a connection at the same time
 			}
 			synctest.Test(t, func(t *testing.T) {
 				silent := http2(func(net.Conn, uint32) bool { return true })
@@ -271,7 +271,7 @@ func get(rt http.RoundTripper, u string) error {
 	return err
 }
 
-// Errors that need another system, or come from below net/http.
+// These errors occur only on other systems, or come from packages below net/http.
 func TestConnectionErrno(t *testing.T) {
 	refused := &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
 	for _, err := range []error{
