@@ -1,5 +1,5 @@
-// Package repeat connects the retries of package retry with the Transport that signs each attempt.
-// The two packages share no other state.
+// Package repeat connects package retry with the Transport that signs each attempt. The two
+// packages share no other state.
 package repeat
 
 import (
@@ -10,17 +10,17 @@ import (
 	"sync/atomic"
 )
 
-// An Attempt travels in the context of one attempt. It tells the Transport of the attempts before,
-// and tells the retries how the Transport's Base failed.
+// An Attempt is carried by the context of one attempt. By it, package retry passes the earlier
+// attempts to the Transport, and learns how the Transport's Base failed.
 type Attempt struct {
-	// Before is the attempts that came before, in the type that package transport has for them.
+	// Before holds the earlier attempts, as a slice of the type transport.Attempt.
 	Before any
 
-	// Traced says to find out whether a request that failed was sent.
+	// Traced makes the Attempt find out whether a failed request was sent.
 	Traced bool
 
 	mu     sync.Mutex // guards the fields below
-	takers int        // how many Transports have taken the Attempt, one as the Base of another
+	takers int        // how many Transports, each the Base of another, have taken the Attempt
 	failed bool       // the last request ended with an error
 	unsent bool       // and no byte of it was sent
 }
@@ -33,7 +33,7 @@ func With(ctx context.Context, a *Attempt) context.Context {
 }
 
 // Take returns the Attempt that ctx carries, or nil. It also returns a context without the Attempt,
-// for the Signer: the calls that a Signer makes are not a part of the attempt.
+// for the Signer, since the calls that a Signer makes are not a part of the attempt.
 func Take(ctx context.Context) (*Attempt, context.Context) {
 	a, _ := ctx.Value(key{}).(*Attempt)
 	if a == nil {
@@ -45,8 +45,9 @@ func Take(ctx context.Context) (*Attempt, context.Context) {
 	return a, With(ctx, nil)
 }
 
-// Base returns base, watched by a. If a Transport further down the line takes a too, it alone
-// counts, since it stands nearer to the network. If a is nil, Base returns base.
+// Base returns a RoundTripper that sends by base and records in a how requests end. If a Transport
+// inside base takes a too, only that Transport counts, since it is nearer to the network. If a is
+// nil, Base returns base.
 func (a *Attempt) Base(base http.RoundTripper) http.RoundTripper {
 	if a == nil {
 		return base
@@ -56,21 +57,21 @@ func (a *Attempt) Base(base http.RoundTripper) http.RoundTripper {
 	return &watched{base, a, a.takers}
 }
 
-// watched notes how the requests of an attempt end.
+// watched records how the requests of an attempt end.
 type watched struct {
 	base    http.RoundTripper
 	attempt *Attempt
-	takers  int // when it was made
+	takers  int // the takers of the attempt when it was made
 }
 
-// Unwrap is for the Transport, which asks by way of which proxy requests go.
+// Unwrap lets the Transport find out by which proxy requests are sent.
 func (w *watched) Unwrap() http.RoundTripper { return w.base }
 
 func (w *watched) RoundTrip(req *http.Request) (*http.Response, error) {
 	a := w.attempt
 	ctx := With(req.Context(), a)
-	// An error of the TLS handshake looks like one that came after the request was sent. But it
-	// comes before there is a connection.
+	// An error of the TLS handshake looks like an error after the request was sent, but comes
+	// before there is a connection.
 	var wanted, got atomic.Bool
 	if a.Traced {
 		ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
@@ -93,7 +94,7 @@ func (w *watched) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 // Failed reports whether the last request ended with an error of its Base. It also reports whether
-// that came before the request was sent, as far as a trace of net/http can tell.
+// the error came before the request was sent, as far as a trace of net/http shows that.
 func (a *Attempt) Failed() (failed, unsent bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
