@@ -48,7 +48,7 @@
 // set it, with the path / and SameSite=Lax unless the settings say otherwise. Its token has the
 // time of the login in auth_time. A token that replaces another keeps its audience and lifetime;
 // one that is accepted because of the Leeway alone is not replaced. No session lasts longer than
-// Session.MaxAge, except one whose token has no iat, which pyramid_jwt accepts and so does a
+// Session.MaxAge, except one whose token has no iat: pyramid_jwt accepts such a token, as does a
 // Session of FromSettings. No domain of Session.Domains may lie below another, where browsers would
 // send two cookies.
 package pyramid

@@ -20,7 +20,7 @@ type Cookie struct{}
 
 var _ jwt.Encoding = Cookie{}
 
-// Encode returns the value of a cookie with token.
+// Encode returns the value of a cookie that holds token.
 func (Cookie) Encode(token string) string { return place.Pyramid{}.Encode(token) }
 
 // Decode returns the token in the value of a cookie.
@@ -29,19 +29,19 @@ func (Cookie) Decode(value string) (string, error) { return place.Pyramid{}.Deco
 // maxLeeway is the largest Leeway of a jwt.Verifier.
 const maxLeeway = 300 * time.Second
 
-// FromSettings returns the Session for the settings of pyramid_jwt, as they stand in a file of
-// Pyramid. The package comment says which setting becomes which field. Settings that do not begin
-// with "jwt." are ignored. A setting that begins so and is unknown is an error, and so is a value
-// that cannot be read.
+// FromSettings returns the Session for the settings of pyramid_jwt, as a file of Pyramid has them.
+// The package comment lists which setting becomes which field. Settings that do not begin with
+// "jwt." are ignored. An unknown setting that begins with "jwt." is an error, as is a value that
+// cannot be read.
 //
-// The Session has a Signer and a Verifier of its own. A service that takes tokens in a header uses
-// only those two. Any field of the three may be changed before the first use.
+// The Session has its own Signer and Verifier. A service that accepts tokens in a header uses only
+// those two. Any field of the three may be changed before the first use.
 //
-// Settings that could not work are an error too, such as a jwt.leeway over 300 seconds or a key of
-// another kind than jwt.algorithm's, with two exceptions. A key that is missing may come from
-// elsewhere. And a secret or RSA key that is too short for its method, as pyramid_jwt accepts it,
-// is refused at the first use: use a longer one, or set Weak of the Signer and of the [jwt.Key] in
-// the Verifier. Call [jwt.Session.Check] after the changes.
+// Settings that could not work are an error too, such as a jwt.leeway over 300 seconds, or a key
+// that does not fit jwt.algorithm. There are two exceptions. A missing key is not an error, since
+// it may come from elsewhere. A secret or an RSA key that is too short for its method, which
+// pyramid_jwt accepts, is refused at the first use: use a longer one, or set Weak of the Signer and
+// of the [jwt.Key] in the Verifier. Call [jwt.Session.Check] after the changes.
 func FromSettings(settings map[string]string) (*jwt.Session, error) {
 	r := reader{settings: settings, left: make(map[string]bool)}
 	for name := range settings {
@@ -108,7 +108,7 @@ func (r *reader) check(s *jwt.Session, public any) {
 		r.failed("jwt.public_key: %w", verifier.Check())
 		return
 	}
-	if own.Key == nil { // another one takes its place
+	if own.Key == nil { // use a random secret for the trial
 		secret := creds.Secret(rand.Text() + rand.Text() + rand.Text())
 		signer = &jwt.Signer{Method: "HS512", Key: secret}
 		verifier = &jwt.Key{Method: "HS512", Key: secret}
@@ -129,7 +129,7 @@ func (r *reader) failed(format string, arg any) {
 	r.errs = append(r.errs, fmt.Errorf("pyramid: "+format, arg))
 }
 
-// A reader reads settings one by one, and collects the errors.
+// A reader reads settings one by one and collects the errors.
 type reader struct {
 	settings map[string]string
 	left     map[string]bool // not read yet
@@ -145,7 +145,7 @@ func (r *reader) text(name, missing string) string {
 	return missing
 }
 
-// secret returns a setting with its blanks, which may be part of the secret.
+// secret returns a setting with its spaces, which may be part of the secret.
 func (r *reader) secret(name string) any {
 	delete(r.left, name)
 	if text := r.settings[name]; text != "" {
@@ -162,7 +162,7 @@ func (r *reader) seconds(name string) time.Duration {
 	return time.Duration(n) * time.Second
 }
 
-// boolean takes the words that Pyramid and paste.deploy take.
+// boolean accepts the words that Pyramid and paste.deploy accept.
 func (r *reader) boolean(name string, missing bool) bool {
 	switch strings.ToLower(r.text(name, "")) {
 	case "":
