@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// Check returns why Sign would fail for every request, because of the fields of s, or nil. It does
-// not ask Claims. Call it when a program starts.
+// Check returns why Sign would fail for every request because of the fields of s, or nil. It does
+// not call Claims. Call Check when a program starts.
 //
 // A handler that only calls [Signer.Token] may have a shorter Lifetime than Sign accepts.
 func (s *Signer) Check() error {
@@ -31,9 +31,9 @@ func (k *Key) Check() error {
 	return err
 }
 
-// Check returns why Authenticate would fail for every request, because of the fields of v, or nil.
-// Of Keys, it looks at a [*Key], at each key of a [KeyMap], and at any KeySet with a method Check
-// of its own, as a [*JWKS] has. It fetches nothing. Call it when a program starts.
+// Check returns why Authenticate would fail for every request because of the fields of v, or nil.
+// It checks Keys if they are a [*Key], a [KeyMap], or a KeySet with a method Check, as a [*JWKS]
+// is. It fetches nothing. Call Check when a program starts.
 func (v *Verifier) Check() error {
 	if _, err := v.place(); err != nil {
 		return err
@@ -57,8 +57,8 @@ func (v *Verifier) Check() error {
 	return nil
 }
 
-// Check returns why the key set cannot be fetched, because of the fields of s, or nil. It fetches
-// nothing. Call it when a program starts.
+// Check returns why the key set cannot be fetched because of the fields of s, or nil. It fetches
+// nothing. Call Check when a program starts.
 func (s *JWKS) Check() error {
 	if _, _, err := s.request(context.Background()); err != nil {
 		return unavailable("fetching the key set of "+s.address(), setupError{err})
@@ -66,8 +66,8 @@ func (s *JWKS) Check() error {
 	return nil
 }
 
-// Check returns why no session can begin, because of the fields of s and of its Signer and
-// Verifier, or nil. Call it when a program starts.
+// Check returns why no session can begin because of the fields of s, its Signer and its Verifier,
+// or nil. Call Check when a program starts.
 func (s *Session) Check() error {
 	set, err := s.ready()
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/countersign-go/countersign/internal/strictjson"
 )
 
-// A problem is a reason to refuse a token. No text holds anything of the token.
+// A problem is a reason to refuse a token. Its text holds no part of the token.
 type problem string
 
 func (p problem) Error() string { return string(p) }
@@ -39,7 +39,7 @@ const (
 // claimNames are the registered claims of RFC 7519, section 4.1.
 var claimNames = []string{"iss", "sub", "aud", "exp", "nbf", "iat", "jti"}
 
-// readClaims reads a genuine payload.
+// readClaims reads the payload of a genuine token.
 func readClaims(payload []byte) (map[string]any, error) {
 	claims, err := strictjson.Object(payload)
 	if err != nil {
@@ -62,8 +62,8 @@ func readClaims(payload []byte) (map[string]any, error) {
 	return nil, errSubject
 }
 
-// checkTimes judges exp, nbf and iat (RFC 7519, sections 4.1.4 to 4.1.6). In the very second of exp
-// a token is dead.
+// checkTimes checks exp, nbf and iat (RFC 7519, sections 4.1.4 to 4.1.6). A token has expired as
+// soon as the second of its exp begins.
 func (v *Verifier) checkTimes(claims map[string]any, now time.Time) error {
 	exp, hasExp, err := date(claims, "exp")
 	if err != nil {
@@ -90,8 +90,8 @@ func (v *Verifier) checkTimes(claims map[string]any, now time.Time) error {
 	return nil
 }
 
-// date returns a claim that is a NumericDate (RFC 7519, section 2). Beyond 2^53 seconds a float64
-// is not exact, and other readers see other times.
+// date returns a claim that is a NumericDate (RFC 7519, section 2). It refuses 2^53 seconds and
+// more, where a float64 is not exact and other parsers would see other times.
 func date(claims map[string]any, name string) (t time.Time, present bool, err error) {
 	value, present := claims[name]
 	if !present {
@@ -109,7 +109,7 @@ func date(claims map[string]any, name string) (t time.Time, present bool, err er
 	return time.Unix(int64(whole), int64(fraction*1e9)), true, nil
 }
 
-// checkAudience judges aud (RFC 7519, section 4.1.3), which is a text or a list of them.
+// checkAudience checks aud (RFC 7519, section 4.1.3), which is a string or a list of strings.
 func (v *Verifier) checkAudience(claims map[string]any) error {
 	var named []string
 	switch aud := claims["aud"].(type) {
@@ -143,8 +143,8 @@ func (v *Verifier) checkAudience(claims map[string]any) error {
 	return nil
 }
 
-// subject returns the subject of a token: a sub that is text, or a whole number in its own
-// spelling.
+// subject returns the subject of a token: a sub that is a string, or a whole number as the token
+// spells it.
 func subject(claims map[string]any) (string, error) {
 	switch sub := claims["sub"].(type) {
 	case string:

@@ -14,8 +14,8 @@ import (
 	"github.com/countersign-go/countersign/internal/place"
 )
 
-// maxCookie is how long name and value of a cookie may be together: longer ones are thrown away by
-// browsers (RFC 6265bis, section 5.6).
+// maxCookie is how many bytes the name and the value of a cookie may have together. Browsers
+// discard longer ones (RFC 6265bis, section 5.6).
 const maxCookie = 4096
 
 var (
@@ -67,8 +67,8 @@ func (s *Session) configure(set *sessionSettings) (err error) {
 	return s.configureCookies(set)
 }
 
-// checkKeys refuses to make tokens that the Verifier would not accept. Keys that may change, or
-// have to be fetched, are not looked at.
+// checkKeys refuses a Signer whose tokens the Verifier would not accept. It does not look at keys
+// that may change or must be fetched.
 func (set *sessionSettings) checkKeys(kid string) error {
 	switch set.verifier.Keys.(type) {
 	case *Key, KeyMap:
@@ -86,7 +86,7 @@ func (set *sessionSettings) checkKeys(kid string) error {
 	if err != nil {
 		return err
 	}
-	// Without a signature, for which the key may be far away.
+	// Compare the keys instead of signing: the private key may be in a remote service.
 	own := set.press.key
 	if !jose.Same(own.Name, ready.Name) || !equalKeys(own.verifies, ready.verifies) {
 		return errors.New("jwt: the Session's Verifier has another key or Method than its Signer")
@@ -94,7 +94,7 @@ func (set *sessionSettings) checkKeys(kid string) error {
 	return nil
 }
 
-// equalKeys compares what tokens of the same method are verified with.
+// equalKeys reports whether a and b, public keys or secrets for the same method, are equal.
 func equalKeys(a, b any) bool {
 	if secret, ok := a.([]byte); ok {
 		other, ok := b.([]byte)
@@ -173,8 +173,9 @@ func overlap(a, b string) bool {
 	return strings.HasSuffix(a, b) || strings.HasSuffix(b, a)
 }
 
-// checkCookie refuses a cookie that browsers would not take (RFC 6265bis, section 5.7). They
-// compare the prefixes of names without case. ofHost says that it is for this very host only.
+// checkCookie refuses a cookie that browsers would not accept (RFC 6265bis, section 5.7). Browsers
+// compare the prefixes of names without case. ofHost means that the cookie meets the conditions of
+// the __Host- prefix.
 func checkCookie(c *http.Cookie, ofHost bool) error {
 	name := strings.ToLower(c.Name)
 	switch {
@@ -194,8 +195,8 @@ func checkCookie(c *http.Cookie, ofHost bool) error {
 	return nil
 }
 
-// setCookie sets the cookie for each domain, in place of those that are set already. No cache may
-// give it to another user.
+// setCookie sets the cookie for each domain, and removes those that are set already. It forbids
+// caching, since a cache could give the cookie to another user.
 func (set *sessionSettings) setCookie(header http.Header, value string, maxAge int) {
 	var lines []string
 	for _, line := range header["Set-Cookie"] {
@@ -211,7 +212,7 @@ func (set *sessionSettings) setCookie(header http.Header, value string, maxAge i
 	header["Cache-Control"] = []string{"no-store"}
 }
 
-// isOurs reports whether a Set-Cookie is about the cookie of the Session.
+// isOurs reports whether a Set-Cookie line sets the cookie of the Session.
 func (set *sessionSettings) isOurs(line string) bool {
 	name, _, _ := strings.Cut(line, "=")
 	return strings.TrimSpace(name) == set.place.Cookie

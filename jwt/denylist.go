@@ -15,26 +15,26 @@ const (
 	// maxDenied is how many tokens a DenyList holds, in about 20 MiB.
 	maxDenied = 100_000
 
-	// maxDeniedOf is how many of them may be about the same subject.
+	// maxDeniedOf is how many of them may have the same subject.
 	maxDeniedOf = 1000
 )
 
-// A DenyList remembers in memory which tokens were withdrawn, each by its iss and jti, until it
-// would have ended anyway. It holds 100,000 tokens, of which 1,000 have the same iss and sub, and
-// then takes no more. It knows only the tokens that it was given since the process began.
+// A DenyList holds revoked tokens in memory, each by its iss and jti, until the token would have
+// expired. It holds at most 100,000 tokens, of which at most 1,000 have the same iss and sub. A new
+// process begins with an empty list.
 //
-// The zero value is empty, and ready for use. It must not be copied after first use, and is safe
-// for concurrent use.
+// The zero value is an empty list, ready to use. A DenyList must not be copied after first use. It
+// is safe for concurrent use.
 type DenyList struct {
 	mu    sync.Mutex // guards the fields below
 	began time.Time  // when the monotonic clock was read first
 	until map[tokenID]denied
 	of    map[subjectID]deniedSubject
-	next  time.Duration // by the monotonic clock; no entry ends before that
-	sweep int           // how many entries are worth a look for ended ones
+	next  time.Duration // by the monotonic clock; no entry ends earlier
+	sweep int           // how many entries there are before drop is worth its time
 }
 
-// A moment is the present time by both clocks.
+// A moment is one point in time by the wall clock and by the monotonic clock.
 type moment struct {
 	wall    time.Time
 	elapsed time.Duration // by the monotonic clock, since the list began
@@ -49,38 +49,39 @@ func (d *DenyList) now() moment {
 	return moment{now.Round(0), now.Sub(d.began)}
 }
 
-// A denied token is on the list.
+// A denied is an entry of the list.
 type denied struct {
 	end     time.Time
 	kept    time.Duration // the end by the monotonic clock
 	subject subjectID
 }
 
-// left returns for how long a token is still needed, which is not positive if it has ended.
+// left returns how long an entry is still needed. It is not positive if the token has ended by both
+// clocks.
 func (t denied) left(now moment) time.Duration {
 	return max(t.end.Sub(now.wall), t.kept-now.elapsed)
 }
 
-// A deniedSubject has tokens on the list.
+// A deniedSubject counts the tokens of a subject on the list.
 type deniedSubject struct {
 	tokens int
-	next   time.Duration // by the monotonic clock; none of them ends before that
+	next   time.Duration // by the monotonic clock; none of them ends earlier
 }
 
-// A tokenID is a hash of iss and jti, and a subjectID one of iss and sub, so that long ones need no
-// more memory than short ones.
+// A tokenID is a hash of iss and jti, and a subjectID is a hash of iss and sub. So long names need
+// no more memory than short ones.
 type (
 	tokenID   [sha256.Size]byte
 	subjectID [sha256.Size]byte
 )
 
-// forever is the end of a token that has none.
+// forever is the end of a token without exp.
 var forever = time.Unix(1<<60, 0)
 
-// Revoke puts a token on the list, given the claims that a [Verifier] returned for it. It returns
-// an error for a token without jti, which cannot be told from others. If the list, or this
-// subject's part of it, is full, the error wraps [auth.ErrUnavailable], and the token is still
-// good. Use [Session.Clear] to end a session, of which later tokens have the same jti.
+// Revoke adds the token whose claims a [Verifier] returned. It returns an error for a token without
+// jti, which cannot be told from others. If the list, or the subject's share of it, is full, the
+// error wraps [auth.ErrUnavailable], and the token stays valid. To end a session, whose later
+// tokens have the same jti, use [Session.Clear].
 func (d *DenyList) Revoke(claims map[string]any) error {
 	id, ok := tokenIDOf(claims)
 	if !ok {
@@ -94,14 +95,14 @@ func (d *DenyList) Revoke(claims map[string]any) error {
 	if !hasEnd {
 		end = forever
 	} else {
-		end = end.Add(maxLeeway) // by which a Verifier may still accept it
+		end = end.Add(maxLeeway) // a Verifier may accept it until then
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.add(id, denied{end: end, subject: subjectIDOf(claims)}, d.now())
 }
 
-// Revoked reports whether a token is on the list. It fits the field Revoked of a [Verifier].
+// Revoked reports whether the token with these claims is on the list. It fits [Verifier.Revoked].
 func (d *DenyList) Revoked(_ context.Context, claims map[string]any) (bool, error) {
 	id, ok := tokenIDOf(claims)
 	if !ok {
@@ -123,7 +124,7 @@ func subjectIDOf(claims map[string]any) subjectID {
 	return hashOf(claims, sub)
 }
 
-// hashOf hashes a name that is unique for its issuer.
+// hashOf hashes the iss, and a name that is unique for that issuer.
 func hashOf(claims map[string]any, name string) [sha256.Size]byte {
 	iss, _ := claims["iss"].(string)
 	issuer := sha256.Sum256([]byte(iss))
@@ -165,7 +166,7 @@ func (d *DenyList) add(id tokenID, token denied, now moment) error {
 	return nil
 }
 
-// never is a time that does not come, small enough to be added to another one.
+// never is a duration that does not pass, small enough to be added to another one.
 const never = time.Duration(1 << 62)
 
 func later(a, b time.Time) time.Time {
@@ -187,9 +188,9 @@ func (d *DenyList) put(id tokenID, token denied, now moment) time.Duration {
 	return end
 }
 
-// drop forgets the tokens that have ended by both clocks. Since the list has doubled in between, or
-// is full, each entry is looked at a few times in its life. For a subject that is at its bound, the
-// list is looked through once for each second in which one of their tokens ends.
+// drop removes the entries that have ended by both clocks. The list has doubled since the last
+// drop, or is full, so each entry is visited only a few times in its life. For a subject at its
+// limit, the list is scanned once for each second in which one of the subject's tokens ends.
 func (d *DenyList) drop(now moment) {
 	d.next = never
 	clear(d.of)

@@ -20,11 +20,11 @@ import (
 	"github.com/countersign-go/countersign/internal/place"
 )
 
-// Explain says in one sentence why v does not accept the token in req, and the cure: by how much it
-// has expired, whom it is for, that it sits in another field, was wrapped or cut, or that one side
-// decodes the key. It is for logs and tests, and not for the answer, since it names claims of a
-// genuine token. It shows nothing of keys and signatures. It asks Keys, Revoked and Groups of v. If
-// v is nil, the zero Verifier.
+// Explain says in one sentence why v does not accept the token in req, and how to fix that: how
+// long ago it expired, which service it is for, that it is in another field, was wrapped or cut, or
+// that one side decodes the key. It is for logs and tests, and not for the response, since it names
+// claims of a genuine token. It shows no part of keys or signatures. It calls Keys, Revoked and
+// Groups of v. If v is nil, a zero Verifier is used.
 func Explain(req *http.Request, v *Verifier) string {
 	if v == nil {
 		v = new(Verifier)
@@ -50,11 +50,11 @@ func Explain(req *http.Request, v *Verifier) string {
 
 var _ auth.Explainer = (*Verifier)(nil)
 
-// Explain returns the text of the function [Explain]. It makes v an [auth.Explainer]. The error is
-// always nil.
+// Explain returns the result of the function [Explain]. It implements [auth.Explainer]. The error
+// is always nil.
 func (v *Verifier) Explain(req *http.Request) (string, error) { return Explain(req, v), nil }
 
-// elsewhere looks for a token where the Verifier does not.
+// elsewhere looks for a token in the places that the Verifier does not read.
 func elsewhere(header http.Header, p place.Place) string {
 	isJWS := func(s string) bool {
 		_, err := jose.Parse(s)
@@ -136,7 +136,7 @@ func unescape(text string) string {
 	return text
 }
 
-// decoded returns the token in the value of a cookie of pyramid_jwt, "" if there is none.
+// decoded returns the token in a cookie value of pyramid_jwt, or "" if there is none.
 func decoded(value string) string {
 	token, err := place.Pyramid{}.Decode(value)
 	if err != nil {
@@ -145,7 +145,7 @@ func decoded(value string) string {
 	return token
 }
 
-// explainToken is about a token that can be read.
+// explainToken explains a token that can be parsed.
 func (v *Verifier) explainToken(req *http.Request, token string) string {
 	_, err := v.identify(req.Context(), token)
 	if err == nil {
@@ -188,7 +188,7 @@ func (v *Verifier) explainKeyID(t *jose.JWS) string {
 	return text
 }
 
-// explainSignature tries the usual distortions of a key.
+// explainSignature tries the common mistakes in the conversion of a key.
 func explainSignature(t *jose.JWS, key *Key) string {
 	ready, err := key.prepared()
 	if err != nil {
@@ -227,7 +227,7 @@ func explainSignature(t *jose.JWS, key *Key) string {
 		"or the token was changed"
 }
 
-// keyFiles are the usual texts of a public key.
+// keyFiles returns the common file formats of a public key.
 func keyFiles(key *Key, ready *signingKey) (files [][]byte) {
 	if file, ok := octets(key.Key); ok {
 		files = append(files, file)
@@ -264,8 +264,8 @@ func otherSecrets(secret []byte) (all []otherSecret) {
 		otherSecret{"a line feed at the end of the key", []byte(text + "\n")})
 }
 
-// explainClaims gives figures for the claims that are wrong in a genuine token. It returns "" if
-// it knows none.
+// explainClaims explains, with figures, which claim of a genuine token is wrong. It returns "" for
+// other reasons.
 func (v *Verifier) explainClaims(why error, claims map[string]any, now time.Time) string {
 	by := func(name string) time.Duration {
 		t, _, _ := date(claims, name)

@@ -21,5 +21,5 @@ var _ auth.SubjectError = (*judged)(nil)
 
 func (j *judged) Unwrap() error { return j.error }
 
-// Subject is for the log of an [auth.Guard].
+// Subject returns the subject of the token, for the log of an [auth.Guard].
 func (j *judged) Subject() string { return j.subject }

@@ -29,28 +29,22 @@ const (
 	maxKeySet = 1 << 20
 	// keySetTime is how long one fetch may take.
 	keySetTime = 10 * time.Second
-	// keySetPause is the least time from the start of one fetch to that of the next.
+	// keySetPause is the least time between the starts of two fetches.
 	keySetPause = time.Minute
-	// keySetFresh is how old a copy becomes before it is replaced.
+	// keySetFresh is the age at which a copy is replaced.
 	keySetFresh = time.Hour
-	// keySetEnd is how old a copy becomes if it cannot be replaced.
+	// keySetEnd is the age at which a copy that cannot be replaced is dropped.
 	keySetEnd = 24 * time.Hour
 )
 
-// A JWKS is a [KeySet] that an issuer publishes at a URL (RFC 7517, section 5).
-//
-// It fetches the set when the first token comes, keeps a copy in memory, and replaces a copy that
-// is an hour old while the copy is used. For an unknown kid it fetches the set first, but makes one
-// fetch a minute at most. If a fetch fails, the copy stays in use until 24 hours after the last
-// success, and the error for a kid that is not in it wraps [auth.ErrUnavailable].
-//
-// Keys that are private, symmetric, too small or meant for another use than signatures are left
-// out.
+// A JWKS is a [KeySet] that an issuer publishes at a URL (RFC 7517, section 5). It fetches the set
+// for the first token, and keeps a copy in memory, which it replaces after an hour if it is in use.
+// It ignores keys that are private, symmetric, too small or not for signatures.
 //
 // A JWKS must not be copied after first use. It is safe for concurrent use.
 type JWKS struct {
-	// URL is the address of the set. It must be https, or plain http to a loopback host. Redirects
-	// are followed within its origin only. Required.
+	// URL is the address of the set: https, or plain http to a loopback host. Redirects are
+	// followed only within its origin. Required.
 	URL string
 
 	// HTTP fetches the set. If nil, a zero http.Client.
@@ -59,20 +53,20 @@ type JWKS struct {
 	// Method is the method of RSA keys without alg, such as PS256. If "", RS256.
 	Method string
 
-	mu      sync.Mutex // guards what follows; it is not held during a fetch
+	mu      sync.Mutex // guards the fields below; not held during a fetch
 	keys    keyCopy
 	tried   time.Time     // when the last fetch began
-	flight  chan struct{} // closed when the fetch that is under way has ended; nil: there is none
-	failure error         // why the last fetch failed; nil: it did not, or is the first
+	flight  chan struct{} // closed when the running fetch ends; nil if there is none
+	failure error         // why the last fetch failed; nil if it succeeded or is the first
 }
 
-// A keyCopy is what a set was when it was fetched.
+// A keyCopy is a key set as it was fetched.
 type keyCopy struct {
-	byID    map[string]*Key // "": for tokens without kid; nil: there is no copy
+	byID    map[string]*Key // "" is for tokens without kid; nil if there is no copy
 	fetched time.Time
 }
 
-// Format writes the URL without its query, whatever the verb.
+// Format writes the URL without its query, and the Method, for every verb.
 func (s *JWKS) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "{URL:%q Method:%q}", s.address(), s.Method)
 }
@@ -85,16 +79,18 @@ func (s *JWKS) address() string {
 	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
 }
 
-// Err returns the error of the last fetch, or nil if the fetch succeeded. It is for monitoring: for
-// 24 hours, the copy hides that the set cannot be fetched.
+// Err returns the error of the last fetch, or nil if it succeeded. It is for monitoring: the copy
+// hides a failure for 24 hours.
 func (s *JWKS) Err() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.failure
 }
 
-// VerificationKey returns the key of kid. It waits for a fetch only if there is no such key in the
-// copy, and not beyond the end of ctx.
+// VerificationKey returns the key of kid. If the copy has no such key, it fetches the set, but at
+// most once a minute, and waits for the fetch until ctx ends. If a fetch fails, the copy stays in
+// use until 24 hours after the last success. Then the error for an unknown kid wraps
+// [auth.ErrUnavailable].
 func (s *JWKS) VerificationKey(ctx context.Context, kid string) (*Key, error) {
 	s.mu.Lock()
 	now := time.Now()
@@ -119,13 +115,13 @@ func (s *JWKS) VerificationKey(ctx context.Context, kid string) (*Key, error) {
 	return s.lookup(kid, time.Now())
 }
 
-// due reports whether it is time for a fetch. The caller holds s.mu.
+// due reports whether it is time for a fetch. It is called with s.mu held.
 func (s *JWKS) due(missing bool, now time.Time) bool {
 	return (missing || now.Sub(s.keys.fetched) >= keySetFresh) && s.flight == nil &&
 		(s.tried.IsZero() || now.Sub(s.tried) >= keySetPause)
 }
 
-// lookup finds a key in the copy. The caller holds s.mu.
+// lookup finds a key in the copy. It is called with s.mu held.
 func (s *JWKS) lookup(kid string, now time.Time) (*Key, error) {
 	if now.Sub(s.keys.fetched) >= keySetEnd {
 		s.keys = keyCopy{}
@@ -142,12 +138,12 @@ func (s *JWKS) lookup(kid string, now time.Time) (*Key, error) {
 	}
 	failed := unavailable("fetching the key set of "+s.address(), err)
 	if _, wrong := errors.AsType[setupError](err); wrong {
-		return nil, failed // which no later try mends
+		return nil, failed // a later fetch would fail too
 	}
 	return nil, &outage{failed, max(0, keySetPause-now.Sub(s.tried))}
 }
 
-// An outage knows when the next fetch may start.
+// An outage is an error that knows when the next fetch may start.
 type outage struct {
 	error
 	wait time.Duration
@@ -155,7 +151,7 @@ type outage struct {
 
 func (o *outage) Unwrap() error { return o.error }
 
-// RetryAfter is how long it makes no sense to ask again.
+// RetryAfter returns how long no fetch may start.
 func (o *outage) RetryAfter() time.Duration { return o.wait }
 
 var (
@@ -163,15 +159,15 @@ var (
 	_ creds.DelayError = (*outage)(nil)
 )
 
-// fly runs one fetch, for all who wait, whatever becomes of the first of them.
+// fly runs one fetch for all callers that wait. It goes on if the first of them gives up.
 func (s *JWKS) fly(first context.Context, landed chan struct{}) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(first), keySetTime)
 	defer cancel()
 	var keys map[string]*Key
-	// What remains if the HTTP client does not return, but ends this goroutine.
+	// This error remains if the HTTP client ends the goroutine instead of returning.
 	err := errors.New("the HTTP client panicked, or called runtime.Goexit")
 	defer func() {
-		_ = recover() // whose value may hold a secret of the HTTP client
+		_ = recover() // the value may hold a secret of the HTTP client
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if s.failure = err; err == nil {
@@ -256,17 +252,17 @@ func readKeySet(object map[string]any, rsaMethod string) (map[string]*Key, error
 	return keys, nil
 }
 
-// A keyGroup holds keys that a kid may stand for. Kid, kind and method together name a key, and
-// each method has one kind (RFC 7517, section 4.5).
+// A keyGroup holds the keys with one kid. A kid, a key type and a method together name a key, and
+// each method has one key type (RFC 7517, section 4.5).
 type keyGroup []*keyEntry
 
-// A keyEntry is the one key for a method, or nil if there are several.
+// A keyEntry is the only key for a method. The key is nil if there are several.
 type keyEntry struct {
 	method string
 	key    *Key
 }
 
-// with returns the group with one more key. A key that is there already is not taken twice.
+// with returns the group with key added, unless the group holds it already.
 func (g keyGroup) with(key *Key) keyGroup {
 	for _, entry := range g {
 		if !jose.Same(entry.method, key.Method) {
@@ -280,7 +276,7 @@ func (g keyGroup) with(key *Key) keyGroup {
 	return append(g, &keyEntry{key.Method, key})
 }
 
-// key returns a key that stands for all of the group, or nil if each method has several.
+// key returns a key that stands for the whole group, or nil if each method has several keys.
 func (g keyGroup) key() *Key {
 	var keys []*Key
 	for _, entry := range g {
@@ -295,13 +291,13 @@ func (g keyGroup) key() *Key {
 	return &Key{Method: first.Method, Key: first.Key, more: keys[1:]}
 }
 
-// readJWK reads one key (RFC 7517, section 4), and returns nil for one to leave out.
+// readJWK reads one key (RFC 7517, section 4). It returns nil for a key to ignore.
 func readJWK(entry any, rsaMethod string) (kid string, _ *Key) {
 	object, ok := entry.(map[string]any)
 	if !ok {
 		return "", nil
 	}
-	// Encoders write null for a member that is absent.
+	// Some encoders write null for an absent member.
 	object = maps.Clone(object)
 	maps.DeleteFunc(object, func(_ string, value any) bool { return value == nil })
 	if uses, limited := object["key_ops"]; limited {
@@ -310,7 +306,7 @@ func readJWK(entry any, rsaMethod string) (kid string, _ *Key) {
 			return "", nil
 		}
 	}
-	// Written again, it has a single meaning: the original was read strictly.
+	// The original was parsed strictly, so the JSON text that is written here has only one meaning.
 	text, err := json.Marshal(object)
 	if err != nil {
 		return "", nil
@@ -330,7 +326,7 @@ func readJWK(entry any, rsaMethod string) (kid string, _ *Key) {
 	return jwk.KeyID, key
 }
 
-// usualMethod is the method of a key that does not name one.
+// usualMethod returns the method of a key without alg.
 func usualMethod(key any, rsaMethod string) string {
 	switch k := key.(type) {
 	case *rsa.PublicKey:

@@ -16,80 +16,77 @@ import (
 	"github.com/countersign-go/countersign/internal/jose"
 )
 
-// ErrKey means that a key cannot be used: it does not fit its method, or it is too small. The fault
-// is in the configuration and not in a token.
+// ErrKey means that a key is unusable: it does not fit its method, or it is too small. The mistake
+// is in the configuration, not in a token.
 var ErrKey = errors.New("jwt: unusable key")
 
-// errPanic stays where a crypto.Signer panicked when it was first asked: once is once.
+// errPanic remains if a crypto.Signer panicked when it was first used, since a sync.Once does not
+// run its function again.
 var errPanic = fmt.Errorf("%w: its code panicked", ErrKey)
 
-// ErrUnknownKey is the error of a [KeySet] that has no key of that id.
+// ErrUnknownKey is the error of a [KeySet] that has no key with that ID.
 var ErrUnknownKey = errors.New("jwt: no key of that id")
 
-// A KeySet finds the key that a token was signed with. It must be safe for concurrent use. [Key],
-// [KeyMap] and [JWKS] are KeySets.
+// A KeySet finds the key that verifies a token. [Key], [KeyMap] and [JWKS] are KeySets.
 type KeySet interface {
-	// VerificationKey must return the key of the key id kid, and the same *Key each time for the
-	// same key. The kid is "" for a token without one. It comes from an unknown sender and is up to
-	// 1024 bytes of any text: look it up, and use it for no other purpose. A nil Key, or an error
-	// that wraps [ErrUnknownKey], refuses the token. Any other error is answered with 503.
+	// VerificationKey must return the key with the ID kid, and the same *Key each time for the same
+	// key. The kid is "" for a token without one. It is untrusted text of up to 1024 bytes: use it
+	// only to look up a key. A nil Key, or an error that wraps [ErrUnknownKey], refuses the token.
+	// Any other error is answered with 503. VerificationKey must be safe for concurrent use.
 	VerificationKey(ctx context.Context, kid string) (*Key, error)
 }
 
-// A Key is a key and the one method it is used with, no matter what a token says. A *Key is also a
-// [KeySet], which ignores the key id. Its fields must not be changed once it is in use.
+// A Key is a key and the one method that it is used with, whatever a token says. A *Key is also a
+// [KeySet], which ignores the key ID. The fields must not be changed after the first use.
 type Key struct {
-	// Method is how tokens are signed with Key (RFC 7518, section 3.1; RFC 9864): HS256, HS384,
-	// HS512, RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA or Ed25519. The
-	// last two are names of one method, and a token may have either. Required.
+	// Method is the signing method (RFC 7518, section 3.1; RFC 9864): HS256, HS384, HS512, RS256,
+	// RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA or Ed25519. The last two are
+	// names of one method, and a token may use either. Required.
 	Method string
 
-	// Key is a creds.Secret or []byte with the secret, for HS256, HS384 and HS512. For the other
-	// methods it is a public key, or a private one, whose public half is used: an *rsa.PublicKey,
-	// an *ecdsa.PublicKey, an ed25519.PublicKey, a crypto.Signer, or the text of a PEM file with
-	// one of them, as a creds.Secret or []byte. Required. Prefer a creds.Secret: package fmt prints
-	// []byte and an ed25519.PrivateKey in a struct that holds a Key by value.
+	// Key is a secret for HS256, HS384 and HS512: a creds.Secret or []byte. For other methods it is
+	// a public key, or a private one whose public half is used: an *rsa.PublicKey,
+	// *ecdsa.PublicKey, ed25519.PublicKey, crypto.Signer, or the text of a PEM file as a
+	// creds.Secret or []byte. Required. Prefer a creds.Secret: package fmt prints []byte and an
+	// ed25519.PrivateKey in a struct that holds a Key by value.
 	Key any
 
-	// Weak allows a secret that is shorter than the hash of its method (RFC 7518, section 3.2), and
-	// an RSA key with less than 2048 bits, for peers that cannot be changed.
+	// Weak allows a secret shorter than the hash of its method (RFC 7518, section 3.2), and an RSA
+	// key under 2048 bits, for peers that cannot be changed.
 	Weak bool
 
-	// ID is the key id under which [Publish] shows the key, which is the KeyID of the [Signer] that
-	// signs with it. If "", the key is published without one.
+	// ID is the key ID that [Publish] shows: the KeyID of the [Signer] with the key. If "", none.
 	ID string
 
-	// more are keys of the same id with other methods, which a JWKS may hold.
+	// more are keys with the same ID and other methods, which a JWKS may hold.
 	more []*Key
 
 	once  sync.Once
 	ready *readyKey
 }
 
-// A readyKey is made once. It holds the key by a pointer, as does whoever holds a readyKey: where
-// they are held by value, %s and %q print what is behind one pointer.
+// A readyKey is made once. A Key points to it, and it points to the signingKey: in a struct that is
+// printed by value, %s and %q print the value behind one pointer, but not behind two.
 type readyKey struct {
 	key *signingKey
 	err error
 }
 
-// VerificationKey returns k.
+// VerificationKey returns k for every key ID.
 func (k *Key) VerificationKey(context.Context, string) (*Key, error) { return k, nil }
 
-// Format writes the Method and not the Key of a *Key, whatever the verb.
+// Format writes the Method of a *Key, not its Key, for every verb.
 func (k *Key) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "{Method:%q}", k.Method) }
 
-// MarshalText returns an error: the key may be a secret. It implements [encoding.TextMarshaler],
-// which encoding/json and encoding/xml ask for.
+// MarshalText returns an error: the key may be a secret. encoding/json and encoding/xml call it.
 func (k *Key) MarshalText() ([]byte, error) { return nil, errKeyMarshalled }
 
-// MarshalBinary returns an error. It implements [encoding.BinaryMarshaler], which encoding/gob asks
-// for.
+// MarshalBinary returns an error. encoding/gob calls it.
 func (k *Key) MarshalBinary() ([]byte, error) { return nil, errKeyMarshalled }
 
 var errKeyMarshalled = errors.New("jwt: a Key is not marshalled: it may be a secret")
 
-// prepared returns what signs and verifies. It is made ready once.
+// prepared returns the key ready to sign and verify. It prepares the key once.
 func (k *Key) prepared() (*signingKey, error) {
 	k.once.Do(func() {
 		k.ready = &readyKey{err: errPanic}
@@ -98,7 +95,7 @@ func (k *Key) prepared() (*signingKey, error) {
 	return k.ready.key, k.ready.err
 }
 
-// forMethod returns the key of k and k.more whose method is alg, or k if no method is.
+// forMethod returns the key among k and k.more whose method is alg, or k if there is none.
 func (k *Key) forMethod(alg string) *Key {
 	for _, other := range k.more {
 		if jose.Same(other.Method, alg) && !jose.Same(k.Method, alg) {
@@ -108,8 +105,8 @@ func (k *Key) forMethod(alg string) *Key {
 	return k
 }
 
-// A KeyMap is a [KeySet] with a key for each key id. A token without key id is verified by the key
-// of "", if there is one.
+// A KeyMap is a [KeySet] with a key for each key ID. The key of "" verifies tokens without a key
+// ID.
 type KeyMap map[string]*Key
 
 // VerificationKey returns the key of kid, or [ErrUnknownKey].
@@ -124,8 +121,8 @@ func (m KeyMap) VerificationKey(_ context.Context, kid string) (*Key, error) {
 type signingKey struct {
 	jose.Algorithm
 	library  jwtlib.SigningMethod
-	verifies any           // what the library verifies with: a public key, or a secret
-	signs    crypto.Signer // nil: a secret, or a public key, which cannot sign
+	verifies any           // a public key, or a secret, for the library
+	signs    crypto.Signer // nil for a secret and for a public key, which cannot sign
 }
 
 // libraryMethods has the implementation of each algorithm.
@@ -147,7 +144,7 @@ var libraryMethods = map[string]jwtlib.SigningMethod{
 	"Ed25519": jwtlib.SigningMethodEdDSA,
 }
 
-// pss returns m with one length of salt, that of the hash (RFC 7518, section 3.5).
+// pss returns m with a salt as long as the hash (RFC 7518, section 3.5).
 func pss(m *jwtlib.SigningMethodRSAPSS) *jwtlib.SigningMethodRSAPSS {
 	salt := &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: m.Hash}
 	return &jwtlib.SigningMethodRSAPSS{
@@ -193,8 +190,8 @@ func newSigningKey(name string, key any, weak bool) (*signingKey, error) {
 	return k, nil
 }
 
-// checkSecret refuses a secret for an HMAC that is not one. A public key is known to everyone, so
-// it is not a secret, however it came to be used as one (RFC 8725, section 2.1).
+// checkSecret refuses a value that is not a secret for an HMAC. Everyone knows a public key, so it
+// is not a secret, even if it is configured as one (RFC 8725, section 2.1).
 func (k *signingKey) checkSecret(secret []byte, weak bool) error {
 	switch {
 	case len(secret) == 0:
@@ -220,12 +217,11 @@ func octets(key any) ([]byte, bool) {
 	return nil, false
 }
 
-// verify reports whether signature is that of text.
+// verify reports whether signature is valid for text.
 func (k *signingKey) verify(text string, signature []byte) bool {
 	return k.library.Verify(text, signature, k.verifies) == nil
 }
 
-// sign signs text.
 func (k *signingKey) sign(text string) ([]byte, error) {
 	if secret, ok := k.verifies.([]byte); ok {
 		return k.library.Sign(text, secret)

@@ -8,20 +8,19 @@ import (
 	"time"
 )
 
-// maxCopies is how many cookies of the name Clear looks at. A client without a session can have a
-// signature checked for each, and some methods take a millisecond for one.
+// maxCopies is how many cookies of the name Clear checks. A client without a session can make the
+// server check a signature for each, which takes a millisecond with some methods.
 const maxCopies = 10
 
 var errCopies = fmt.Errorf("jwt: there are over %d cookies of the name, and not all have ended",
 	maxCopies)
 
-// Clear ends the session of req: it clears the cookie, and puts the token on the DenyList, so that
-// no token of the session is good any more. If there are several cookies of the name, it does so
-// with each. Call it for a POST only, which other sites cannot have a browser send through
-// [Session.Handler].
+// Clear ends the session of req: it clears the cookie and puts the token on the DenyList, so that
+// no token of the session is accepted any more. It does so for each cookie of the name. Call it for
+// POST only, where [Session.Handler] refuses requests that other sites made a browser send.
 //
-// An error means that a token may still be good: it has no id, the list is full, the token cannot
-// be checked now, or there are over 10 cookies of the name. The cookie is cleared all the same,
+// An error means that a token may still be valid: it has no jti, the list is full, the token cannot
+// be checked now, or there are over 10 cookies of the name. The cookie is cleared nevertheless,
 // unless the Session is set up wrongly.
 func (s *Session) Clear(w http.ResponseWriter, req *http.Request) error {
 	set, err := s.ready()
@@ -46,8 +45,8 @@ func (s *Session) Clear(w http.ResponseWriter, req *http.Request) error {
 	return errors.Join(errs...)
 }
 
-// revoke puts a token of ours on the DenyList for as long as its session can last. A foreign token,
-// and one that is never good again, is left alone.
+// revoke puts a token of the Session on the DenyList for as long as its session can last. It
+// ignores a foreign token, and one that can never be valid again.
 func (s *Session) revoke(ctx context.Context, set *sessionSettings, token string) error {
 	claims, err := set.verifier.genuine(ctx, token)
 	switch {

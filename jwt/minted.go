@@ -12,23 +12,24 @@ import (
 )
 
 const (
-	// maxMinted is how many tokens are kept.
+	// maxMinted is how many tokens a Signer keeps.
 	maxMinted = 64
 
-	// clockStep is by how much the time of a server may seem to jump before its token is replaced.
+	// clockStep is how far the time of a server may seem to jump before its token is replaced.
 	clockStep = time.Second
 
-	// youth is how long a token is new: another one in its place would be refused just the same.
+	// youth is how long a token counts as new. A server that refuses a new token would refuse its
+	// replacement too.
 	youth = 5 * time.Second
 )
 
-// A purpose is what a token was made for.
+// A purpose is the origin and the claims that a token was made for.
 type purpose struct {
 	origin origin.Origin
-	claims string // as JSON; "": none
+	claims string // as JSON; "" if there are none
 }
 
-// A mintedToken is one that can be used again.
+// A mintedToken is a token that can be used again.
 type mintedToken struct {
 	text  *string   // a pointer, so that a Signer that is printed by value does not show it
 	now   time.Time // by the server's clock, when it was made
@@ -36,20 +37,20 @@ type mintedToken struct {
 	renew time.Time // by the server's clock
 }
 
-// usable reports whether the token is not about to end, by a clock that has only gone on since it
+// usable reports whether the token is not about to expire, and the clock has not been set since it
 // was made.
 func (m *mintedToken) usable(now, local time.Time) bool {
 	step := now.Sub(m.now) - local.Sub(m.local)
 	return now.Before(m.renew) && step.Abs() <= clockStep
 }
 
-// minted are the tokens that are kept. The zero value has none.
+// minted holds the tokens to use again. The zero value is empty.
 type minted struct {
 	mu     sync.Mutex // guards tokens
 	tokens map[purpose]*mintedToken
 }
 
-// find returns the token for a purpose, if there is one to use.
+// find returns the token for a purpose, if there is a usable one.
 func (m *minted) find(use purpose, now, local time.Time) (string, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -60,7 +61,7 @@ func (m *minted) find(use purpose, now, local time.Time) (string, bool) {
 	return *token.text, true
 }
 
-// keep stores a token. If there are too many, those go that have ended, or else any one.
+// keep stores a token. If there are too many, it removes those that have ended, or else any one.
 func (m *minted) keep(use purpose, token *mintedToken) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -88,8 +89,8 @@ func (m *minted) makeRoom(local time.Time) {
 	}
 }
 
-// drop forgets the token of that text, unless it is new, and reports whether another one is worth
-// trying: one that is not kept has been replaced already, or is about to be.
+// drop removes the token with that text, unless it is new. It reports whether another token is
+// worth sending. A token that is not kept has been replaced already, or is about to be.
 func (m *minted) drop(text string) bool {
 	local := time.Now()
 	m.mu.Lock()
@@ -107,7 +108,7 @@ func (m *minted) drop(text string) bool {
 	return true
 }
 
-// An aheadError is about a token that would be dated far ahead.
+// An aheadError reports a token that would be dated too far ahead.
 type aheadError struct{ origin origin.Origin }
 
 func (e *aheadError) Error() string {
@@ -116,7 +117,7 @@ func (e *aheadError) Error() string {
 		"correct the clock of this machine", e.origin)
 }
 
-// namesOnly reports whether aud holds name and no other.
+// namesOnly reports whether aud holds name and nothing else.
 func namesOnly(aud any, name string) bool {
 	alone := true
 	switch aud := aud.(type) {
@@ -130,8 +131,8 @@ func namesOnly(aud any, name string) bool {
 	return alone && names(aud, name)
 }
 
-// names reports whether aud, which is a text or a list of them (RFC 7519, section 4.1.3), holds
-// name.
+// names reports whether aud, which is a string or a list of strings (RFC 7519, section 4.1.3),
+// holds name.
 func names(aud any, name string) bool {
 	switch aud := aud.(type) {
 	case string:

@@ -10,19 +10,19 @@ import (
 	"github.com/countersign-go/countersign/internal/jose"
 )
 
-// publishedFor is how long clients and caches may keep a published key set, in seconds. A key
-// should be published for longer than that before a token is signed with it.
+// publishedFor is how long clients and caches may keep a published key set, in seconds. A key must
+// be published for longer than that before a token is signed with it.
 const publishedFor = 300
 
 // Publish returns a handler that answers GET and HEAD with a key set (RFC 7517, section 5), from
-// which others verify tokens: the public halves of keys, each with its ID, its Method and
+// which others verify tokens. The set has the public half of each key, with its ID, its Method and
 // use "sig". A [JWKS] reads it.
 //
-// To replace a key, publish the new one beside the old one, sign with it an hour later, and remove
-// the old one when its last token has ended.
+// To replace a key, publish the new key beside the old one, sign with it an hour later, and remove
+// the old key when its last token has expired.
 //
-// If a key is unusable or is a secret, or two keys have both ID and Method in common, the handler
-// publishes none: it answers 500, with the reason. The reason holds nothing of a key.
+// If a key is unusable or a secret, or two keys have the same ID and Method, the handler answers
+// 500 with the reason. The reason holds no part of a key.
 func Publish(keys ...*Key) http.Handler {
 	text, err := keySet(keys)
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
@@ -41,7 +41,7 @@ func Publish(keys ...*Key) http.Handler {
 	})
 }
 
-// keySet returns the text of a key set.
+// keySet returns the JSON text of a key set.
 func keySet(keys []*Key) ([]byte, error) {
 	set := struct {
 		Keys []*jose.JWK `json:"keys"`

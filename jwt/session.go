@@ -17,88 +17,84 @@ import (
 	"github.com/countersign-go/countersign/internal/place"
 )
 
-// loginClaim is when the user logged in, as a NumericDate: auth_time of OpenID Connect Core 1.0,
-// section 2. Where it is absent, a token is that of the login, and iat is that time.
+// loginClaim holds the time of the login, as a NumericDate: auth_time of OpenID Connect Core 1.0,
+// section 2. A token without it was made at the login itself, so iat is that time.
 const loginClaim = "auth_time"
 
-// defaultMaxAge ends a session that has no MaxAge of its own a day after the login.
+// defaultMaxAge is the MaxAge of a Session that sets none.
 const defaultMaxAge = 24 * time.Hour
 
 var _ auth.Challenger = (*Session)(nil)
 
-// A Session keeps the users of browsers logged in by a token in a cookie. [Session.Set] begins it
-// and [Session.Clear] ends it, in the handlers of a login and a logout. [Session.Handler] goes in
-// front of all handlers: it refuses requests that another site made the browser send, and replaces
-// cookies in time. The Session itself is an [auth.Authenticator].
+// A Session keeps browser users logged in with a token in a cookie. [Session.Set] begins a session
+// in the login handler, and [Session.Clear] ends it in the logout handler. [Session.Handler] wraps
+// all handlers of the service. The Session itself is an [auth.Authenticator].
 //
-// Browsers send cookies unasked, so a cookie that has ended, or was not made by this Session, makes
-// a request anonymous.
-//
-// The fields must not be changed after the first use. A Session must not be copied then; it is safe
-// for concurrent use.
+// The fields must not be changed, and a Session must not be copied, after the first use. A Session
+// is safe for concurrent use.
 type Session struct {
-	// Signer makes the tokens. Its Lifetime is how long a session goes on without a new cookie. Its
-	// Claims and its place in a request are not used. Required.
+	// Signer makes the tokens. A session ends after its Lifetime without a new cookie. Its Claims,
+	// Scheme, Header, Cookie and Encoding are not used. Required.
 	Signer *Signer
 
-	// Verifier checks the tokens. Its place in a request is not used. A new token gets the first of
-	// its Audience as aud, and its Issuer as iss, unless the claims have their own. If nil, one
-	// with the Key of Signer.
+	// Verifier checks the tokens. Its Scheme, Header, Cookie and Encoding are not used. New tokens
+	// get its first Audience as aud and its Issuer as iss, unless the claims set them. If nil, a
+	// Verifier with the Key of Signer.
 	//
-	// If the service takes tokens in a header too, give the two different keys or Audiences:
+	// A service that also accepts tokens in a header needs another key or Audience for those:
 	// anyone who has a token can put it into a cookie.
 	Verifier *Verifier
 
-	// Name is the name of the cookie. If "", "__Host-session", or "session" with Insecure, a Path
-	// or Domains, with which browsers refuse the prefix.
+	// Name is the name of the cookie. If "", "__Host-session", or "session" where browsers refuse
+	// that prefix: with Insecure, Domains, or a Path other than "/".
 	Name string
 
-	// Path is the path below which browsers send the cookie. If "", "/".
+	// Path is the path of the cookie. If "", "/".
 	Path string
 
-	// Domains are sent the cookie with all their subdomains: one cookie is set for each. None may
-	// lie below another. If nil, only the host that sets the cookie.
+	// Domains receive the cookie, as do their subdomains: one cookie is set for each. None may lie
+	// below another. If nil, only the host that sets the cookie receives it.
 	Domains []string
 
-	// SameSite says which requests that begin at other sites have the cookie. If zero, Lax.
+	// SameSite is the SameSite attribute of the cookie. If zero, Lax.
 	SameSite http.SameSite
 
-	// Insecure lets the cookie travel over plain http, for the machine of a developer.
+	// Insecure also sends the cookie over plain http, for development.
 	Insecure bool
 
-	// ReissueAfter is the age from which on a token is replaced, so that a session lasts as long as
-	// it is used. If zero, tokens are not replaced.
+	// ReissueAfter is the age at which Handler replaces a token, so that a session in use goes on.
+	// If zero, tokens are not replaced.
 	ReissueAfter time.Duration
 
-	// MaxAge is how long after the login a session ends, however much it is used. If zero, 24
-	// hours, or the Lifetime of Signer if that is longer.
+	// MaxAge is how long after the login a session ends, even if it is in use. If zero, 24 hours,
+	// or the Lifetime of Signer if that is longer.
 	MaxAge time.Duration
 
-	// NoIssuedAt also accepts tokens without iat, which do not tell when the login was. They end by
-	// their exp alone.
+	// NoIssuedAt also accepts tokens without iat. Their login time is unknown, so only exp ends
+	// them.
 	NoIssuedAt bool
 
-	// DenyList has the sessions that were logged out. If nil, a copy of the cookie is good until it
-	// ends, also after a logout.
+	// DenyList holds the sessions that were logged out. If nil, a copy of the cookie stays valid
+	// after a logout, until it expires.
 	DenyList *DenyList
 
-	// Encoding is how the token is written in the cookie. If nil, the token as it stands.
+	// Encoding is how the cookie holds the token. If nil, unchanged.
 	Encoding Encoding
 
-	// CrossOrigin says which requests come from another site, and how they are answered. If nil, a
-	// zero one.
+	// CrossOrigin decides which requests come from another site, and how they are answered. If nil,
+	// a zero value.
 	CrossOrigin *http.CrossOriginProtection
 
-	// Logger is told why a cookie was not accepted, as information, and how the Session is set up
-	// wrongly, as an error. If nil, nothing is logged.
+	// Logger receives the reasons for cookies that are not accepted, at level Info, and for a
+	// Session that is set up wrongly, at level Error. If nil, nothing is logged.
 	Logger *slog.Logger
 
 	once sync.Once
 	set  sessionSettings
-	err  error // what is wrong with the fields
+	err  error // why the fields cannot be used
 }
 
-// sessionSettings are the fields of a Session as requests need them.
+// sessionSettings are the fields of a Session after checks and defaults.
 type sessionSettings struct {
 	press       *press
 	verifier    *Verifier
@@ -115,12 +111,12 @@ const (
 	errNoAge       problem = "it has no iat, which tells the time of the login"
 )
 
-// Set begins a session: it sets the cookie on the answer, in place of one that is there already,
-// and has the answer kept out of caches. Call it once the user has proved who they are, and before
-// the answer is written. The token has claims and, as with [Signer.Token], sub, iat and exp. Its
-// auth_time is now, or an earlier auth_time of claims.
+// Set begins a session: it sets the cookie on the response, replacing one that is already set, and
+// keeps the response out of caches. Call it after the user has proved their identity, and before
+// the response is written. The token has claims plus sub, iat and exp, as with [Signer.Token]. Its
+// auth_time is now, or an earlier auth_time in claims.
 //
-// If the error is not nil, the answer is unchanged: the Session is set up wrongly, or would not
+// If Set returns an error, the response is unchanged: the Session is set up wrongly, or would not
 // accept the claims itself.
 func (s *Session) Set(w http.ResponseWriter, subject string, claims map[string]any) error {
 	set, err := s.ready()
@@ -133,7 +129,7 @@ func (s *Session) Set(w http.ResponseWriter, subject string, claims map[string]a
 		return err
 	}
 	if s.Signer.TokenID || s.DenyList != nil {
-		all["jti"] = rand.Text() // also where claims are those of another session
+		all["jti"] = rand.Text() // even if claims come from another session
 	}
 	if _, ok := all["aud"]; !ok && len(set.verifier.Audience) > 0 {
 		all["aud"] = set.verifier.Audience[0]
@@ -155,7 +151,7 @@ func (s *Session) Set(w http.ResponseWriter, subject string, claims map[string]a
 	return s.write(w.Header(), all, now)
 }
 
-// reread returns claims as a Verifier reads them, or the reason why it does not.
+// reread returns claims as a Verifier would read them, or the error that a Verifier would return.
 func reread(claims map[string]any) (map[string]any, error) {
 	text, err := json.Marshal(claims)
 	if err != nil {
@@ -167,9 +163,10 @@ func reread(claims map[string]any) (map[string]any, error) {
 	return claims, err
 }
 
-// Authenticate returns the user who is logged in. The claim auth_time is the time of the login; it
+// Authenticate returns the user who is logged in. The claim auth_time is the time of the login. It
 // is absent only if the token has no iat. The error wraps [auth.ErrNone] if there is no cookie, or
-// one that is not accepted, and [auth.ErrUnavailable] if that cannot be told.
+// one that is not accepted, since browsers send cookies unasked. It wraps [auth.ErrUnavailable] if
+// the cookie cannot be checked.
 func (s *Session) Authenticate(req *http.Request) (*auth.Identity, error) {
 	set, err := s.ready()
 	if err != nil {
@@ -189,17 +186,17 @@ func (s *Session) Challenge(h http.Header, _ *http.Request, _ error) {
 	h.Add("WWW-Authenticate", set.place.Challenge(set.verifier.Realm, "", ""))
 }
 
-// A visit is what the cookie of a request says.
+// A visit is the result of checking the cookie of a request.
 type visit struct {
-	token string // "": none
+	token string // "" if there is none
 	id    *auth.Identity
 	err   error // why there is no id
 }
 
 type visitKey struct{ session *Session }
 
-// visit returns what the Handler has found out about a request, unless its cookie is another one by
-// now.
+// visit returns the result that the Handler has stored for a request, unless the cookie has changed
+// since.
 func (s *Session) visit(set *sessionSettings, req *http.Request) *visit {
 	if v, ok := req.Context().Value(visitKey{s}).(*visit); ok {
 		if token, err := set.place.Get(req.Header); err == nil && token == v.token {
@@ -209,8 +206,8 @@ func (s *Session) visit(set *sessionSettings, req *http.Request) *visit {
 	return s.judge(set, req)
 }
 
-// judge looks at the cookie of a request. A cookie that another site made the browser send is
-// ignored, so that a service without the Handler is safe too.
+// judge checks the cookie of a request. It ignores a cookie that another site made the browser
+// send, so that a service without the Handler is safe too.
 func (s *Session) judge(set *sessionSettings, req *http.Request) *visit {
 	v := new(visit)
 	v.token, v.err = set.place.Get(req.Header)
@@ -257,8 +254,8 @@ func (s *Session) identify(
 	return id, nil
 }
 
-// loginTime returns when the session began, or the zero time if the claims do not tell. A login
-// after the token was made does not count.
+// loginTime returns the time of the login, or the zero time if the claims do not tell. It ignores
+// an auth_time later than iat.
 func loginTime(claims map[string]any) time.Time {
 	made, ok, err := date(claims, "iat")
 	if !ok || err != nil {
@@ -272,13 +269,13 @@ func loginTime(claims map[string]any) time.Time {
 
 func numericDate(t time.Time) json.Number { return json.Number(strconv.FormatInt(t.Unix(), 10)) }
 
-// Handler returns a handler that stands in front of next, and in front of any [auth.Guard]. It
-// answers 403 to a request with our cookie that another site made the browser send and that may
-// change something; CrossOrigin decides. It replaces the cookie of a session that is due for
-// another one. If the Session is set up wrongly, it answers 500.
+// Handler returns a handler to put in front of next, and in front of any [auth.Guard]. It answers
+// 403 to a request with the session's cookie that another site made the browser send and that may
+// change state, as CrossOrigin decides. It replaces cookies that are due for a new token. If the
+// Session is set up wrongly, it answers 500.
 //
-// A request without our cookie is let through. So a login needs an [http.CrossOriginProtection] in
-// front of it, since another site could log its visitors in as another user.
+// A request without the cookie is passed on. So put an [http.CrossOriginProtection] in front of the
+// login: another site could otherwise log its visitors in as another user.
 func (s *Session) Handler(next http.Handler) http.Handler {
 	set, err := s.ready()
 	if err != nil {
@@ -291,12 +288,13 @@ func (s *Session) Handler(next http.Handler) http.Handler {
 		v := s.judge(set, req)
 		if v.id != nil {
 			if err := s.reissue(set, w.Header(), v.id.Claims); err != nil {
-				// The old cookie is still good, and the next request tries again.
+				// The old cookie is still valid, and the next request tries again.
 				set.log(req, slog.LevelWarn, "jwt: session not prolonged", err)
 			}
 		}
 		known := req.WithContext(context.WithValue(req.Context(), visitKey{s}, v))
-		// What net/http cleans up after a request, it looks for in the original.
+		// After a request, net/http removes the files of the original's form, so it must see the
+		// form.
 		defer func() { req.MultipartForm = known.MultipartForm }()
 		u := &uncachedWriter{ResponseWriter: w, set: set}
 		defer u.private() // if next writes nothing
@@ -312,13 +310,14 @@ func (s *Session) Handler(next http.Handler) http.Handler {
 	})
 }
 
-// reissue sets another cookie if it is time: with the same claims and the same lifetime, but not
-// beyond the end of the session. A token that lives by the leeway of the Verifier alone has ended.
+// reissue sets a new cookie if it is time. The token has the same claims and the same lifetime, but
+// does not outlast the session. A token that only the Leeway of the Verifier keeps valid is not
+// replaced.
 func (s *Session) reissue(
 	set *sessionSettings, header http.Header, claims map[string]any,
 ) error {
 	now := time.Now()
-	made, hasMade, _ := date(claims, "iat") // the Verifier has seen that it is a date
+	made, hasMade, _ := date(claims, "iat") // the Verifier has checked that it is a date
 	if s.ReissueAfter <= 0 || !hasMade || now.Before(made.Add(s.ReissueAfter)) {
 		return nil
 	}
@@ -338,7 +337,7 @@ func (s *Session) reissue(
 	return s.write(header, next, now)
 }
 
-// write sets the cookie that says claims, but no longer than a session may be.
+// write sets a cookie with claims. It moves an exp after the end of the session to that end.
 func (s *Session) write(header http.Header, claims map[string]any, now time.Time) error {
 	set := &s.set
 	maxAge := 0 // until the browser is closed

@@ -19,69 +19,66 @@ import (
 )
 
 const (
-	// defaultLifetime is long enough for a token to be worth keeping, and short enough for one that
-	// leaked to be of little use.
+	// defaultLifetime is long enough for a token to be worth keeping, and short enough to make a
+	// leaked token of little use.
 	defaultLifetime = 5 * time.Minute
 
-	// longestLifetime is that of a token which would be good at any server.
+	// longestLifetime is the limit for a token that any server would accept.
 	longestLifetime = 24 * time.Hour
 
-	// backdated is how far iat and nbf lie before the time of the server, since a strict server
-	// refuses a token of the future, and the clocks of many machines differ by a few seconds. So
-	// exp comes as much earlier than Lifetime says.
+	// backdated is how far iat and nbf lie before the server's time. A strict server refuses a
+	// token from the future, and the clocks of many machines differ by a few seconds. So exp also
+	// comes this much earlier than Lifetime says.
 	backdated = 5 * time.Second
 
-	// maxAhead is how far ahead of this machine's clock a token may be issued that is good at any
-	// server. A server states its own time, so it could otherwise have a token made now that it can
-	// use at another server next year.
+	// maxAhead is how far ahead of this machine's clock a token may be issued that any server would
+	// accept. A server states its own time. Without the limit, a malicious server could obtain a
+	// token now and use it at another server next year.
 	maxAhead = 24 * time.Hour
 
-	// shortestLifetime leaves some time of use to a token for a server whose clock is ahead.
+	// shortestLifetime leaves a token some time of use at a server whose clock is ahead.
 	shortestLifetime = 2 * backdated
 )
 
-// A Signer makes tokens (RFC 7519), signs requests with them, and uses each as long as it is good.
-// It is a transport.Signer, and a Reader, a Refresher and an Observer of that package too.
-// [Signer.Token] makes one by hand, as a login handler does.
+// A Signer makes tokens (RFC 7519), signs requests with them, and reuses each while it is valid. It
+// is a transport.Signer, and also a Reader, a Refresher and an Observer of that package.
+// [Signer.Token] makes a token for a login handler.
 //
-// A token is signed and not encrypted: anyone who has it can read it, so no claim may be a secret.
+// Anyone who has a token can read it, so no claim may be a secret.
 //
-// The fields must not be changed after the first use. A Signer must not be copied then; it is safe
-// for concurrent use, and so must Claims be.
+// The fields must not be changed, and a Signer must not be copied, after the first use. A Signer is
+// safe for concurrent use.
 type Signer struct {
-	// Key signs the tokens: a secret for HS256 and its like, else a private key, as in [Key.Key]. A
-	// crypto.Signer may be a piece of hardware. Required.
+	// Key signs the tokens: a secret for HS256, HS384 and HS512, otherwise a private key, as in
+	// [Key.Key]. A crypto.Signer may be backed by hardware. Required.
 	Key any
 
-	// Method is how tokens are signed, as in [Key.Method]. Required.
+	// Method is the signing method, as in [Key.Method]. Required.
 	Method string
 
-	// KeyID goes into the header of each token as kid, so that the other side can tell which key to
-	// verify with. If "", there is no kid.
+	// KeyID is the kid of each token, by which verifiers find the key. If "", there is no kid.
 	KeyID string
 
-	// Claims returns the claims of a token for req. Sign adds iat, nbf and exp. It is called for
-	// each request, and a token is used again while the claims are the same. It must not change
-	// req. If nil, there are no claims.
+	// Claims returns the claims of a token for req, to which Sign adds iat, nbf and exp. Sign calls
+	// it for each request, and reuses a token while the claims are equal. Claims must not change
+	// req, and must be safe for concurrent use. If nil, there are no claims.
 	Claims func(req *http.Request) (map[string]any, error)
 
-	// Lifetime is how long a token is good. If zero, 5 minutes. Sign needs 10 seconds at least, and
-	// makes no token that lasts over 24 hours, or begins over 24 hours ahead of this machine's
-	// clock, unless its aud names the origin of the request, such as "https://api.example.com".
+	// Lifetime is how long a token is valid. If zero, 5 minutes. Sign needs at least 10 seconds.
+	// Unless aud names the origin of the request, such as "https://api.example.com", Sign makes no
+	// token that lasts over 24 hours, or begins over 24 hours ahead of this machine's clock.
 	Lifetime time.Duration
 
-	// Scheme is the word in front of the token in the Authorization field. If "", Bearer.
+	// Scheme precedes the token in the Authorization field. If "", Bearer.
 	Scheme string
 
-	// Header is the field that the token is sent in. If "", Authorization.
+	// Header is the field that holds the token. If "", Authorization.
 	Header string
 
-	// Cookie is the name of the cookie that the token is sent in. If "", the token is in a field. A
-	// Set-Cookie of that name is taken out of the answer, so that no cookie jar sends the token to
-	// other ports.
+	// Cookie is the name of the cookie that holds the token. If "", a field holds it.
 	Cookie string
 
-	// Encoding is how the token is written in the Cookie. If nil, the token as it stands.
+	// Encoding is how the Cookie holds the token. If nil, unchanged.
 	Encoding Encoding
 
 	// NoExpiry lets Token make tokens that never end, if no lifetime is given.
@@ -90,13 +87,13 @@ type Signer struct {
 	// Weak allows keys that are too short, as in [Key.Weak].
 	Weak bool
 
-	// TokenID gives each token a random jti. A token signs several requests: for a server that
-	// takes each id once, set a jti in Claims.
+	// TokenID gives each token a random jti. Several requests share a token: for a server that
+	// accepts each jti once, set a jti in Claims.
 	TokenID bool
 
 	once  sync.Once
 	press *press
-	err   error // why there is no press
+	err   error // why press is nil
 
 	minted minted
 }
@@ -108,37 +105,36 @@ var (
 	_ transport.Observer  = (*Signer)(nil)
 )
 
-// An Encoding is how a token is written in a cookie; that of pyramid_jwt is in package jwt/pyramid.
-// Decode must return an error for a value that Encode cannot have written.
+// An Encoding converts a token to and from the value of a cookie. Package jwt/pyramid has the
+// Encoding of pyramid_jwt.
 type Encoding interface {
 	Encode(token string) string
+	// Decode must return an error for a value that Encode cannot have written.
 	Decode(value string) (token string, err error)
 }
 
-// A press makes tokens.
+// A press is the part of a Signer that makes tokens.
 type press struct {
 	key   *signingKey
 	head  string // the header, encoded, with its dot
 	place place.Place
-	err   error // why there is no place to put tokens
+	err   error // why place cannot be used
 }
 
-// Format writes the Method and the KeyID and not the Key of a *Signer, whatever the verb.
+// Format writes the Method and KeyID of a *Signer, not its Key, for every verb.
 func (s *Signer) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "{Method:%q KeyID:%q}", s.Method, s.KeyID)
 }
 
-// MarshalText returns an error: the Key is a secret. It implements [encoding.TextMarshaler], which
-// encoding/json and encoding/xml ask for.
+// MarshalText returns an error: the Key is a secret. encoding/json and encoding/xml call it.
 func (s *Signer) MarshalText() ([]byte, error) { return nil, errSignerMarshalled }
 
-// MarshalBinary returns an error. It implements [encoding.BinaryMarshaler], which encoding/gob asks
-// for.
+// MarshalBinary returns an error. encoding/gob calls it.
 func (s *Signer) MarshalBinary() ([]byte, error) { return nil, errSignerMarshalled }
 
 var errSignerMarshalled = errors.New("jwt: a Signer is not marshalled: it holds a key")
 
-// ready returns what makes the tokens of s.
+// ready returns the press of s, which it makes once.
 func (s *Signer) ready() (*press, error) {
 	s.once.Do(func() {
 		s.err = errPanic
@@ -177,7 +173,7 @@ func (s *Signer) newPress() (*press, error) {
 	return p, nil
 }
 
-// mint returns the token that says claims (RFC 7515, section 7.1).
+// mint returns a token with claims (RFC 7515, section 7.1).
 func (p *press) mint(claims map[string]any) (string, error) {
 	payload, err := json.Marshal(claims)
 	if err != nil {
@@ -207,13 +203,13 @@ var (
 		"set aud to the origin of the request", longestLifetime)
 )
 
-// Sign puts a token into req, in place of the one there. now is the time by the server's clock. The
-// token of an earlier request to the same origin is used again if it has the same claims, is not
-// about to end, and was made by a clock that agrees with now. Its iat
-// and nbf lie 5 seconds before now, since strict servers refuse a token that is from a moment ahead
-// by their clock, and so its exp comes 5 seconds earlier than Lifetime says.
+// Sign puts a token into req, replacing one that is there. now is the time by the server's clock.
+// Sign reuses the token of an earlier request to the same origin if it has the same claims, is not
+// about to expire, and was made by a clock that agrees with now. iat and nbf lie 5 seconds before
+// now, since strict servers refuse a token from the future. So exp comes 5 seconds earlier than
+// Lifetime says.
 //
-// Errors wrap [ErrKey], or come from Claims or the key, or tell that the claims make no token.
+// The error wraps [ErrKey], comes from Claims or the key, or reports claims that make no token.
 func (s *Signer) Sign(req *http.Request, now time.Time) error {
 	p, err := s.ready()
 	switch {
@@ -237,7 +233,8 @@ func (s *Signer) Sign(req *http.Request, now time.Time) error {
 		asked := time.Now()
 		now, local = now.Add(asked.Sub(local)), asked
 	}
-	// Without its monotonic part, so that a step of the clock can be told from the passing of time.
+	// Strip the monotonic reading of now. The one of local stays, so a step of the clock can be
+	// told from the passing of time.
 	now = now.Round(0)
 	token, ok := s.minted.find(use, now, local)
 	if !ok {
@@ -254,7 +251,7 @@ func (s *Signer) Sign(req *http.Request, now time.Time) error {
 	return nil
 }
 
-// canonical returns claims as JSON, whose members are sorted.
+// canonical returns claims as JSON with sorted members.
 func canonical(claims map[string]any) (string, error) {
 	text, err := json.Marshal(claims)
 	if err != nil {
@@ -263,8 +260,8 @@ func canonical(claims map[string]any) (string, error) {
 	return string(text), nil
 }
 
-// mintFor makes a token and keeps it. Nothing is locked while the key signs, which may take a
-// while; a caller that comes in between makes another token, which does no harm.
+// mintFor makes a token and keeps it. It holds no lock while the key signs, which may take long. A
+// caller that comes in between makes another token, which is harmless.
 func (s *Signer) mintFor(
 	p *press, use purpose, claims map[string]any, now, local time.Time,
 ) (string, error) {
@@ -301,7 +298,7 @@ func (s *Signer) lifetime() time.Duration {
 	return s.Lifetime
 }
 
-// withID returns a copy of claims, with an id if tokens have one.
+// withID returns a copy of claims, with a jti if TokenID is set.
 func (s *Signer) withID(claims map[string]any) map[string]any {
 	all := make(map[string]any, len(claims)+4)
 	maps.Copy(all, claims)
@@ -311,9 +308,9 @@ func (s *Signer) withID(claims map[string]any) map[string]any {
 	return all
 }
 
-// Read returns the Cause "credential" for error="invalid_token" (RFC 6750, section 3), "" for an
-// error that no other token would mend, such as insufficient_scope, and for challenges of other
-// schemes, headers and cookies alone, and else "unknown".
+// Read returns the Cause "credential" for error="invalid_token" (RFC 6750, section 3). It is "" for
+// an error that another token would not fix, such as insufficient_scope, and if all challenges are
+// for other schemes, headers and cookies. Otherwise it is "unknown".
 func (s *Signer) Read(resp *http.Response) (refusal transport.Refusal) {
 	if p, err := s.ready(); err == nil && p.err == nil {
 		switch invalid, ours := p.place.Refusal(resp); {
@@ -328,7 +325,7 @@ func (s *Signer) Read(resp *http.Response) (refusal transport.Refusal) {
 }
 
 // Refresh drops the token that resp.Request carried. It reports whether another one is worth
-// sending, which is so unless that token was made within the last 5 seconds.
+// sending: not if that token was made within the last 5 seconds.
 func (s *Signer) Refresh(resp *http.Response) (again bool, err error) {
 	p, err := s.ready()
 	switch {
@@ -344,7 +341,8 @@ func (s *Signer) Refresh(resp *http.Response) (again bool, err error) {
 	return s.minted.drop(token), nil
 }
 
-// Observe takes a Set-Cookie of the name of the Cookie out of resp; see [Signer].
+// Observe removes a Set-Cookie of the Cookie's name from resp, so that no cookie jar sends the
+// token to other ports.
 func (s *Signer) Observe(resp *http.Response, _ transport.Outcome) error {
 	if s.Cookie != "" {
 		place.TakeCookie(resp, s.Cookie)
@@ -352,12 +350,12 @@ func (s *Signer) Observe(resp *http.Response, _ transport.Outcome) error {
 	return nil
 }
 
-// Token makes a token for a login handler, by the clock of this machine. It has claims, in which it
-// sets sub, iat, exp and, if an audience is given, aud.
+// Token makes a token for a login handler, by this machine's clock. The token has claims, with sub,
+// iat, exp and, if an audience is given, aud set.
 //
-// If subject is "", claims must have a sub. If lifetime is zero, it is Lifetime; if that is zero
-// too, 5 minutes, or no end with NoExpiry. A negative lifetime makes a token that has ended, for
-// tests. Errors wrap [ErrKey], or come from the key, or tell that the claims make no token.
+// If subject is "", claims must have a sub. If lifetime is zero, Lifetime is used; if that is zero
+// too, 5 minutes, or no end with NoExpiry. A negative lifetime makes an expired token, for tests.
+// The error wraps [ErrKey], comes from the key, or reports claims that make no token.
 func (s *Signer) Token(
 	subject string, claims map[string]any, lifetime time.Duration, audience ...string,
 ) (string, error) {
@@ -379,7 +377,7 @@ func (s *Signer) Token(
 	return p.mint(all)
 }
 
-// says returns what a token made by hand says.
+// says returns the claims of a token that Token or [Session.Set] makes.
 func (s *Signer) says(
 	subject string, claims map[string]any, lifetime time.Duration, now time.Time,
 ) (map[string]any, error) {
@@ -403,7 +401,7 @@ func (s *Signer) says(
 	return all, nil
 }
 
-// wholeSeconds rounds up what is positive, so that no lifetime becomes none.
+// wholeSeconds rounds a positive d up, so that a short lifetime does not become zero.
 func wholeSeconds(d time.Duration) int64 {
 	s := int64(d / time.Second)
 	if d%time.Second > 0 {

@@ -8,19 +8,20 @@ import (
 	"slices"
 )
 
-// An uncachedWriter keeps an answer with our cookie out of caches, whatever a handler says of it:
-// one that serves files deletes Cache-Control from its errors, and others set a public one.
+// An uncachedWriter keeps responses with the session's cookie out of caches, whatever a handler
+// sets. A handler that serves files deletes Cache-Control from its errors, and others set a public
+// one.
 //
-// It is there for each request and not only where a cookie is set, so that a handler that does not
-// get along with it fails the first time and not once an hour. Besides Unwrap it has the methods
-// that older programs look for.
+// It wraps the response of each request, even if no cookie is set, so that a handler that is
+// incompatible with it fails the first time and not once an hour. Besides Unwrap, it has the
+// methods that older programs look for.
 type uncachedWriter struct {
 	http.ResponseWriter
 	set  *sessionSettings
-	sent bool // the header, so that it is left alone
+	sent bool // the header was sent and must not change
 }
 
-// private has the last word on the header before it is sent.
+// private forbids caching, if the header has the cookie. It runs just before the header is sent.
 func (u *uncachedWriter) private() {
 	if u.sent {
 		return
@@ -43,7 +44,7 @@ func (u *uncachedWriter) Write(p []byte) (int, error) {
 	return u.ResponseWriter.Write(p)
 }
 
-// ReadFrom leaves it to the writer behind to send a file in the way of the operating system.
+// ReadFrom copies r to the wrapped writer, which may let the operating system send a file.
 func (u *uncachedWriter) ReadFrom(r io.Reader) (int64, error) {
 	u.private()
 	u.sent = true

@@ -14,11 +14,11 @@ import (
 )
 
 var (
-	// ErrRefused means that there is a token and it is not accepted. The text says why, for a log;
-	// the answer to the client does not.
+	// ErrRefused means that a request has a token that is not accepted. The text says why, for a
+	// log; the response to the client does not.
 	ErrRefused = errors.New("jwt: token refused")
 
-	// ErrExpired means a genuine token that has ended. It wraps [ErrRefused].
+	// ErrExpired means that a genuine token has expired. It wraps [ErrRefused].
 	ErrExpired = fmt.Errorf("%w: %w", ErrRefused, errExpired)
 )
 
@@ -27,59 +27,58 @@ const maxLeeway = 5 * time.Minute
 
 var _ auth.Challenger = (*Verifier)(nil)
 
-// A Verifier checks JSON Web Tokens (RFC 7519) that are signed (RFC 7515). It is an
-// [auth.Authenticator] and an [auth.Challenger].
+// A Verifier checks signed JSON Web Tokens (RFC 7519, RFC 7515). Most servers set its Keys, Issuer
+// and Audience. It is an [auth.Authenticator] and an [auth.Challenger].
 //
-// Its fields must not be changed after the first use. It must not be copied then, and is safe for
-// concurrent use.
+// The fields must not be changed, and a Verifier must not be copied, after the first use. A
+// Verifier is safe for concurrent use.
 type Verifier struct {
-	// Keys finds the key that a token was signed with: a [*Key], a [KeyMap], a [*JWKS] or one of
-	// your own. Required.
+	// Keys finds the key of a token: a [*Key], a [KeyMap], a [*JWKS] or your own KeySet. Required.
 	Keys KeySet
 
 	// Audience holds the names of this service. The aud of a token must contain one of them. If
-	// nil, a token with an aud is refused, since it was made for another service.
+	// nil, a token with an aud is refused, since it is for another service.
 	Audience []string
 
 	// Issuer is the iss that a token must have. If "", any.
 	Issuer string
 
-	// Leeway is how far the clocks of issuer and verifier may differ: at most 5 minutes.
+	// Leeway is how far the clocks of issuer and verifier may differ, at most 5 minutes.
 	Leeway time.Duration
 
-	// Type is the typ that a token must have, compared without case and without "application/". If
-	// "", a token has none, "JWT", "at+jwt" or "JOSE".
+	// Type is the typ that a token must have, ignoring case and "application/". If "", no typ,
+	// "JWT", "at+jwt" or "JOSE".
 	Type string
 
-	// Scheme is the word in front of the token in the Authorization field, Bearer if "". Header is
-	// another field, which holds the token alone. Cookie is the name of a cookie, and excludes the
-	// other two. A cookie is ignored if another site made the browser send it and the request may
-	// change something, by the rules of a zero [http.CrossOriginProtection].
+	// Scheme precedes the token in the Authorization field. If "", Bearer. Header is another field,
+	// which holds the token alone. Cookie is the name of a cookie, and excludes the other two. A
+	// cookie is ignored if another site made the browser send it and the request may change state,
+	// by the rules of a zero [http.CrossOriginProtection].
 	Scheme, Header, Cookie string
 
-	// Encoding is how the token is written in the Cookie. If nil, the token as it stands.
+	// Encoding is how the Cookie holds the token. If nil, unchanged.
 	Encoding Encoding
 
 	// NoExpiry also accepts tokens without exp. They end only with their key.
 	NoExpiry bool
 
-	// Realm is shown in the challenge. If "", the challenge has no realm.
+	// Realm is shown in the challenge. If "", there is none.
 	Realm string
 
-	// Groups returns the groups of a token's user. An error refuses the user. An error that wraps
-	// [auth.ErrUnavailable] or the error of a context is answered with 503. If nil, there are no
-	// groups.
+	// Groups returns the groups of the user with these claims. An error refuses the user. An error
+	// that wraps [auth.ErrUnavailable] or a context's error is answered with 503. If nil, there are
+	// no groups.
 	Groups func(context.Context, map[string]any) ([]string, error)
 
-	// Revoked reports whether a token was withdrawn, as [DenyList.Revoked] does. An error is
-	// answered with 503. If nil, no token is withdrawn.
+	// Revoked reports whether the token with these claims was revoked, as [DenyList.Revoked] does.
+	// An error is answered with 503. If nil, no token is.
 	Revoked func(context.Context, map[string]any) (bool, error)
 }
 
-// Verify checks that a token is genuine, meant for this service and in time, and returns its
-// claims, with numbers as json.Number. Most callers want [Verifier.AuthenticateToken], which asks
-// Revoked and Groups too. The error wraps [ErrRefused], or [auth.ErrUnavailable] where Keys cannot
-// tell or the Verifier is set up wrongly.
+// Verify checks that a token is genuine, for this service and valid now, and returns its claims,
+// with numbers as json.Number. Most callers want [Verifier.AuthenticateToken], which also calls
+// Revoked and Groups. The error wraps [ErrRefused], or [auth.ErrUnavailable] if Keys cannot tell or
+// the Verifier is set up wrongly.
 func (v *Verifier) Verify(ctx context.Context, token string) (map[string]any, error) {
 	if _, err := v.place(); err != nil {
 		return nil, err
@@ -87,10 +86,10 @@ func (v *Verifier) Verify(ctx context.Context, token string) (map[string]any, er
 	return v.verify(ctx, token)
 }
 
-// Authenticate returns the identity of the token in req: its Subject is sub, its Claims are all
-// claims, with numbers as json.Number, and Expires is exp. The error is [auth.ErrNone] if there is
-// no token, and else as of [Verifier.Verify]. If a token in a cookie is refused, the error wraps
-// [auth.ErrNone] too, since browsers send cookies unasked.
+// Authenticate returns the identity of the token in req. Its Subject is sub, its Expires is exp,
+// and its Claims are all claims, with numbers as json.Number. The error is [auth.ErrNone] if there
+// is no token, and otherwise as for [Verifier.Verify]. If a token in a cookie is refused, the error
+// also wraps [auth.ErrNone], since browsers send cookies unasked.
 func (v *Verifier) Authenticate(req *http.Request) (*auth.Identity, error) {
 	p, err := v.place()
 	if err != nil {
@@ -116,8 +115,8 @@ func (v *Verifier) Authenticate(req *http.Request) (*auth.Identity, error) {
 	return nil, err
 }
 
-// AuthenticateToken is [Verifier.Authenticate] for a token that came by another way than a request.
-// An empty token is refused.
+// AuthenticateToken is Authenticate for a token that does not come from a request. An empty token
+// is refused.
 func (v *Verifier) AuthenticateToken(ctx context.Context, token string) (*auth.Identity, error) {
 	p, err := v.place()
 	if err != nil {
@@ -162,7 +161,8 @@ func (v *Verifier) verify(ctx context.Context, token string) (map[string]any, er
 	return claims, nil
 }
 
-// genuine returns the claims of a token that was signed with our key, whether it is good or not.
+// genuine returns the claims of a token that was signed with one of our keys, whether it is valid
+// now or not.
 func (v *Verifier) genuine(ctx context.Context, token string) (map[string]any, error) {
 	t, err := jose.Parse(token)
 	if err != nil {
@@ -183,7 +183,7 @@ func (v *Verifier) genuine(ctx context.Context, token string) (map[string]any, e
 	return claims, nil
 }
 
-// checkClaims judges what a genuine token says.
+// checkClaims checks the claims of a genuine token.
 func (v *Verifier) checkClaims(claims map[string]any, now time.Time) error {
 	err := v.checkTimes(claims, now)
 	if err == nil {
@@ -195,7 +195,7 @@ func (v *Verifier) checkClaims(claims map[string]any, now time.Time) error {
 	return err
 }
 
-// prove checks the signature, with the one method of the key (RFC 8725, section 3.1).
+// prove checks the signature with the one method of the key (RFC 8725, section 3.1).
 func (v *Verifier) prove(ctx context.Context, t *jose.JWS) error {
 	key, err := v.Keys.VerificationKey(ctx, t.KeyID)
 	switch {
@@ -218,7 +218,7 @@ func (v *Verifier) prove(ctx context.Context, t *jose.JWS) error {
 	return nil
 }
 
-// identify returns who a token is about, but for the Scheme.
+// identify returns the identity of a token, without the Scheme.
 func (v *Verifier) identify(ctx context.Context, token string) (*auth.Identity, error) {
 	claims, err := v.verify(ctx, token)
 	if err != nil {
@@ -236,7 +236,7 @@ func (v *Verifier) identify(ctx context.Context, token string) (*auth.Identity, 
 	if id.Subject, err = subject(claims); err != nil {
 		return nil, refused(err)
 	}
-	id.Expires, _, _ = date(claims, "exp") // which is zero if there is none
+	id.Expires, _, _ = date(claims, "exp") // zero if there is none
 	if v.Groups == nil {
 		return id, nil
 	}
@@ -247,7 +247,7 @@ func (v *Verifier) identify(ctx context.Context, token string) (*auth.Identity, 
 	case errors.Is(err, auth.ErrUnavailable), isEnd(err):
 		return nil, unavailable("asking for the groups", err)
 	}
-	// The text, and only that: what else it wraps must not make another decision of this one.
+	// Keep the text only: an error that err wraps must not turn this refusal into another decision.
 	return nil, about(claims, refused(problem("the groups: "+err.Error())))
 }
 
@@ -256,7 +256,7 @@ func isEnd(err error) bool {
 	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
-// refused says why a token is refused.
+// refused returns the error for a token that is refused because of why.
 func refused(why error) error {
 	if errors.Is(why, errExpired) {
 		return ErrExpired
@@ -264,15 +264,15 @@ func refused(why error) error {
 	return fmt.Errorf("%w: %w", ErrRefused, why)
 }
 
-// A setupError is about how this service is set up. It is answered with 503, as an outage is, and
-// does not read like one in the log.
+// A setupError reports a mistake in the configuration of this service. It is answered with 503,
+// like an outage, but does not read like one in the log.
 type setupError struct{ error }
 
 func (e setupError) Is(target error) bool { return target == auth.ErrUnavailable }
 
 func (e setupError) Unwrap() error { return e.error }
 
-// unavailable returns the error for a token that cannot be judged, which is answered with 503.
+// unavailable returns the error for a token that cannot be checked. It is answered with 503.
 func unavailable(what string, cause error) error {
 	if errors.Is(cause, auth.ErrUnavailable) {
 		return fmt.Errorf("jwt: %s: %w", what, cause)
@@ -280,15 +280,15 @@ func unavailable(what string, cause error) error {
 	return fmt.Errorf("jwt: %s: %w: %w", what, auth.ErrUnavailable, cause)
 }
 
-// Challenge adds to h the challenge (RFC 6750, section 3) that answers err, an error of
+// Challenge adds to h the challenge (RFC 6750, section 3) for err, an error of
 // [Verifier.Authenticate]:
 //
 //	Bearer                                            there was no token
 //	Bearer error="insufficient_scope", scope="write"  an [*auth.ScopeError]
-//	Bearer error="invalid_token"                      anything else, whatever the reason is
+//	Bearer error="invalid_token"                      every other error
 //
-// The scheme is that of the Verifier. If the token is looked for in another field or in a cookie, a
-// parameter names that: Bearer header="X-Token", Cookie cookie-name="session".
+// The scheme is the Verifier's Scheme. A parameter names another field or a cookie: Bearer
+// header="X-Token", Cookie cookie-name="session".
 func (v *Verifier) Challenge(h http.Header, _ *http.Request, err error) {
 	p, faulty := v.place()
 	if faulty != nil {
