@@ -5,9 +5,9 @@ import (
 	"net/http"
 )
 
-// Check returns why Sign would fail for every request, because of the fields of s, or nil. Of the
-// Source, it looks at a [StaticToken], and at one with a method Check of its own. It fetches
-// nothing. Call it when a program starts.
+// Check returns why Sign would fail for every request because of the fields of s, or nil. It checks
+// a Source that is a [StaticToken] or has a method Check. It fetches nothing. Call Check when a
+// program starts.
 func (s *Signer) Check() error {
 	p, err := s.place()
 	if err != nil {
@@ -28,8 +28,8 @@ func (s *Signer) Check() error {
 	return err
 }
 
-// Check returns why Token would fail each time, because of the fields of l, or nil. It sends
-// nothing. Call it when a program starts.
+// Check returns why Token would fail for every call because of the fields of l, or nil. It sends
+// nothing. Call Check when a program starts.
 func (l *Login) Check() error {
 	_, _, err := l.prepare(context.Background())
 	return err

@@ -1,14 +1,15 @@
-// Package bearer signs HTTP requests with opaque bearer tokens (RFC 6750), and verifies them:
-// tokens that another party made and that only it can read. A token sits in the Authorization
-// field, in another field, or in a cookie. Package jwt makes and verifies JSON Web Tokens.
+// Package bearer signs HTTP requests with opaque bearer tokens (RFC 6750), and verifies them.
+// Another party made such a token, and only that party can read it. A token is sent in the
+// Authorization field, in another field, or in a cookie. Package jwt makes and verifies JSON Web
+// Tokens.
 //
 // Most clients use a [Signer] with [Tokens], which fetch a token, share it among all callers, renew
-// it in time and replace it when it was refused:
+// it before it expires and replace it when a server refuses it:
 //
 //	&bearer.Signer{Source: &bearer.Tokens{Fetch: login.Token}}
 //
 // [Login] gets a token for a user and a password, [FromTokenSource] from package oauth2. A token
-// that does not end needs no more than
+// that does not expire needs only
 //
 //	&bearer.Signer{Source: bearer.StaticToken(token)}
 //

@@ -15,31 +15,32 @@ import (
 	"github.com/countersign-go/countersign/internal/fetch"
 )
 
-// An Error says why no token was had. Its text holds nothing of what the other side answered, but
-// for an error code that is a plain word, and no query of a URL. What failed below HTTP may name
-// what the other side or a proxy chose, as the names in a certificate. What it wraps, such as an
-// *oauth2.RetrieveError, may hold more: do not print that.
+// An Error reports why no token was obtained. Its text holds no part of the response, except an
+// error code in plain form, and no query of a URL. If the failure is below HTTP, the text may hold
+// names that the server or a proxy chose, such as those in a certificate. The wrapped error, such
+// as an *oauth2.RetrieveError, may hold more: do not print it.
 type Error struct {
-	// Status is that of the answer. 0: there was none, or nobody tells.
+	// Status is the status of the response. If zero, there was none, or it is unknown.
 	Status int
 
-	// Code is the error code in it (RFC 6749, section 5.2), such as invalid_grant: whoever gave the
-	// consent must give it again. "": there is none, or it is no plain word.
+	// Code is the error code in the response (RFC 6749, section 5.2). With invalid_grant, for
+	// example, the user must consent again. If "", there is none, or it is not in plain form: up to
+	// 40 lower-case letters and underscores.
 	Code string
 
 	text      string
 	wait      time.Duration
 	final     bool
 	transient bool
-	err       error // unexported, so that nothing that walks over fields prints it
+	err       error // unexported, so that code that walks over fields cannot print it
 }
 
 func (e *Error) Error() string { return "bearer: no token: " + e.text }
 
-// Unwrap returns the cause, whose text may hold what the other side sent.
+// Unwrap returns the cause. Its text may hold parts of the response.
 func (e *Error) Unwrap() error { return e.err }
 
-// RetryAfter is how long the other side asks to be left alone.
+// RetryAfter returns how long the service asks clients to wait.
 func (e *Error) RetryAfter() time.Duration { return e.wait }
 
 // Final reports whether the same request would be refused again.
@@ -65,14 +66,14 @@ var (
 	_ creds.FinalError     = misuse{}
 )
 
-// A misuse is an error of the fields that a program has set. No later try mends it.
+// A misuse is an error in the fields that a program has set. Another try does not help.
 type misuse struct{ error }
 
 func (m misuse) Unwrap() error { return m.error }
 func (misuse) Final() bool     { return true }
 
-// A spent error is one of a Fetch that may have used up a refresh token which is good for one use
-// only. It is not repeated at once: the service may take the second use for a theft.
+// A spent error comes from a Fetch that may have used up a refresh token which is valid for one use
+// only. Fetch is not called again at once: the service may take the second use for a theft.
 type spent struct{ error }
 
 func (s spent) Unwrap() error { return s.error }
@@ -87,11 +88,11 @@ func spends(err error) bool {
 	return !fetch.Unsent(err)
 }
 
-// Format writes the text, whatever the verb.
+// Format writes the text, for every verb.
 func (e *Error) Format(f fmt.State, _ rune) { fmt.Fprint(f, e.Error()) }
 
-// newError wraps an error of Fetch. One that neither net/http nor package oauth2 has a part in
-// speaks for itself.
+// newError wraps an error of Fetch. It returns err unchanged if it comes neither from net/http nor
+// from package oauth2.
 func newError(err error) error {
 	if e, ok := errors.AsType[*oauth2.RetrieveError](err); ok {
 		return retrieveError(e, err)
@@ -138,8 +139,7 @@ func retrieveError(e *oauth2.RetrieveError, err error) *Error {
 	return n
 }
 
-// plainWord reports whether s can be an error code that is fit to be printed: one of those that are
-// registered, or like them.
+// plainWord reports whether s has the form of the registered error codes, and so may be printed.
 func plainWord(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; (c < 'a' || c > 'z') && c != '_' {
@@ -149,8 +149,8 @@ func plainWord(s string) bool {
 	return s != "" && len(s) <= 40
 }
 
-// quoteless returns a text of package oauth2 without what may have come from elsewhere: what is
-// between quotes, an address and parts of an answer, and the answer itself.
+// quoteless returns a text of package oauth2 without the parts that may come from elsewhere. It
+// removes quoted text, which may be an address or part of a response, and the response itself.
 func quoteless(text string) string {
 	text, _, _ = strings.Cut(text, "\nResponse: ")
 	first, last := strings.IndexByte(text, '"'), strings.LastIndexByte(text, '"')

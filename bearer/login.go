@@ -21,51 +21,51 @@ import (
 	"github.com/countersign-go/countersign/internal/place"
 )
 
-// A Login gets a token for a user and a password from the login view of a service. Its method Token
-// fits the Fetch field of [Tokens].
+// A Login gets a token for a user and a password from the login page of a service. [Login.Token]
+// fits the field Fetch of [Tokens]. A Login is safe for concurrent use, if its fields are not
+// changed.
 //
-// The request is a POST to an https URL, or to a loopback host without a proxy on another machine.
-// It follows no redirect, but for 307
-// and 308 within the origin where a token is awaited. It takes 30 s at most, and reads 64 KiB at
-// most. What goes wrong with it is an [*Error].
-//
-// The answer is a JSON object that holds the token as text, and, where the service tells,
-// expires_in (seconds, as a number or its text) and refresh_token. Without expires_in, or if it is
-// empty or not positive, the token ends at the exp inside, if it is a JWT and that lies ahead: it
-// is not verified, and just tells when to log in again. Other members are ignored; names are exact.
-//
-// With a Cookie, the token is the value of that cookie instead, and of an answer with a 2xx or 3xx
-// status, only the Set-Cookie is read; see [Signer] for its end. No cookie jar gets it.
-//
-// A Login is safe for concurrent use, as long as nobody changes its fields.
-//
-//nolint:recvcheck // what prints a Login by value must find Format too
+//nolint:recvcheck // code that prints a Login by value must find Format too
 type Login struct {
-	// URL is the address of the login view. Required.
+	// URL is the address of the login page: https, or plain http to a loopback host without a proxy
+	// on another machine. Required.
 	URL string
 
-	// User and Password are who logs in.
+	// User and Password are the account to log in with.
 	User     string
 	Password creds.Secret
 
-	// UserField and PasswordField are what the service calls them. "": username and password.
+	// UserField and PasswordField are their names in the request. If "", username and password.
 	UserField, PasswordField string
 
-	// TokenField is the member of the answer that holds the token. "": access_token, or else token.
+	// TokenField is the member of the response that holds the token. If "", access_token, or else
+	// token.
 	TokenField string
 
-	// JSON has both sent as a JSON object, and not as a form.
+	// JSON sends User and Password as a JSON object instead of a form.
 	JSON bool
 
-	// Cookie is the name of the cookie that is the token. "": the token is in the answer itself.
+	// Cookie is the name of the cookie whose value is the token. If "", the token is in the body of
+	// the response.
 	Cookie string
 
-	// HTTP sends the request. Its Transport, Jar and Timeout hold; it is not changed. Nil: a client
-	// of its own.
+	// HTTP sends the request, with its Transport, Jar and Timeout. Token does not change it. If
+	// nil, a zero http.Client.
 	HTTP *http.Client
 }
 
-// Token logs in. The old token is not used.
+// Token logs in and returns a new token. It does not use the old one. It sends one POST, which
+// takes at most 30 s, and reads at most 64 KiB. It follows only redirects 307 and 308 within the
+// origin, and none if Cookie is set. The error is an [*Error], or reports fields that are set
+// wrongly.
+//
+// The response must be a JSON object that holds the token as a string. It may hold expires_in, in
+// seconds, as a number or a string, and refresh_token. Other members are ignored, and names are
+// exact. If expires_in is absent, empty or not positive, a JSON Web Token ends at its exp, if that
+// lies ahead. The exp is not verified: it only tells when to log in again.
+//
+// With a Cookie, Token reads only the Set-Cookie of a response with a 2xx or 3xx status; see
+// [Signer] for its end. No cookie jar receives that cookie.
 func (l *Login) Token(ctx context.Context, _ *oauth2.Token) (*oauth2.Token, error) {
 	client, req, err := l.prepare(ctx)
 	switch {
@@ -94,12 +94,12 @@ func (l *Login) prepare(ctx context.Context) (*http.Client, *http.Request, error
 	return client, req, nil
 }
 
-// target returns the URL, if a password may go there.
+// target returns the URL, if a password may be sent there.
 func (l *Login) target() (*url.URL, error) {
 	u, err := url.Parse(l.URL)
 	switch {
 	case err != nil || u.Hostname() == "" || u.Scheme != "https" && u.Scheme != "http":
-		// The text of err repeats the URL, where a password may be.
+		// The text of err repeats the URL, which may hold a password.
 		return nil, errors.New("bearer: Login.URL is no address: set it to the https URL of the " +
 			"login view")
 	case u.User != nil:
@@ -151,11 +151,11 @@ func (l *Login) request(ctx context.Context) (*http.Request, error) {
 	return req, nil
 }
 
-// fromObject reads the token from the body of the answer.
+// fromObject reads the token from the body of the response.
 func (l *Login) fromObject(client *http.Client, req *http.Request) (*oauth2.Token, error) {
 	a, err := fetch.Do(client, req)
 	if err != nil {
-		e, _ := errors.AsType[*fetch.Error](err) // which it always is
+		e, _ := errors.AsType[*fetch.Error](err) // Do returns no other type
 		return nil, loginFailed(e)
 	}
 	names := []string{"access_token", "token"}
@@ -188,9 +188,9 @@ func (l *Login) fromObject(client *http.Client, req *http.Request) (*oauth2.Toke
 	return t, nil
 }
 
-// lifeOf reads expires_in (RFC 6749, section 5.1), which some services write as text. It returns 0
-// if the member does not tell the end of the token: it is only recommended, and some services leave
-// it empty, or write -1 for a token that does not end.
+// lifeOf reads expires_in (RFC 6749, section 5.1), which some services write as a string. It
+// returns 0 if the member does not tell when the token ends. The member is only recommended: some
+// services leave it empty, or write -1 for a token that does not end.
 func lifeOf(v any) (int64, error) {
 	text := "?"
 	switch v := v.(type) {
@@ -211,8 +211,8 @@ func lifeOf(v any) (int64, error) {
 	return int64(min(max(f, 0), longest.Seconds())), nil
 }
 
-// fromCookie reads the token from a Set-Cookie of the answer, which may well be a redirect to the
-// page after the login: that is left alone.
+// fromCookie reads the token from a Set-Cookie of the response. The response may be a redirect to
+// the page after the login, which fromCookie does not follow.
 func (l *Login) fromCookie(client *http.Client, req *http.Request) (*oauth2.Token, error) {
 	ctx, cancel := context.WithTimeout(req.Context(), fetch.Timeout)
 	defer cancel()
@@ -244,7 +244,7 @@ func (l *Login) fromCookie(client *http.Client, req *http.Request) (*oauth2.Toke
 	return t, nil
 }
 
-// A cookieTaker takes a cookie out of an answer before a cookie jar sees it.
+// A cookieTaker removes a cookie from a response before a cookie jar sees it.
 type cookieTaker struct {
 	base  http.RoundTripper
 	name  string
@@ -263,12 +263,12 @@ func (c *cookieTaker) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// noToken returns the error for an answer that says yes and brings nothing.
+// noToken returns the error for a successful response that holds no token.
 func noToken(a *fetch.Answer, text string) error { return loginFailed(a.Useless(errors.New(text))) }
 
-// loginFailed tells an error of a call in the words of this package. An answer that is no refusal,
-// and no token either, is final: it may be the form again, or a redirect to it, and with the same
-// user and password, the next one will be the same.
+// loginFailed converts an error of a call to an Error. A response that is neither a refusal nor a
+// token is final. It may be the form again, or a redirect to it, and the same user and password
+// would get the same response.
 func loginFailed(err *fetch.Error) *Error {
 	e := &Error{Status: err.Status, wait: err.RetryAfter(), text: err.Error(), err: err,
 		transient: err.Transient()}
@@ -283,12 +283,12 @@ func loginFailed(err *fetch.Error) *Error {
 	return e
 }
 
-// Format writes where and who logs in, whatever the verb.
+// Format writes the URL without its query, and the User, for every verb.
 func (l Login) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "{URL:%q User:%q}", l.address(), l.User)
 }
 
-// MarshalText writes the same, also for encoding/json.
+// MarshalText writes the same text, also for encoding/json.
 func (l Login) MarshalText() ([]byte, error) { return []byte(fmt.Sprint(l)), nil }
 
 // address returns the URL without user and query.

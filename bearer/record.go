@@ -20,11 +20,12 @@ const (
 	recordKind    = "bearer"
 )
 
-// A tokenRecord is what Tokens keep in their Store.
+// A tokenRecord is the record that Tokens keep in their Store.
 type tokenRecord struct {
 	grant *tokenGrant
 
-	// seed tells which Tokens.Token all began with, without telling that. "": there was none.
+	// seed identifies the Tokens.Token that all tokens of the record began with, without revealing
+	// it. It is "" if there was none.
 	seed string
 }
 
@@ -35,8 +36,8 @@ func (r *tokenRecord) grantOrNil() *tokenGrant {
 	return r.grant
 }
 
-// seedOf returns a name for a token and those that are bought with its refresh token. Nobody can
-// guess a token, so a hash of it gives nothing away.
+// seedOf returns a name for a token and for the tokens that its refresh token buys. Tokens cannot
+// be guessed, so a hash of one reveals nothing.
 func seedOf(t *oauth2.Token) string {
 	text := t.RefreshToken
 	if text == "" {
@@ -46,7 +47,7 @@ func seedOf(t *oauth2.Token) string {
 	return hex.EncodeToString(sum[:16])
 }
 
-// sameToken reports whether one of two tokens is as good as the other to go on with.
+// sameToken reports whether two tokens are equally good to go on with.
 func sameToken(a, b *oauth2.Token) bool {
 	if a.RefreshToken != "" || b.RefreshToken != "" {
 		return a.RefreshToken == b.RefreshToken
@@ -54,7 +55,7 @@ func sameToken(a, b *oauth2.Token) bool {
 	return a.AccessToken == b.AccessToken
 }
 
-// errForeign means that a record is not one of ours, and errNewer that another version of this
+// errForeign means that Tokens did not write the record, and errNewer that a newer version of this
 // package wrote it.
 var (
 	errForeign = errors.New("the record is none of bearer.Tokens: remove it, or change Name")
@@ -74,7 +75,7 @@ type tokenRecordForm struct {
 	Expires      int64  `json:"expires,omitempty"`
 }
 
-// encode writes r with the tokens in clear: it is the Store's business to guard them.
+// encode returns r as JSON, with the tokens in clear. Protecting them is the task of the Store.
 func (r *tokenRecord) encode() ([]byte, error) {
 	t, now := r.grant.token, time.Now()
 	f := tokenRecordForm{
@@ -83,7 +84,7 @@ func (r *tokenRecord) encode() ([]byte, error) {
 		Saved: now.UnixMilli(),
 	}
 	if !t.Expiry.IsZero() {
-		// What is left counts, also if the clock of this machine was set meanwhile.
+		// Compute Expires from the time left, in case the clock of this machine was set since.
 		f.Expires = max(f.Saved+t.Expiry.Sub(now).Milliseconds(), 1)
 	}
 	data, err := json.Marshal(f) //nolint:gosec // a Store is where the tokens belong
@@ -91,7 +92,7 @@ func (r *tokenRecord) encode() ([]byte, error) {
 		return nil, err
 	}
 	if again, err := decodeTokenRecord(data); err != nil || !sameText(again.grant.token, t) {
-		return nil, errors.New("the record could not be read again") // and would be in the way
+		return nil, errors.New("the record could not be read again") // and would block its name
 	}
 	return data, nil
 }
@@ -101,10 +102,10 @@ func sameText(a, b *oauth2.Token) bool {
 		a.TokenType == b.TokenType
 }
 
-// decodeTokenRecord reads a record as encode writes it, and nothing else. The end of the token is
-// by the clock of this machine as it is now. Nobody knows how long a clock that shows less than
-// when the record was saved has been wrong; then the token is thought to last as long as it did at
-// first, at most.
+// decodeTokenRecord reads a record in the form that encode writes, and no other. The end of the
+// token is by the present clock of this machine. If that clock shows a time before the record was
+// saved, it is unknown how long it has been wrong. Then the token lasts at most as long as it did
+// when it was saved.
 func decodeTokenRecord(data []byte) (*tokenRecord, error) {
 	object, err := strictjson.Object(data)
 	if err != nil {
@@ -141,10 +142,10 @@ func decodeTokenRecord(data []byte) (*tokenRecord, error) {
 	return r, nil
 }
 
-// recordFields takes the members out of an object, one by one.
+// recordFields takes the members out of an object one by one.
 type recordFields struct {
 	object map[string]any
-	bad    bool // one was of another type
+	bad    bool // a member was of another type
 }
 
 func fieldsOf(object map[string]any) *recordFields { return &recordFields{object: object} }
@@ -157,8 +158,8 @@ func (f *recordFields) text(name string) string {
 	return text
 }
 
-// number reads a whole number below limit. A serial is not held to those of times: one that is the
-// last could never be replaced.
+// number reads a whole number below limit. A serial has another limit than times: the largest
+// number could never be replaced by a larger one.
 func (f *recordFields) number(name string, limit int64) int64 {
 	v, found := f.object[name]
 	delete(f.object, name)

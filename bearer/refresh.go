@@ -13,14 +13,14 @@ import (
 
 var errNotOurs = errors.New("bearer: the request that was refused carries no token of this Signer")
 
-// Refused reports whether resp refuses the token: status 401 does, and so does status 403 if it
-// asks for a token that holds more, and Source is a [creds.StepUpper] that can get one.
+// Refused reports whether resp refuses the token. Status 401 does. Status 403 does if it asks for a
+// token with more rights, and Source is a [creds.StepUpper] that can get one.
 func (s *Signer) Refused(resp *http.Response) bool {
 	return resp.StatusCode == http.StatusUnauthorized ||
 		resp.StatusCode == http.StatusForbidden && s.mayStepUp(resp)
 }
 
-// mayStepUp reports whether resp asks for a token that holds more, and Source can get one.
+// mayStepUp reports whether resp asks for a token with more rights, and Source can get one.
 func (s *Signer) mayStepUp(resp *http.Response) bool {
 	up, ok := s.Source.(creds.StepUpper)
 	if !ok || !up.StepsUp() {
@@ -30,11 +30,11 @@ func (s *Signer) mayStepUp(resp *http.Response) bool {
 	return err == nil && p.AsksForMore(resp)
 }
 
-// Read returns the Cause "credential" for error="invalid_token" (RFC 6750, section 3), and for one
-// that asks for a token that holds more, as "insufficient_scope" does, if Source is a
-// [creds.StepUpper] that can get one. It is "" if no other token of the same source would do, and
-// for challenges of other schemes, headers and cookies alone. For all other refusals, malformed
-// challenges among them, it is "unknown".
+// Read returns the Cause "credential" for error="invalid_token" (RFC 6750, section 3). It does so
+// too for an error that asks for a token with more rights, such as "insufficient_scope", if Source
+// is a [creds.StepUpper] that can get one. The Cause is "" if no other token of the same source
+// would help, and if all challenges are for other schemes, headers and cookies. It is "unknown" for
+// all other refusals, such as those with a malformed challenge.
 func (s *Signer) Read(resp *http.Response) (refusal transport.Refusal) {
 	p, err := s.place()
 	if err != nil {
@@ -49,14 +49,14 @@ func (s *Signer) Read(resp *http.Response) (refusal transport.Refusal) {
 	return refusal
 }
 
-// Refresh has Source replace the token that resp.Request carried, by [creds.Refresh].
+// Refresh calls [creds.Refresh], so that Source replaces the token that resp.Request carried.
 func (s *Signer) Refresh(resp *http.Response) (again bool, err error) {
 	refused, err := s.sent(resp)
 	if err != nil {
 		return false, err
 	}
 	if a, ok := s.Source.(creds.Accepter[*oauth2.Token]); ok && s.mayStepUp(resp) {
-		a.Accept(refused.is) // the server knows the token, so there is no need to wait for that
+		a.Accept(refused.is) // the server knows the token, so do not wait until it does
 	}
 	again, young, err := creds.Refresh(
 		resp.Request.Context(), s.Source, refused.is, resp.Header)
@@ -66,18 +66,18 @@ func (s *Signer) Refresh(resp *http.Response) (again bool, err error) {
 	return again, err
 }
 
-// Observe tells Source that its token was accepted, if it is a [creds.Accepter], or that it
-// repaired a call, if it is a [creds.Confirmer].
+// Observe tells Source that a server accepted its token, if Source is a [creds.Accepter], or that
+// the token repaired a call, if Source is a [creds.Confirmer].
 //
-// With a Cookie, it takes the Set-Cookie of that name out of the answer, so that no cookie jar,
-// which knows no ports, sends it elsewhere. If the request carried the current token and Source has
-// a method
+// With a Cookie, it removes the Set-Cookie of that name from the response, since a cookie jar,
+// which ignores ports, would send it elsewhere. If the request carried the current token and Source
+// has a method
 //
 //	Replace(old func(*oauth2.Token) bool, next *oauth2.Token)
 //
-// as [Tokens] does, the new value takes the place of the old one. It ends as Max-Age or Expires
-// say, or else by the exp inside, if it is a JSON Web Token. An answer that clears the cookie
-// rejects the token. Domain, Path and Secure are ignored.
+// as [Tokens] does, the new value replaces the old token. It ends at its Max-Age or Expires, or
+// else at the exp in it, if it is a JSON Web Token. A response that clears the cookie rejects the
+// token. Domain, Path and Secure are ignored.
 func (s *Signer) Observe(resp *http.Response, o transport.Outcome) error {
 	news := o == transport.OutcomeMended || o == transport.OutcomeAccepted && s.unaccepted()
 	if !news && s.Cookie == "" {
@@ -96,13 +96,13 @@ func (s *Signer) Observe(resp *http.Response, o transport.Outcome) error {
 	return nil
 }
 
-// A givenToken is the token that Source gave last.
+// A givenToken is the token that Source returned last.
 type givenToken struct {
 	token    *oauth2.Token
-	accepted atomic.Bool // Source knows that a server accepted it
+	accepted atomic.Bool // whether Source knows that a server accepted it
 }
 
-// note remembers the token that is sent, for a Source that wants to know that it was accepted.
+// note remembers the token that is sent, if Source wants to know whether a server accepted it.
 func (s *Signer) note(t *oauth2.Token) {
 	if g := s.given.Load(); g != nil && g.token == t {
 		return
@@ -112,7 +112,7 @@ func (s *Signer) note(t *oauth2.Token) {
 	}
 }
 
-// unaccepted reports whether Source does not know yet that its token was accepted.
+// unaccepted reports whether Source does not know yet that a server accepted its token.
 func (s *Signer) unaccepted() bool {
 	g := s.given.Load()
 	return g != nil && !g.accepted.Load()
@@ -133,8 +133,8 @@ func (s *Signer) accept(sent sentToken, o transport.Outcome) {
 	}
 }
 
-// A sentToken is what a request carried when it was sent. It answers for exactly that token, so
-// that a late refusal never hurts a newer one.
+// A sentToken is the token that a request carried when it was sent. It matches exactly that token,
+// so a late refusal cannot reject a newer one.
 type sentToken string
 
 func (s sentToken) is(t *oauth2.Token) bool { return t != nil && t.AccessToken == string(s) }

@@ -12,7 +12,7 @@ import (
 	"github.com/countersign-go/countersign/internal/place"
 )
 
-// observeCookie takes up what an answer to a request with sent says about the cookie.
+// observeCookie applies the Set-Cookie of a response to a request with sent.
 func (s *Signer) observeCookie(resp *http.Response, sent sentToken) {
 	c := place.TakeCookie(resp, s.Cookie)
 	if c == nil {
@@ -31,7 +31,7 @@ func (s *Signer) observeCookie(resp *http.Response, sent sentToken) {
 }
 
 // cookieToken returns the value of a cookie as a token, with its end by the clock of this machine.
-// It reports false if the cookie has none, or has ended.
+// It returns false if the cookie has no value or has ended.
 func cookieToken(c *http.Cookie, a *fetch.Answer) (t *oauth2.Token, alive bool) {
 	t = &oauth2.Token{AccessToken: c.Value}
 	switch {
@@ -45,18 +45,18 @@ func cookieToken(c *http.Cookie, a *fetch.Answer) (t *oauth2.Token, alive bool) 
 		if end, ok := endInside(c.Value); ok {
 			t.Expiry = localTime(a, end)
 		}
-		return t, true // what is inside is a hint, and clears nothing
+		return t, true // the exp is a hint, and does not clear the cookie
 	}
 	return t, a.Received.Before(t.Expiry)
 }
 
-// receivedNow is the part of an answer that tells the time.
+// receivedNow returns the part of a response that tells the time.
 func receivedNow(resp *http.Response) *fetch.Answer {
 	return &fetch.Answer{Status: resp.StatusCode, Header: resp.Header, Received: time.Now()}
 }
 
-// localTime turns a time by the clock of the server into one of this machine, if the answer tells
-// the time there.
+// localTime converts t from the server's clock to this machine's, if the response tells the
+// server's time.
 func localTime(a *fetch.Answer, t time.Time) time.Time {
 	now, ok := a.Date()
 	if !ok {
@@ -65,15 +65,15 @@ func localTime(a *fetch.Answer, t time.Time) time.Time {
 	return a.Received.Add(t.Sub(now.Round(0)))
 }
 
-// longest is a life of a token that nobody sees the end of, and that a Duration can hold.
+// longest stands for a token without a foreseeable end. A Duration can hold it.
 const longest = 100 * 366 * 24 * time.Hour
 
 func seconds(n int64) time.Duration {
 	return time.Duration(min(n, int64(longest/time.Second))) * time.Second
 }
 
-// endInside returns when a JSON Web Token ends, by its own word: it is not verified. The value of a
-// cookie of pyramid_jwt is read too.
+// endInside returns the exp of a JSON Web Token, which it does not verify. It also reads the cookie
+// values of pyramid_jwt.
 func endInside(token string) (time.Time, bool) {
 	if plain, err := (place.Pyramid{}).Decode(token); err == nil {
 		token = plain
@@ -81,5 +81,5 @@ func endInside(token string) (time.Time, bool) {
 	return jose.Expiry(token)
 }
 
-// endOfTime is the first second of the year 10000, which RFC 3339 cannot write any more.
+// endOfTime is the first second of the year 10000, which RFC 3339 cannot represent.
 const endOfTime = 253402300800

@@ -16,22 +16,22 @@ import (
 	"github.com/countersign-go/countersign/internal/place"
 )
 
-// minTokenLife is how long a token counts as good at least, so that one which is said to end at
-// once does not cost a fetch for each call. It is replaced when it is refused.
+// minTokenLife is the least time for which a token is used. Without it, a token that expires at
+// once would cost a fetch for each call. A server that refuses the token has it replaced earlier.
 const minTokenLife = 5 * time.Second
 
-// A tokenGrant is a token, and which one of the row it is. Neither is ever changed.
+// A tokenGrant is a token and its place in the sequence of tokens. Neither is ever changed.
 type tokenGrant struct {
 	token *oauth2.Token
 
-	// serial is higher than that of the token before, in whatever process that was: the time in
-	// milliseconds, or what follows the one before where the clock was set back, or the token was
-	// not fetched. 0: what Tokens began with.
+	// serial is higher than the serial of the token before, whichever process fetched that. It is
+	// the time in milliseconds. It is one more than the serial before, if the clock was set back or
+	// the token was not fetched. It is 0 for the token that Tokens began with.
 	serial int64
 
 	issued time.Time // by the wall clock
 
-	reissued bool // it was not fetched, and is not stored yet
+	reissued bool // the token was not fetched, and is not stored yet
 }
 
 func (g *tokenGrant) valid() bool {
@@ -39,12 +39,12 @@ func (g *tokenGrant) valid() bool {
 		(g.token.Expiry.IsZero() || time.Now().Before(g.token.Expiry))
 }
 
-// before reports whether g is older than other. No grant is older than any.
+// before reports whether g is older than other. A nil grant is older than any other.
 func (g *tokenGrant) before(other *tokenGrant) bool {
 	return other != nil && (g == nil || g.serial < other.serial)
 }
 
-// after returns the serial of a token that comes next to all of these.
+// after returns a serial for a token that follows all of these.
 func after(grants ...*tokenGrant) int64 {
 	serial := time.Now().UnixMilli()
 	for _, g := range grants {
@@ -55,21 +55,21 @@ func after(grants ...*tokenGrant) int64 {
 	return serial
 }
 
-// A tokenKeeper is Tokens at work.
+// A tokenKeeper holds the working state of Tokens.
 type tokenKeeper struct {
 	tokens *Tokens
-	record *keep.Record // nil: there is no Store
+	record *keep.Record // nil if there is no Store
 	seed   string       // of Tokens.Token
 	cache  creds.Cache[*tokenGrant]
-	begin  *tokenGrant // of Tokens.Token; nil: there is none
+	begin  *tokenGrant // of Tokens.Token; nil if there is none
 
-	// latest is the latest token that was fetched, found in the Store or sent; nil before that. The
-	// cache may have refused it, but its refresh token still counts.
+	// latest is the latest token that was fetched, found in the Store or sent by a server. It is
+	// nil before the first. The cache may have refused it, but its refresh token is still used.
 	latest atomic.Pointer[tokenGrant]
 
-	mu     sync.Mutex // guards all below
-	saving bool       // save is at work
-	unsaid bool       // it has something more to save
+	mu     sync.Mutex // guards the fields below
+	saving bool       // a goroutine calls save
+	unsaid bool       // there is a newer token to save
 }
 
 func newTokenKeeper(t *Tokens) *tokenKeeper {
@@ -100,7 +100,7 @@ func newTokenKeeper(t *Tokens) *tokenKeeper {
 	return k
 }
 
-// advance sets latest to g, unless a later one came meanwhile.
+// advance sets latest to g, unless a later token is there already.
 func (k *tokenKeeper) advance(g *tokenGrant) {
 	for {
 		latest := k.latest.Load()
@@ -110,7 +110,7 @@ func (k *tokenKeeper) advance(g *tokenGrant) {
 	}
 }
 
-// last returns the latest token there is, nil if there is none.
+// last returns the latest token, or nil if there is none.
 func (k *tokenKeeper) last() *tokenGrant {
 	if g := k.latest.Load(); g != nil {
 		return g
@@ -124,21 +124,21 @@ func (k *tokenKeeper) obtain(ctx context.Context) (*tokenGrant, error) {
 	if err != nil {
 		return nil, err
 	}
-	k.advance(g) // whatever becomes of the token, its refresh token is not lost
+	k.advance(g) // even if the cache drops the token, its refresh token is not lost
 	return g, nil
 }
 
-// first returns the token to begin with, if that is all there is so far, and it is good.
+// first returns the token to begin with, if there is no later one and it is still valid.
 func (k *tokenKeeper) first() *tokenGrant {
 	if k.latest.Load() == nil && k.begin.valid() {
-		// From now on it is one of those that were there.
-		// It may be of any age, so it is not waited for when it is refused.
+		// From now on it counts as a token that was obtained. It may be of any age, so a refusal is
+		// not blamed on its youth.
 		return &tokenGrant{token: k.begin.token, serial: 1, issued: time.Unix(0, 0)}
 	}
 	return nil
 }
 
-// alone does without the Store.
+// alone gets a token without the Store.
 func (k *tokenKeeper) alone(ctx context.Context) (*tokenGrant, error) {
 	if g := k.first(); g != nil {
 		return g, nil
@@ -146,7 +146,7 @@ func (k *tokenKeeper) alone(ctx context.Context) (*tokenGrant, error) {
 	return k.call(ctx, k.last())
 }
 
-// call makes one call of Fetch.
+// call calls Fetch once.
 func (k *tokenKeeper) call(ctx context.Context, old *tokenGrant) (*tokenGrant, error) {
 	t, err := k.fetch(ctx, old)
 	if err != nil {
@@ -190,7 +190,8 @@ func (k *tokenKeeper) fetch(ctx context.Context, old *tokenGrant) (*oauth2.Token
 	return &t, nil
 }
 
-// notTooSoon returns the end of a token that lasts from now, for minTokenLife at least.
+// notTooSoon returns the end of a token, moved to at least minTokenLife after now, unless the token
+// has ended already.
 func notTooSoon(end, now time.Time) time.Time {
 	if least := now.Add(minTokenLife); now.Before(end) && end.Before(least) {
 		return least
@@ -198,7 +199,7 @@ func notTooSoon(end, now time.Time) time.Time {
 	return end
 }
 
-// checkToken refuses what could not be sent, before it is stored.
+// checkToken refuses a token that cannot be sent, before it is stored.
 func checkToken(t *oauth2.Token) error {
 	switch {
 	case t == nil:
@@ -212,7 +213,7 @@ func checkToken(t *oauth2.Token) error {
 	return nil
 }
 
-// reissue returns the grant for a token that takes the place of current.
+// reissue returns the grant for a token that replaces current.
 func (k *tokenKeeper) reissue(current *tokenGrant, t *oauth2.Token) (*tokenGrant, bool) {
 	next := *t
 	next.Expiry = notTooSoon(next.Expiry, time.Now())
@@ -220,22 +221,23 @@ func (k *tokenKeeper) reissue(current *tokenGrant, t *oauth2.Token) (*tokenGrant
 		next.RefreshToken = current.token.RefreshToken
 	}
 	if next.AccessToken == current.token.AccessToken {
-		// A server that says so with each answer would otherwise have it stored each time.
+		// Without this, a server that sends the token with each response would cause a write each
+		// time.
 		end, last := next.Expiry, current.token.Expiry
 		if end.IsZero() || last.IsZero() ||
 			end.Sub(last) < min(time.Minute, time.Until(end)/5) {
 			return nil, false
 		}
 	}
-	// It comes next to current and no later: what another process has fetched meanwhile is newer,
-	// and has the refresh token that is still good.
+	// It follows current directly: a token that another process has fetched since is newer, and its
+	// refresh token is the valid one.
 	return &tokenGrant{
 		token: &next, serial: current.serial + 1, issued: time.Now().Round(0), reissued: true,
 	}, true
 }
 
-// guarded returns a context under which package oauth2 follows no redirect, which could take what
-// buys a token elsewhere.
+// guarded returns a context under which package oauth2 follows no redirect. A redirect could take a
+// secret that buys tokens elsewhere.
 func guarded(ctx context.Context) context.Context {
 	var client http.Client
 	if given, ok := ctx.Value(oauth2.HTTPClient).(*http.Client); ok && given != nil {

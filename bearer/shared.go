@@ -10,8 +10,8 @@ import (
 	"github.com/countersign-go/countersign/internal/logs"
 )
 
-// shared takes what another process has stored meanwhile, or else makes a call. Trouble with the
-// Store is no reason to fail.
+// shared returns a token that another process has stored, or else calls Fetch. It does not fail
+// because of trouble with the Store.
 func (k *tokenKeeper) shared(ctx context.Context) (*tokenGrant, error) {
 	if k.record == nil || k.record.Hung() {
 		return k.alone(ctx)
@@ -22,7 +22,7 @@ func (k *tokenKeeper) shared(ctx context.Context) (*tokenGrant, error) {
 	switch {
 	case errors.Is(err, keep.ErrSlow):
 		k.record.Failed(ctx, "read", err)
-		return k.alone(ctx) // and not for long, as the Store has had its time
+		return k.alone(ctx) // without another wait: the Store has had its time
 	case err == nil:
 		stored, err := k.read(data)
 		if err != nil {
@@ -41,13 +41,13 @@ func (k *tokenKeeper) shared(ctx context.Context) (*tokenGrant, error) {
 	return k.update(ctx, turn)
 }
 
-// errHeld means that the refresh token there is may be on its way in another process. What that
-// stores is found next.
+// errHeld means that another process may be using the refresh token. The next call finds the token
+// that it stores.
 var errHeld = errors.New("bearer: another process has been getting a token for too long")
 
-// update makes a call within the lock of the record, unless a look at the record shows that another
-// process has made it. So of those that start at once, one calls, and nobody uses a refresh token
-// that another one is about to use up. It waits for the lock until turn.
+// update calls Fetch within the lock of the record, unless the record shows that another process
+// has done so. If several processes start at once, only one calls Fetch, and no process uses a
+// refresh token that another one is about to use up. update waits for the lock until turn.
 func (k *tokenKeeper) update(ctx context.Context, turn time.Time) (g *tokenGrant, err error) {
 	called := k.record.Update(ctx, turn, func(old []byte) ([]byte, error) {
 		stored, unread := k.read(old)
@@ -59,7 +59,7 @@ func (k *tokenKeeper) update(ctx context.Context, turn time.Time) (g *tokenGrant
 			return nil, keep.ErrStays
 		}
 		if g = k.first(); g != nil && stored == nil {
-			return nil, keep.ErrStays // what all processes begin with need not be stored
+			return nil, keep.ErrStays // every process begins with this token
 		}
 		last := k.last()
 		if last.before(stored.grantOrNil()) {
@@ -79,8 +79,8 @@ func (k *tokenKeeper) update(ctx context.Context, turn time.Time) (g *tokenGrant
 	return k.alone(ctx)
 }
 
-// read decodes a record. Nil data is none. So is one that came of another token than this program
-// was given to begin with: somebody has logged in anew.
+// read decodes a record. It returns nil for nil data, and for a record that came of another token
+// than this program began with: then the user has logged in again.
 func (k *tokenKeeper) read(data []byte) (*tokenRecord, error) {
 	if data == nil {
 		return nil, nil
@@ -95,7 +95,7 @@ func (k *tokenKeeper) read(data []byte) (*tokenRecord, error) {
 	return r, nil
 }
 
-// pick returns the token of r if it is good, and newer than what there is.
+// pick returns the token of r if it is valid and newer than the latest one.
 func (k *tokenKeeper) pick(r *tokenRecord) *tokenGrant {
 	g, latest := r.grantOrNil(), k.latest.Load()
 	switch {
@@ -107,7 +107,7 @@ func (k *tokenKeeper) pick(r *tokenRecord) *tokenGrant {
 	return g
 }
 
-// recordOf returns the record for g. It keeps the seed of the old one, if nothing else is known.
+// recordOf returns the record for g. It keeps the seed of the old record if this process has none.
 func (k *tokenKeeper) recordOf(g *tokenGrant, old *tokenRecord) *tokenRecord {
 	r := &tokenRecord{grant: g, seed: k.seed}
 	if k.begin == nil && old != nil {
@@ -116,8 +116,8 @@ func (k *tokenKeeper) recordOf(g *tokenGrant, old *tokenRecord) *tokenRecord {
 	return r
 }
 
-// saveLater stores the latest token in the background. While it does so, newer ones only have it go
-// on, so that a server that sends a new token with each answer does not have them pile up.
+// saveLater stores the latest token in the background. It starts one goroutine at most, which goes
+// on for newer tokens. So they do not pile up if a server sends a new token with each response.
 func (k *tokenKeeper) saveLater() {
 	k.mu.Lock()
 	defer k.mu.Unlock()

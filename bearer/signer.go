@@ -17,42 +17,37 @@ import (
 	"github.com/countersign-go/countersign/transport"
 )
 
-// A Signer puts a token on each request (RFC 6750, section 2.1). It is a transport.Signer, and a
-// Refuser, a Reader, a Refresher and an Observer of that package too. A token goes out as
-// "Authorization: Bearer ...", unless Scheme, Header or Cookie say otherwise.
+// A Signer puts a token on each request (RFC 6750, section 2.1), as "Authorization: Bearer ..."
+// unless Scheme, Header or Cookie are set. It is a transport.Signer, and also a Refuser, a Reader,
+// a Refresher and an Observer of that package.
 //
-// If none of them is set, a token whose TokenType is neither "" nor "bearer" is not sent (RFC 6749,
-// section 7.1), since a token of type DPoP, for instance, is of no use without a proof. To send it
-// as a plain token, set a Scheme.
-//
-// The fields must not be changed after the first request. A Signer must not be copied then; it is
-// safe for concurrent use, and so must Source be.
+// The fields must not be changed, and a Signer must not be copied, after the first request. A
+// Signer is safe for concurrent use.
 type Signer struct {
-	// Source gives the token for each request: [StaticToken], a *[Tokens], or [FromTokenSource].
-	// Required.
+	// Source returns the token for each request: [StaticToken], a *[Tokens], or [FromTokenSource].
+	// It must be safe for concurrent use. Required.
 	Source creds.Source[*oauth2.Token]
 
-	// Scheme is the word in front of the token in Authorization, for instance JWT. "": Bearer. It
-	// is not used in another Header.
+	// Scheme precedes the token in the Authorization field, for instance JWT. If "", Bearer. It is
+	// not used with another Header.
 	Scheme string
 
-	// Header is the field that the token goes into. "": Authorization. Any other holds the bare
-	// token.
+	// Header is the field that holds the token. If "", Authorization. Any other field holds the
+	// bare token.
 	Header string
 
-	// Cookie is the name of the cookie that holds the token; other cookies stay. It excludes Header
-	// and Scheme. If "", the token is in a field.
+	// Cookie is the name of the cookie that holds the token. Other cookies stay. It excludes Header
+	// and Scheme. If "", a field holds the token.
 	//
-	// With a Cookie, the Signer is also a jar of that cookie: Observe takes up the value that an
-	// answer sets, by the method Replace of Source. The cookie goes to the origins that are signed
-	// for, and nowhere else.
+	// With a Cookie, the Signer is also the jar of that cookie: [Signer.Observe] takes the value
+	// that a response sets. The cookie is sent only to the origins that requests are signed for.
 	Cookie string
 
 	once  sync.Once
 	where place.Place
-	err   error // why there is no such place
+	err   error // why where cannot be used
 
-	given atomic.Pointer[givenToken] // nil: Source does not want to know
+	given atomic.Pointer[givenToken] // nil unless Source is a creds.Accepter
 }
 
 var (
@@ -63,7 +58,7 @@ var (
 	_ transport.Observer  = (*Signer)(nil)
 )
 
-// place returns where the token goes. The fields are read once.
+// place returns where the token goes. It reads the fields once.
 func (s *Signer) place() (place.Place, error) {
 	s.once.Do(func() {
 		if s.where, s.err = place.New(s.Scheme, s.Header, s.Cookie); s.err != nil {
@@ -73,8 +68,12 @@ func (s *Signer) place() (place.Place, error) {
 	return s.where, s.err
 }
 
-// Sign puts the token of Source in its place in req, and replaces what is there. It waits as long
-// as Source does.
+// Sign puts the token of Source into req, replacing one that is there. It waits as long as Source
+// does.
+//
+// If Scheme, Header and Cookie are "", Sign refuses a token whose TokenType is neither "" nor
+// "bearer" (RFC 6749, section 7.1). A token of type DPoP, for instance, is useless without a proof.
+// Set Scheme to send it as a plain token.
 func (s *Signer) Sign(req *http.Request, _ time.Time) error {
 	p, err := s.place()
 	if err != nil {
@@ -125,8 +124,8 @@ func (s *Signer) checkType(name string) error {
 		"if it can be sent as it is, set the Scheme of the Signer", name)
 }
 
-// Account returns whose tokens Source gives, if it has such a method, as [Tokens] does, and else
-// "". A provision.Client asks for it.
+// Account returns the account of Source if that has such a method, as [Tokens] does, and otherwise
+// "". A provision.Client calls it.
 func (s *Signer) Account() string {
 	if a, ok := s.Source.(creds.Accounter); ok {
 		return a.Account()
@@ -134,10 +133,10 @@ func (s *Signer) Account() string {
 	return ""
 }
 
-// Format writes where the token goes, and not the token, whatever the verb.
+// Format writes the Scheme, Header and Cookie, not the token, for every verb.
 func (s *Signer) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "{Scheme:%q Header:%q Cookie:%q}", s.Scheme, s.Header, s.Cookie)
 }
 
-// MarshalText writes the same, also for encoding/json, which would otherwise write out the Source.
+// MarshalText writes the same text, also for encoding/json, which would otherwise write the Source.
 func (s *Signer) MarshalText() ([]byte, error) { return []byte(fmt.Sprint(s)), nil }

@@ -13,7 +13,7 @@ import (
 )
 
 // StaticToken returns a source of a token that does not change, such as a personal access token or
-// an API key. Nothing can replace it, so a refusal of it goes to the caller. It prints as
+// an API key. It cannot be replaced, so a refusal of it goes to the caller. It prints as
 // [redacted].
 func StaticToken(token creds.Secret) creds.Source[*oauth2.Token] {
 	return &staticToken{&oauth2.Token{AccessToken: string(token)}}
@@ -28,32 +28,32 @@ func (s *staticToken) Credentials(context.Context) (*oauth2.Token, error) {
 	return s.token, nil
 }
 
-// Format writes [redacted], whatever the verb.
+// Format writes [redacted], for every verb.
 func (*staticToken) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "[redacted]") }
 
-// FromTokenSource returns [Tokens] from a source that knows no context. A call of it that takes
-// over 30 s is no longer waited for, and none is made before it returns; see [creds.Cache] for the
-// rest.
+// FromTokenSource returns [Tokens] for a source that takes no context. Callers stop waiting for a
+// call of ts after 30 s, but ts is not called again before that call returns. See [creds.Cache] for
+// the other rules.
 //
-// ts must return a new token each time. So do not give it conf.TokenSource(ctx) of a Config of
-// package oauth2, nor anything else that is or holds an oauth2.ReuseTokenSource: these return the
-// same token until it ends. When a server refuses that token, it cannot be replaced, and the error
-// is [creds.ErrSame]. Write [Tokens] instead, with a Fetch of
+// ts must return a new token for each call. So it must not be conf.TokenSource(ctx) of a Config of
+// package oauth2, nor any other oauth2.ReuseTokenSource: these return the same token until it
+// expires. When a server refuses that token, it cannot be replaced, and the error is
+// [creds.ErrSame]. Use [Tokens] instead, with a Fetch that calls
 //
 //	conf.Token(ctx)                // clientcredentials.Config
 //	conf.TokenSource(ctx).Token()  // jwt.Config
 //	conf.TokenSource(ctx, &oauth2.Token{RefreshToken: old.RefreshToken}).Token() // oauth2.Config
 //
-// The last one needs a Token to begin with, since old is nil without one.
+// The last one needs the field Token, since old is nil without it.
 //
-// The redirects of ts are its own: one of package oauth2 follows them, with the secret that buys
-// the token. Fetch of [Tokens] is given a context under which none is followed.
+// A ts of package oauth2 follows redirects, with the secret that buys the token. Fetch of [Tokens]
+// receives a context under which package oauth2 follows none.
 func FromTokenSource(ts oauth2.TokenSource) creds.Source[*oauth2.Token] {
 	c := &contextless{source: ts}
 	return &Tokens{Fetch: c.fetch}
 }
 
-// A contextless is a TokenSource that is asked once at a time.
+// A contextless calls a TokenSource, one call at a time.
 type contextless struct {
 	source oauth2.TokenSource
 
@@ -68,8 +68,8 @@ type sourceCall struct {
 	err   error
 }
 
-// fetch waits for a new call, or for the one that an earlier fetch has given up: if it hangs, there
-// is one goroutine that does, and not one more each time.
+// fetch waits for a new call, or for one that an earlier fetch no longer waits for. So a
+// TokenSource that hangs blocks one goroutine, and not another one for each fetch.
 func (c *contextless) fetch(ctx context.Context, _ *oauth2.Token) (*oauth2.Token, error) {
 	if c.source == nil {
 		return nil, errors.New("bearer: FromTokenSource was given nil")
@@ -93,7 +93,7 @@ func (c *contextless) fetch(ctx context.Context, _ *oauth2.Token) (*oauth2.Token
 	return call.token, call.err
 }
 
-// stale reports whether the result came too late to be of use.
+// stale reports whether the result came too late to be used.
 func (call *sourceCall) stale() bool {
 	select {
 	case <-call.done:
@@ -105,7 +105,7 @@ func (call *sourceCall) stale() bool {
 
 func (call *sourceCall) run(source oauth2.TokenSource) {
 	defer close(call.done)
-	// What remains if Token does not return, but ends this goroutine.
+	// This error remains if Token ends the goroutine instead of returning.
 	call.err = errors.New("bearer: runtime.Goexit was called in the TokenSource")
 	defer func() {
 		if v := recover(); v != nil { // its value may hold a secret

@@ -13,63 +13,68 @@ import (
 	"github.com/countersign-go/countersign/creds"
 )
 
-// Tokens are a source of tokens that are fetched. A [creds.Cache], whose rules they follow, shares
-// them among all callers, renews them before they expire, and replaces them when they were refused,
-// with one call of Fetch for all.
+// Tokens are a source of tokens that Fetch gets. All callers share a token. Tokens renew it before
+// it expires, and replace it when a server refuses it, with one call of Fetch for all callers. They
+// follow the rules of a [creds.Cache]. With a Store, the tokens outlive the process and are shared
+// with other processes.
 //
-// A token that Fetch gave counts as good until its Expiry, by the clock of this machine, and for 5
-// s at least; if that is zero, for as long as its ExpiresIn says; if both are, until it is refused.
-// One whose Expiry has passed is not used: the error is [creds.ErrExpired], and the clocks of this
-// machine and the service are worth a look. A token without a RefreshToken keeps that of the one
-// before. An error of package oauth2 becomes an [*Error], which repeats nothing of the answer.
-//
-// With a Store, tokens outlive the process, and all processes that share the Store share one call:
-// it is made within an update of the record, by the one who finds there that nobody else has made
-// it, with the refresh token that it finds there. So a refresh token that is good for one use only
-// is used once, and the next one is stored before the new token is used. Trouble with the Store is
-// told to the Logger and fails no call: then the tokens in memory count. It waits 5 s for a record
-// to be read, 20 s in all for its turn to write it, and 2 s for the write, which then goes on in
-// the background. If the turn does not come, since another process is at it for so long, a fetch
-// goes on without; but one with a RefreshToken fails, as the other process may be using that up.
-// What is stored are the fields of the token, and nothing that its Extra gives.
-//
-// The fields must not be changed once Tokens are in use, and Tokens must not be copied. They are
+// The fields must not be changed, and Tokens must not be copied, after the first use. Tokens are
 // safe for concurrent use.
 type Tokens struct {
-	// Fetch gets a new token. old is the latest one there is, expired or refused maybe, whose
-	// RefreshToken may buy the next one; nil if there was none. It must not be changed. The rules
-	// are those of Fetch in a [creds.Cache]. Under ctx, package oauth2 sends with a client that
-	// follows no redirect, since a redirect could take a secret elsewhere, unless Fetch sets
-	// another one (oauth2.HTTPClient). Required, unless Token is all there ever is.
+	// Fetch gets a new token, by the rules of Fetch in a [creds.Cache]. old is the latest token,
+	// which may have expired or been refused, and whose RefreshToken may buy the next one. It is
+	// nil if there was none. Fetch must not change it. Under ctx, package oauth2 sends with a
+	// client that follows no redirect, since a redirect could take a secret elsewhere, unless Fetch
+	// sets another client (oauth2.HTTPClient). Required, unless Token never needs to be replaced.
+	//
+	// A token is used until its Expiry by the clock of this machine, and for at least 5 s. If
+	// Expiry is zero, ExpiresIn counts. If both are zero, it is used until a server refuses it. If
+	// Fetch returns a token whose Expiry has passed, the error is [creds.ErrExpired]: compare the
+	// clocks of this machine and the service. A token without a RefreshToken keeps the RefreshToken
+	// of old. An error of package oauth2 becomes an [*Error], which repeats no part of the
+	// response.
 	Fetch func(ctx context.Context, old *oauth2.Token) (*oauth2.Token, error)
 
-	// StepUp says that Fetch looks at [creds.Challenge]: it gets a token with the scope, the recent
-	// login or the claims that a server asks for there, beside what the old token had. If false, a
-	// refusal that asks for these goes to the caller, and no fetch is made for it.
+	// StepUp says that Fetch reads [creds.Challenge]: in addition to the rights of old, it gets the
+	// scope, the recent login or the claims that a server asks for there. If false, the caller gets
+	// a refusal that asks for these, and Fetch is not called.
 	StepUp bool
 
-	// Token is what to begin with: a token, or just a RefreshToken. Set its Expiry: ExpiresIn is
-	// not looked at, as nobody knows since when. A stored token that came of it counts more; one
-	// that came of another Token is not used. Nil: nothing, or what is stored.
+	// Token is the token to begin with, or just a RefreshToken. Set its Expiry: ExpiresIn is
+	// ignored, since it does not say from when it counts. A stored token that came of Token takes
+	// precedence, and one that came of another Token is ignored. If nil, Tokens begin with the
+	// stored token, if there is one.
 	Token *oauth2.Token
 
-	// Store keeps the tokens for the next process, and for others. Nil: in memory only.
+	// Store keeps the tokens for later processes, and shares them with others. If nil, tokens are
+	// kept in memory only.
+	//
+	// Fetch is called within an update of the record, with the stored refresh token, and only if no
+	// other process has called it. So a refresh token that is valid for one use is used once, and
+	// the next one is stored before the new token is used. The fields of a token are stored, but
+	// not its Extra.
+	//
+	// Trouble with the Store is logged, and the tokens in memory are used. Tokens wait 5 s for a
+	// read, 20 s in all for the lock, and 2 s for the write, which then goes on in the background.
+	// If another process holds the lock for longer, a fetch goes on without it. With a RefreshToken
+	// the fetch fails instead, since the other process may be using that up.
 	Store creds.Store
 
-	// Name is what the record in the Store is called, after a prefix of "bearer-". Give each
-	// account at each service its own. Required with a Store.
+	// Name is the name of the record in the Store, after the prefix "bearer-". Each account at each
+	// service needs its own. Required with a Store.
 	Name string
 
-	// Fetched is told of new tokens before they are used; see [creds.Cache]. Those that another
-	// process has stored are new too. It must not ask the Tokens. Nil: nobody is told.
+	// Fetched receives new tokens before they are used; see [creds.Cache]. A token that another
+	// process has stored is new too. Fetched must not call methods of the Tokens. If nil, it is not
+	// called.
 	Fetched func(*oauth2.Token)
 
-	// Logger is told of fetches that failed, see [creds.Cache], and of trouble with the Store, at
-	// level Warn. If nil, the Logger of the transport.Transport whose request started the fetch.
+	// Logger receives failed fetches, see [creds.Cache], and trouble with the Store, at level Warn.
+	// If nil, the Logger of the transport.Transport whose request started the fetch.
 	Logger *slog.Logger
 
 	once    sync.Once
-	private *tokenKeeper // what follows from the fields; a pointer, so that fmt does not read it
+	private *tokenKeeper // the working state; a pointer, so that fmt does not print it
 }
 
 var (
@@ -84,8 +89,8 @@ var (
 	_ creds.Accounter                = (*Tokens)(nil)
 )
 
-// Credentials returns the current token. It waits where another must be fetched first, but not
-// beyond the end of ctx. The token must not be changed.
+// Credentials returns the current token. If another must be fetched first, it waits until ctx ends.
+// The token must not be changed.
 func (t *Tokens) Credentials(ctx context.Context) (*oauth2.Token, error) {
 	if err := t.Check(); err != nil {
 		return nil, err
@@ -97,8 +102,8 @@ func (t *Tokens) Credentials(ctx context.Context) (*oauth2.Token, error) {
 	return g.token, nil
 }
 
-// Check returns why each call would fail, because of the fields of t, or nil: there is no way to
-// get a token, or a Store without a Name. It fetches nothing. Call it when a program starts.
+// Check returns why each call would fail because of the fields of t, or nil: there is no way to get
+// a token, or a Store without a Name. It fetches nothing. Call Check when a program starts.
 func (t *Tokens) Check() error {
 	switch {
 	case t.Store != nil && t.Name == "":
@@ -111,7 +116,7 @@ func (t *Tokens) Check() error {
 	return nil
 }
 
-// Reject has the current token replaced if bad reports true for it; see [creds.Cache].
+// Reject replaces the current token if bad returns true for it; see [creds.Cache].
 func (t *Tokens) Reject(bad func(*oauth2.Token) bool, refusal http.Header) {
 	t.cache().Reject(func(g *tokenGrant) bool { return bad(g.token) }, refusal)
 }
@@ -119,13 +124,13 @@ func (t *Tokens) Reject(bad func(*oauth2.Token) bool, refusal http.Header) {
 // StepsUp returns StepUp.
 func (t *Tokens) StepsUp() bool { return t.StepUp }
 
-// Accept tells that a server accepted the current token if good reports true for it; see
+// Accept records that a server accepted the current token, if good returns true for it; see
 // [creds.Cache].
 func (t *Tokens) Accept(good func(*oauth2.Token) bool) {
 	t.cache().Accept(func(g *tokenGrant) bool { return good(g.token) })
 }
 
-// Wait gives a server some time to learn of a new token that was refused; see [creds.Cache].
+// Wait gives a server time to learn of a new token that it refused; see [creds.Cache].
 func (t *Tokens) Wait(
 	ctx context.Context, refused func(*oauth2.Token) bool,
 ) (waited bool, err error) {
@@ -133,15 +138,15 @@ func (t *Tokens) Wait(
 	return t.cache().Wait(ctx, func(g *tokenGrant) bool { return refused(g.token) })
 }
 
-// Confirm tells that the current token mended a call if good reports true for it; see
+// Confirm records that the current token repaired a call, if good returns true for it; see
 // [creds.Cache].
 func (t *Tokens) Confirm(good func(*oauth2.Token) bool) {
 	t.cache().Confirm(func(g *tokenGrant) bool { return good(g.token) })
 }
 
-// Replace puts a token that the service sent without being asked in the place of the current one,
-// if old reports true for that; see [creds.Cache]. It is stored in the background. The same token
-// again counts only if it ends a good deal later. Replace does not block.
+// Replace sets the current token to next, which the service sent unasked, if old returns true for
+// the current one; see [creds.Cache]. It does not block: next is stored in the background. If next
+// has the same text, Replace ignores it unless it ends much later.
 func (t *Tokens) Replace(old func(*oauth2.Token) bool, next *oauth2.Token) {
 	if checkToken(next) != nil {
 		return
@@ -154,17 +159,17 @@ func (t *Tokens) Replace(old func(*oauth2.Token) bool, next *oauth2.Token) {
 	})
 }
 
-// Err returns why the latest fetch failed, nil if it did not: with it, one who is still given a
-// token that was refused learns why there is no other. See [creds.Cache].
+// Err returns why the latest fetch failed, or nil if it succeeded. It tells a caller that still
+// gets a refused token why there is no other. See [creds.Cache].
 func (t *Tokens) Err() error { return t.cache().Err() }
 
 // Account returns the Name.
 func (t *Tokens) Account() string { return t.Name }
 
-// Format writes the Name, and no token, whatever the verb.
+// Format writes the Name, not a token, for every verb.
 func (t *Tokens) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "{Name:%q}", t.Name) }
 
-// MarshalText writes the same, also for encoding/json.
+// MarshalText writes the same text, also for encoding/json.
 func (t *Tokens) MarshalText() ([]byte, error) { return []byte(fmt.Sprint(t)), nil }
 
 func (t *Tokens) cache() *creds.Cache[*tokenGrant] {

@@ -12,8 +12,8 @@ import (
 	"github.com/countersign-go/countersign/internal/place"
 )
 
-// ErrRefused means that there is a token and it is not accepted. The text says why, for a log; the
-// answer to the client does not.
+// ErrRefused means that a request has a token that is not accepted. The text says why, for a log;
+// the response to the client does not.
 var ErrRefused = errors.New("bearer: token refused")
 
 var (
@@ -22,35 +22,35 @@ var (
 )
 
 // A Verifier accepts the tokens that its Check knows. It is an [auth.Authenticator] and an
-// [auth.Challenger], and keeps nothing between requests. It is safe for concurrent use if its Check
-// is.
+// [auth.Challenger]. It keeps no state between requests, and is safe for concurrent use if its
+// Check is.
 type Verifier struct {
-	// Check returns the identity that a token stands for: it looks the token up in a database, or
+	// Check returns the identity that a token stands for. It looks the token up in a database, or
 	// asks the service that issued it (RFC 7662). It is called for each request with a token.
+	// Required.
 	//
 	// Check must return an error that wraps [ErrRefused] for a token that is unknown, revoked, or
 	// issued for another service. Any other error means that Check cannot tell, which is answered
 	// with 503. Errors are logged, so their text must not hold the token. An identity whose Expires
 	// has passed is refused. If its Scheme is "", it becomes the scheme of the Verifier.
 	//
-	// The token comes from an unknown sender: it is 1 to 8192 bytes of printable ASCII. Store a
-	// hash of each token and look up the hash. Then a copy of the database is of no use to a thief,
-	// and the time of a lookup tells nothing of the tokens in it. Required.
+	// The token is untrusted: 1 to 8192 bytes of printable ASCII. Store a hash of each token and
+	// look up the hash. Then a copy of the database is useless to a thief, and the time of a lookup
+	// reveals nothing about the stored tokens.
 	Check func(ctx context.Context, token creds.Secret) (*auth.Identity, error)
 
-	// Scheme is the word in front of the token in the Authorization field, compared without case.
-	// If "", Bearer.
+	// Scheme precedes the token in the Authorization field, compared without case. If "", Bearer.
 	Scheme string
 
 	// Header is another field, which holds the token alone. If "", Authorization.
 	Header string
 
-	// Realm is shown in the challenge. If "", the challenge has no realm.
+	// Realm is shown in the challenge. If "", there is none.
 	Realm string
 }
 
-// A setupError is about how this service is set up. It is answered with 503, as an outage is, and
-// does not read like one in the log.
+// A setupError reports a mistake in the configuration of this service. It is answered with 503,
+// like an outage, but does not read like one in the log.
 type setupError struct{ error }
 
 func (e setupError) Is(target error) bool { return target == auth.ErrUnavailable }
@@ -69,7 +69,7 @@ func (v *Verifier) place() (place.Place, error) {
 }
 
 // Authenticate returns the identity that Check returns for the token in req. The error is
-// [auth.ErrNone] if there is no token; it wraps [ErrRefused] for a token that is malformed or that
+// [auth.ErrNone] if there is no token. It wraps [ErrRefused] for a token that is malformed or that
 // Check refuses, and [auth.ErrUnavailable] if Check cannot tell or the Verifier is set up wrongly.
 func (v *Verifier) Authenticate(req *http.Request) (*auth.Identity, error) {
 	p, err := v.place()
@@ -86,7 +86,7 @@ func (v *Verifier) Authenticate(req *http.Request) (*auth.Identity, error) {
 	id, err := v.Check(req.Context(), creds.Secret(token))
 	switch {
 	case errors.Is(err, ErrRefused) && !errors.Is(err, auth.ErrUnavailable):
-		// An ErrNone in it would make the request anonymous.
+		// Do not wrap err: an ErrNone in it would make the request anonymous.
 		return nil, &refusal{err}
 	case err != nil:
 		return nil, fmt.Errorf("bearer: checking the token: %w: %w", auth.ErrUnavailable, err)
@@ -110,14 +110,14 @@ func (r *refusal) Error() string { return r.err.Error() }
 
 func (r *refusal) Unwrap() error { return ErrRefused }
 
-// Challenge adds to h the challenge (RFC 6750, section 3) that answers err, an error of
+// Challenge adds to h the challenge (RFC 6750, section 3) for err, an error of
 // [Verifier.Authenticate]:
 //
 //	Bearer                                            there was no token
 //	Bearer error="insufficient_scope", scope="write"  an [*auth.ScopeError]
 //	Bearer error="invalid_token"                      every other error
 //
-// The scheme is that of the Verifier. A parameter names another field: Bearer header="X-Token".
+// The scheme is the Verifier's Scheme. A parameter names another field: Bearer header="X-Token".
 func (v *Verifier) Challenge(h http.Header, _ *http.Request, err error) {
 	p, faulty := v.place()
 	if faulty != nil {

@@ -60,7 +60,7 @@ type JWKS struct {
 	failure error         // why the last fetch failed; nil if it succeeded or is the first
 }
 
-// A keyCopy is a key set as it was fetched.
+// A keyCopy is a fetched key set.
 type keyCopy struct {
 	byID    map[string]*Key // "" is for tokens without kid; nil if there is no copy
 	fetched time.Time

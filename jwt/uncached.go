@@ -13,7 +13,7 @@ import (
 // one.
 //
 // It wraps the response of each request, even if no cookie is set, so that a handler that is
-// incompatible with it fails the first time and not once an hour. Besides Unwrap, it has the
+// incompatible with it fails the first time and not once an hour. In addition to Unwrap, it has the
 // methods that older programs look for.
 type uncachedWriter struct {
 	http.ResponseWriter
