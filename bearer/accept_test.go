@@ -12,7 +12,7 @@ import (
 	"github.com/countersign-go/countersign/transport"
 )
 
-// accepting is a Source that wants to know that its token was accepted.
+// accepting is a Source that wants to know whether a server accepted its token.
 type accepting struct {
 	token    *oauth2.Token
 	accepted int
@@ -26,7 +26,7 @@ func (a *accepting) Accept(good func(*oauth2.Token) bool) {
 	}
 }
 
-// A Source is told once of each token that it was accepted. All further answers cost nothing.
+// A Source learns once of each token that a server accepted it. All further responses cost nothing.
 func TestAccepted(t *testing.T) {
 	a := &accepting{token: &oauth2.Token{AccessToken: "first"}}
 	s := &bearer.Signer{Source: a}
@@ -51,7 +51,7 @@ func TestAccepted(t *testing.T) {
 	}
 	a.token = &oauth2.Token{AccessToken: "next"}
 	resp := sign()
-	observe(t, s, old, transport.OutcomeAccepted) // a late one
+	observe(t, s, old, transport.OutcomeAccepted) // a late response
 	if a.accepted != 1 {
 		t.Error("the next token counts as accepted by an answer to another")
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/countersign-go/countersign/creds"
 )
 
-// TestCheck has each type tell at the start of a program what its first use would say.
+// TestCheck checks that Check returns the error that the first use of each type would return.
 func TestCheck(t *testing.T) {
 	const origin = "https://api.example.com"
 	sent := func(s *bearer.Signer) error { return s.Sign(newRequest(t, origin), time.Now()) }
@@ -55,7 +55,7 @@ func both[T interface{ Check() error }](v T, use func(T) error) struct{ check, u
 	return struct{ check, use func() error }{v.Check, func() error { return use(v) }}
 }
 
-// TestCheckGood says nothing about types that are set up well, and asks nothing of others.
+// TestCheckGood checks that Check accepts types that are set up well, and calls nothing else.
 func TestCheckGood(t *testing.T) {
 	never := func() { t.Error("Check has called something") }
 	for name, c := range map[string]interface{ Check() error }{

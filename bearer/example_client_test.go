@@ -35,7 +35,7 @@ func (a *authority) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	grant := string(form)
 	if _, last, found := strings.Cut(grant, "&grant_type="); found && grant[:9] == "assertion" {
-		grant = "grant_type=" + last // the assertion is another one each time
+		grant = "grant_type=" + last // the assertion differs each time
 	}
 	fmt.Println("asked with", strings.ReplaceAll(grant, "urn%3Aietf%3Aparams%3Aoauth%3A", "..."))
 	if req.URL.Path == "/token" {
@@ -52,7 +52,7 @@ func (a *authority) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// inMemory has package oauth2 ask an authority in memory. A program leaves this out.
+// inMemory lets package oauth2 call an authority in memory. A program leaves this out.
 func inMemory(ctx context.Context) context.Context {
 	client := &http.Client{Transport: new(authority)}
 	return context.WithValue(ctx, oauth2.HTTPClient, client)
@@ -75,7 +75,7 @@ func get(s *bearer.Signer) {
 	_ = resp.Body.Close()
 }
 
-// A personal access token, as it stands in a file or in the environment.
+// A personal access token comes from a file or from the environment.
 func ExampleStaticToken() {
 	token := bearer.StaticToken(creds.Secret("ghp_0123456789"))
 	fmt.Println(token)
@@ -88,7 +88,7 @@ func ExampleStaticToken() {
 	// the service got token ghp_0123456789
 }
 
-// A service that acts for itself (RFC 6749, section 4.4).
+// A service acts for itself (RFC 6749, section 4.4).
 func ExampleTokens_clientCredentials() {
 	conf := &clientcredentials.Config{
 		ClientID:     "reports",
@@ -109,8 +109,8 @@ func ExampleTokens_clientCredentials() {
 	// the service got Bearer token1
 }
 
-// The user has given consent before; the program keeps what came of it in files, and other
-// processes may run at the same time.
+// The user has given consent before. The program keeps its tokens in files, and other processes may
+// run at the same time.
 func ExampleTokens_refreshToken() {
 	dir, err := os.MkdirTemp("", "")
 	if err != nil {
@@ -143,8 +143,8 @@ func ExampleTokens_refreshToken() {
 	// the service got Bearer token1
 }
 
-// A program without a browser (RFC 8628): the user is asked once, and not again as long as the
-// refresh token is good.
+// A program without a browser (RFC 8628) asks the user once, and not again while the refresh token
+// is valid.
 func ExampleTokens_deviceFlow() {
 	conf := &oauth2.Config{
 		ClientID: "tv",
@@ -185,7 +185,7 @@ func ExampleTokens_deviceFlow() {
 	// the service got Bearer token1
 }
 
-// A service account that proves itself with a key (RFC 7523).
+// A service account authenticates with a key (RFC 7523).
 func ExampleTokens_assertion() {
 	conf := &jwt.Config{
 		Email:      "reports@project.example",
@@ -203,7 +203,7 @@ func ExampleTokens_assertion() {
 	// the service got Bearer token1
 }
 
-// A source that knows no context, and brings a new token each time.
+// A source takes no context, and returns a new token for each call.
 func ExampleFromTokenSource() {
 	source := tokenCommand{"auth-helper"}
 	get(&bearer.Signer{Source: bearer.FromTokenSource(source)})
@@ -222,7 +222,7 @@ func (c tokenCommand) Token() (*oauth2.Token, error) {
 	}, nil
 }
 
-// A service with a login view, which answers {"result": "ok", "token": "..."}.
+// A service has a login page, which answers {"result": "ok", "token": "..."}.
 func ExampleLogin() {
 	service := network(func(req *http.Request) (*http.Response, error) {
 		form, err := io.ReadAll(req.Body)
@@ -256,7 +256,7 @@ func ExampleLogin() {
 	//   check user and password, and TokenField
 }
 
-// A service for browsers: it keeps its token in a cookie, and sets a new one from time to time.
+// A service for browsers keeps its token in a cookie, and sets a new one from time to time.
 func ExampleSigner_cookie() {
 	service := network(func(req *http.Request) (*http.Response, error) {
 		if req.URL.Path == "/login" {
@@ -289,7 +289,7 @@ func ExampleSigner_cookie() {
 	// taken up: first second
 }
 
-// Who has to ask the user again when a refresh token is no good any more looks at the code.
+// A program that must ask the user again when a refresh token is no longer valid checks the code.
 func ExampleError() {
 	tokens := &bearer.Tokens{
 		Token: &oauth2.Token{RefreshToken: "revoked"},

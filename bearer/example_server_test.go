@@ -12,8 +12,8 @@ import (
 	"github.com/countersign-go/countersign/creds"
 )
 
-// A service looks tokens up in a table of their hashes, so that a copy of the table is of no use to
-// a thief. An error of a database would be returned without ErrRefused, and answered with 503.
+// A service looks tokens up in a table of their hashes, so that a copy of the table is useless to a
+// thief. It would return an error of a database without ErrRefused, which is answered with 503.
 func ExampleVerifier() {
 	table := map[[sha256.Size]byte]string{
 		sha256.Sum256([]byte("a-token-for-this-example")): "ann",

@@ -20,7 +20,8 @@ import (
 	"github.com/countersign-go/countersign/bearer"
 )
 
-// endpointSays lets package oauth2 ask an endpoint that gives this answer, and returns the error.
+// endpointSays lets package oauth2 call an endpoint that sends this response, and returns the
+// error.
 func endpointSays(t *testing.T, status int, body string, fields ...string) error {
 	t.Helper()
 	conf := &clientcredentials.Config{
@@ -44,7 +45,7 @@ func endpointSays(t *testing.T, status int, body string, fields ...string) error
 	return err
 }
 
-// An error repeats nothing that the endpoint sent but a plain error code, and says when to ask
+// An error repeats nothing that the endpoint sent except a plain error code, and says when to try
 // again.
 func TestErrorOfEndpoint_K7(t *testing.T) {
 	const json, text = "application/json", "text/plain"
@@ -114,7 +115,7 @@ func TestErrorOfEndpoint_K7(t *testing.T) {
 	}
 }
 
-// Neither does an error of the network, which has the URL in it.
+// An error of the network, which holds the URL, does not repeat its query.
 func TestErrorOfNetwork_K7(t *testing.T) {
 	fails := func(cause error) context.Context {
 		client := &http.Client{Transport: network(func(*http.Request) (*http.Response, error) {
@@ -170,7 +171,7 @@ func TestErrorOfNetwork_K7(t *testing.T) {
 	}
 }
 
-// A refusal that more tries cannot change is not tried again soon, and no account locked by that.
+// A refusal that another try cannot change is not tried again soon, so that no account is locked.
 func TestFinalError_F14(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		calls := 0
@@ -190,7 +191,7 @@ func TestFinalError_F14(t *testing.T) {
 	})
 }
 
-// No redirect takes what buys a token elsewhere, or sends it twice.
+// No redirect takes a secret that buys a token elsewhere, or sends it twice.
 func TestTokenEndpointRedirects_F8(t *testing.T) {
 	for _, status := range []int{301, 302, 303, 307, 308} {
 		conf := &oauth2.Config{ClientID: "id", ClientSecret: "canary-cl13nt",
@@ -214,7 +215,7 @@ func TestTokenEndpointRedirects_F8(t *testing.T) {
 	}
 }
 
-// Nothing of this package prints a token, a password or what an endpoint sent.
+// This package prints no token, no password and no response of an endpoint.
 func TestNothingPrinted_K6(t *testing.T) {
 	const secret = "canary-s3cr3t"
 	token := &oauth2.Token{AccessToken: secret, RefreshToken: secret}
@@ -267,7 +268,7 @@ func TestNothingPrinted_K6(t *testing.T) {
 
 func staticSource(token *oauth2.Token) fixed { return fixed{token} }
 
-// fixed is a Source of somebody who has not thought of printing.
+// fixed is a Source that does not protect its token from being printed.
 type fixed struct{ Token *oauth2.Token }
 
 func (f fixed) Credentials(context.Context) (*oauth2.Token, error) { return f.Token, nil }

@@ -17,11 +17,10 @@ import (
 	"github.com/countersign-go/countersign/transport"
 )
 
-// A guard accepts one token, read from where a Signer puts it by other code than that of package
-// bearer.
+// A guard accepts one token. It does not read the token with the code of package bearer.
 type guard struct {
 	scheme, header, cookie string
-	is                     func(token string) bool // a function, so that nothing prints it
+	is                     func(token string) bool // a function, so that it is not printed
 }
 
 func (g guard) Authenticate(req *http.Request) (*auth.Identity, error) {
@@ -73,7 +72,8 @@ func TestKit(t *testing.T) {
 	}
 }
 
-// One client has a token for one service and a cookie for another, and each keeps to itself.
+// One client has a token for one service and a cookie for another. Neither service receives the
+// other's token.
 func TestByOrigin_K16(t *testing.T) {
 	e := &endpoint{}
 	m := transport.ByOrigin{
@@ -103,7 +103,7 @@ func TestByOrigin_K16(t *testing.T) {
 	}
 }
 
-// named is a Source that knows whose tokens it has.
+// named is a Source that knows the account of its tokens.
 type named struct{ failing }
 
 func (named) Account() string { return "ann" }
@@ -123,7 +123,7 @@ func TestAccount(t *testing.T) {
 	}
 }
 
-// Sign costs a request little: the field, and a map entry.
+// Sign allocates only the field and a map entry for a request.
 func TestSignAllocations(t *testing.T) {
 	tokens := &bearer.Tokens{Token: &oauth2.Token{
 		AccessToken: "abc", Expiry: time.Now().Add(time.Hour)}}

@@ -20,7 +20,7 @@ import (
 
 const password = "canary-p4ssw0rd"
 
-// A view is a login view: what it was sent, and what it answers.
+// A view is a login page: the requests that it received, and its responses.
 type view struct {
 	status int
 	fields []string
@@ -85,7 +85,7 @@ func TestLoginRequest(t *testing.T) {
 	}
 }
 
-// TestLoginAnswer has all answers called a web page, as scripts do that name no type.
+// TestLoginAnswer labels all responses as a web page, as scripts do that set no content type.
 func TestLoginAnswer(t *testing.T) {
 	exp := func(after time.Duration) string {
 		return unsignedJWT(fmt.Sprintf(`{"exp":%d}`, time.Now().Add(after).Unix()))
@@ -154,7 +154,7 @@ func TestLoginAnswer(t *testing.T) {
 	}
 }
 
-// A cookie is taken from an answer of 2xx or 3xx, and the page behind it left alone.
+// A cookie is read from a 2xx or 3xx response. The page behind a redirect is not fetched.
 func TestLoginCookie(t *testing.T) {
 	for _, status := range []int{200, 204, 302, 303, 307} {
 		v := &view{status: status, body: "<html>", fields: []string{"Content-Type", "text/html",
@@ -175,7 +175,7 @@ func TestLoginCookie(t *testing.T) {
 	}
 }
 
-// What is wrong with a login is said without repeating the answer, the query or the password.
+// An error of a login does not repeat the response, the query or the password.
 func TestLoginErrors_F7_K7(t *testing.T) {
 	for _, test := range []struct {
 		name   string
@@ -236,7 +236,7 @@ func TestLoginErrors_F7_K7(t *testing.T) {
 	}
 }
 
-// The password goes out over TLS, or within this machine, and nowhere else.
+// The password is sent over TLS or within this machine, and nowhere else.
 func TestLoginAddress_K4(t *testing.T) {
 	for url, say := range map[string]string{
 		"https://a.example/":                       "",
@@ -270,7 +270,7 @@ func TestLoginAddress_K4(t *testing.T) {
 	}
 }
 
-// A service that drips is given up, and one that cannot be reached named.
+// A login at a service that drips ends, and the error names a service that cannot be reached.
 func TestLoginHangs_F5(t *testing.T) {
 	for _, cookie := range []string{"", "session"} {
 		synctest.Test(t, func(t *testing.T) {
@@ -298,7 +298,8 @@ func TestLoginHangs_F5(t *testing.T) {
 	}
 }
 
-// A wrong password is tried once, however many ask, and whatever the service says that by.
+// A wrong password is tried once, however many callers there are, and however the service refuses
+// it.
 func TestLoginNoLockout_F14(t *testing.T) {
 	for name, v := range map[string]*view{
 		"object":   {body: `{"result":"error"}`},
@@ -319,7 +320,7 @@ func TestLoginNoLockout_F14(t *testing.T) {
 	}
 }
 
-// An answer that broke off says nothing about the password.
+// A response that broke off says nothing about the password.
 func TestLoginBroken(t *testing.T) {
 	l := &bearer.Login{URL: "https://a.example/", HTTP: &http.Client{Transport: network(
 		func(req *http.Request) (*http.Response, error) {
@@ -335,7 +336,7 @@ func TestLoginBroken(t *testing.T) {
 	}
 }
 
-// JSON would have another password in place of one that is not UTF-8.
+// JSON would change a password that is not UTF-8.
 func TestLoginNotUTF8(t *testing.T) {
 	for _, set := range []func(*bearer.Login){
 		func(l *bearer.Login) { l.User = "ann\xff" },
@@ -356,7 +357,7 @@ func TestLoginNotUTF8(t *testing.T) {
 	}
 }
 
-// A Login that is no pointer prints no more than one that is.
+// A Login that is printed by value shows no more than a pointer to it.
 func TestLoginPrintsByValue_K6(t *testing.T) {
 	l := bearer.Login{URL: "https://ann:canary-u5er@a.example/login?canary-qu3ry", User: "ann",
 		Password: creds.Secret(password)}

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// What is read from a record is written as a record that reads the same.
+// A record that can be read is written as a record that reads the same.
 func FuzzTokenRecord(f *testing.F) {
 	for _, text := range []string{
 		`{"version":1,"kind":"bearer","serial":7,"seed":"ab","access_token":"a","token_type":"b",` +

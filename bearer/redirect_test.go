@@ -15,8 +15,8 @@ import (
 	"github.com/countersign-go/countersign/transport"
 )
 
-// Where a redirect leads decides whether the request that follows it carries the token. In each
-// chain the first URL is the caller's; want says for each hop whether it does.
+// The target of a redirect decides whether the next request carries the token. In each chain, the
+// first URL is the caller's. want says for each hop whether the request carries the token.
 var redirects = []struct {
 	name  string
 	chain string
@@ -68,7 +68,7 @@ var redirects = []struct {
 
 const redirected = "canary-r3d1r3ct"
 
-// No token reaches another origin, wherever it sits and whatever the redirect.
+// No token reaches another origin, whatever its place and whatever the redirect.
 func TestRedirectMatrix_K1_K2(t *testing.T) {
 	if len(redirects) != 40 {
 		t.Fatalf("%d cases, want 40", len(redirects))
@@ -91,8 +91,8 @@ func TestRedirectMatrix_K1_K2(t *testing.T) {
 	}
 }
 
-// follow walks a chain, and returns how many hops there were. Every signed answer sets the cookie
-// anew, as a sliding session does, and the client has a jar, as one does that has logged in.
+// follow follows a chain, and returns the number of hops. Every response to a signed request sets
+// the cookie again, like a sliding session, and the client has a jar, like one that has logged in.
 func follow(t *testing.T, s *bearer.Signer, chain []string, want string, status int) (hops int) {
 	s.Source = &bearer.Tokens{
 		Fetch: func(context.Context, *oauth2.Token) (*oauth2.Token, error) {

@@ -16,19 +16,19 @@ import (
 	"github.com/countersign-go/countersign/transport"
 )
 
-// unsignedJWT returns what looks like a JWT with these claims.
+// unsignedJWT returns a text in the form of a JWT with these claims.
 func unsignedJWT(claims string) string {
 	encode := base64.RawURLEncoding.EncodeToString
 	return encode([]byte(`{"alg":"HS256"}`)) + "." + encode([]byte(claims)) + ".c2ln"
 }
 
-// inCookie returns a token as pyramid_jwt has it in a cookie.
+// inCookie encodes a token as pyramid_jwt does in a cookie.
 func inCookie(token string) string {
 	return base64.URLEncoding.EncodeToString([]byte(`"` + token + `"`))
 }
 
-// observed lets a Signer see an answer with these fields to a request with "first", and returns its
-// source and the answer.
+// observed passes a Signer a response with these fields to a request with "first". It returns the
+// Signer's source and the response.
 func observed(t *testing.T, fields ...string) (*endpoint, *bearer.Tokens, *http.Response) {
 	t.Helper()
 	e := &endpoint{}
@@ -136,7 +136,7 @@ func TestReissuedCookie(t *testing.T) {
 	}
 }
 
-// An answer to a request with an old token, or with none of ours, changes nothing.
+// A response to a request with an old token, or with a foreign one, changes nothing.
 func TestReissuedLate_F12(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, line := range []string{"session=late", "session=; Max-Age=0"} {
@@ -156,7 +156,7 @@ func TestReissuedLate_F12(t *testing.T) {
 	})
 }
 
-// Answers may share their fields, so those are never written to.
+// Responses may share their fields, so those are never changed in place.
 func TestReissuedSharedHeader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		shared := http.Header{"Set-Cookie": {"a=1", "session=next", "b=2"}}
@@ -181,7 +181,7 @@ func TestReissuedSharedHeader(t *testing.T) {
 	})
 }
 
-// A refusal that brings the next cookie is mended with that, and without a login.
+// A refusal that brings the next cookie is repaired with that cookie, without a login.
 func TestReissuedWithRefusal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &endpoint{}
@@ -202,7 +202,7 @@ func TestReissuedWithRefusal(t *testing.T) {
 	})
 }
 
-// Observe waits for nobody.
+// Observe does not wait for Fetched.
 func TestReissuedFetchedSlow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tokens := &bearer.Tokens{Token: &oauth2.Token{AccessToken: "first"}}
@@ -224,8 +224,8 @@ func TestReissuedFetchedSlow(t *testing.T) {
 	})
 }
 
-// A service that sets a cookie for a second with each answer does not have a login that was refused
-// tried again each time, nor one that works.
+// A service may set a cookie for a second with each response. That neither repeats a login that was
+// refused for each response, nor one that works.
 func TestReissuedForASecond_F14(t *testing.T) {
 	works := func() *view { return &view{fields: []string{"Set-Cookie", "session=new; Max-Age=1"}} }
 	for name, test := range map[string]struct {
@@ -233,7 +233,7 @@ func TestReissuedForASecond_F14(t *testing.T) {
 		every  time.Duration
 		logins int
 	}{
-		"works":   {works(), time.Second, 0}, // a token is good for 5 s at least
+		"works":   {works(), time.Second, 0}, // a token is used for at least 5 s
 		"refused": {&view{status: 401}, 4900 * time.Millisecond, 1},
 		"asked to wait": {&view{status: 503, fields: []string{"Retry-After", "300"}},
 			4900 * time.Millisecond, 1},
@@ -250,7 +250,7 @@ func TestReissuedForASecond_F14(t *testing.T) {
 				}},
 				Base: network(func(req *http.Request) (*http.Response, error) {
 					n++
-					time.Sleep(time.Millisecond) // so that a login that it began has ended
+					time.Sleep(time.Millisecond) // so that a login that it started has ended
 					return answer(req, 200, "Set-Cookie", fmt.Sprintf("session=n%d; Max-Age=1", n)),
 						nil
 				}),
@@ -268,7 +268,7 @@ func TestReissuedForASecond_F14(t *testing.T) {
 	}
 }
 
-// Whatever looks like a JWT is a hint, and no more.
+// The exp in a token is a hint only, whatever the token looks like.
 func FuzzExpiryInside(f *testing.F) {
 	for _, claims := range []string{
 		`{"exp":1e9}`, `{"exp":1.5}`, `{"exp":"1"}`, `{"exp":-1}`, `{"exp":1e400}`, `{}`, `[]`,

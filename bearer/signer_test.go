@@ -18,7 +18,7 @@ import (
 	"github.com/countersign-go/countersign/transport"
 )
 
-// observe has o observe an answer, which it must believe.
+// observe passes a response to o, which must not return an error.
 func observe(t *testing.T, o transport.Observer, resp *http.Response, outcome transport.Outcome) {
 	t.Helper()
 	if err := o.Observe(resp, outcome); err != nil {
@@ -31,7 +31,7 @@ type network func(*http.Request) (*http.Response, error)
 
 func (f network) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
 
-// answer is a response with pairs of field names and values.
+// answer returns a response with pairs of field names and values.
 func answer(req *http.Request, status int, fields ...string) *http.Response {
 	resp := &http.Response{
 		StatusCode: status, Header: make(http.Header), Body: http.NoBody, Request: req,
@@ -60,8 +60,8 @@ func TestSign(t *testing.T) {
 	tests := []struct {
 		name   string
 		signer *bearer.Signer
-		before string // a field that is there already
-		field  string // what is to be there then
+		before string // the field before Sign
+		field  string // the field after Sign
 		want   string
 	}{
 		{"the common way", &bearer.Signer{}, "", "Authorization", "Bearer abc"},
@@ -104,7 +104,7 @@ func TestSign(t *testing.T) {
 	}
 }
 
-// What cannot be sent is an error that says what to do, and the request stays as it was.
+// A token that cannot be sent is an error that says how to fix it, and the request is unchanged.
 func TestSignErrors(t *testing.T) {
 	const secret = "canary-t0k3n"
 	long := strings.Repeat("x", 8<<10)
@@ -182,7 +182,7 @@ type failing struct{ err error }
 
 func (f failing) Credentials(context.Context) (*oauth2.Token, error) { return nil, f.err }
 
-// The error of a Source reaches the caller as it is.
+// The error of a Source reaches the caller unchanged.
 func TestSignSourceError(t *testing.T) {
 	cause := errors.New("the disk is full")
 	s := &bearer.Signer{Source: failing{cause}}
@@ -283,7 +283,7 @@ func TestRead(t *testing.T) {
 				t.Errorf("%s: %d %s: got %q at %v, want %q",
 					test.name, status, test.challenge, got.Cause, got.ServerTime, test.want)
 			}
-			// Foreign challenges beside it change nothing.
+			// Challenges of other schemes beside it change nothing.
 			resp.Header["Www-Authenticate"] = append([]string{`Basic realm="x"`, "Negotiate"},
 				resp.Header["Www-Authenticate"]...)
 			beside := test.signer.Read(resp)
@@ -298,8 +298,8 @@ func TestRead(t *testing.T) {
 	}
 }
 
-// A token is nothing to the clock: where that of the server is off, an always-refused one is not
-// sent again. One that can be replaced is, once, and sent again while it is new.
+// A token does not depend on the time. If the server's clock is off, a token that is always refused
+// is not sent again. One that can be replaced is replaced once, and sent again while it is new.
 func TestAlwaysRefusedByOtherClock_F1(t *testing.T) {
 	e := &endpoint{}
 	for name, test := range map[string]struct {

@@ -36,7 +36,7 @@ func TestStaticToken(t *testing.T) {
 	wantToken(t, s, "abc")
 }
 
-// A source without a context has the deadlines and the waiters of a Cache all the same.
+// A source without a context has the deadlines and the waiting callers of a Cache too.
 func TestFromTokenSourceHangs_F4_F5(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
@@ -73,7 +73,7 @@ func TestFromTokenSourceHangs_F4_F5(t *testing.T) {
 	})
 }
 
-// The result of a call that came back after it was given up is used only if it is still good.
+// The result of a call that returns late is used only if it is still valid.
 func TestFromTokenSourceLate(t *testing.T) {
 	for name, late := range map[string]struct {
 		token *oauth2.Token
@@ -101,7 +101,7 @@ func TestFromTokenSourceLate(t *testing.T) {
 	}
 }
 
-// Neither a panic nor the end of its goroutine is the end of the program, or of those who wait.
+// If the source panics or ends its goroutine, the program goes on, and the waiting callers return.
 func TestFromTokenSourcePanics_F16(t *testing.T) {
 	for _, test := range []struct {
 		name string
@@ -125,7 +125,7 @@ func TestFromTokenSourcePanics_F16(t *testing.T) {
 	}
 }
 
-// A source that keeps its token cannot replace a refused one, and is told so.
+// A source that keeps its token cannot replace a refused one, and the error says so.
 func TestFromTokenSourceReuses_F2(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		calls := 0
@@ -139,7 +139,7 @@ func TestFromTokenSourceReuses_F2(t *testing.T) {
 		if err := signer.Sign(req, time.Now()); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(10 * time.Second) // the token is not new any more
+		time.Sleep(10 * time.Second) // the token is no longer new
 		again, err := signer.Refresh(answer(req, 401))
 		if again || !errors.Is(err, creds.ErrSame) {
 			t.Errorf("got %v, %v", again, err)
@@ -147,7 +147,7 @@ func TestFromTokenSourceReuses_F2(t *testing.T) {
 	})
 }
 
-// down is a token endpoint that fails, and how often it was asked.
+// down is a token endpoint that fails. It counts its calls.
 func down(calls *atomic.Int32, latency time.Duration) context.Context {
 	client := &http.Client{Transport: network(func(req *http.Request) (*http.Response, error) {
 		calls.Add(1)
@@ -157,8 +157,8 @@ func down(calls *atomic.Int32, latency time.Duration) context.Context {
 	return context.WithValue(context.Background(), oauth2.HTTPClient, client)
 }
 
-// A thousand callers while the endpoint fails: one call per step of the back-off, and the two
-// repetitions of the first. The source of package oauth2 alone makes one for each of them.
+// A thousand callers while the endpoint fails cause one call per step of the back-off, and two
+// repetitions of the first. The source of package oauth2 alone makes one call for each caller.
 func TestThousandCallersEndpointDown_F14(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		conf := &clientcredentials.Config{ClientID: "id", ClientSecret: "secret",
@@ -194,7 +194,8 @@ func TestThousandCallersEndpointDown_F14(t *testing.T) {
 		if ours.Load() != 3 {
 			t.Errorf("%d calls for 1000 callers at once, want 3", ours.Load())
 		}
-		// In an hour, at 1000 callers a minute: the steps are up to 1, 2, 4, ... 256, 300 s long.
+		// This is an hour with 1000 callers a minute. The steps are up to 1, 2, 4, ... 256, 300 s
+		// long.
 		for range 60 {
 			time.Sleep(time.Minute)
 			for range 1000 {

@@ -17,8 +17,8 @@ import (
 	"github.com/countersign-go/countersign/transport"
 )
 
-// A refusal that asks for more is worth a fetch only for a source that looks at it. That one gets
-// what the server asks for, without a wait for a token that may be too new.
+// A refusal that asks for more rights is worth a fetch only for a source that reads the challenge.
+// That source gets the rights, without a wait for a token that may be too new.
 func TestStepUp(t *testing.T) {
 	for name, test := range map[string]struct {
 		status       int
@@ -75,7 +75,8 @@ func TestStepUp(t *testing.T) {
 	}
 }
 
-// scoped returns Tokens that name the fetch and the asked value of a challenge's parameter.
+// scoped returns Tokens whose tokens name the fetch and the requested value of a challenge's
+// parameter.
 func scoped(param string) *bearer.Tokens {
 	fetches := 0
 	return &bearer.Tokens{
@@ -89,8 +90,8 @@ func scoped(param string) *bearer.Tokens {
 	}
 }
 
-// A server that asks for more again and again gets one more request for each call, and the fetches
-// become rare.
+// A server that asks for more each time gets one more request for each call, and the fetches become
+// rare.
 func TestStepUpInVain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const challenge = `Bearer error="insufficient_scope"`
@@ -120,7 +121,7 @@ func TestStepUpInVain(t *testing.T) {
 	})
 }
 
-// Status 403 is a refusal only if the source can do something about it.
+// Status 403 is a refusal only if the source can get a token with more rights.
 func TestStepUpStatus(t *testing.T) {
 	up := &bearer.Signer{Source: &bearer.Tokens{StepUp: true}}
 	for _, test := range []struct {

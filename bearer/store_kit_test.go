@@ -15,10 +15,10 @@ import (
 	"github.com/countersign-go/countersign/creds"
 )
 
-// memory is a creds.Store of one record, for all Tokens of a test, each of which stands for a
+// memory is a creds.Store of one record for all Tokens of a test. Each of them stands for a
 // process.
 type memory struct {
-	lock   chan struct{} // holds one element while an Update runs
+	lock   chan struct{} // holds one element during an Update
 	mu     sync.Mutex    // guards all below
 	name   string
 	record []byte
@@ -69,7 +69,7 @@ func (m *memory) Update(ctx context.Context, name string, f func([]byte) ([]byte
 	return nil
 }
 
-// text returns the record, "" if there is none.
+// text returns the record, or "".
 func (m *memory) text() string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -82,15 +82,15 @@ func (m *memory) set(record string) {
 	m.record = []byte(record)
 }
 
-// A rotation is an authorization server whose refresh tokens are good for one use. It takes the
-// second use of one for theft, and ends the whole row (RFC 9700, section 4.14.2).
+// A rotation is an authorization server whose refresh tokens are valid for one use. It takes a
+// second use for theft, and revokes all tokens of the series (RFC 9700, section 4.14.2).
 type rotation struct {
 	latency  time.Duration
 	lifetime time.Duration
 
 	mu    sync.Mutex // guards all below
 	calls int
-	next  string // the refresh token that is good
+	next  string // the valid refresh token
 	theft bool
 }
 
@@ -123,14 +123,14 @@ func (r *rotation) called() int {
 	return r.calls
 }
 
-// tokens is a new process that begins with the first refresh token.
+// tokens returns the Tokens of a new process that begins with the first refresh token.
 func (r *rotation) tokens(store creds.Store) *bearer.Tokens {
 	return &bearer.Tokens{
 		Token: &oauth2.Token{RefreshToken: "refresh0"}, Fetch: r.fetch, Store: store, Name: "ann",
 	}
 }
 
-// journal collects what is logged.
+// journal collects the log records.
 type journal struct {
 	mu   sync.Mutex // guards text
 	text strings.Builder

@@ -16,7 +16,7 @@ import (
 	"github.com/countersign-go/countersign/creds"
 )
 
-// Eight processes share a refresh token that is good for one use: one call each time for all.
+// Eight processes share a refresh token that is valid for one use, with one call each time for all.
 func TestProcessesShareRefreshToken_K13(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server, store := newRotation(), newMemory()
@@ -41,7 +41,7 @@ func TestProcessesShareRefreshToken_K13(t *testing.T) {
 	})
 }
 
-// They renew before the end too, one for all.
+// The processes also renew the token before it expires, with one call for all.
 func TestProcessesRenew_K13(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server, store := newRotation(), newMemory()
@@ -65,7 +65,8 @@ func TestProcessesRenew_K13(t *testing.T) {
 	})
 }
 
-// A token that one process was refused is replaced for all, and the next process starts warm.
+// A token that a server refused to one process is replaced for all, and the next process starts
+// with the new one.
 func TestProcessesRefused_K13(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server, store := newRotation(), newMemory()
@@ -84,7 +85,7 @@ func TestProcessesRefused_K13(t *testing.T) {
 	})
 }
 
-// A new refresh token is stored before the token that came with it is given to anybody.
+// A new refresh token is stored before any caller gets the token that came with it.
 func TestRotatedTokenStoredFirst_K11(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server, store := newRotation(), newMemory()
@@ -108,7 +109,7 @@ func TestRotatedTokenStoredFirst_K11(t *testing.T) {
 	})
 }
 
-// It is not lost either where the token has expired on arrival, or Fetched panics.
+// The refresh token is not lost either if the token has expired on arrival, or Fetched panics.
 func TestRotatedTokenStoredThoughUseless(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server, store := newRotation(), newMemory()
@@ -132,8 +133,8 @@ func TestRotatedTokenStoredThoughUseless(t *testing.T) {
 	})
 }
 
-// Who logs in anew, and so begins with another token, is not given what came of the old one; who
-// begins with nothing takes what is there.
+// A process that begins with a token of a new login does not get the stored tokens of the old one.
+// A process that begins with no token uses the stored one.
 func TestStoredOfAnotherLogin_K16(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server, store := newRotation(), newMemory()
@@ -144,9 +145,9 @@ func TestStoredOfAnotherLogin_K16(t *testing.T) {
 		wantToken(t, later, "token1")
 		time.Sleep(time.Hour)
 		wantToken(t, later, "token2")
-		wantToken(t, server.tokens(store), "token2") // it is still known what it began with
+		wantToken(t, server.tokens(store), "token2") // the record still has the seed
 
-		again := &oauth2.Token{RefreshToken: "refresh2"} // the same as in the record
+		again := &oauth2.Token{RefreshToken: "refresh2"} // the one in the record
 		same := server.tokens(store)
 		same.Token = again
 		wantToken(t, same, "token2")
@@ -174,7 +175,7 @@ func TestStoredWithClockSetBack(t *testing.T) {
 		a, b := server.tokens(store), server.tokens(store)
 		wantToken(t, a, "token9")
 		wantToken(t, b, "token9")
-		time.Sleep(time.Hour) // it is not thought to last longer than it did when it was stored
+		time.Sleep(time.Hour) // the token lasts no longer than when it was stored
 		wantToken(t, a, "token1")
 		wantToken(t, b, "token1")
 		if server.called() != 1 {
@@ -183,7 +184,7 @@ func TestStoredWithClockSetBack(t *testing.T) {
 	})
 }
 
-// Trouble with the Store fails no call, and is told.
+// Trouble with the Store fails no call, and is logged.
 func TestStoreTrouble(t *testing.T) {
 	const foreign = "is none of bearer.Tokens"
 	for _, test := range []struct {
@@ -231,8 +232,8 @@ func TestStoreTrouble(t *testing.T) {
 	}
 }
 
-// Where another process does not come to an end, a refresh token that it may be using is not used
-// again: what it stores is found. There is nothing to lose where there is none.
+// If another process never ends its update, a refresh token that it may be using is not used again,
+// and the token that it stores is found. Without a refresh token there is nothing to lose.
 func TestStoreHeld_K13(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server, store, log := newRotation(), newMemory(), new(journal)
@@ -255,7 +256,7 @@ func TestStoreHeld_K13(t *testing.T) {
 		if time.Since(start) > 25*time.Second || server.called() != 1 {
 			t.Errorf("after %v and %d calls", time.Since(start), server.called())
 		}
-		synctest.Wait() // a has it too
+		synctest.Wait() // a has the token too
 		server.latency = time.Second
 		a.Reject(is("token1"), nil)
 		wantToken(t, a, "token2")
@@ -270,7 +271,7 @@ func TestStoreHeld_K13(t *testing.T) {
 	})
 }
 
-// A token that is still good is used while another process is renewing it for too long.
+// A valid token is used while another process takes too long to renew it.
 func TestStoreHeldWhileGood_K13(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server, store := newRotation(), newMemory()
@@ -290,7 +291,7 @@ func TestStoreHeldWhileGood_K13(t *testing.T) {
 	})
 }
 
-// A record of the time when the clock was as far ahead as it can be is replaced like any other.
+// A record that was written with the clock as far ahead as possible is replaced like any other.
 func TestStoredOfLastSerial(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server, store, log := newRotation(), newMemory(), new(journal)
@@ -309,7 +310,7 @@ func TestStoredOfLastSerial(t *testing.T) {
 	})
 }
 
-// A record that another one has overwritten with an older token does not bring that back.
+// If another process overwrites the record with an older token, that token is not used again.
 func TestStoredOlder_F12(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server, store := newRotation(), newMemory()
@@ -328,7 +329,7 @@ func TestStoredOlder_F12(t *testing.T) {
 	})
 }
 
-// A record of another process with the very token that was refused is no way out.
+// A record of another process with the same token that was refused does not help.
 func TestStoredSame_F2(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server, store := newRotation(), newMemory()
@@ -346,7 +347,7 @@ func TestStoredSame_F2(t *testing.T) {
 	})
 }
 
-// What was sent unasked does not take the place of a newer record of another process.
+// A token that a server sent unasked does not replace a newer record of another process.
 func TestReissuedLateToStore_F12(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server, store := newRotation(), newMemory()
@@ -368,8 +369,8 @@ func TestReissuedLateToStore_F12(t *testing.T) {
 	})
 }
 
-// What was sent unasked to a process that is behind does not take the place of the refresh token
-// that another process has stored, and the one that is used up is not used again.
+// A token that a server sent unasked to a process that is behind does not replace the refresh token
+// that another process has stored. The used refresh token is not used again.
 func TestReissuedBehindOthers_K13(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server, store := newRotation(), newMemory()
@@ -396,7 +397,7 @@ func TestReissuedBehindOthers_K13(t *testing.T) {
 	})
 }
 
-// What cannot be sent is not stored, where it would be in the way of all processes.
+// A token that cannot be sent is not stored, where it would block all processes.
 func TestTooLongIsNotStored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, long := newMemory(), 8<<10
@@ -426,7 +427,8 @@ func TestStoreNeedsName(t *testing.T) {
 	}
 }
 
-// What was sent unasked is stored without anybody waiting for it, the last of many at the end.
+// A token that a server sent unasked is stored in the background. Of many, the last is stored at
+// the end.
 func TestReissuedIsStored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server, store := newRotation(), newMemory()
@@ -456,7 +458,7 @@ func TestReissuedIsStored(t *testing.T) {
 	})
 }
 
-// The same token again is taken up only for an end that is a good deal later.
+// The same token replaces the current one only if it ends much later.
 func TestReissuedSame(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server, store := newRotation(), newMemory()
@@ -484,7 +486,7 @@ func TestReissuedSame(t *testing.T) {
 	})
 }
 
-// hanging is a Store that never answers, whatever becomes of the context.
+// hanging is a Store that never returns, even if the context ends.
 type hanging struct{ done chan struct{} }
 
 func (h hanging) Load(context.Context, string) ([]byte, error) {

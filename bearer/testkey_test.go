@@ -7,7 +7,7 @@ import (
 	"encoding/pem"
 )
 
-// testKey is the key of a service account, which lives as long as the test.
+// testKey is the key of a service account. It lasts as long as the test.
 var testKey = func() []byte {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 	"github.com/countersign-go/countersign/creds"
 )
 
-// A mistake in the fields is told before the first call, by the same error, which does not read
-// like an outage.
+// Check returns a mistake in the fields before the first call. The first call returns the same
+// error, which does not read like an outage.
 func TestTokensCheck(t *testing.T) {
 	fetch := (&endpoint{}).fetch
 	login := func(url string) *bearer.Tokens {
@@ -22,7 +22,7 @@ func TestTokensCheck(t *testing.T) {
 		name   string
 		tokens *bearer.Tokens
 		check  string // how the error begins; "" if Check cannot know
-		call   string // the same of the first call
+		call   string // how the error of the first call begins
 	}{
 		{"no Fetch", &bearer.Tokens{}, "bearer: Tokens without a token", ""},
 		{"a refresh token alone", &bearer.Tokens{Token: &oauth2.Token{RefreshToken: "r"}},

@@ -20,13 +20,13 @@ import (
 	"github.com/countersign-go/countersign/transport"
 )
 
-// An endpoint gives out a new token for each call, after latency.
+// An endpoint returns a new token for each call, after latency.
 type endpoint struct {
 	latency  time.Duration
-	lifetime time.Duration // 0: tokens never expire
+	lifetime time.Duration // if zero, tokens never expire
 	fails    error
 	calls    atomic.Int32
-	olds     []string // the refresh tokens that came
+	olds     []string // the refresh tokens that it received
 }
 
 func (e *endpoint) fetch(ctx context.Context, old *oauth2.Token) (*oauth2.Token, error) {
@@ -73,7 +73,7 @@ func is(text string) func(*oauth2.Token) bool {
 	return func(t *oauth2.Token) bool { return t.AccessToken == text }
 }
 
-// crowd lets n callers ask at once.
+// crowd lets n callers ask at the same time.
 func crowd(s creds.Source[*oauth2.Token], n int) []error {
 	errs := make([]error, n)
 	var all sync.WaitGroup
@@ -98,7 +98,7 @@ func TestTokensShared_F3(t *testing.T) {
 	})
 }
 
-// The refresh token of the latest token is passed on, also where an answer leaves it out.
+// Fetch receives the latest refresh token, even if a response left it out.
 func TestTokensRefreshTokenStays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &endpoint{lifetime: time.Hour}
@@ -117,7 +117,7 @@ func TestTokensRefreshTokenStays(t *testing.T) {
 	})
 }
 
-// A rotated refresh token is not lost when the token it came with is of no use.
+// A rotated refresh token is not lost if the token that came with it is useless.
 func TestTokensRotatedThoughUseless_F2(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var olds []string
@@ -144,7 +144,7 @@ func TestTokensRotatedThoughUseless_F2(t *testing.T) {
 	})
 }
 
-// What Tokens begin with is used as long as it is good.
+// The token that Tokens begin with is used as long as it is valid.
 func TestTokensBegin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &endpoint{}
@@ -170,13 +170,14 @@ func TestTokensBegin(t *testing.T) {
 	})
 }
 
-// However an answer tells the end of a token, there is no tight loop, and no token beyond its end.
+// However a response tells the end of a token, there is no tight loop, and no token is used after
+// its end.
 func TestTokensExpiry_F10(t *testing.T) {
 	for _, test := range []struct {
 		name      string
-		expiry    time.Duration // from now on; 0: none
+		expiry    time.Duration // from now on; if zero, none
 		expiresIn int64
-		want      time.Duration // how long it is used; 0: for ever
+		want      time.Duration // how long it is used; if zero, always
 		err       error
 	}{
 		{"an hour", time.Hour, 0, time.Hour, nil},
@@ -223,7 +224,7 @@ func TestTokensExpiry_F10(t *testing.T) {
 	}
 }
 
-// The longest token that is taken up can be sent with a scheme of any usual length.
+// The longest accepted token can be sent with a scheme of any usual length.
 func TestLongestToken(t *testing.T) {
 	longest := strings.Repeat("x", place.MaxTaken)
 	for token, sent := range map[string]bool{longest: true, longest + "x": false} {
@@ -239,7 +240,7 @@ func TestLongestToken(t *testing.T) {
 	}
 }
 
-// What no request could carry is refused before anybody gets it.
+// A token that no request could carry is refused before any caller gets it.
 func TestTokensUnsendable(t *testing.T) {
 	for name, token := range map[string]*oauth2.Token{
 		"nil":     nil,
@@ -259,7 +260,7 @@ func TestTokensUnsendable(t *testing.T) {
 	}
 }
 
-// Nobody outside can change a token that is in use.
+// Code outside the package cannot change a token that is in use.
 func TestTokensOwnCopies(t *testing.T) {
 	shared := &oauth2.Token{AccessToken: "a", RefreshToken: "refresh"}
 	tokens := &bearer.Tokens{
@@ -286,7 +287,7 @@ func TestTokensOwnCopies(t *testing.T) {
 	wantToken(t, tokens, "b")
 }
 
-// A refusal costs one fetch for all, and a late one none.
+// A refusal costs one fetch for all callers, and a late refusal costs none.
 func TestRefresh_F12(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &endpoint{latency: time.Second}
@@ -299,7 +300,7 @@ func TestRefresh_F12(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				time.Sleep(10 * time.Second) // the token is not new any more
+				time.Sleep(10 * time.Second) // the token is no longer new
 				again, err := s.Refresh(answer(req, 401))
 				if !again || err != transport.ErrYoung {
 					t.Errorf("got %v, %v; want a new token", again, err)
@@ -318,7 +319,7 @@ func TestRefresh_F12(t *testing.T) {
 	})
 }
 
-// Without another token, Refresh tells why.
+// If there is no other token, Refresh returns the reason.
 func TestRefreshFails(t *testing.T) {
 	cause := errors.New("the disk is full")
 	e := &endpoint{}
@@ -356,8 +357,8 @@ func TestRefreshFails(t *testing.T) {
 	}
 }
 
-// A page that is always refused costs one corrective send each, after the first call, and few
-// fetches in all.
+// A page that is always refused costs one more send for each call after the first, and few fetches
+// in all.
 func TestAlways401_F1(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &endpoint{}
@@ -386,7 +387,7 @@ func TestAlways401_F1(t *testing.T) {
 	})
 }
 
-// After a call was mended, the next refusal is believed at once.
+// After a token has repaired a call, the next refusal causes a fetch at once.
 func TestConfirm(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &endpoint{}
@@ -411,7 +412,7 @@ func TestConfirm(t *testing.T) {
 	})
 }
 
-// A service that says 403 for an expired token is covered by Refused.
+// Refused can cover a service that answers 403 for an expired token.
 func TestRefused403(t *testing.T) {
 	e := &endpoint{}
 	challenge := ""
@@ -443,7 +444,7 @@ func TestRefused403(t *testing.T) {
 	}
 }
 
-// A Fetch that asks its own Tokens is an error at once.
+// A Fetch that calls its own Tokens gets an error at once.
 func TestTokensRecursive_F17(t *testing.T) {
 	var tokens *bearer.Tokens
 	tokens = &bearer.Tokens{
@@ -456,7 +457,7 @@ func TestTokensRecursive_F17(t *testing.T) {
 	}
 }
 
-// Fetched is told of each token before it is used.
+// Fetched receives each token before it is used.
 func TestTokensFetched(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var told []string

@@ -17,14 +17,14 @@ import (
 	"github.com/countersign-go/countersign/transport"
 )
 
-// checks returns a Check that gives one answer, whatever the token.
+// checks returns a Check that returns the same result for every token.
 func checks(
 	id *auth.Identity, err error,
 ) func(context.Context, creds.Secret) (*auth.Identity, error) {
 	return func(context.Context, creds.Secret) (*auth.Identity, error) { return id, err }
 }
 
-// bearing is a request with a field.
+// bearing returns a request with a field.
 func bearing(t *testing.T, name string, lines ...string) *http.Request {
 	t.Helper()
 	req := newRequest(t, "https://api.example.com/")
@@ -150,7 +150,7 @@ func TestVerifierChallenge(t *testing.T) {
 	}
 }
 
-// TestSignerAndVerifier has both directions keep the rules of all schemes.
+// TestSignerAndVerifier runs the tests for all schemes on the Signer and the Verifier.
 func TestSignerAndVerifier(t *testing.T) {
 	const secret = "canary-0paqu3"
 	for name, v := range map[string]bearer.Verifier{

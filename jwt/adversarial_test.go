@@ -25,7 +25,7 @@ import (
 type draft struct {
 	header, claims string // JSON
 	sign           func(text string) []byte
-	finish         func(token string) string // nil: leave it as it is
+	finish         func(token string) string // if nil, the token is not changed
 }
 
 func (d *draft) token(t *testing.T) string {
@@ -38,10 +38,10 @@ func (d *draft) token(t *testing.T) string {
 	return token
 }
 
-// with puts a member in front of the others of a JSON object.
+// with returns a JSON object with member in front of the others.
 func with(object, member string) string { return "{" + member + "," + object[1:] }
 
-// instead replaces the value of a member of a JSON object; "": without the member.
+// instead replaces the value of a member of a JSON object. If value is "", it removes the member.
 func instead(object, name, value string) string {
 	m := must(decodeObject(object))
 	delete(m, name)
@@ -61,7 +61,7 @@ func signWith(key *jwt.Key) func(string) []byte {
 	return func(text string) []byte { return must(jwt.SignedBy(key, text)) }
 }
 
-// signHMAC is what an attacker does who believes to know the secret.
+// signHMAC signs like an attacker who believes they know the secret.
 func signHMAC(secret []byte) func(string) []byte {
 	return func(text string) []byte {
 		h := hmac.New(sha256.New, secret)
@@ -74,7 +74,7 @@ var (
 	noSignature = func(string) []byte { return nil }
 )
 
-// bases are tokens that are accepted, each with a key set that knows it.
+// bases returns accepted tokens, each with a key set that holds its key.
 func bases() map[string]struct {
 	keys jwt.KeySet
 	draft
@@ -98,7 +98,7 @@ func bases() map[string]struct {
 	}
 }
 
-// forgeries change one thing each about a token that is accepted.
+// forgeries each change one thing about an accepted token.
 func forgeries() []struct {
 	row, name, base string
 	change          func(*draft)
@@ -244,8 +244,8 @@ func forgeries() []struct {
 	}
 }
 
-// TestAdversarial_J1toJ12 offers 60 tokens that must not be accepted. Each has a twin without the
-// one change, which is accepted by the same Verifier.
+// TestAdversarial_J1toJ12 presents 60 tokens that must be refused. Each has a twin without the one
+// change, which the same Verifier accepts.
 func TestAdversarial_J1toJ12(t *testing.T) {
 	known := bases()
 	all := forgeries()

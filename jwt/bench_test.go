@@ -28,7 +28,7 @@ func BenchmarkAuthenticate(b *testing.B) {
 	}
 }
 
-// BenchmarkLinear_S7 reports what the double of an input costs, as a multiple: at most 2.2.
+// BenchmarkLinear_S7 reports by which factor the cost grows when the input doubles: at most 2.2.
 func BenchmarkLinear_S7(b *testing.B) {
 	v := &jwt.Verifier{Keys: hmacKey, NoExpiry: true, Audience: []string{"api"}}
 	token := func(token string) func() {

@@ -11,7 +11,8 @@ import (
 	"github.com/countersign-go/countersign/jwt"
 )
 
-// TestClaims judges the claims of genuine tokens, each with a Verifier that accepts it otherwise.
+// TestClaims checks the claims of genuine tokens. The Verifier accepts each token with other
+// claims.
 func TestClaims(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		now := time.Now().Unix()
@@ -92,10 +93,10 @@ func TestClaims(t *testing.T) {
 	})
 }
 
-// TestSubject says who a token is about, and what Verify thinks of it.
+// TestSubject checks the subject of a token, and the error of Verify.
 func TestSubject(t *testing.T) {
 	for _, c := range []struct {
-		sub, want string // "": nobody
+		sub, want string // "" if it is refused
 		genuine   bool
 	}{
 		{`"ann"`, "ann", true},
@@ -127,10 +128,10 @@ func TestSubject(t *testing.T) {
 	}
 }
 
-// TestType_J10 compares typ.
+// TestType_J10 checks the comparison of typ.
 func TestType_J10(t *testing.T) {
 	for _, c := range []struct {
-		want, typ string // typ "": absent
+		want, typ string // if typ is "", it is absent
 		ok        bool
 	}{
 		{"", "", true}, {"", "JWT", true}, {"", "jwt", true}, {"", "at+jwt", true},

@@ -14,7 +14,7 @@ import (
 	"github.com/countersign-go/countersign/jwt"
 )
 
-// claimsOf are those of a token as a Verifier returns them.
+// claimsOf returns the claims of a token as a Verifier returns them.
 func claimsOf(jti string, life time.Duration) map[string]any {
 	exp := strconv.FormatInt(time.Now().Add(life).Unix(), 10)
 	return map[string]any{"jti": jti, "iss": "us", "sub": "ann", "exp": json.Number(exp)}
@@ -79,7 +79,8 @@ func TestDenyListCannotRevoke(t *testing.T) {
 	})
 }
 
-// TestDenyListOutlivesLeeway keeps a token on the list for as long as any Verifier accepts it.
+// TestDenyListOutlivesLeeway checks that a token stays on the list for as long as any Verifier may
+// accept it.
 func TestDenyListOutlivesLeeway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := new(jwt.DenyList)
@@ -110,8 +111,8 @@ func TestDenyListOutlivesLeeway(t *testing.T) {
 	})
 }
 
-// TestDenyListOutlivesGlitch has the wall clock ahead of every end for a moment. No withdrawn token
-// is good again when it is back.
+// TestDenyListOutlivesGlitch moves the wall clock beyond every end for a moment. When it is back,
+// the revoked tokens are still on the list.
 func TestDenyListOutlivesGlitch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := new(jwt.DenyList)
@@ -159,8 +160,8 @@ func TestDenyListKeepsTheLaterEnd_J12(t *testing.T) {
 	}
 }
 
-// TestDenyListBounded_S3 fills the list: it refuses what it cannot keep, drops nothing that is
-// alive, and has room again once tokens end.
+// TestDenyListBounded_S3 fills the list. The full list refuses new tokens, drops no valid one, and
+// has room again when tokens end.
 func TestDenyListBounded_S3(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := new(jwt.DenyList)
@@ -200,7 +201,8 @@ func TestDenyListBounded_S3(t *testing.T) {
 	})
 }
 
-// TestDenyListPerSubject_M9 has one user log in and out 100,000 times. All others can log out.
+// TestDenyListPerSubject_M9 has one user log in and out 100,000 times. All other users can still
+// log out.
 func TestDenyListPerSubject_M9(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := new(jwt.DenyList)
@@ -238,7 +240,7 @@ func TestDenyListPerSubject_M9(t *testing.T) {
 			t.Error("the same sub of another issuer counts as one user")
 		}
 		time.Sleep(time.Hour + 5*time.Minute)
-		for i := range 999 { // one is there for another hour
+		for i := range 999 { // one token stays for another hour
 			if err := d.Revoke(of("mallory", fmt.Sprint("new", i), time.Hour)); err != nil {
 				t.Fatalf("token %d, after the others have ended: %v", i, err)
 			}
@@ -249,7 +251,7 @@ func TestDenyListPerSubject_M9(t *testing.T) {
 	})
 }
 
-// TestDenyListForgets puts tokens of a short life on the list, again and again.
+// TestDenyListForgets adds many short-lived tokens to the list.
 func TestDenyListForgets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := new(jwt.DenyList)

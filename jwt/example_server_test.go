@@ -22,10 +22,11 @@ import (
 	"github.com/countersign-go/countersign/portal"
 )
 
-// exampleSecret is what issuer and service share. Keep yours in a file, not in a program.
+// exampleSecret is the secret that the issuer and the service share. Keep yours in a file, not in a
+// program.
 var exampleSecret = creds.Secret("an example of 32 bytes or longer")
 
-// exampleToken is a token that the issuer made for subject.
+// exampleToken returns a token of the issuer with these claims.
 func exampleToken(claims map[string]any) string {
 	claims["exp"] = time.Now().Add(time.Hour).Unix()
 	token := jwtlib.NewWithClaims(jwtlib.SigningMethodHS256, jwtlib.MapClaims(claims))
@@ -36,7 +37,7 @@ func exampleToken(claims map[string]any) string {
 	return text
 }
 
-// status shows how a handler answers a request with this token.
+// status returns the status with which a handler answers a request with this token.
 func status(handler http.Handler, path, token string) int {
 	req := httptest.NewRequest("GET", path, nil)
 	if token != "" {
@@ -47,7 +48,7 @@ func status(handler http.Handler, path, token string) int {
 	return w.Code
 }
 
-// The permissions that exist, and what each role may do.
+// These are the existing permissions, and the permissions of each role.
 var (
 	permissions = []string{"users:edit", "reports:read"}
 	roles       = map[string][]string{
@@ -56,7 +57,7 @@ var (
 	}
 )
 
-// allow lets those users through to next that have a permission. Others are known, and still not
+// allow passes the requests of users with a permission to next. Other users are known but not
 // allowed: 403. A permission that does not exist is a mistake in the program.
 func allow(permission string, next http.Handler) http.Handler {
 	if !slices.Contains(permissions, permission) {
@@ -72,7 +73,8 @@ func allow(permission string, next http.Handler) http.Handler {
 	})
 }
 
-// Roles in a token become permissions. Who is unknown gets 401; who is known and not allowed, 403.
+// Roles in a token become permissions. An unknown user gets 401, and a known user without the
+// permission 403.
 func ExampleVerifier_Authenticate() {
 	v := &jwt.Verifier{
 		Keys: &jwt.Key{Method: "HS256", Key: exampleSecret},
@@ -111,7 +113,7 @@ func ExampleVerifier_Authenticate() {
 	// wrong token       401   401
 }
 
-// A token that came by another way than a request, such as a message queue.
+// A token need not come from a request. It may come from a message queue, for example.
 func ExampleVerifier_Verify() {
 	v := &jwt.Verifier{
 		Keys:     &jwt.Key{Method: "HS256", Key: exampleSecret},
@@ -128,7 +130,7 @@ func ExampleVerifier_Verify() {
 	// jwt: token refused: its aud names other services
 }
 
-// A login over another protocol than HTTP, where a client shows a token.
+// A client may log in with a token over a protocol other than HTTP.
 func ExampleVerifier_AuthenticateToken() {
 	var denied jwt.DenyList
 	checker := tokenChecker{&jwt.Verifier{
@@ -163,7 +165,7 @@ func ExampleVerifier_AuthenticateToken() {
 	// true creds: wrong user or password: jwt: token refused: it was revoked
 }
 
-// A tokenChecker is a portal.Checker that judges the tokens of a Verifier.
+// A tokenChecker is a portal.Checker that accepts the tokens of a Verifier.
 type tokenChecker struct{ verifier *jwt.Verifier }
 
 func (c tokenChecker) Check(ctx context.Context, shown portal.Credentials) (string, error) {
@@ -174,14 +176,14 @@ func (c tokenChecker) Check(ctx context.Context, shown portal.Credentials) (stri
 	id, err := c.verifier.AuthenticateToken(ctx, string(b.Token))
 	switch {
 	case errors.Is(err, auth.ErrUnavailable):
-		return "", err // the token could not be judged: the client may try again later
+		return "", err // the token could not be checked: the client may try again later
 	case err != nil:
 		return "", fmt.Errorf("%w: %w", portal.ErrUnauthorized, err)
 	}
 	return id.Subject, nil
 }
 
-// The answer does not say what is wrong with a token. The log does.
+// The response does not say why a token is refused. The log does.
 func ExampleVerifier_Challenge() {
 	v := &jwt.Verifier{
 		Keys:  &jwt.Key{Method: "HS256", Key: exampleSecret},
@@ -202,7 +204,7 @@ func ExampleVerifier_Challenge() {
 	// Bearer realm="example", error="invalid_token" - jwt: token refused: it has not three parts
 }
 
-// A token can be withdrawn before it ends, for instance when its user logs out.
+// A token can be revoked before it expires, for instance when its user logs out.
 func ExampleDenyList_Revoke() {
 	var denied jwt.DenyList
 	v := &jwt.Verifier{
@@ -240,7 +242,7 @@ func ExampleKeyMap_VerificationKey() {
 	// 2026-12 jwt: no key of that id
 }
 
-// An issuer publishes its keys, so that it can change them whenever it likes.
+// An issuer publishes its keys, so that it can change them at any time.
 func ExampleJWKS() {
 	set := os.DirFS("testdata")
 	server := httptest.NewServer(http.FileServerFS(set))
@@ -250,7 +252,7 @@ func ExampleJWKS() {
 		Issuer:   "https://issuer.example",
 		Audience: []string{"https://api.example.com"},
 	}
-	// This token was signed with the key in the set, and has ended since.
+	// This token was signed with the key in the set, and has expired since.
 	token, err := os.ReadFile("testdata/token.txt")
 	if err != nil {
 		fmt.Println(err)
@@ -262,7 +264,7 @@ func ExampleJWKS() {
 	// jwt: token refused: it has expired
 }
 
-// An issuer publishes its keys, the public halves alone, and a service verifies tokens with them.
+// An issuer publishes the public halves of its keys, and a service verifies tokens with them.
 func ExamplePublish() {
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -136,7 +136,7 @@ func unescape(text string) string {
 	return text
 }
 
-// decoded returns the token in a cookie value of pyramid_jwt, or "" if there is none.
+// decoded returns the token in a cookie value of pyramid_jwt, or "".
 func decoded(value string) string {
 	token, err := place.Pyramid{}.Decode(value)
 	if err != nil {

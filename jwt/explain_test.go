@@ -23,7 +23,7 @@ import (
 
 func fields(name, value string) http.Header { return http.Header{name: {value}} }
 
-// TestExplainer has a Verifier explain itself, as any other that is an auth.Explainer.
+// TestExplainer checks that a Verifier is an auth.Explainer.
 func TestExplainer(t *testing.T) {
 	v := &jwt.Verifier{Keys: hmacKey}
 	for _, field := range []string{"", "Bearer x"} {
@@ -35,7 +35,7 @@ func TestExplainer(t *testing.T) {
 	}
 }
 
-// TestExplain has what goes wrong with tokens, one row each.
+// TestExplain has one row for each common mistake with tokens.
 func TestExplain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		now := time.Now()
@@ -71,7 +71,7 @@ func TestExplain(t *testing.T) {
 		for _, tt := range []struct {
 			reason   string
 			header   http.Header
-			verifier *jwt.Verifier // nil Keys: hmacKey
+			verifier *jwt.Verifier // if its Keys are nil, hmacKey
 			text     string
 		}{
 			{"good", nil, &jwt.Verifier{}, "the token is accepted"},
@@ -188,7 +188,7 @@ func TestExplain(t *testing.T) {
 
 func bearing(token string) http.Header { return fields("Authorization", "Bearer "+token) }
 
-// TestExplainSecrets_K6 looks for keys and tokens in what is said.
+// TestExplainSecrets_K6 checks that no explanation holds a key or a token.
 func TestExplainSecrets_K6(t *testing.T) {
 	const planted = "canary-8d41b6-0123456789-0123456789"
 	key := &jwt.Key{Method: "HS256", Key: creds.Secret(planted)}
@@ -229,7 +229,7 @@ func FuzzExplain(f *testing.F) {
 	})
 }
 
-// A client sends a token that was made with the bytes that its secret is the base64 of.
+// The issuer signed with the decoded bytes of a base64 secret, and the service uses the text.
 func ExampleExplain() {
 	secret := "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 	bytes, err := base64std.DecodeString(secret)

@@ -9,17 +9,17 @@ import (
 	"github.com/countersign-go/countersign/internal/jose"
 )
 
-// Held is how many tokens d holds.
+// Held returns how many tokens d holds.
 func (d *DenyList) Held() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return len(d.until)
 }
 
-// Sweep has d forget what has ended, as it does by itself from time to time.
+// Sweep removes the tokens that have ended, as d does from time to time.
 func (d *DenyList) Sweep() { d.SweepAhead(0) }
 
-// SweepAhead does so while the wall clock is ahead.
+// SweepAhead does the same while the wall clock is ahead.
 func (d *DenyList) SweepAhead(by time.Duration) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -28,7 +28,7 @@ func (d *DenyList) SweepAhead(by time.Duration) {
 	d.drop(now)
 }
 
-// SignedBy makes the signature of text, and VerifiedBy checks one.
+// SignedBy returns the signature of text.
 func SignedBy(k *Key, text string) ([]byte, error) {
 	ready, err := k.prepared()
 	if err != nil {
@@ -37,7 +37,7 @@ func SignedBy(k *Key, text string) ([]byte, error) {
 	return ready.sign(text)
 }
 
-// VerifiedBy reports whether signature is that of text, as the Verifier does.
+// VerifiedBy reports whether signature is valid for text, as a Verifier would.
 func VerifiedBy(k *Key, text string, signature []byte) (bool, error) {
 	ready, err := k.prepared()
 	if err != nil {
@@ -46,7 +46,7 @@ func VerifiedBy(k *Key, text string, signature []byte) (bool, error) {
 	return ready.verify(text, signature), nil
 }
 
-// Genuine is [Verifier.Verify] without a look at what the token says.
+// Genuine is [Verifier.Verify] without checks of the claims.
 func (v *Verifier) Genuine(ctx context.Context, token string) error {
 	t, err := jose.Parse(token)
 	if err != nil {
@@ -55,7 +55,7 @@ func (v *Verifier) Genuine(ctx context.Context, token string) error {
 	return v.prove(ctx, t)
 }
 
-// Rewritten reads a token and writes it again.
+// Rewritten parses a token and writes it again.
 func Rewritten(token string) (string, error) {
 	t, err := jose.Parse(token)
 	if err != nil {

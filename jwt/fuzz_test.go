@@ -11,8 +11,8 @@ import (
 	"github.com/countersign-go/countersign/jwt"
 )
 
-// FuzzToken reads tokens. What can be read is written in no other way; what is accepted was signed
-// with the key, and holds claims with a single meaning.
+// FuzzToken checks that each token that can be parsed has only one spelling, and that each accepted
+// token was signed with the key and holds claims with a single meaning.
 func FuzzToken(f *testing.F) {
 	for _, c := range readVectors(f).VerifyCases {
 		for _, value := range c.Headers {
@@ -57,7 +57,7 @@ func FuzzToken(f *testing.F) {
 	})
 }
 
-// FuzzClaims has claims judged that are genuine, whatever they are.
+// FuzzClaims checks arbitrary claims in genuine tokens.
 func FuzzClaims(f *testing.F) {
 	for _, c := range readVectors(f).VerifyCases {
 		if text, err := json.Marshal(c.Claims); err == nil {

@@ -43,7 +43,7 @@ func must[K any](key K, err error) K {
 	return key
 }
 
-// part is a part of a token: of a string, its text, of anything else its JSON.
+// part returns a part of a token: the text of a string, or the JSON of any other value.
 func part(t testing.TB, v any) string {
 	t.Helper()
 	text, ok := v.(string)
@@ -57,7 +57,7 @@ func part(t testing.TB, v any) string {
 	return base64.RawURLEncoding.EncodeToString([]byte(text))
 }
 
-// sign puts the signature of key behind text.
+// sign appends the signature of key to text.
 func sign(t testing.TB, key *jwt.Key, text string) string {
 	t.Helper()
 	signature, err := jwt.SignedBy(key, text)
@@ -67,8 +67,8 @@ func sign(t testing.TB, key *jwt.Key, text string) string {
 	return text + "." + base64.RawURLEncoding.EncodeToString(signature)
 }
 
-// mint makes a token. header nil: one that only has the alg of key. Either can be a string, which
-// is taken as it is.
+// mint makes a token. If header is nil, it holds only the alg of key. A header or claims that are a
+// string are used unchanged.
 func mint(t testing.TB, key *jwt.Key, header, claims any) string {
 	t.Helper()
 	if header == nil {
@@ -81,7 +81,7 @@ func withToken(token string) *http.Request {
 	return &http.Request{Header: http.Header{"Authorization": {"Bearer " + token}}}
 }
 
-// pyramidCookie writes a token as pyramid_jwt has it in its cookies.
+// pyramidCookie encodes a token as pyramid_jwt does in its cookies.
 func pyramidCookie(token string) string {
 	return base64.URLEncoding.EncodeToString([]byte(`"` + token + `"`))
 }

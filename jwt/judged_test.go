@@ -14,8 +14,8 @@ import (
 	"github.com/countersign-go/countersign/jwt"
 )
 
-// TestLogNamesSubject has the records of refused tokens: they name the subject of a genuine one,
-// and of no other.
+// TestLogNamesSubject checks that the log of a refusal names the subject of a genuine token, and of
+// no other token.
 func TestLogNamesSubject(t *testing.T) {
 	ended := map[string]any{"exp": time.Now().Add(-time.Hour).Unix()}
 	revoked := func(context.Context, map[string]any) (bool, error) { return true, nil }

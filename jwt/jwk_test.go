@@ -17,7 +17,7 @@ import (
 	"github.com/countersign-go/countersign/jwt"
 )
 
-// TestJWKSKeys says which keys of a set are used, and how.
+// TestJWKSKeys checks which keys of a set are used, and with which method.
 func TestJWKSKeys(t *testing.T) {
 	type set = []map[string]any
 	ec, longID := ecKey(), strings.Repeat("k", 1025)
@@ -37,7 +37,7 @@ func TestJWKSKeys(t *testing.T) {
 		name string
 		keys set
 		kid  string
-		want string // the method of the key; "": there is none
+		want string // the method of the key; "" if the key is ignored
 	}{
 		{"EC", set{jwk(ec, "a", nil), other}, "a", "ES256"},
 		{"EC with alg", set{jwk(ec, "a", with("alg", "ES256")), other}, "a", "ES256"},
@@ -117,7 +117,7 @@ func TestJWKSKeys(t *testing.T) {
 	}
 }
 
-// TestJWKSVerifies has a token of each kind of key verified, and the method of RSA keys chosen.
+// TestJWKSVerifies verifies a token with each kind of key, and chooses the method of RSA keys.
 func TestJWKSVerifies(t *testing.T) {
 	set := setOf(jwk(ecKey(), "ec", nil), rsaJWK("rsa", nil), map[string]any{
 		"kty": "OKP", "crv": "Ed25519", "kid": "ed",
@@ -142,7 +142,8 @@ func TestJWKSVerifies(t *testing.T) {
 	}
 }
 
-// TestJWKSNames has kid, kind and method together name a key: one kid may stand for several.
+// TestJWKSNames checks that kid, key type and method together name a key: one kid may stand for
+// several keys.
 func TestJWKSNames(t *testing.T) {
 	alg := func(name string) map[string]any { return map[string]any{"alg": name} }
 	shared := newIssuer(setOf(rsaJWK("a", alg("RS256")), rsaJWK("a", alg("RS384")),
@@ -182,11 +183,11 @@ func TestJWKSNames(t *testing.T) {
 	}
 }
 
-// wrapped is a KeySet of a user's own in front of another.
+// wrapped is a user's own KeySet around another.
 type wrapped struct{ jwt.KeySet }
 
-// TestEd25519 takes Ed25519 and EdDSA for two names of one method (RFC 9864, section 2.2), which a
-// key set, a key, a JWT and a Session may use.
+// TestEd25519 checks that Ed25519 and EdDSA are two names of one method (RFC 9864, section 2.2) in
+// a key set, a Key, a Signer and a Session.
 func TestEd25519(t *testing.T) {
 	public := map[string]any{"kty": "OKP", "crv": "Ed25519", "kid": "a",
 		"x": base64.RawURLEncoding.EncodeToString(edKey()[32:])}
@@ -223,7 +224,7 @@ func TestEd25519(t *testing.T) {
 	}
 }
 
-// TestJWKSSetup_F9 asks nobody where the fields are wrong, and says which.
+// TestJWKSSetup_F9 checks that a JWKS with wrong fields fetches nothing, and names the field.
 func TestJWKSSetup_F9(t *testing.T) {
 	for _, c := range []struct{ url, method, want string }{
 		{"", "", "URL"},

@@ -56,13 +56,13 @@ type JWKS struct {
 	mu      sync.Mutex // guards the fields below; not held during a fetch
 	keys    keyCopy
 	tried   time.Time     // when the last fetch began
-	flight  chan struct{} // closed when the running fetch ends; nil if there is none
+	flight  chan struct{} // closed when the running fetch ends; otherwise nil
 	failure error         // why the last fetch failed; nil if it succeeded or is the first
 }
 
 // A keyCopy is a fetched key set.
 type keyCopy struct {
-	byID    map[string]*Key // "" is for tokens without kid; nil if there is no copy
+	byID    map[string]*Key // "" is for tokens without kid; nil without a copy
 	fetched time.Time
 }
 

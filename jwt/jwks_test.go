@@ -27,20 +27,20 @@ import (
 
 const keysURL = "https://issuer.example/keys"
 
-// An issuer publishes a set, or what it likes.
+// An issuer publishes a key set, or any other response.
 type issuer struct {
 	calls atomic.Int32
-	takes time.Duration // how long an answer takes
+	takes time.Duration // how long a response takes
 
-	mu sync.Mutex // guards what follows
+	mu sync.Mutex // guards the fields below
 	publication
 }
 
-// A publication is what an issuer has to show.
+// A publication is the response of an issuer.
 type publication struct {
 	status int
 	set    string
-	answer func(*http.Request) (*http.Response, error) // nil: status and set
+	answer func(*http.Request) (*http.Response, error) // if nil, status and set
 }
 
 func (i *issuer) publish(p publication) {
@@ -74,12 +74,12 @@ func newIssuer(set string) *issuer {
 	return &issuer{publication: publication{status: 200, set: set}}
 }
 
-// keys is a JWKS that asks i.
+// keys returns a JWKS that fetches from i.
 func (i *issuer) keys() *jwt.JWKS {
 	return &jwt.JWKS{URL: keysURL, HTTP: &http.Client{Transport: i}}
 }
 
-// jwk describes the public half of an EC key, changed as told.
+// jwk returns the public half of an EC key as a JWK, with changes.
 func jwk(key *ecdsa.PrivateKey, kid string, change map[string]any) map[string]any {
 	size := (key.Curve.Params().BitSize + 7) / 8
 	number := func(n *big.Int) string {
@@ -115,7 +115,7 @@ func setOf(keys ...map[string]any) string {
 
 func newEC() *ecdsa.PrivateKey { return must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader)) }
 
-// tokenBy is a token that is good for an hour.
+// tokenBy returns a token that is valid for an hour.
 func tokenBy(t testing.TB, key any, method, kid string) string {
 	t.Helper()
 	header := map[string]any{"alg": method}
@@ -130,7 +130,7 @@ func verdict(keys jwt.KeySet, token string) error {
 	return err
 }
 
-// expect has a token judged, and counts the calls of the issuer so far.
+// expect checks the error for a token, and the number of calls of the issuer so far.
 func (i *issuer) expect(t *testing.T, what string, err, want error, calls int32) {
 	t.Helper()
 	if !errors.Is(err, want) || err != nil && errors.Is(err, auth.ErrUnavailable) &&
@@ -165,13 +165,13 @@ func TestJWKSRotation_J14(t *testing.T) {
 		if err := verdict(keys, ofNext()); err != nil {
 			t.Errorf("known key of an old copy: %v", err)
 		}
-		synctest.Wait() // for the fetch in the background
+		synctest.Wait() // until the fetch in the background ends
 		i.expect(t, "taken back", verdict(keys, ofOld()), jwt.ErrRefused, 3)
 		i.expect(t, "kept", verdict(keys, ofNext()), nil, 3)
 	})
 }
 
-// TestJWKSBackground answers at once from an old copy while another one is fetched.
+// TestJWKSBackground_J14 checks that an old copy answers at once while a new one is fetched.
 func TestJWKSBackground_J14(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		key := newEC()
@@ -187,7 +187,7 @@ func TestJWKSBackground_J14(t *testing.T) {
 		if time.Since(start) != 0 {
 			t.Error("a known key had to wait for a fetch")
 		}
-		// One who names an unknown key waits for the fetch that is under way.
+		// A caller with an unknown key waits for the running fetch.
 		err := verdict(keys, tokenBy(t, key, "ES256", "b"))
 		i.expect(t, "unknown", err, jwt.ErrRefused, 2)
 		if time.Since(start) != time.Second {
@@ -196,8 +196,8 @@ func TestJWKSBackground_J14(t *testing.T) {
 	})
 }
 
-// TestJWKSFailure_J14 has the set fail in many ways: the old copy serves for 24 hours, with one
-// call a minute, and heals.
+// TestJWKSFailure_J14 lets the fetch fail in many ways. The old copy serves for 24 hours, with one
+// call a minute, and a fetch that succeeds replaces it.
 func TestJWKSFailure_J14(t *testing.T) {
 	key := newEC()
 	good := setOf(jwk(key, "a", nil))
@@ -256,7 +256,7 @@ func TestJWKSFailure_J14(t *testing.T) {
 					t.Errorf("on the last second of the copy: %v", err)
 				}
 				synctest.Wait()
-				// A key that is not in the copy may be a new one: nobody can tell.
+				// A key that is not in the copy may be a new one.
 				before := i.calls.Load()
 				err := verdict(keys, tokenBy(t, key, "ES256", "b"))
 				i.expect(t, "unknown", err, auth.ErrUnavailable, before)
@@ -292,7 +292,7 @@ func (b blanks) Read(p []byte) (int, error) {
 	return copy(p, bytes.Repeat([]byte(" "), len(p))), nil
 }
 
-// drip is a body that has a byte every 5 seconds.
+// drip is a body that delivers a byte every 5 seconds.
 type drip struct{}
 
 func (drip) Read(p []byte) (int, error) {
@@ -301,7 +301,7 @@ func (drip) Read(p []byte) (int, error) {
 	return 1, nil
 }
 
-// TestJWKSFlood_J14 names 10,000 keys at once that nobody has, for some minutes.
+// TestJWKSFlood_J14 asks for 10,000 unknown keys at once, for some minutes.
 func TestJWKSFlood_J14(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		key := newEC()
@@ -333,7 +333,8 @@ func TestJWKSFlood_J14(t *testing.T) {
 	})
 }
 
-// TestJWKSWaiters_X6 gives up with the context of the one who asks; the others are served.
+// TestJWKSWaiters_X6 checks that a caller stops waiting when its context ends, and the other
+// callers get their keys.
 func TestJWKSWaiters_X6(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		key := newEC()
@@ -366,7 +367,7 @@ func TestJWKSWaiters_X6(t *testing.T) {
 	})
 }
 
-// TestJWKSHangs_F5 has a fetch end after 10 s.
+// TestJWKSHangs_F5 checks that a fetch ends after 10 s.
 func TestJWKSHangs_F5(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		i := &issuer{takes: time.Hour}
@@ -384,8 +385,8 @@ func TestJWKSHangs_F5(t *testing.T) {
 	})
 }
 
-// TestJWKSAsPublished fetches sets from servers that redirect, name no type, or begin with a byte
-// order mark.
+// TestJWKSAsPublished fetches sets from servers that redirect, send no content type, or begin with
+// a byte order mark.
 func TestJWKSAsPublished(t *testing.T) {
 	key := newEC()
 	set := setOf(jwk(key, "a", nil))
@@ -396,7 +397,7 @@ func TestJWKSAsPublished(t *testing.T) {
 	}
 	for name, tt := range map[string]struct {
 		answer func(*http.Request) *http.Response
-		want   string // in the error; "": none
+		want   string // in the error; "" if the set is accepted
 	}{
 		"a slash is added": {func(req *http.Request) *http.Response {
 			if req.URL.Path == "/keys/" {

@@ -11,7 +11,7 @@ import (
 	"github.com/countersign-go/countersign/jwt"
 )
 
-// TestHeader_J9 adds to the header of a genuine token.
+// TestHeader_J9 adds members to the header of a genuine token.
 func TestHeader_J9(t *testing.T) {
 	for _, c := range []struct {
 		member string
@@ -24,7 +24,7 @@ func TestHeader_J9(t *testing.T) {
 		{`"cty":1`, false}, {`"cty":"json"`, true}, {`"cty":""`, true},
 		{`"typ":null`, false}, {`"typ":["JWT"]`, false}, {`"typ":""`, true},
 		{`"typ":"JOSE"`, true}, {`"typ":"application/jose"`, true}, {`"typ":"jose+json"`, false},
-		// A kid is any text (RFC 7515, section 4.1.4).
+		// A kid is any string (RFC 7515, section 4.1.4).
 		{`"kid":null`, false}, {`"kid":"` + strings.Repeat("k", 1024) + `"`, true},
 		{`"kid":"` + strings.Repeat("k", 1025) + `"`, false}, {`"kid":"\u007f"`, true},
 		{`"kid":"a b"`, true}, {`"kid":"\u001f"`, true}, {`"kid":""`, true},
@@ -33,7 +33,7 @@ func TestHeader_J9(t *testing.T) {
 		{`"Enc":1`, false}, {`"ZIP":1`, false}, {`"Kid":1`, false}, {`"TYP":1`, false},
 		{`"jKu":1`, false}, {`"x5U":1`, false}, {`"X5C":1`, false},
 		{`"JWK":1`, false}, {`"X5T#s256":"x"`, false}, {`"Cty":"x"`, false}, {`"x5T":"x"`, false},
-		// A key that comes along is not looked at, whatever it is (J3).
+		// A key in the header is ignored, whatever it is (J3).
 		{`"jwk":1`, true}, {`"jku":{}`, true}, {`"x5c":[1]`, true}, {`"x5u":"\u0000"`, true},
 		{`"x5t":null`, true}, {`"x":{"alg":"none"}`, true}, {`"b65":1,"B65":2`, true},
 	} {
@@ -46,8 +46,8 @@ func TestHeader_J9(t *testing.T) {
 	}
 }
 
-// TestHeaderValues bounds the work that the header of a forged token causes. The header of a real
-// token holds fewer values, also where a certificate chain is among them.
+// TestHeaderValues limits the work that the header of a forged token causes. The header of a real
+// token holds fewer values, even with a certificate chain.
 func TestHeaderValues(t *testing.T) {
 	var chain []string
 	for range 50 {
@@ -72,8 +72,8 @@ func TestHeaderValues(t *testing.T) {
 	}
 }
 
-// TestSpelling_J12 signs parts that are not spelled as they should be, so that nothing but the
-// spelling is wrong, and then misspells the signature, which nobody signs.
+// TestSpelling_J12 signs misspelled parts, so that only the spelling is wrong. Then it misspells
+// the signature, which is not signed.
 func TestSpelling_J12(t *testing.T) {
 	header := `{"alg":"HS256"} `                            // not a multiple of three bytes
 	claims := `{"sub":"ann","exp":9999999999,"x":"???>>>"}` // with - or _ in base64url
@@ -116,7 +116,7 @@ func TestSpelling_J12(t *testing.T) {
 	}
 }
 
-// TestTokenLength_J8 takes 8 KiB and no byte more.
+// TestTokenLength_J8 checks that 8 KiB are accepted, and one byte more is not.
 func TestTokenLength_J8(t *testing.T) {
 	v := &jwt.Verifier{Keys: hmacKey}
 	of := func(filler int) string {

@@ -95,7 +95,7 @@ func (k *Key) prepared() (*signingKey, error) {
 	return k.ready.key, k.ready.err
 }
 
-// forMethod returns the key among k and k.more whose method is alg, or k if there is none.
+// forMethod returns the key among k and k.more whose method is alg, or else k.
 func (k *Key) forMethod(alg string) *Key {
 	for _, other := range k.more {
 		if jose.Same(other.Method, alg) && !jose.Same(k.Method, alg) {

@@ -33,7 +33,7 @@ func inBase64(data []byte) []byte {
 	return []byte(base64std.EncodeToString(data))
 }
 
-// hardware is a crypto.Signer that does not show its key.
+// hardware is a crypto.Signer that does not expose its key.
 type hardware struct{ signer crypto.Signer }
 
 func (h *hardware) Public() crypto.PublicKey { return h.signer.Public() }
@@ -42,10 +42,10 @@ func (h *hardware) Sign(r io.Reader, digest []byte, o crypto.SignerOpts) ([]byte
 	return h.signer.Sign(r, digest, o)
 }
 
-// A broken signer makes no signature of use.
+// A broken signer returns a useless signature.
 type broken struct {
 	hardware
-	signature string // "": an error
+	signature string // if "", an error
 }
 
 func (b *broken) Sign(io.Reader, []byte, crypto.SignerOpts) ([]byte, error) {
@@ -55,7 +55,7 @@ func (b *broken) Sign(io.Reader, []byte, crypto.SignerOpts) ([]byte, error) {
 	return []byte(b.signature), nil
 }
 
-// TestKeyForms takes a key in all forms that it comes in, for each method.
+// TestKeyForms checks all forms of a key for each method.
 func TestKeyForms(t *testing.T) {
 	p384 := must(ecdsa.GenerateKey(elliptic.P384(), rand.Reader))
 	p521 := must(ecdsa.GenerateKey(elliptic.P521(), rand.Reader))
@@ -113,7 +113,7 @@ func isPublic(key any) bool {
 	return false
 }
 
-// TestKeyRefused_J13 has keys that must not be used, and a word of what the error says.
+// TestKeyRefused_J13 has keys that must not be used, and a part of the error.
 func TestKeyRefused_J13(t *testing.T) {
 	r, e, ed := rsaKey(), ecKey(), edKey()
 	spki := must(x509.MarshalPKIXPublicKey(&r.PublicKey))
@@ -132,7 +132,7 @@ func TestKeyRefused_J13(t *testing.T) {
 		name, method string
 		key          any
 		weak         bool
-		want         string // "": it is fit for use
+		want         string // "" if the key may be used
 	}{
 		{"31 bytes", "HS256", make([]byte, 31), false, "31 bytes, and HS256 needs 32"},
 		{"31 bytes, weak", "HS256", make([]byte, 31), true, ""},
@@ -221,7 +221,7 @@ func TestKeyRefused_J13(t *testing.T) {
 		{"ES256K", "ES256K", e, false, "Method is none of"},
 	} {
 		key := &jwt.Key{Method: c.method, Key: c.key, Weak: c.weak}
-		for range 2 { // the second time, from memory
+		for range 2 { // the second time, the error is kept
 			_, err := jwt.VerifiedBy(key, "text", nil)
 			switch {
 			case c.want == "" && err != nil:
@@ -234,7 +234,7 @@ func TestKeyRefused_J13(t *testing.T) {
 	}
 }
 
-// shows is a crypto.Signer with that public key, and panics without.
+// shows is a crypto.Signer with this public key. It panics without one.
 type shows struct {
 	hardware
 	key crypto.PublicKey
@@ -247,7 +247,7 @@ func (s *shows) Public() crypto.PublicKey {
 	return s.key
 }
 
-// A server recovers from a panic, and asks the key again for the next request.
+// A server recovers from a panic, and uses the key again for the next request.
 func TestKeyPanics_J13(t *testing.T) {
 	key := &jwt.Key{Method: "EdDSA", Key: new(shows)}
 	j := &jwt.Signer{Method: "EdDSA", Key: new(shows)}
@@ -274,7 +274,7 @@ func TestKeyPanics_J13(t *testing.T) {
 	}
 }
 
-// TestKeyKeepsItsSecret changes the bytes that a Key was made of.
+// TestKeyKeepsItsSecret changes the bytes that a Key was made from.
 func TestKeyKeepsItsSecret(t *testing.T) {
 	secret := []byte(strings.Repeat("k", 32))
 	key := &jwt.Key{Method: "HS256", Key: secret}
@@ -288,7 +288,7 @@ func TestKeyKeepsItsSecret(t *testing.T) {
 	}
 }
 
-// TestBrokenSigner has a signer that makes what is no signature of ECDSA.
+// TestBrokenSigner has a crypto.Signer whose output is not an ECDSA signature.
 func TestBrokenSigner(t *testing.T) {
 	for _, signature := range []string{
 		"", "x", "\x30\x06\x02\x01\x01\x02\x01\x01x", "\x30\x06\x02\x01\xff\x02\x01\x01",
@@ -320,7 +320,7 @@ func TestKeyMap(t *testing.T) {
 }
 
 // TestSecondSignature_J12 makes another signature of a token that is signed with ECDSA, without its
-// key. Both are genuine, so a DenyList must know both as one.
+// key. Both are genuine, so a DenyList must treat both as one token.
 func TestSecondSignature_J12(t *testing.T) {
 	token := tokenBy(t, ecKey(), "ES256", "")
 	d := new(jwt.DenyList)

@@ -14,8 +14,8 @@ import (
 	"github.com/countersign-go/countersign/provision/issue"
 )
 
-// TestMaxLoginAgeBehindSession has keys handed out to users of a Session who logged in a while ago:
-// just now, with a cookie that was prolonged, and too long ago.
+// TestMaxLoginAgeBehindSession issues keys to users of a Session. They logged in just now, a while
+// ago with a renewed cookie, or too long ago.
 func TestMaxLoginAgeBehindSession(t *testing.T) {
 	for _, old := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
@@ -54,8 +54,8 @@ func TestMaxLoginAgeBehindSession(t *testing.T) {
 	}
 }
 
-// TestSessionLoginClaim checks that an identity has the time of the login, from the first cookie
-// on, also where the token does not say it.
+// TestSessionLoginClaim checks that an identity has the time of the login from the first cookie on,
+// even if the token does not hold it.
 func TestSessionLoginClaim(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSession()

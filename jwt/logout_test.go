@@ -16,7 +16,7 @@ import (
 	"github.com/countersign-go/countersign/jwt"
 )
 
-// After a logout no copy of the cookie is good, neither of those before it nor after it.
+// After a logout, no copy of a cookie is accepted, neither an earlier nor a later one.
 func TestSessionLogoutRevokes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSession()
@@ -32,7 +32,7 @@ func TestSessionLogoutRevokes(t *testing.T) {
 		}
 		thief.cookie = second
 		time.Sleep(20 * time.Minute)
-		thief.visit("GET", "/") // and has another one by now
+		thief.visit("GET", "/") // and has a newer cookie now
 		thief.is("bob", 1)
 		third := thief.cookie
 		if b.visit("POST", "/logout") != 200 {
@@ -102,8 +102,8 @@ func TestSessionClearErrors(t *testing.T) {
 	}
 }
 
-// A logout ends each session that the request has a cookie of: where a neighbour in the domain has
-// set a second one, and where the token was made by a server whose clock is ahead.
+// A logout ends the session of each cookie in the request. A neighbor in the domain may have set a
+// second cookie, or a server whose clock is ahead may have made the token.
 func TestSessionClearsAll_J12(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		now := time.Now().Unix()

@@ -20,7 +20,7 @@ import (
 	"github.com/countersign-go/countersign/transport"
 )
 
-// A client whose requests each carry a token that it makes itself.
+// A client puts a token that it makes itself on each request.
 func ExampleSigner() {
 	server := httptest.NewServer(auth.Require(
 		http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
@@ -51,14 +51,14 @@ func ExampleSigner() {
 	// Output: 200 OK hello robot
 }
 
-// A login that takes a name and a password, and answers with a token for an hour. Only a wrong
+// A login handler takes a name and a password, and answers with a token for an hour. Only a wrong
 // password is answered with 401. Any other error means that the password could not be checked.
 func ExampleSigner_Token() {
 	var users portal.Checker = portal.Memory{"alice": creds.Secret("correct horse")}
 	key := creds.Secret(strings.Repeat("k", 32))
 	tokens := &jwt.Signer{Key: key, Method: "HS256", Lifetime: time.Hour}
 	login := http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		// Neither a cache nor a browser is to keep the answer (RFC 6749, section 5.1).
+		// No cache may keep the response (RFC 6749, section 5.1).
 		w.Header().Set("Cache-Control", "no-store")
 		subject, err := users.Check(req.Context(), portal.Password{
 			User: req.PostFormValue("login"), Password: creds.Secret(req.PostFormValue("password")),
@@ -106,14 +106,14 @@ func ExampleSigner_Token() {
 	// 503 no-store
 }
 
-// outage is a Checker whose database does not answer.
+// outage is a Checker whose database does not respond.
 type outage struct{}
 
 func (outage) Check(context.Context, portal.Credentials) (string, error) {
 	return "", errors.New("the database does not answer")
 }
 
-// A site for browsers: who is logged in stays so while the site is used, for a week at most.
+// A site for browsers keeps a user logged in while they use it, for a week at most.
 func ExampleSession() {
 	session := &jwt.Session{
 		Signer: &jwt.Signer{
@@ -124,10 +124,10 @@ func ExampleSession() {
 		DenyList:     new(jwt.DenyList),
 	}
 	mux := http.NewServeMux()
-	// A request to log in has no cookie yet, so it has a check of its own.
+	// A login request has no cookie yet, so it needs its own check.
 	mux.Handle("POST /login", new(http.CrossOriginProtection).Handler(http.HandlerFunc(
 		func(w http.ResponseWriter, req *http.Request) {
-			// Here the password is checked.
+			// A real handler checks the password here.
 			if err := session.Set(w, "alice", map[string]any{"role": "admin"}); err != nil {
 				http.Error(w, "no session can begin now", http.StatusInternalServerError)
 				return
@@ -182,7 +182,7 @@ func ExampleSession() {
 	// 200 hello stranger
 }
 
-// A look into a token without its key. Nothing that it says is proven.
+// A program can read a token without its key. Nothing in it is proven.
 func Example_unverified() {
 	token := exampleToken(map[string]any{"sub": "ann", "aud": "mail"})
 	looked, _, err := jwtlib.NewParser().ParseUnverified(token, jwtlib.MapClaims{})

@@ -24,7 +24,7 @@ import (
 	"github.com/countersign-go/countersign/jwt/pyramid"
 )
 
-// mintFile is the part of testdata/jwt.json that is about making tokens and cookies.
+// mintFile is the part of testdata/jwt.json about making tokens and cookies.
 type mintFile struct {
 	CreateCases []createCase `json:"create_cases"`
 	CookieCases []cookieCase `json:"cookie_cases"`
@@ -53,12 +53,12 @@ func readMintVectors(t testing.TB) (*vectorFile, *mintFile) {
 	return readVectors(t), file
 }
 
-// settingOf has the settings whose names in a file are not those of the arguments.
+// settingOf maps arguments to settings whose names differ.
 var settingOf = map[string]string{
 	"https_only": "https_only_cookie", "reissue_time": "cookie_reissue_time",
 }
 
-// session has the settings read that a policy stands for.
+// session returns the Session for the settings of a policy.
 func (f *vectorFile) session(
 	t *testing.T, policy map[string]any, settings map[string]string,
 ) *jwt.Session {
@@ -70,7 +70,7 @@ func (f *vectorFile) session(
 	return s
 }
 
-// settings translates a policy to settings in a file. Arguments win.
+// settings converts a policy to settings in a file. Arguments take precedence.
 func (f *vectorFile) settings(
 	policy map[string]any, settings map[string]string,
 ) map[string]string {
@@ -86,7 +86,7 @@ func (f *vectorFile) settings(
 	return all
 }
 
-// judgeKey returns what the library verifies the tokens of a policy with.
+// judgeKey returns the key with which the library verifies the tokens of a policy.
 func (f *vectorFile) judgeKey(t *testing.T, policy map[string]any, method string) any {
 	t.Helper()
 	if strings.HasPrefix(method, "HS") {
@@ -109,8 +109,8 @@ func (f *vectorFile) judgeKey(t *testing.T, policy map[string]any, method string
 	return key
 }
 
-// createDecisions has an entry for each case that leaves a choice, and for each other one where our
-// outcome differs.
+// createDecisions has an entry for each case that leaves a choice, and for each case where our
+// result differs.
 var createDecisions = map[string]string{
 	"expiration zero in the call means policy default": "a lifetime of zero is that of the JWT",
 }
@@ -155,7 +155,7 @@ func TestCreateVectors(t *testing.T) {
 	}
 }
 
-// create makes the token of a case: what is no argument of Token is a claim.
+// create makes the token of a case. A value that is not an argument of Token is a claim.
 func create(t *testing.T, keys *vectorFile, c *createCase) (string, error) {
 	t.Helper()
 	s, err := pyramid.FromSettings(keys.settings(c.Policy, nil))
@@ -209,10 +209,10 @@ type cookieCase struct {
 	}
 }
 
-// cookieDecisions has the outcome of each case that leaves a choice, and of each other one where
-// ours differs from what is wanted. That the cookie is of this host only, is SameSite=Lax and has
-// the path / where nothing is said is so in all cases, and so is the auth_time of each token that
-// is made, and of each that is read and has an iat.
+// cookieDecisions has the result of each case that leaves a choice, and of each case where ours
+// differs from the expected one. Two differences occur in all cases, so they have no entry. Unless
+// the settings say otherwise, a cookie is for its host only, with SameSite=Lax and the path /. Each
+// token that is made, and each that is read and has an iat, has an auth_time.
 var cookieDecisions = map[string]struct{ outcome, reason string }{
 	"read, bare token as cookie value": {"200 nobody", "it is the encoding of the peer, or ours"},
 	"reissue turns a short personal expiry into the policy one": {
@@ -238,7 +238,7 @@ var cookieDecisions = map[string]struct{ outcome, reason string }{
 		"200 bob", "the leeway is for clocks that differ, and prolongs nothing"},
 }
 
-// wanted puts what a case wants into the words of cookieDecisions.
+// wanted returns the expected result of a case in the words of cookieDecisions.
 func (c *cookieCase) wanted(t *testing.T) string {
 	t.Helper()
 	out := []string{fmt.Sprint(c.Want.Status, " ", cmp.Or(fmt.Sprint(c.Want.User), "nobody"))}
@@ -329,7 +329,7 @@ func TestCookieVectors(t *testing.T) {
 	}
 }
 
-// visited sends the request of a case, and tells what came of it.
+// visited sends the request of a case and returns its result.
 func visited(t *testing.T, keys *vectorFile, c *cookieCase) string {
 	t.Helper()
 	args := maps.Clone(c.Args)
@@ -390,7 +390,7 @@ func visited(t *testing.T, keys *vectorFile, c *cookieCase) string {
 	return strings.Join(out, "; ")
 }
 
-// cookieText puts a cookie with a token in the encoding of pyramid_jwt into the words of
+// cookieText describes a cookie that holds a token in the encoding of pyramid_jwt, in the words of
 // cookieDecisions.
 func cookieText(t *testing.T, line string) string {
 	t.Helper()
@@ -432,9 +432,9 @@ type configCase struct {
 	Settings       map[string]string
 }
 
-// configDecisions has what we make of a case otherwise than the peer.
+// configDecisions has the settings that we treat differently from pyramid_jwt.
 var configDecisions = map[string]string{
-	"cookie_path": "/", // where the peer has none, and the browser guesses
+	"cookie_path": "/", // pyramid_jwt sets none, and the browser guesses
 }
 
 func TestConfigVectors(t *testing.T) {
@@ -449,7 +449,7 @@ func TestConfigVectors(t *testing.T) {
 			setFields(t, s, c.Args)
 			got := resolved(s)
 			for name, want := range c.Resolved {
-				if name == "max_age" { // that of the cookie: as long as the token
+				if name == "max_age" { // the cookie lasts as long as the token
 					name, want = "expiration", c.Resolved["expiration"]
 				}
 				if want == nil && configDecisions[name] != "" {
@@ -468,7 +468,7 @@ func TestConfigVectors(t *testing.T) {
 	}
 }
 
-// setFields sets what pyramid_jwt is given as arguments in code.
+// setFields sets the fields for the arguments that pyramid_jwt takes in code.
 func setFields(t *testing.T, s *jwt.Session, args map[string]any) {
 	t.Helper()
 	seconds := func(value any) time.Duration {
@@ -517,7 +517,7 @@ func setFields(t *testing.T, s *jwt.Session, args map[string]any) {
 	}
 }
 
-// resolved tells what the fields are, by the names of pyramid_jwt.
+// resolved returns the fields under the names of pyramid_jwt.
 func resolved(s *jwt.Session) map[string]any {
 	text := func(key any) any {
 		if secret, ok := key.(creds.Secret); ok {

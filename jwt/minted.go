@@ -26,7 +26,7 @@ const (
 // A purpose is the origin and the claims that a token was made for.
 type purpose struct {
 	origin origin.Origin
-	claims string // as JSON; "" if there are none
+	claims string // as JSON, or ""
 }
 
 // A mintedToken is a token that can be used again.

@@ -10,12 +10,12 @@ import (
 	"github.com/countersign-go/countersign/jwt"
 )
 
-// counted returns a JWT each of whose tokens is another one.
+// counted returns a Signer whose tokens all differ.
 func counted(lifetime time.Duration) *jwt.Signer {
 	return &jwt.Signer{Key: mintSecret, Method: "HS256", TokenID: true, Lifetime: lifetime}
 }
 
-// A token is used again until min(60 s, 20 % of its lifetime) before its end.
+// A token is reused until min(60 s, 20 % of its lifetime) before its end.
 func TestTokenIsKept(t *testing.T) {
 	for _, tt := range []struct{ lifetime, used time.Duration }{
 		{0, 235 * time.Second}, // 300 - 60 - the 5 that iat lies back
@@ -44,7 +44,7 @@ func TestTokenIsKept(t *testing.T) {
 	}
 }
 
-// A token made by a clock that has turned out to be wrong is replaced.
+// A token is replaced if it was made by a clock that turned out to be wrong.
 func TestTokenFollowsClock(t *testing.T) {
 	for _, tt := range []struct {
 		passed, by time.Duration // here, and at the server
@@ -72,7 +72,7 @@ func TestTokenFollowsClock(t *testing.T) {
 	}
 }
 
-// Each origin and each set of claims has a token of its own. All else of a request does not count.
+// Each origin and each set of claims has its own token. Nothing else in a request matters.
 func TestTokenPerPurpose(t *testing.T) {
 	j := counted(0)
 	j.Claims = func(req *http.Request) (map[string]any, error) {
@@ -113,13 +113,14 @@ func TestTokenPerPurpose(t *testing.T) {
 	}
 }
 
-// However many origins there are, few tokens are kept: those that still serve, if there is room.
+// A Signer keeps few tokens, however many origins there are. If there is room, it keeps those that
+// are still valid.
 func TestTokensAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j := counted(0)
 		host := func(i int) string { return fmt.Sprintf("https://host%d.example", i) }
 		first := make(map[int]string)
-		for i := range 40 { // which will have ended
+		for i := range 40 { // these will have ended
 			first[i] = signAt(t, j, host(i), time.Now())
 		}
 		time.Sleep(4 * time.Minute)
@@ -140,7 +141,7 @@ func TestTokensAreBounded(t *testing.T) {
 			req.Header.Set("Authorization", "Bearer "+first[i])
 			if again, err := j.Refresh(&http.Response{Request: req}); err != nil {
 				t.Fatal(err)
-			} else if !again { // it is kept, and new
+			} else if !again { // the token is kept, and new
 				kept++
 			}
 		}

@@ -16,7 +16,7 @@ import (
 	"github.com/countersign-go/countersign/jwt"
 )
 
-// TestPublish has a key of each kind published, fetched by a JWKS, and used to verify a token.
+// TestPublish publishes a key of each kind, fetches it with a JWKS, and verifies a token with it.
 func TestPublish(t *testing.T) {
 	signers := []*jwt.Signer{
 		{Method: "RS256", Key: mintKeys.rsa}, {Method: "RS384", Key: mintKeys.rsa},
@@ -46,7 +46,7 @@ func TestPublish(t *testing.T) {
 	}
 }
 
-// TestPublishedIsPublic reads a published set with the library, which finds public keys alone.
+// TestPublishedIsPublic reads a published set with the library, which finds only public keys.
 func TestPublishedIsPublic(t *testing.T) {
 	w := httptest.NewRecorder()
 	jwt.Publish(
@@ -121,7 +121,7 @@ func TestPublishNone(t *testing.T) {
 	}
 }
 
-// TestPublishRefusedByJWKS has nothing fetched from a handler that publishes none.
+// TestPublishRefusedByJWKS fetches nothing from a handler that publishes nothing.
 func TestPublishRefusedByJWKS(t *testing.T) {
 	server := httptest.NewServer(jwt.Publish(hmacKey))
 	defer server.Close()

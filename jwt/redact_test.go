@@ -16,8 +16,8 @@ import (
 	"github.com/countersign-go/countersign/jwt"
 )
 
-// TestRedaction_K6 prints all types that hold a key, after use, in all ways, and looks for it. It
-// also looks for the token in errors and challenges.
+// TestRedaction_K6 prints all types that hold a key, after use, in all ways, and looks for the key.
+// It also looks for the token in errors and challenges.
 func TestRedaction_K6(t *testing.T) {
 	const planted = "canary-5d2e8b-secret-of-32-bytes"
 	secret := &jwt.Key{Method: "HS256", Key: []byte(planted)}
@@ -31,7 +31,7 @@ func TestRedaction_K6(t *testing.T) {
 	}
 	var out bytes.Buffer
 	for _, v := range verifiers {
-		// The token holds the secret too, since it must not be repeated any more than that.
+		// The token holds the secret too, since errors must not repeat the token either.
 		for _, token := range []string{
 			mint(t, secret, nil, claimsOf(planted, time.Hour)), planted, planted + ".a.b",
 			mint(t, secret, nil, claimsOf(planted, -time.Hour)),
@@ -119,7 +119,7 @@ func TestRedactionByValue_K6(t *testing.T) {
 	}
 }
 
-// printed lists the forms in which text holds key.
+// printed returns the forms in which text holds key.
 func printed(text, key string) (found []string) {
 	raw := []byte(key)
 	for name, form := range map[string]string{

@@ -188,9 +188,9 @@ func (s *Session) Challenge(h http.Header, _ *http.Request, _ error) {
 
 // A visit is the result of checking the cookie of a request.
 type visit struct {
-	token string // "" if there is none
+	token string // or ""
 	id    *auth.Identity
-	err   error // why there is no id
+	err   error // why id is nil
 }
 
 type visitKey struct{ session *Session }

@@ -14,8 +14,8 @@ import (
 	"github.com/countersign-go/countersign/transport"
 )
 
-// A program can have a session as a browser has it: it logs in once, takes up each cookie that
-// replaces the last one, and logs in again when the session may not last any longer.
+// A program can have a session like a browser: it logs in once, uses each new cookie, and logs in
+// again when the session has reached its end.
 func TestSignerKeepsSession_J16(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		key := creds.Secret("a secret of 32 bytes for HS256..")
@@ -71,7 +71,7 @@ func TestSignerKeepsSession_J16(t *testing.T) {
 			}
 			time.Sleep(5 * time.Minute)
 		}
-		// A day of sessions that last for six hours each.
+		// These are the sessions of a day, of six hours each.
 		if logins < 4 || logins > 5 || calls != 24*12 || refused != 0 {
 			t.Errorf("%d logins, %d calls, %d refused", logins, calls, refused)
 		}

@@ -20,7 +20,8 @@ import (
 	"github.com/countersign-go/countersign/jwt"
 )
 
-// TestSessionAcceptsItsOwn has new tokens that the Verifier would not accept, if nobody took care.
+// TestSessionAcceptsItsOwn has settings with which the Verifier would refuse new tokens, unless the
+// Session prevents it.
 func TestSessionAcceptsItsOwn(t *testing.T) {
 	s := newSession()
 	s.Verifier = &jwt.Verifier{Keys: hmacKeyOf(mintSecret), Issuer: "me",
@@ -78,8 +79,8 @@ func TestSessionSetErrors(t *testing.T) {
 	}
 }
 
-// A session that begins can go on: Set refuses what the Session itself would not accept, and keeps
-// to what its Verifier takes.
+// A session that begins can go on: Set refuses claims that the Session itself would not accept, and
+// makes only tokens that its Verifier accepts.
 func TestSessionAcceptsWhatItSets(t *testing.T) {
 	for name, tt := range map[string]struct {
 		verifier jwt.Verifier
@@ -116,8 +117,8 @@ func TestSessionAcceptsWhatItSets(t *testing.T) {
 	}
 }
 
-// S17: claims that come from another session do not take its id along, and a login is not as old
-// as they say unless they tell when it was.
+// S17: claims that come from another session do not bring its jti. Their iat does not make the
+// login old, only their auth_time does.
 func TestSessionFromAnother_S17(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		now := time.Now().Unix()
@@ -141,7 +142,7 @@ func TestSessionFromAnother_S17(t *testing.T) {
 	})
 }
 
-// A Lifetime of over a day needs no MaxAge beside it; a Weak key needs no Verifier.
+// A Lifetime of over a day needs no MaxAge, and a Weak key needs no Verifier.
 func TestSessionDefaults(t *testing.T) {
 	s := &jwt.Session{Signer: &jwt.Signer{
 		Key: mintSecret[:8], Method: "HS256", Weak: true, Lifetime: 48 * time.Hour,
@@ -155,7 +156,7 @@ func TestSessionDefaults(t *testing.T) {
 	b.is("bob", 0)
 }
 
-// A Session that is set up wrongly says so at the first use, and lets nobody in.
+// A Session that is set up wrongly returns an error at the first use, and accepts no user.
 func TestSessionSetup(t *testing.T) {
 	for name, change := range map[string]func(*jwt.Session){
 		"no JWT": func(s *jwt.Session) { s.Signer = nil },
@@ -272,7 +273,7 @@ func TestSessionNames(t *testing.T) {
 	}
 }
 
-// What the Handler found out is for the request it was asked about, and for no other.
+// The Handler's result counts for the request that it checked, and for no other.
 func TestSessionVisitIsOfItsRequest(t *testing.T) {
 	s, other := newSession(), newSession()
 	other.Name = "other"
@@ -309,7 +310,7 @@ func TestSessionVisitIsOfItsRequest(t *testing.T) {
 	}))).ServeHTTP(httptest.NewRecorder(), req)
 }
 
-// A form that a handler reads is cleaned up by net/http all the same.
+// Through a Handler too, net/http removes the files of a form that a handler has read.
 func TestSessionMultipartForm(t *testing.T) {
 	body := "--b\r\nContent-Disposition: form-data; name=\"f\"; filename=\"f\"\r\n\r\nx\r\n" +
 		"--b--\r\n"
@@ -326,7 +327,7 @@ func TestSessionMultipartForm(t *testing.T) {
 	}
 }
 
-// The log tells why a cookie was not accepted, and has nothing of it.
+// The log says why a cookie was not accepted, and holds no part of it.
 func TestSessionLog(t *testing.T) {
 	var log bytes.Buffer
 	s := newSession()
@@ -362,7 +363,7 @@ func TestSessionLog(t *testing.T) {
 	}
 }
 
-// A failingKey is one in hardware that breaks.
+// A failingKey is a hardware key that breaks.
 type failingKey struct{ broken bool }
 
 func (k *failingKey) Public() crypto.PublicKey { return mintKeys.ed.Public() }

@@ -16,7 +16,7 @@ import (
 
 const siteURL = "https://app.example.org/"
 
-// newSession has tokens of an hour, which are replaced after a quarter of it.
+// newSession returns a Session with tokens of an hour, which are replaced after a quarter of it.
 func newSession() *jwt.Session {
 	return &jwt.Session{
 		Signer:       &jwt.Signer{Key: mintSecret, Method: "HS256", Lifetime: time.Hour},
@@ -24,13 +24,13 @@ func newSession() *jwt.Session {
 	}
 }
 
-// A browser keeps one cookie, sends it, and tells who the site thinks it is.
+// A browser keeps one cookie, sends it, and reports which user the site sees.
 type browser struct {
 	t       *testing.T
 	handler http.Handler
 	user    string
-	cookie  *http.Cookie // nil: none
-	lines   []string     // the Set-Cookie fields of the last answer
+	cookie  *http.Cookie // nil without a session
+	lines   []string     // the Set-Cookie fields of the last response
 }
 
 func newBrowser(t *testing.T, s *jwt.Session) *browser {
@@ -86,7 +86,7 @@ func (b *browser) visit(method, path string, fields ...string) int {
 	return w.Code
 }
 
-// is checks who the site thinks the browser is, and how many cookies it set.
+// is checks which user the site sees, and how many cookies it set.
 func (b *browser) is(user string, cookies int) {
 	b.t.Helper()
 	if b.user != user || len(b.lines) != cookies {
@@ -132,7 +132,7 @@ func TestSession(t *testing.T) {
 	})
 }
 
-// A session lasts as long as it is used, but never longer than MaxAge since the login.
+// A session in use lasts until MaxAge after the login, and no longer.
 func TestSessionSlides_J16(t *testing.T) {
 	for _, tt := range []struct {
 		maxAge, ends time.Duration
@@ -144,7 +144,7 @@ func TestSessionSlides_J16(t *testing.T) {
 			s := newSession()
 			s.MaxAge = tt.maxAge
 			b := newBrowser(t, s)
-			var last int64 // end of a token
+			var last int64 // the end of a token
 			b.visit("POST", "/login")
 			login := time.Now()
 			for b.user != "nobody" || time.Since(login) == 0 {
@@ -175,7 +175,7 @@ func TestSessionSlides_J16(t *testing.T) {
 	}
 }
 
-// A token without exp ends too, and the cookie of one goes with the browser.
+// A session without exp ends too, and the browser drops its cookie when it is closed.
 func TestSessionWithoutExpiry_J16(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSession()
@@ -234,7 +234,7 @@ func TestSessionReissue(t *testing.T) {
 	})
 }
 
-// A handler that changes its mind sets one cookie all the same, and leaves those of others.
+// A handler that calls Set again sends one cookie for each domain, and other cookies are unchanged.
 func TestSessionOneCookie(t *testing.T) {
 	s := newSession()
 	s.Domains = []string{"example.org", "example.com"}
@@ -264,7 +264,7 @@ func TestSessionOneCookie(t *testing.T) {
 	}
 }
 
-// What another site has a browser send is refused, if it may change something.
+// A request that another site made the browser send is refused, if it may change state.
 func TestSessionCrossOrigin_S16(t *testing.T) {
 	trusting := new(http.CrossOriginProtection)
 	if err := trusting.AddTrustedOrigin("https://partner.example"); err != nil {
@@ -275,7 +275,7 @@ func TestSessionCrossOrigin_S16(t *testing.T) {
 		name, method, site, origin string
 		protection                 *http.CrossOriginProtection
 		status                     int
-		user                       string // "": the handler was not reached
+		user                       string // "" if the handler was not reached
 	}{
 		{"another site", "POST", "cross-site", "https://evil.example", nil, 403, ""},
 		{"a neighbour", "POST", "same-site", "https://blog.example.org", nil, 403, ""},
@@ -306,7 +306,7 @@ func TestSessionCrossOrigin_S16(t *testing.T) {
 	}
 }
 
-// Whoever forgets the Handler is not open to other sites.
+// A service without the Handler is not open to other sites.
 func TestSessionWithoutHandler(t *testing.T) {
 	s := newSession()
 	b := newBrowser(t, s)
@@ -320,8 +320,8 @@ func TestSessionWithoutHandler(t *testing.T) {
 	}
 }
 
-// A cookie that is none of ours is as good as none: with Optional anonymous, with Require 401, and
-// nothing is set or cleared.
+// A cookie that the Session did not make counts as none: with Optional the request is anonymous,
+// with Require it gets 401, and no cookie is set or cleared.
 func TestSessionGarbage_J16(t *testing.T) {
 	s := newSession()
 	b := newBrowser(t, s)
@@ -366,7 +366,7 @@ func TestSessionGarbage_J16(t *testing.T) {
 	b.is("nobody", 0)
 }
 
-// A login time that a token claims, and that cannot be, is not believed.
+// A login time that a token claims is ignored if it is impossible.
 func TestSessionLoginTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		now := time.Now().Unix()
@@ -389,7 +389,7 @@ func TestSessionLoginTime(t *testing.T) {
 	})
 }
 
-// The digits of numbers stay as they are, and so do all other claims.
+// A new token keeps the digits of numbers, and all other claims.
 func TestSessionKeepsClaims(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBrowser(t, newSession())

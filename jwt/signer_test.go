@@ -48,7 +48,7 @@ func requestTo(t testing.TB, url string) *http.Request {
 	return req
 }
 
-// signAt returns the token that j puts on a request, which is taken from the Authorization field.
+// signAt returns the token that j puts on a request, in the Authorization field.
 func signAt(t testing.TB, j *jwt.Signer, url string, now time.Time) string {
 	t.Helper()
 	req := requestTo(t, url)
@@ -58,8 +58,8 @@ func signAt(t testing.TB, j *jwt.Signer, url string, now time.Time) string {
 	return strings.TrimPrefix(req.Header.Get("Authorization"), "Bearer ")
 }
 
-// opened returns the header and the claims of a token, with numbers as they are written. It does
-// not look at the signature.
+// opened returns the header and the claims of a token, with numbers as they are spelled. It does
+// not check the signature.
 func opened(t testing.TB, token string) (header, claims map[string]any) {
 	t.Helper()
 	parts := strings.Split(token, ".")
@@ -89,7 +89,7 @@ func asJSON(t testing.TB, v any) string {
 	return string(data)
 }
 
-// judge checks a signature by the library itself, not by what is tested.
+// judge checks a signature with the library itself, not with the code under test.
 func judge(t testing.TB, method, token string, key any) {
 	t.Helper()
 	parser := jwtlib.NewParser(jwtlib.WithValidMethods([]string{method}),
@@ -168,7 +168,7 @@ func TestSignPlaces(t *testing.T) {
 	}
 }
 
-// TestJWTSignErrors has what is wrong with a JWT or a request, found at the first use.
+// TestJWTSignErrors checks that mistakes in a Signer or a request are found at the first use.
 func TestJWTSignErrors(t *testing.T) {
 	rsaKey, _ := x509.MarshalPKIXPublicKey(&mintKeys.rsa.PublicKey)
 	public := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: rsaKey})
@@ -179,7 +179,7 @@ func TestJWTSignErrors(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		j    *jwt.Signer
-		is   error  // nil: any
+		is   error  // if nil, any
 		want string // part of the text
 	}{
 		{"nothing", &jwt.Signer{}, jwt.ErrKey, "Method"},
@@ -208,7 +208,7 @@ func TestJWTSignErrors(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			req := requestTo(t, apiOrigin)
-			for range 2 { // the second time is as the first
+			for range 2 { // the second error is the same as the first
 				err := tt.j.Sign(req, mintTime)
 				if err == nil || tt.is != nil && !errors.Is(err, tt.is) ||
 					!strings.Contains(err.Error(), tt.want) {
@@ -226,7 +226,7 @@ func TestJWTSignErrors(t *testing.T) {
 	}
 }
 
-// A token that lives long is good for one origin only.
+// A long-lived token must be for one origin only.
 func TestLongLifetime(t *testing.T) {
 	for _, tt := range []struct {
 		url string
@@ -256,7 +256,7 @@ func TestLongLifetime(t *testing.T) {
 	}
 }
 
-// mintKeys are keys made once, as an RSA key takes a while.
+// mintKeys are made once, since an RSA key takes long.
 var mintKeys = func() (k struct {
 	rsa *rsa.PrivateKey
 	ec  [3]*ecdsa.PrivateKey
@@ -270,7 +270,7 @@ var mintKeys = func() (k struct {
 	return k
 }()
 
-// sealed signs and shows nothing else of its key.
+// sealed signs, and exposes nothing else of its key.
 type sealed struct{ inside crypto.Signer }
 
 func (h sealed) Public() crypto.PublicKey { return h.inside.Public() }
@@ -279,8 +279,8 @@ func (h sealed) Sign(random io.Reader, digest []byte, o crypto.SignerOpts) ([]by
 	return h.inside.Sign(random, digest, o)
 }
 
-// TestJWTMethods signs by each method: with keys of the standard library, the same in PEM, and the
-// same behind an interface, as those in hardware are.
+// TestJWTMethods signs with each method: with keys of the standard library, the same keys in PEM,
+// and the same behind an interface, like hardware keys.
 func TestJWTMethods(t *testing.T) {
 	signers := map[string]crypto.Signer{
 		"RS256": mintKeys.rsa, "RS384": mintKeys.rsa, "RS512": mintKeys.rsa,
@@ -317,7 +317,7 @@ func TestJWTMethods(t *testing.T) {
 	}
 }
 
-// unplugged is a key in hardware that has been pulled out.
+// unplugged is a hardware key that was removed.
 type unplugged struct{ crypto.Signer }
 
 func (unplugged) Sign(io.Reader, []byte, crypto.SignerOpts) ([]byte, error) {
@@ -406,7 +406,7 @@ func TestTokenLifetimes(t *testing.T) {
 	}
 }
 
-// Concurrent first uses share what is made ready once.
+// Concurrent first uses share the prepared key.
 func TestJWTConcurrent(t *testing.T) {
 	j := &jwt.Signer{Key: mintSecret, Method: "HS256", TokenID: true,
 		Claims: func(req *http.Request) (map[string]any, error) {
@@ -427,7 +427,7 @@ func TestJWTConcurrent(t *testing.T) {
 	wg.Wait()
 }
 
-// TestRedaction_K6 prints a JWT, after use, in all ways, and looks for its key.
+// TestJWTRedaction_K6 prints a Signer, after use, in all ways, and looks for its key.
 func TestJWTRedaction_K6(t *testing.T) {
 	const planted = "canary-9d41f0-canary-9d41f0-canary-9d41f0"
 	var output bytes.Buffer
@@ -470,7 +470,7 @@ func TestJWTRedaction_K6(t *testing.T) {
 	}
 }
 
-// Claims that take their time make no old token.
+// A token is not backdated by the time that Claims takes.
 func TestSignAddsItsWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j := &jwt.Signer{Key: mintSecret, Method: "HS256",

@@ -22,8 +22,8 @@ import (
 	"github.com/countersign-go/countersign/transport"
 )
 
-// A mintService is a handler reached without a network, whose clock is off. It works in a synctest
-// bubble too.
+// A mintService is a handler reached without a network, whose clock is off. It also works in a
+// synctest bubble.
 type mintService struct {
 	handler http.Handler
 	ahead   time.Duration // of its clock
@@ -49,7 +49,7 @@ func (s *mintService) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// strict is a verifier by the library itself, whose clock is that of the service. Like many, it
+// strict is a verifier built on the library itself, by the clock of the service. Like many, it
 // refuses a token that was issued a moment ahead.
 func (s *mintService) strict(challenge string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
@@ -84,8 +84,8 @@ func fetched(t testing.TB, rt http.RoundTripper, url string) (int, []transport.A
 	return resp.StatusCode, transport.History(resp)
 }
 
-// A clock that is off costs one round trip, whatever the server says of the reason, and the tokens
-// that follow are right at once.
+// A wrong clock costs one round trip, whichever reason the server gives. The tokens that follow are
+// right at once.
 func TestClockOff(t *testing.T) {
 	for _, tt := range []struct {
 		ahead     time.Duration
@@ -125,8 +125,8 @@ func TestClockOff(t *testing.T) {
 	}
 }
 
-// TestVerifierClockOff has our own Verifier at the other end, which runs by the clock of the
-// bubble: so it is the client whose clock is off.
+// TestVerifierClockOff has our Verifier as the server. It uses the clock of the bubble, so here the
+// clock of the client is off.
 func TestVerifierClockOff(t *testing.T) {
 	for _, off := range []time.Duration{24 * time.Hour, -24 * time.Hour, 10 * time.Minute} {
 		synctest.Test(t, func(t *testing.T) {
@@ -161,7 +161,7 @@ func TestVerifierClockOff(t *testing.T) {
 	}
 }
 
-// A server that always refuses costs at most one corrective send in a call, and few tokens.
+// A server that always refuses costs at most one more send in a call, and few tokens.
 func TestJWTAlwaysRefused(t *testing.T) {
 	for _, challenge := range []string{"", "Bearer", `Bearer error="invalid_token"`} {
 		synctest.Test(t, func(t *testing.T) {
@@ -179,7 +179,7 @@ func TestJWTAlwaysRefused(t *testing.T) {
 				t.Errorf("%q: status %d after %d sends, want 401 after 1",
 					challenge, status, len(s.sent))
 			}
-			time.Sleep(time.Minute) // the token is an old one by now
+			time.Sleep(time.Minute) // the token is no longer new
 			if status, history := fetched(t, rt, apiOrigin); status != 401 || len(s.sent) != 3 ||
 				history[1].Stop != transport.StopBudget {
 				t.Errorf("%q: status %d after %d sends, want 401 after 3: %+v",
@@ -200,7 +200,7 @@ func TestJWTAlwaysRefused(t *testing.T) {
 	}
 }
 
-// What another token of the same JWT cannot mend is left alone.
+// A refusal that another token of the same Signer cannot fix is not tried again.
 func TestNotWorthATry(t *testing.T) {
 	for _, challenge := range []string{
 		`Bearer error="insufficient_scope"`, `Negotiate`, `Bearer header="X-Token"`,
@@ -255,7 +255,7 @@ func TestRevokedTokenIsReplaced(t *testing.T) {
 	})
 }
 
-// A redirect to another origin takes no token along, in whatever place; one within the origin does.
+// A redirect to another origin carries no token, in whatever place. One within the origin does.
 func TestJWTRedirects_K1(t *testing.T) {
 	for name, j := range map[string]*jwt.Signer{
 		"authorization": {}, "field": {Header: "X-Token"}, "cookie": {Cookie: "session"},
@@ -287,12 +287,12 @@ func TestJWTRedirects_K1(t *testing.T) {
 	}
 }
 
-// A service that sends the token back in a cookie, as one with sliding sessions does, does not have
-// the caller's jar take it to another port.
+// A service may send the token back in a cookie, like one with sliding sessions. The caller's
+// cookie jar does not take it to another port.
 func TestJWTReissuedCookie_K1(t *testing.T) {
 	const elsewhere = apiOrigin + ":8443/"
 	for _, status := range []int{200, 302, 401} {
-		var got []string // what the other port was sent
+		var got []string // the cookies that the other port received
 		jar, _ := cookiejar.New(nil)
 		client := &http.Client{Jar: jar, Transport: &transport.Transport{
 			Signer: &jwt.Signer{Key: mintSecret, Method: "HS256", Cookie: "session"},
@@ -350,7 +350,7 @@ func TestJWTKit(t *testing.T) {
 
 const kitSecret = "canary-31fd0a-canary-31fd0a-canary-31fd0a"
 
-// The first request fails where there is nothing to sign with, and nothing is sent.
+// Without a key, the first request fails and is not sent.
 func TestNoKeyNothingSent(t *testing.T) {
 	s := &mintService{handler: http.NotFoundHandler()}
 	client := &http.Client{Transport: &transport.Transport{Signer: &jwt.Signer{}, Base: s}}
@@ -360,8 +360,8 @@ func TestNoKeyNothingSent(t *testing.T) {
 	}
 }
 
-// A server whose clock is far ahead has no tokens made that are good at another server later. The
-// claims of such a token must say that it is for this server alone.
+// A server whose clock is far ahead does not get tokens that another server would accept later. The
+// claims of such a token must name this server alone.
 func TestClockFarAhead_M3(t *testing.T) {
 	const limit = 24 * time.Hour
 	for _, tt := range []struct {

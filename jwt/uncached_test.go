@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// No cache may keep an answer with a session in it, whatever the handler behind says and however it
-// writes. Other answers are left as they are.
+// No cache may keep a response with a session, whatever the handler sets and however it writes.
+// Other responses are unchanged.
 func TestSessionUncached_S15(t *testing.T) {
 	public := func(w http.ResponseWriter) { w.Header().Set("Cache-Control", "public, max-age=60") }
 	for name, handler := range map[string]http.HandlerFunc{
@@ -83,7 +83,7 @@ func TestSessionUncached_S15(t *testing.T) {
 	}
 }
 
-// The handler of net/http for files deletes Cache-Control from a 404.
+// The file handler of net/http deletes Cache-Control from a 404.
 func TestSessionUncachedFiles_S15(t *testing.T) {
 	s := newSession()
 	s.ReissueAfter = time.Nanosecond
@@ -105,7 +105,7 @@ func TestSessionUncachedFiles_S15(t *testing.T) {
 	}
 }
 
-// What a handler can do with the writer of a real server, it can do through a Session.
+// A handler can do through a Session all that it can do with the writer of a real server.
 func TestSessionWriter(t *testing.T) {
 	s := newSession()
 	server := httptest.NewServer(s.Handler(http.HandlerFunc(

@@ -19,7 +19,7 @@ import (
 	"github.com/countersign-go/countersign/jwt"
 )
 
-// vectorFile is the part of testdata/jwt.json that a Verifier has to do with.
+// vectorFile is the part of testdata/jwt.json that concerns a Verifier.
 type vectorFile struct {
 	Keys map[string]struct {
 		Text    string
@@ -38,7 +38,7 @@ type verifyCase struct {
 	Want, Level  string
 	Claims       map[string]any
 	User         any      `json:"authenticated_userid"`
-	Principals   []string // of the user: id, groups, two of the framework's own
+	Principals   []string // of the user: ID, groups, and two of the framework
 	AllowWeakKey bool     `json:"allow_weak_key"`
 }
 
@@ -72,7 +72,7 @@ func (f *vectorFile) key(name string) []byte {
 	return []byte(name)
 }
 
-// verifier translates the policy of a case, whose arguments win over its settings.
+// verifier returns the Verifier for the policy of a case. Arguments take precedence over settings.
 func (f *vectorFile) verifier(t *testing.T, c *verifyCase) *jwt.Verifier {
 	t.Helper()
 	policy := make(map[string]any)
@@ -122,7 +122,7 @@ func (f *vectorFile) verifier(t *testing.T, c *verifyCase) *jwt.Verifier {
 	return v
 }
 
-// callbacks are those that the vectors name.
+// callbacks are the callbacks that the vectors name.
 var callbacks = map[string]func(context.Context, map[string]any) ([]string, error){
 	"roles": func(_ context.Context, claims map[string]any) (groups []string, err error) {
 		roles, _ := claims["roles"].([]any)
@@ -137,9 +137,8 @@ var callbacks = map[string]func(context.Context, map[string]any) ([]string, erro
 	"empty": func(context.Context, map[string]any) ([]string, error) { return nil, nil },
 }
 
-// decisions has an entry for each case whose outcome is for us to choose, and for each other one
-// where ours differs. An entry that says what the case wants anyway is an error, unless there was a
-// choice.
+// decisions has an entry for each case that leaves a choice, and for each case where our result
+// differs. An entry that repeats the expected result is an error, unless there was a choice.
 var decisions = map[string]struct{ outcome, reason string }{
 	"iat one second ahead":        {"reject", "clocks that differ have Leeway"},
 	"iat ahead beyond leeway":     {"reject", "clocks that differ have Leeway"},
@@ -153,7 +152,7 @@ var decisions = map[string]struct{ outcome, reason string }{
 		"accept system.Authenticated", "no subject is reserved here"},
 }
 
-// wanted puts what a case wants in the words of decisions.
+// wanted returns the expected result of a case in the words of decisions.
 func (c *verifyCase) wanted() string {
 	switch {
 	case c.Want == "reject":
@@ -200,7 +199,7 @@ func TestVerifyVectors(t *testing.T) {
 	}
 }
 
-// outcome has a Verifier judge the request of a case, and compares what comes with an acceptance.
+// outcome authenticates the request of a case, and compares the result with an acceptance.
 func outcome(t *testing.T, v *jwt.Verifier, c *verifyCase) string {
 	t.Helper()
 	req := &http.Request{Header: make(http.Header)}
@@ -230,7 +229,7 @@ func outcome(t *testing.T, v *jwt.Verifier, c *verifyCase) string {
 	return "accept " + id.Subject
 }
 
-// groups are the principals that a callback added.
+// groups returns the principals that a callback added.
 func (c *verifyCase) groups() (groups []string) {
 	for _, p := range c.Principals {
 		if p != fmt.Sprint(c.User) && p != "system.Authenticated" && p != "system.Everyone" {
@@ -242,7 +241,7 @@ func (c *verifyCase) groups() (groups []string) {
 
 func checkClaims(t *testing.T, c *verifyCase, got map[string]any) {
 	t.Helper()
-	if c.Want == "reject" { // and accepted by a decision of ours: the file has no claims
+	if c.Want == "reject" { // accepted by our decision: the file has no claims
 		return
 	}
 	g, err1 := json.Marshal(got)

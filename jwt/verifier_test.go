@@ -29,7 +29,7 @@ func (f keyFunc) VerificationKey(ctx context.Context, kid string) (*jwt.Key, err
 	return f(ctx, kid)
 }
 
-// annToken is a token about ann that is good for an hour, with claims changed as told.
+// annToken returns a token for ann that is valid for an hour, with changed claims.
 func annToken(t testing.TB, change map[string]any) string {
 	t.Helper()
 	claims := claimsOf("1", time.Hour)
@@ -59,7 +59,7 @@ func TestAuthenticate(t *testing.T) {
 	}
 }
 
-// TestPlaces says where a token is found, and under which scheme.
+// TestPlaces checks where a token is found, and under which scheme.
 func TestPlaces(t *testing.T) {
 	token := annToken(t, nil)
 	for x := "x"; len(token)%3 == 1; x += "x" { // so that its cookie has padding
@@ -73,7 +73,7 @@ func TestPlaces(t *testing.T) {
 		name string
 		v    verifier
 		sent fields
-		want string // a scheme, "none", "refused", or "anonymous": none, with a reason
+		want string // a scheme, "none", "refused", or "anonymous" (none, with a reason)
 	}{
 		{"default", verifier{}, fields{"Authorization": {"Bearer " + token}}, "Bearer"},
 		{"other case", verifier{}, fields{"Authorization": {"bEARER " + token}}, "Bearer"},
@@ -146,13 +146,13 @@ func TestPlaces(t *testing.T) {
 	}
 }
 
-// kindOf sorts what Authenticate returns.
+// kindOf returns the kind of an error of Authenticate.
 func kindOf(err error) string {
 	none, refused := errors.Is(err, auth.ErrNone), errors.Is(err, jwt.ErrRefused)
 	switch {
 	case err == nil:
 		return "accepted"
-	case errors.Is(err, auth.ErrUnavailable): // also if it is another one as well
+	case errors.Is(err, auth.ErrUnavailable): // even if it is of another kind too
 		return "unavailable"
 	case none && refused:
 		return "anonymous"
@@ -164,7 +164,7 @@ func kindOf(err error) string {
 	return "other"
 }
 
-// TestVerifierCrossOrigin_S16 has browsers send a good cookie, and programs a good token.
+// TestVerifierCrossOrigin_S16 has browsers send a valid cookie, and programs a valid token.
 func TestVerifierCrossOrigin_S16(t *testing.T) {
 	token := annToken(t, nil)
 	for _, c := range []struct {
@@ -200,7 +200,7 @@ func TestVerifierCrossOrigin_S16(t *testing.T) {
 
 var errDown = errors.New("the database is down")
 
-// TestHooks says what becomes of the answers of Keys, Revoked and Groups, with the token in a field
+// TestHooks checks the effect of the results of Keys, Revoked and Groups, with the token in a field
 // and in a cookie.
 func TestHooks(t *testing.T) {
 	keys := func(key *jwt.Key, err error) jwt.KeySet {
@@ -260,7 +260,8 @@ func TestHooks(t *testing.T) {
 	}
 }
 
-// TestHooksAreAskedLast_S10 hands nothing to a hook that is not genuine, in time and meant for us.
+// TestHooksAreAskedLast_S10 checks that hooks are called only for tokens that are genuine, valid
+// now and for this service.
 func TestHooksAreAskedLast_S10(t *testing.T) {
 	asked := 0
 	v := &jwt.Verifier{
@@ -288,7 +289,7 @@ func TestHooksAreAskedLast_S10(t *testing.T) {
 	}
 }
 
-// TestSetup answers 503 where the Verifier is set up wrongly, whatever the token is.
+// TestSetup checks that a Verifier that is set up wrongly answers 503 to every token.
 func TestSetup(t *testing.T) {
 	for want, v := range map[string]*jwt.Verifier{
 		"no Keys":          {},
@@ -322,7 +323,7 @@ func forged(token string) string {
 	return token[:i] + other + token[i+1:]
 }
 
-// TestChallenge_J15 answers all that is wrong with a token in the same way.
+// TestChallenge_J15 checks that the challenge is the same for all faults of a token.
 func TestChallenge_J15(t *testing.T) {
 	v := &jwt.Verifier{Keys: jwt.KeyMap{"": hmacKey}}
 	good := annToken(t, nil)
@@ -338,7 +339,8 @@ func TestChallenge_J15(t *testing.T) {
 			t.Errorf("%s: %s for %v", name, c, err)
 		}
 	}
-	// A forged token is not told from an expired one before it is known to be genuine.
+	// An expired token that is forged is not reported as expired, since it is not known to be
+	// genuine.
 	old := annToken(t, map[string]any{"exp": 1})
 	_, err := v.Authenticate(withToken(forged(old)))
 	if err == nil || errors.Is(err, jwt.ErrExpired) {
@@ -385,7 +387,7 @@ func TestChallenge(t *testing.T) {
 	}
 }
 
-// TestAuthenticateToken judges a token as Authenticate does, without a request.
+// TestAuthenticateToken checks that a token gets the same result as in a request.
 func TestAuthenticateToken(t *testing.T) {
 	claims := func(sub string) string {
 		return mint(t, hmacKey, nil, map[string]any{"sub": sub, "exp": time.Now().Unix() + 60})

@@ -57,7 +57,8 @@ func readWycheproof(t *testing.T, name string) *wycheproofFile {
 }
 
 // exceptions has the reason for each vector that is not treated as its result says, and for each
-// one whose result leaves the choice: "+" before it if we accept, "-" if we refuse.
+// vector whose result leaves the choice. It begins with "+" if we accept, and with "-" if we
+// refuse.
 var exceptions = map[string]string{
 	"rsa_signature_2048_sha256 8": "-the digest is not encoded in DER (RFC 8017, section 9.2)",
 	"rsa_signature_4096_sha512 8": "-the digest is not encoded in DER (RFC 8017, section 9.2)",
@@ -72,7 +73,7 @@ var exceptions = map[string]string{
 	"json_web_signature 370": "+it is letter for letter number 357, which is valid",
 }
 
-// judge compares what was decided with what the vector says.
+// judge compares our decision with the result in the vector.
 func (w *wycheproofTest) judge(t *testing.T, file string, accepted bool) {
 	t.Helper()
 	reason, listed := exceptions[fmt.Sprint(file, " ", w.ID)]
@@ -90,7 +91,7 @@ func (w *wycheproofTest) judge(t *testing.T, file string, accepted bool) {
 	}
 }
 
-// TestWycheproofSignatures has each method verify published signatures, good and bad.
+// TestWycheproofSignatures verifies published signatures, good and bad, with each method.
 func TestWycheproofSignatures(t *testing.T) {
 	run, truncated := 0, 0
 	for _, name := range []string{
@@ -114,7 +115,7 @@ func TestWycheproofSignatures(t *testing.T) {
 					t.Fatalf("%s %d: %v", name, w.ID, err)
 				}
 				if len(sig)*2 == hmacSize[file.Method] && w.Result == "valid" {
-					// In a token the MAC has its full length (RFC 7518, section 3.2).
+					// In a token, the MAC has its full length (RFC 7518, section 3.2).
 					truncated++
 					w.Result = "invalid"
 				}
@@ -133,8 +134,8 @@ func TestWycheproofSignatures(t *testing.T) {
 
 var hmacSize = map[string]int{"HS256": 32, "HS384": 48, "HS512": 64}
 
-// TestWycheproofTokens has whole tokens checked, but for their claims: the payloads are no JSON.
-// Keys that are public come by way of a JWKS.
+// TestWycheproofTokens checks whole tokens except their claims, since the payloads are not JSON.
+// Public keys come from a JWKS.
 func TestWycheproofTokens(t *testing.T) {
 	const name = "json_web_signature"
 	file := readWycheproof(t, name)

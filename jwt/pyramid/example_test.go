@@ -12,7 +12,7 @@ import (
 	"github.com/countersign-go/countersign/jwt/pyramid"
 )
 
-// The settings that a service with pyramid_jwt had, read from its file.
+// A service can keep the settings that it had with pyramid_jwt, read from its file.
 func ExampleFromSettings() {
 	session, err := pyramid.FromSettings(map[string]string{
 		"jwt.private_key":         strings.Repeat("k", 64),
@@ -24,7 +24,7 @@ func ExampleFromSettings() {
 		fmt.Println(err)
 		return
 	}
-	session.SameSite = http.SameSiteStrictMode // what is set in code wins
+	session.SameSite = http.SameSiteStrictMode // a field set in code takes precedence
 	fmt.Println(session.Name, session.ReissueAfter)
 	fmt.Println(session.Signer.Method, session.Signer.Lifetime, session.Verifier.Scheme)
 
@@ -47,7 +47,7 @@ func (l lenient) Authenticate(req *http.Request) (*auth.Identity, error) {
 	return id, err
 }
 
-// A service whose clients rely on a wrong token in a header counting as none.
+// The clients of this service rely on a wrong token in a header counting as no token.
 func ExampleFromSettings_wrongTokenIsAnonymous() {
 	session, err := pyramid.FromSettings(map[string]string{
 		"jwt.private_key": strings.Repeat("k", 64),

@@ -113,7 +113,7 @@ func TestFromSettingsErrors(t *testing.T) {
 	other := privatePEM(t, newKey(t))
 	for name, tt := range map[string]struct {
 		settings map[string]string
-		want     string // "": none
+		want     string // "" if it succeeds
 	}{
 		"no new cookie in time": {map[string]string{"jwt.expiration": "60",
 			"jwt.cookie_reissue_time": "60"}, "ReissueAfter is not below the Lifetime"},
