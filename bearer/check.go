@@ -6,8 +6,8 @@ import (
 )
 
 // Check returns why Sign would fail for every request because of the fields of s, or nil. It checks
-// a Source that is a [StaticToken] or has a method Check. It fetches nothing. Call Check when a
-// program starts.
+// a Source that is a [StaticToken] or has a method Check. It fetches nothing. Call the Check
+// methods when a program starts.
 func (s *Signer) Check() error {
 	p, err := s.place()
 	if err != nil {
@@ -29,7 +29,7 @@ func (s *Signer) Check() error {
 }
 
 // Check returns why Token would fail for every call because of the fields of l, or nil. It sends
-// nothing. Call Check when a program starts.
+// nothing.
 func (l *Login) Check() error {
 	_, _, err := l.prepare(context.Background())
 	return err

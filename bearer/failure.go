@@ -20,12 +20,12 @@ import (
 // names that the server or a proxy chose, such as those in a certificate. The wrapped error, such
 // as an *oauth2.RetrieveError, may hold more: do not print it.
 type Error struct {
-	// Status is the status of the response. If zero, there was none, or it is unknown.
+	// Status is the status of the response, or zero if it is unknown.
 	Status int
 
 	// Code is the error code in the response (RFC 6749, section 5.2). With invalid_grant, for
-	// example, the user must consent again. If "", there is none, or it is not in plain form: up to
-	// 40 lower-case letters and underscores.
+	// example, the user must consent again. It is "" unless it consists of at most 40 lower-case
+	// letters and underscores.
 	Code string
 
 	text      string

@@ -25,7 +25,7 @@ type tokenRecord struct {
 	grant *tokenGrant
 
 	// seed identifies the Tokens.Token that all tokens of the record began with, without revealing
-	// it. It is "" if there was none.
+	// it. It is "" without a Tokens.Token.
 	seed string
 }
 

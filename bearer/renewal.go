@@ -58,10 +58,10 @@ func after(grants ...*tokenGrant) int64 {
 // A tokenKeeper holds the working state of Tokens.
 type tokenKeeper struct {
 	tokens *Tokens
-	record *keep.Record // nil if there is no Store
+	record *keep.Record // nil without a Store
 	seed   string       // of Tokens.Token
 	cache  creds.Cache[*tokenGrant]
-	begin  *tokenGrant // of Tokens.Token; nil if there is none
+	begin  *tokenGrant // of Tokens.Token, or nil
 
 	// latest is the latest token that was fetched, found in the Store or sent by a server. It is
 	// nil before the first. The cache may have refused it, but its refresh token is still used.
@@ -110,7 +110,7 @@ func (k *tokenKeeper) advance(g *tokenGrant) {
 	}
 }
 
-// last returns the latest token, or nil if there is none.
+// last returns the latest token, or nil.
 func (k *tokenKeeper) last() *tokenGrant {
 	if g := k.latest.Load(); g != nil {
 		return g
@@ -128,7 +128,7 @@ func (k *tokenKeeper) obtain(ctx context.Context) (*tokenGrant, error) {
 	return g, nil
 }
 
-// first returns the token to begin with, if there is no later one and it is still valid.
+// first returns the token to begin with, if it is the latest one and still valid.
 func (k *tokenKeeper) first() *tokenGrant {
 	if k.latest.Load() == nil && k.begin.valid() {
 		// From now on it counts as a token that was obtained. It may be of any age, so a refusal is

@@ -22,10 +22,10 @@ import (
 // safe for concurrent use.
 type Tokens struct {
 	// Fetch gets a new token, by the rules of Fetch in a [creds.Cache]. old is the latest token,
-	// which may have expired or been refused, and whose RefreshToken may buy the next one. It is
-	// nil if there was none. Fetch must not change it. Under ctx, package oauth2 sends with a
-	// client that follows no redirect, since a redirect could take a secret elsewhere, unless Fetch
-	// sets another client (oauth2.HTTPClient). Required, unless Token never needs to be replaced.
+	// which may have expired or been refused, and whose RefreshToken may buy the next one, or nil.
+	// Fetch must not change it. Under ctx, package oauth2 sends with a client that follows no
+	// redirect, since a redirect could take a secret elsewhere, unless Fetch sets another client
+	// (oauth2.HTTPClient). Required, unless Token never needs to be replaced.
 	//
 	// A token is used until its Expiry by the clock of this machine, and for at least 5 s. If
 	// Expiry is zero, ExpiresIn counts. If both are zero, it is used until a server refuses it. If
@@ -102,8 +102,8 @@ func (t *Tokens) Credentials(ctx context.Context) (*oauth2.Token, error) {
 	return g.token, nil
 }
 
-// Check returns why each call would fail because of the fields of t, or nil: there is no way to get
-// a token, or a Store without a Name. It fetches nothing. Call Check when a program starts.
+// Check returns why each call would fail because of the fields of t, or nil: Tokens cannot get a
+// token, or have a Store without a Name. It fetches nothing.
 func (t *Tokens) Check() error {
 	switch {
 	case t.Store != nil && t.Name == "":
@@ -160,7 +160,7 @@ func (t *Tokens) Replace(old func(*oauth2.Token) bool, next *oauth2.Token) {
 }
 
 // Err returns why the latest fetch failed, or nil if it succeeded. It tells a caller that still
-// gets a refused token why there is no other. See [creds.Cache].
+// gets a refused token why it was not replaced. See [creds.Cache].
 func (t *Tokens) Err() error { return t.cache().Err() }
 
 // Account returns the Name.

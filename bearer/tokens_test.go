@@ -144,7 +144,7 @@ func TestTokensRotatedThoughUseless_F2(t *testing.T) {
 	})
 }
 
-// The token that Tokens begin with is used as long as it is valid.
+// The token that Tokens begin with is used while it is valid.
 func TestTokensBegin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &endpoint{}
@@ -170,8 +170,8 @@ func TestTokensBegin(t *testing.T) {
 	})
 }
 
-// However a response tells the end of a token, there is no tight loop, and no token is used after
-// its end.
+// However a response tells the end of a token, Fetch is not called in a tight loop, and no token is
+// used after its end.
 func TestTokensExpiry_F10(t *testing.T) {
 	for _, test := range []struct {
 		name      string
@@ -319,7 +319,7 @@ func TestRefresh_F12(t *testing.T) {
 	})
 }
 
-// If there is no other token, Refresh returns the reason.
+// Refresh returns why it cannot get another token.
 func TestRefreshFails(t *testing.T) {
 	cause := errors.New("the disk is full")
 	e := &endpoint{}

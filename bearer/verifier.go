@@ -45,7 +45,7 @@ type Verifier struct {
 	// Header is another field, which holds the token alone. If "", Authorization.
 	Header string
 
-	// Realm is shown in the challenge. If "", there is none.
+	// Realm is shown in the challenge. If "", none.
 	Realm string
 }
 
@@ -69,8 +69,8 @@ func (v *Verifier) place() (place.Place, error) {
 }
 
 // Authenticate returns the identity that Check returns for the token in req. The error is
-// [auth.ErrNone] if there is no token. It wraps [ErrRefused] for a token that is malformed or that
-// Check refuses, and [auth.ErrUnavailable] if Check cannot tell or the Verifier is set up wrongly.
+// [auth.ErrNone] without a token. It wraps [ErrRefused] for a token that is malformed or that Check
+// refuses, and [auth.ErrUnavailable] if Check cannot tell or the Verifier is set up wrongly.
 func (v *Verifier) Authenticate(req *http.Request) (*auth.Identity, error) {
 	p, err := v.place()
 	if err != nil {
@@ -113,7 +113,7 @@ func (r *refusal) Unwrap() error { return ErrRefused }
 // Challenge adds to h the challenge (RFC 6750, section 3) for err, an error of
 // [Verifier.Authenticate]:
 //
-//	Bearer                                            there was no token
+//	Bearer                                            no token
 //	Bearer error="insufficient_scope", scope="write"  an [*auth.ScopeError]
 //	Bearer error="invalid_token"                      every other error
 //

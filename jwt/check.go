@@ -7,9 +7,7 @@ import (
 )
 
 // Check returns why Sign would fail for every request because of the fields of s, or nil. It does
-// not call Claims. Call Check when a program starts.
-//
-// A handler that only calls [Signer.Token] may have a shorter Lifetime than Sign accepts.
+// not call Claims. It requires a Lifetime of at least 10 seconds, which [Signer.Token] does not.
 func (s *Signer) Check() error {
 	p, err := s.ready()
 	switch {
@@ -33,7 +31,7 @@ func (k *Key) Check() error {
 
 // Check returns why Authenticate would fail for every request because of the fields of v, or nil.
 // It checks Keys if they are a [*Key], a [KeyMap], or a KeySet with a method Check, as a [*JWKS]
-// is. It fetches nothing. Call Check when a program starts.
+// is. It fetches nothing.
 func (v *Verifier) Check() error {
 	if _, err := v.place(); err != nil {
 		return err
@@ -57,8 +55,8 @@ func (v *Verifier) Check() error {
 	return nil
 }
 
-// Check returns why the key set cannot be fetched because of the fields of s, or nil. It fetches
-// nothing. Call Check when a program starts.
+// Check returns why the set cannot be fetched because of the fields of s, or nil. It fetches
+// nothing.
 func (s *JWKS) Check() error {
 	if _, _, err := s.request(context.Background()); err != nil {
 		return unavailable("fetching the key set of "+s.address(), setupError{err})
@@ -67,7 +65,7 @@ func (s *JWKS) Check() error {
 }
 
 // Check returns why no session can begin because of the fields of s, its Signer and its Verifier,
-// or nil. Call Check when a program starts.
+// or nil.
 func (s *Session) Check() error {
 	set, err := s.ready()
 	if err != nil {

@@ -20,11 +20,10 @@ const (
 )
 
 // A DenyList holds revoked tokens in memory, each by its iss and jti, until the token would have
-// expired. It holds at most 100,000 tokens, of which at most 1,000 have the same iss and sub. A new
-// process begins with an empty list.
+// expired. It holds at most 100,000 tokens, and at most 1,000 with the same iss and sub.
 //
-// The zero value is an empty list, ready to use. A DenyList must not be copied after first use. It
-// is safe for concurrent use.
+// The zero value is an empty list. A DenyList must not be copied after first use. It is safe for
+// concurrent use.
 type DenyList struct {
 	mu    sync.Mutex // guards the fields below
 	began time.Time  // when the monotonic clock was read first
@@ -78,10 +77,9 @@ type (
 // forever is the end of a token without exp.
 var forever = time.Unix(1<<60, 0)
 
-// Revoke adds the token whose claims a [Verifier] returned. It returns an error for a token without
-// jti, which cannot be told from others. If the list, or the subject's share of it, is full, the
-// error wraps [auth.ErrUnavailable], and the token stays valid. To end a session, whose later
-// tokens have the same jti, use [Session.Clear].
+// Revoke adds the token with these claims, which must have a jti. If the list, or the subject's
+// share of it, is full, the error wraps [auth.ErrUnavailable], and the token stays valid. To end a
+// session, use [Session.Clear] instead, since later tokens of the session have the same jti.
 func (d *DenyList) Revoke(claims map[string]any) error {
 	id, ok := tokenIDOf(claims)
 	if !ok {

@@ -11,7 +11,7 @@
 //	})
 //
 // The keys are one [Key], a [KeyMap] by key ID, or a [JWKS] that an issuer publishes, for instance
-// with [Publish]. The handler receives an [auth.Identity].
+// with [Publish].
 //
 // Most clients use a [Signer]. It makes a token for each server, by that server's clock, and reuses
 // the token until it is about to expire:
@@ -25,4 +25,6 @@
 // The page docs/tokens.md of the repository lists the tokens and keys that are refused, and
 // describes key sets, deny lists and sessions. The response to a client never says why a token is
 // refused. The log does, and [Explain] says more.
+//
+// Call the Check methods when a program starts.
 package jwt

@@ -20,11 +20,10 @@ import (
 	"github.com/countersign-go/countersign/internal/place"
 )
 
-// Explain says in one sentence why v does not accept the token in req, and how to fix that: how
-// long ago it expired, which service it is for, that it is in another field, was wrapped or cut, or
-// that one side decodes the key. It is for logs and tests, and not for the response, since it names
-// claims of a genuine token. It shows no part of keys or signatures. It calls Keys, Revoked and
-// Groups of v. If v is nil, a zero Verifier is used.
+// Explain says in one sentence why v does not accept the token in req, and how to fix that. It is
+// for logs and tests, not for the response, since it names claims of a genuine token. It shows no
+// part of keys or signatures. It calls Keys, Revoked and Groups of v. If v is nil, a zero Verifier
+// is used.
 func Explain(req *http.Request, v *Verifier) string {
 	if v == nil {
 		v = new(Verifier)
@@ -50,8 +49,7 @@ func Explain(req *http.Request, v *Verifier) string {
 
 var _ auth.Explainer = (*Verifier)(nil)
 
-// Explain returns the result of the function [Explain]. It implements [auth.Explainer]. The error
-// is always nil.
+// Explain calls the function [Explain], and implements [auth.Explainer]. The error is always nil.
 func (v *Verifier) Explain(req *http.Request) (string, error) { return Explain(req, v), nil }
 
 // elsewhere looks for a token in the places that the Verifier does not read.

@@ -79,18 +79,17 @@ func (s *JWKS) address() string {
 	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
 }
 
-// Err returns the error of the last fetch, or nil if it succeeded. It is for monitoring: the copy
-// hides a failure for 24 hours.
+// Err returns the error of the last fetch, or nil. It is for monitoring: the copy hides a failure
+// for 24 hours.
 func (s *JWKS) Err() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.failure
 }
 
-// VerificationKey returns the key of kid. If the copy has no such key, it fetches the set, but at
-// most once a minute, and waits for the fetch until ctx ends. If a fetch fails, the copy stays in
-// use until 24 hours after the last success. Then the error for an unknown kid wraps
-// [auth.ErrUnavailable].
+// VerificationKey returns the key of kid. If the copy has no such key, it fetches the set, at most
+// once a minute, and waits until ctx ends. If fetches fail, the copy stays in use until 24 hours
+// after the last success, and the error for an unknown kid wraps [auth.ErrUnavailable].
 func (s *JWKS) VerificationKey(ctx context.Context, kid string) (*Key, error) {
 	s.mu.Lock()
 	now := time.Now()

@@ -16,46 +16,46 @@ import (
 	"github.com/countersign-go/countersign/internal/jose"
 )
 
-// ErrKey means that a key is unusable: it does not fit its method, or it is too small. The mistake
-// is in the configuration, not in a token.
+// ErrKey means that a key does not fit its method, or is too small. The mistake is in the
+// configuration, not in a token.
 var ErrKey = errors.New("jwt: unusable key")
 
 // errPanic remains if a crypto.Signer panicked when it was first used, since a sync.Once does not
 // run its function again.
 var errPanic = fmt.Errorf("%w: its code panicked", ErrKey)
 
-// ErrUnknownKey is the error of a [KeySet] that has no key with that ID.
+// ErrUnknownKey is the error of a [KeySet] without a key of that ID.
 var ErrUnknownKey = errors.New("jwt: no key of that id")
 
 // A KeySet finds the key that verifies a token. [Key], [KeyMap] and [JWKS] are KeySets.
 type KeySet interface {
 	// VerificationKey must return the key with the ID kid, and the same *Key each time for the same
-	// key. The kid is "" for a token without one. It is untrusted text of up to 1024 bytes: use it
+	// key. The kid is untrusted text of up to 1024 bytes, or "" for a token without one: use it
 	// only to look up a key. A nil Key, or an error that wraps [ErrUnknownKey], refuses the token.
 	// Any other error is answered with 503. VerificationKey must be safe for concurrent use.
 	VerificationKey(ctx context.Context, kid string) (*Key, error)
 }
 
 // A Key is a key and the one method that it is used with, whatever a token says. A *Key is also a
-// [KeySet], which ignores the key ID. The fields must not be changed after the first use.
+// [KeySet] for every key ID. Do not change a Key after the first use.
 type Key struct {
-	// Method is the signing method (RFC 7518, section 3.1; RFC 9864): HS256, HS384, HS512, RS256,
-	// RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA or Ed25519. The last two are
-	// names of one method, and a token may use either. Required.
+	// Method is HS256, HS384, HS512, RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512,
+	// EdDSA or Ed25519 (RFC 7518, section 3.1; RFC 9864). The last two name one method, and a token
+	// may use either. Required.
 	Method string
 
-	// Key is a secret for HS256, HS384 and HS512: a creds.Secret or []byte. For other methods it is
-	// a public key, or a private one whose public half is used: an *rsa.PublicKey,
-	// *ecdsa.PublicKey, ed25519.PublicKey, crypto.Signer, or the text of a PEM file as a
-	// creds.Secret or []byte. Required. Prefer a creds.Secret: package fmt prints []byte and an
-	// ed25519.PrivateKey in a struct that holds a Key by value.
+	// Key is a secret for HS256, HS384 and HS512: a creds.Secret or []byte. Otherwise it is a
+	// public key, or a private one whose public half is used: an *rsa.PublicKey, *ecdsa.PublicKey,
+	// ed25519.PublicKey, crypto.Signer, or PEM text as a creds.Secret or []byte. Required. Prefer
+	// creds.Secret: package fmt prints []byte and an ed25519.PrivateKey in a struct that holds a
+	// Key by value.
 	Key any
 
 	// Weak allows a secret shorter than the hash of its method (RFC 7518, section 3.2), and an RSA
-	// key under 2048 bits, for peers that cannot be changed.
+	// key under 2048 bits.
 	Weak bool
 
-	// ID is the key ID that [Publish] shows: the KeyID of the [Signer] with the key. If "", none.
+	// ID is the key ID that [Publish] shows, the KeyID of the [Signer] with the key. If "", none.
 	ID string
 
 	// more are keys with the same ID and other methods, which a JWKS may hold.
@@ -72,16 +72,16 @@ type readyKey struct {
 	err error
 }
 
-// VerificationKey returns k for every key ID.
+// VerificationKey returns k.
 func (k *Key) VerificationKey(context.Context, string) (*Key, error) { return k, nil }
 
 // Format writes the Method of a *Key, not its Key, for every verb.
 func (k *Key) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "{Method:%q}", k.Method) }
 
-// MarshalText returns an error: the key may be a secret. encoding/json and encoding/xml call it.
+// MarshalText returns an error, since the Key may be a secret.
 func (k *Key) MarshalText() ([]byte, error) { return nil, errKeyMarshalled }
 
-// MarshalBinary returns an error. encoding/gob calls it.
+// MarshalBinary returns an error, since the Key may be a secret.
 func (k *Key) MarshalBinary() ([]byte, error) { return nil, errKeyMarshalled }
 
 var errKeyMarshalled = errors.New("jwt: a Key is not marshalled: it may be a secret")

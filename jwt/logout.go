@@ -17,7 +17,7 @@ var errCopies = fmt.Errorf("jwt: there are over %d cookies of the name, and not 
 
 // Clear ends the session of req: it clears the cookie and puts the token on the DenyList, so that
 // no token of the session is accepted any more. It does so for each cookie of the name. Call it for
-// POST only, where [Session.Handler] refuses requests that other sites made a browser send.
+// POST only, where [Session.Handler] refuses requests from other sites.
 //
 // An error means that a token may still be valid: it has no jti, the list is full, the token cannot
 // be checked now, or there are over 10 cookies of the name. The cookie is cleared nevertheless,

@@ -30,30 +30,28 @@ var _ auth.Challenger = (*Session)(nil)
 // in the login handler, and [Session.Clear] ends it in the logout handler. [Session.Handler] wraps
 // all handlers of the service. The Session itself is an [auth.Authenticator].
 //
-// The fields must not be changed, and a Session must not be copied, after the first use. A Session
-// is safe for concurrent use.
+// Do not change or copy a Session after the first use. It is safe for concurrent use.
 type Session struct {
 	// Signer makes the tokens. A session ends after its Lifetime without a new cookie. Its Claims,
 	// Scheme, Header, Cookie and Encoding are not used. Required.
 	Signer *Signer
 
-	// Verifier checks the tokens. Its Scheme, Header, Cookie and Encoding are not used. New tokens
-	// get its first Audience as aud and its Issuer as iss, unless the claims set them. If nil, a
-	// Verifier with the Key of Signer.
+	// Verifier checks the tokens, whose default aud and iss are its first Audience and its Issuer.
+	// Its Scheme, Header, Cookie and Encoding are not used. If nil, one with the Key of Signer.
 	//
-	// A service that also accepts tokens in a header needs another key or Audience for those:
-	// anyone who has a token can put it into a cookie.
+	// If the service also accepts tokens in a header, those need another key or Audience: anyone
+	// who has a token can put it into a cookie.
 	Verifier *Verifier
 
-	// Name is the name of the cookie. If "", "__Host-session", or "session" where browsers refuse
-	// that prefix: with Insecure, Domains, or a Path other than "/".
+	// Name is the name of the cookie. If "", "__Host-session", or "session" with Insecure, Domains,
+	// or a Path other than "/".
 	Name string
 
 	// Path is the path of the cookie. If "", "/".
 	Path string
 
-	// Domains receive the cookie, as do their subdomains: one cookie is set for each. None may lie
-	// below another. If nil, only the host that sets the cookie receives it.
+	// Domains receive the cookie, as do their subdomains. None may lie below another. If nil, only
+	// the host that sets the cookie receives it.
 	Domains []string
 
 	// SameSite is the SameSite attribute of the cookie. If zero, Lax.
@@ -62,20 +60,18 @@ type Session struct {
 	// Insecure also sends the cookie over plain http, for development.
 	Insecure bool
 
-	// ReissueAfter is the age at which Handler replaces a token, so that a session in use goes on.
-	// If zero, tokens are not replaced.
+	// ReissueAfter is the age at which Handler replaces a token. If zero, tokens are not replaced.
 	ReissueAfter time.Duration
 
 	// MaxAge is how long after the login a session ends, even if it is in use. If zero, 24 hours,
-	// or the Lifetime of Signer if that is longer.
+	// or the Signer's Lifetime if that is longer.
 	MaxAge time.Duration
 
-	// NoIssuedAt also accepts tokens without iat. Their login time is unknown, so only exp ends
-	// them.
+	// NoIssuedAt also accepts tokens without iat. Only exp ends them.
 	NoIssuedAt bool
 
 	// DenyList holds the sessions that were logged out. If nil, a copy of the cookie stays valid
-	// after a logout, until it expires.
+	// after a logout.
 	DenyList *DenyList
 
 	// Encoding is how the cookie holds the token. If nil, unchanged.
@@ -85,8 +81,8 @@ type Session struct {
 	// a zero value.
 	CrossOrigin *http.CrossOriginProtection
 
-	// Logger receives the reasons for cookies that are not accepted, at level Info, and for a
-	// Session that is set up wrongly, at level Error. If nil, nothing is logged.
+	// Logger receives refused cookies as Info, a cookie that cannot be renewed as Warn, and a
+	// Session that is set up wrongly as Error. If nil, nothing is logged.
 	Logger *slog.Logger
 
 	once sync.Once
@@ -116,8 +112,7 @@ const (
 // the response is written. The token has claims plus sub, iat and exp, as with [Signer.Token]. Its
 // auth_time is now, or an earlier auth_time in claims.
 //
-// If Set returns an error, the response is unchanged: the Session is set up wrongly, or would not
-// accept the claims itself.
+// If Set returns an error, the response is unchanged.
 func (s *Session) Set(w http.ResponseWriter, subject string, claims map[string]any) error {
 	set, err := s.ready()
 	if err != nil {
@@ -163,10 +158,9 @@ func reread(claims map[string]any) (map[string]any, error) {
 	return claims, err
 }
 
-// Authenticate returns the user who is logged in. The claim auth_time is the time of the login. It
-// is absent only if the token has no iat. The error wraps [auth.ErrNone] if there is no cookie, or
-// one that is not accepted, since browsers send cookies unasked. It wraps [auth.ErrUnavailable] if
-// the cookie cannot be checked.
+// Authenticate returns the user who is logged in. The claim auth_time is the time of the login,
+// absent only if the token has no iat. The error wraps [auth.ErrNone] if the cookie is missing or
+// refused, since browsers send cookies unasked, and [auth.ErrUnavailable] if it cannot be checked.
 func (s *Session) Authenticate(req *http.Request) (*auth.Identity, error) {
 	set, err := s.ready()
 	if err != nil {
@@ -176,7 +170,7 @@ func (s *Session) Authenticate(req *http.Request) (*auth.Identity, error) {
 	return v.id, v.err
 }
 
-// Challenge adds the challenge Cookie, with the name of the cookie. Browsers ignore it.
+// Challenge adds the challenge Cookie, which browsers ignore.
 func (s *Session) Challenge(h http.Header, _ *http.Request, _ error) {
 	set, err := s.ready()
 	if err != nil {
@@ -271,11 +265,11 @@ func numericDate(t time.Time) json.Number { return json.Number(strconv.FormatInt
 
 // Handler returns a handler to put in front of next, and in front of any [auth.Guard]. It answers
 // 403 to a request with the session's cookie that another site made the browser send and that may
-// change state, as CrossOrigin decides. It replaces cookies that are due for a new token. If the
-// Session is set up wrongly, it answers 500.
+// change state, as CrossOrigin decides. It replaces cookies that are due. If the Session is set up
+// wrongly, it answers 500.
 //
-// A request without the cookie is passed on. So put an [http.CrossOriginProtection] in front of the
-// login: another site could otherwise log its visitors in as another user.
+// Put an [http.CrossOriginProtection] in front of the login, which has no cookie yet: another site
+// could otherwise log its visitors in as another user.
 func (s *Session) Handler(next http.Handler) http.Handler {
 	set, err := s.ready()
 	if err != nil {

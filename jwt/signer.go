@@ -42,26 +42,23 @@ const (
 
 // A Signer makes tokens (RFC 7519), signs requests with them, and reuses each while it is valid. It
 // is a transport.Signer, and also a Reader, a Refresher and an Observer of that package.
-// [Signer.Token] makes a token for a login handler.
+// [Signer.Token] makes a token for a login handler. No claim may be a secret.
 //
-// Anyone who has a token can read it, so no claim may be a secret.
-//
-// The fields must not be changed, and a Signer must not be copied, after the first use. A Signer is
-// safe for concurrent use.
+// Do not change or copy a Signer after the first use. It is safe for concurrent use.
 type Signer struct {
 	// Key signs the tokens: a secret for HS256, HS384 and HS512, otherwise a private key, as in
-	// [Key.Key]. A crypto.Signer may be backed by hardware. Required.
+	// [Key.Key], or a crypto.Signer for hardware. Required.
 	Key any
 
 	// Method is the signing method, as in [Key.Method]. Required.
 	Method string
 
-	// KeyID is the kid of each token, by which verifiers find the key. If "", there is no kid.
+	// KeyID is the kid of each token, by which verifiers find the key. If "", none.
 	KeyID string
 
 	// Claims returns the claims of a token for req, to which Sign adds iat, nbf and exp. Sign calls
 	// it for each request, and reuses a token while the claims are equal. Claims must not change
-	// req, and must be safe for concurrent use. If nil, there are no claims.
+	// req, and must be safe for concurrent use. If nil, Sign adds its claims only.
 	Claims func(req *http.Request) (map[string]any, error)
 
 	// Lifetime is how long a token is valid. If zero, 5 minutes. Sign needs at least 10 seconds.
@@ -81,14 +78,14 @@ type Signer struct {
 	// Encoding is how the Cookie holds the token. If nil, unchanged.
 	Encoding Encoding
 
-	// NoExpiry lets Token make tokens that never end, if no lifetime is given.
+	// NoExpiry lets Token make tokens without exp, if no lifetime is given.
 	NoExpiry bool
 
 	// Weak allows keys that are too short, as in [Key.Weak].
 	Weak bool
 
-	// TokenID gives each token a random jti. Several requests share a token: for a server that
-	// accepts each jti once, set a jti in Claims.
+	// TokenID gives each token a random jti. Requests share tokens: for a server that accepts each
+	// jti once, set a jti in Claims.
 	TokenID bool
 
 	once  sync.Once
@@ -126,10 +123,10 @@ func (s *Signer) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "{Method:%q KeyID:%q}", s.Method, s.KeyID)
 }
 
-// MarshalText returns an error: the Key is a secret. encoding/json and encoding/xml call it.
+// MarshalText returns an error, since the Key is a secret.
 func (s *Signer) MarshalText() ([]byte, error) { return nil, errSignerMarshalled }
 
-// MarshalBinary returns an error. encoding/gob calls it.
+// MarshalBinary returns an error, since the Key is a secret.
 func (s *Signer) MarshalBinary() ([]byte, error) { return nil, errSignerMarshalled }
 
 var errSignerMarshalled = errors.New("jwt: a Signer is not marshalled: it holds a key")
@@ -209,7 +206,7 @@ var (
 // now, since strict servers refuse a token from the future. So exp comes 5 seconds earlier than
 // Lifetime says.
 //
-// The error wraps [ErrKey], comes from Claims or the key, or reports claims that make no token.
+// The error wraps [ErrKey], or comes from Claims, the key or the claims.
 func (s *Signer) Sign(req *http.Request, now time.Time) error {
 	p, err := s.ready()
 	switch {
@@ -309,8 +306,8 @@ func (s *Signer) withID(claims map[string]any) map[string]any {
 }
 
 // Read returns the Cause "credential" for error="invalid_token" (RFC 6750, section 3). It is "" for
-// an error that another token would not fix, such as insufficient_scope, and if all challenges are
-// for other schemes, headers and cookies. Otherwise it is "unknown".
+// an error that another token would not fix, such as insufficient_scope, and if no challenge is for
+// this scheme, field or cookie. Otherwise it is "unknown".
 func (s *Signer) Read(resp *http.Response) (refusal transport.Refusal) {
 	if p, err := s.ready(); err == nil && p.err == nil {
 		switch invalid, ours := p.place.Refusal(resp); {
@@ -354,8 +351,8 @@ func (s *Signer) Observe(resp *http.Response, _ transport.Outcome) error {
 // iat, exp and, if an audience is given, aud set.
 //
 // If subject is "", claims must have a sub. If lifetime is zero, Lifetime is used; if that is zero
-// too, 5 minutes, or no end with NoExpiry. A negative lifetime makes an expired token, for tests.
-// The error wraps [ErrKey], comes from the key, or reports claims that make no token.
+// too, 5 minutes, or no exp with NoExpiry. A negative lifetime makes an expired token, for tests.
+// The error wraps [ErrKey], or comes from the key or the claims.
 func (s *Signer) Token(
 	subject string, claims map[string]any, lifetime time.Duration, audience ...string,
 ) (string, error) {

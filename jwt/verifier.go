@@ -14,8 +14,8 @@ import (
 )
 
 var (
-	// ErrRefused means that a request has a token that is not accepted. The text says why, for a
-	// log; the response to the client does not.
+	// ErrRefused means that a token is not accepted. The text says why, for a log; the response to
+	// the client does not.
 	ErrRefused = errors.New("jwt: token refused")
 
 	// ErrExpired means that a genuine token has expired. It wraps [ErrRefused].
@@ -30,14 +30,13 @@ var _ auth.Challenger = (*Verifier)(nil)
 // A Verifier checks signed JSON Web Tokens (RFC 7519, RFC 7515). Most servers set its Keys, Issuer
 // and Audience. It is an [auth.Authenticator] and an [auth.Challenger].
 //
-// The fields must not be changed, and a Verifier must not be copied, after the first use. A
-// Verifier is safe for concurrent use.
+// Do not change or copy a Verifier after the first use. It is safe for concurrent use.
 type Verifier struct {
-	// Keys finds the key of a token: a [*Key], a [KeyMap], a [*JWKS] or your own KeySet. Required.
+	// Keys finds the key of a token: a [*Key], [KeyMap], [*JWKS] or your own KeySet. Required.
 	Keys KeySet
 
-	// Audience holds the names of this service. The aud of a token must contain one of them. If
-	// nil, a token with an aud is refused, since it is for another service.
+	// Audience holds the names of this service, of which aud must contain one. If nil, a token with
+	// an aud is refused, since it is for another service.
 	Audience []string
 
 	// Issuer is the iss that a token must have. If "", any.
@@ -62,12 +61,11 @@ type Verifier struct {
 	// NoExpiry also accepts tokens without exp. They end only with their key.
 	NoExpiry bool
 
-	// Realm is shown in the challenge. If "", there is none.
+	// Realm is shown in the challenge. If "", none.
 	Realm string
 
-	// Groups returns the groups of the user with these claims. An error refuses the user. An error
-	// that wraps [auth.ErrUnavailable] or a context's error is answered with 503. If nil, there are
-	// no groups.
+	// Groups returns the groups of the user with these claims. An error refuses the user, unless it
+	// wraps [auth.ErrUnavailable] or a context's error, which is answered with 503. If nil, none.
 	Groups func(context.Context, map[string]any) ([]string, error)
 
 	// Revoked reports whether the token with these claims was revoked, as [DenyList.Revoked] does.
@@ -87,9 +85,9 @@ func (v *Verifier) Verify(ctx context.Context, token string) (map[string]any, er
 }
 
 // Authenticate returns the identity of the token in req. Its Subject is sub, its Expires is exp,
-// and its Claims are all claims, with numbers as json.Number. The error is [auth.ErrNone] if there
-// is no token, and otherwise as for [Verifier.Verify]. If a token in a cookie is refused, the error
-// also wraps [auth.ErrNone], since browsers send cookies unasked.
+// and its Claims are all claims, with numbers as json.Number. The error is [auth.ErrNone] without a
+// token, and otherwise as for [Verifier.Verify]. If a token in a cookie is refused, the error also
+// wraps [auth.ErrNone], since browsers send cookies unasked.
 func (v *Verifier) Authenticate(req *http.Request) (*auth.Identity, error) {
 	p, err := v.place()
 	if err != nil {
@@ -115,8 +113,7 @@ func (v *Verifier) Authenticate(req *http.Request) (*auth.Identity, error) {
 	return nil, err
 }
 
-// AuthenticateToken is Authenticate for a token that does not come from a request. An empty token
-// is refused.
+// AuthenticateToken is Authenticate for a token from elsewhere. An empty token is refused.
 func (v *Verifier) AuthenticateToken(ctx context.Context, token string) (*auth.Identity, error) {
 	p, err := v.place()
 	if err != nil {
@@ -236,7 +233,7 @@ func (v *Verifier) identify(ctx context.Context, token string) (*auth.Identity, 
 	if id.Subject, err = subject(claims); err != nil {
 		return nil, refused(err)
 	}
-	id.Expires, _, _ = date(claims, "exp") // zero if there is none
+	id.Expires, _, _ = date(claims, "exp") // zero without exp
 	if v.Groups == nil {
 		return id, nil
 	}
@@ -283,7 +280,7 @@ func unavailable(what string, cause error) error {
 // Challenge adds to h the challenge (RFC 6750, section 3) for err, an error of
 // [Verifier.Authenticate]:
 //
-//	Bearer                                            there was no token
+//	Bearer                                            no token
 //	Bearer error="insufficient_scope", scope="write"  an [*auth.ScopeError]
 //	Bearer error="invalid_token"                      every other error
 //
