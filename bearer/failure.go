@@ -20,7 +20,8 @@ import (
 // names that the server or a proxy chose, such as those in a certificate. The wrapped error, such
 // as an *oauth2.RetrieveError, may hold more: do not print it.
 type Error struct {
-	// Status is the status of the response, or zero if it is unknown.
+	// Status is the status of the response. It is zero without a response, and if the status is
+	// unknown.
 	Status int
 
 	// Code is the error code in the response (RFC 6749, section 5.2). With invalid_grant, for

@@ -22,7 +22,7 @@ import (
 )
 
 // A Login gets a token for a user and a password from the login page of a service. [Login.Token]
-// fits the field Fetch of [Tokens]. A Login is safe for concurrent use, if its fields are not
+// fits the field Fetch of [Tokens]. A Login is safe for concurrent use if its fields are not
 // changed.
 //
 //nolint:recvcheck // code that prints a Login by value must find Format too
@@ -65,7 +65,7 @@ type Login struct {
 // lies ahead. The exp is not verified: it only tells when to log in again.
 //
 // With a Cookie, Token reads only the Set-Cookie of a response with a 2xx or 3xx status; see
-// [Signer] for its end. No cookie jar receives that cookie.
+// [Signer.Observe] for its end. No cookie jar receives that cookie.
 func (l *Login) Token(ctx context.Context, _ *oauth2.Token) (*oauth2.Token, error) {
 	client, req, err := l.prepare(ctx)
 	switch {

@@ -47,7 +47,7 @@ func seedOf(t *oauth2.Token) string {
 	return hex.EncodeToString(sum[:16])
 }
 
-// sameToken reports whether two tokens are equally good to go on with.
+// sameToken reports whether a fetch can go on equally well with either token.
 func sameToken(a, b *oauth2.Token) bool {
 	if a.RefreshToken != "" || b.RefreshToken != "" {
 		return a.RefreshToken == b.RefreshToken

@@ -17,7 +17,7 @@ import (
 )
 
 // minTokenLife is the least time for which a token is used. Without it, a token that expires at
-// once would cost a fetch for each call. A server that refuses the token has it replaced earlier.
+// once would cost a fetch for each call. A token that a server refuses is replaced earlier.
 const minTokenLife = 5 * time.Second
 
 // A tokenGrant is a token and its place in the sequence of tokens. Neither is ever changed.
@@ -131,8 +131,8 @@ func (k *tokenKeeper) obtain(ctx context.Context) (*tokenGrant, error) {
 // first returns the token to begin with, if it is the latest one and still valid.
 func (k *tokenKeeper) first() *tokenGrant {
 	if k.latest.Load() == nil && k.begin.valid() {
-		// From now on it counts as a token that was obtained. It may be of any age, so a refusal is
-		// not blamed on its youth.
+		// From now on it counts as a token that was obtained. It may be of any age, so when a
+		// server refuses it, no caller waits for the server to learn of it.
 		return &tokenGrant{token: k.begin.token, serial: 1, issued: time.Unix(0, 0)}
 	}
 	return nil
@@ -221,8 +221,8 @@ func (k *tokenKeeper) reissue(current *tokenGrant, t *oauth2.Token) (*tokenGrant
 		next.RefreshToken = current.token.RefreshToken
 	}
 	if next.AccessToken == current.token.AccessToken {
-		// Without this, a server that sends the token with each response would cause a write each
-		// time.
+		// Without this check, a server that sends the token with each response would cause a write
+		// each time.
 		end, last := next.Expiry, current.token.Expiry
 		if end.IsZero() || last.IsZero() ||
 			end.Sub(last) < min(time.Minute, time.Until(end)/5) {

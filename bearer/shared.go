@@ -79,8 +79,8 @@ func (k *tokenKeeper) update(ctx context.Context, turn time.Time) (g *tokenGrant
 	return k.alone(ctx)
 }
 
-// read decodes a record. It returns nil for nil data, and for a record that came of another token
-// than this program began with: then the user has logged in again.
+// read decodes a record. It returns nil for nil data, and for a record whose tokens began with
+// another token than this program: then the user has logged in again.
 func (k *tokenKeeper) read(data []byte) (*tokenRecord, error) {
 	if data == nil {
 		return nil, nil
@@ -116,8 +116,8 @@ func (k *tokenKeeper) recordOf(g *tokenGrant, old *tokenRecord) *tokenRecord {
 	return r
 }
 
-// saveLater stores the latest token in the background. It starts one goroutine at most, which goes
-// on for newer tokens. So they do not pile up if a server sends a new token with each response.
+// saveLater stores the latest token in the background. One goroutine stores all tokens, so that
+// they do not pile up if a server sends a new token with each response.
 func (k *tokenKeeper) saveLater() {
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -18,11 +18,10 @@ import (
 )
 
 // A Signer puts a token on each request (RFC 6750, section 2.1), as "Authorization: Bearer ..."
-// unless Scheme, Header or Cookie are set. It is a transport.Signer, and also a Refuser, a Reader,
-// a Refresher and an Observer of that package.
+// unless Scheme, Header or Cookie is set. It is a transport.Signer, and also a Refuser, a Reader, a
+// Refresher and an Observer of that package.
 //
-// The fields must not be changed, and a Signer must not be copied, after the first request. A
-// Signer is safe for concurrent use.
+// A Signer must not be changed or copied after first use. It is safe for concurrent use.
 type Signer struct {
 	// Source returns the token for each request: [StaticToken], a *[Tokens], or [FromTokenSource].
 	// It must be safe for concurrent use. Required.

@@ -18,8 +18,7 @@ import (
 // follow the rules of a [creds.Cache]. With a Store, the tokens outlive the process and are shared
 // with other processes.
 //
-// The fields must not be changed, and Tokens must not be copied, after the first use. Tokens are
-// safe for concurrent use.
+// Tokens must not be changed or copied after first use. They are safe for concurrent use.
 type Tokens struct {
 	// Fetch gets a new token, by the rules of Fetch in a [creds.Cache]. old is the latest token,
 	// which may have expired or been refused, and whose RefreshToken may buy the next one, or nil.
@@ -35,15 +34,15 @@ type Tokens struct {
 	// response.
 	Fetch func(ctx context.Context, old *oauth2.Token) (*oauth2.Token, error)
 
-	// StepUp says that Fetch reads [creds.Challenge]: in addition to the rights of old, it gets the
-	// scope, the recent login or the claims that a server asks for there. If false, the caller gets
-	// a refusal that asks for these, and Fetch is not called.
+	// StepUp says that Fetch reads [creds.Challenge]: it gets the scope, the recent login or the
+	// claims that a server asks for there, in addition to the rights of old. If false, a refusal
+	// that asks for these goes to the caller, and Fetch is not called.
 	StepUp bool
 
 	// Token is the token to begin with, or just a RefreshToken. Set its Expiry: ExpiresIn is
-	// ignored, since it does not say from when it counts. A stored token that came of Token takes
-	// precedence, and one that came of another Token is ignored. If nil, Tokens begin with the
-	// stored token, if there is one.
+	// ignored, since it does not say from when it counts. A stored token that was obtained with
+	// Token takes precedence, and one that was obtained with another Token is ignored. If nil,
+	// Tokens begin with the stored token, if any.
 	Token *oauth2.Token
 
 	// Store keeps the tokens for later processes, and shares them with others. If nil, tokens are

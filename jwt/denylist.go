@@ -30,7 +30,7 @@ type DenyList struct {
 	until map[tokenID]denied
 	of    map[subjectID]deniedSubject
 	next  time.Duration // by the monotonic clock; no entry ends earlier
-	sweep int           // how many entries there are before drop is worth its time
+	sweep int           // how many entries there must be for drop to be worth its time
 }
 
 // A moment is one point in time by the wall clock and by the monotonic clock.

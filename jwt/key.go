@@ -16,8 +16,7 @@ import (
 	"github.com/countersign-go/countersign/internal/jose"
 )
 
-// ErrKey means that a key does not fit its method, or is too small. The mistake is in the
-// configuration, not in a token.
+// ErrKey means that a key does not fit its method, or is too small: a mistake in the configuration.
 var ErrKey = errors.New("jwt: unusable key")
 
 // errPanic remains if a crypto.Signer panicked when it was first used, since a sync.Once does not
@@ -37,7 +36,7 @@ type KeySet interface {
 }
 
 // A Key is a key and the one method that it is used with, whatever a token says. A *Key is also a
-// [KeySet] for every key ID. Do not change a Key after the first use.
+// [KeySet] for every key ID. A Key must not be changed after first use.
 type Key struct {
 	// Method is HS256, HS384, HS512, RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512,
 	// EdDSA or Ed25519 (RFC 7518, section 3.1; RFC 9864). The last two name one method, and a token
@@ -52,7 +51,7 @@ type Key struct {
 	Key any
 
 	// Weak allows a secret shorter than the hash of its method (RFC 7518, section 3.2), and an RSA
-	// key under 2048 bits.
+	// key under 2048 bits, for peers that cannot be changed.
 	Weak bool
 
 	// ID is the key ID that [Publish] shows, the KeyID of the [Signer] with the key. If "", none.

@@ -30,17 +30,18 @@ var _ auth.Challenger = (*Session)(nil)
 // in the login handler, and [Session.Clear] ends it in the logout handler. [Session.Handler] wraps
 // all handlers of the service. The Session itself is an [auth.Authenticator].
 //
-// Do not change or copy a Session after the first use. It is safe for concurrent use.
+// A Session must not be changed or copied after first use. It is safe for concurrent use.
 type Session struct {
-	// Signer makes the tokens. A session ends after its Lifetime without a new cookie. Its Claims,
-	// Scheme, Header, Cookie and Encoding are not used. Required.
+	// Signer makes the tokens. Its Lifetime is how long a session lasts without a new cookie. Its
+	// Claims, Scheme, Header, Cookie and Encoding are not used. Required.
 	Signer *Signer
 
-	// Verifier checks the tokens, whose default aud and iss are its first Audience and its Issuer.
-	// Its Scheme, Header, Cookie and Encoding are not used. If nil, one with the Key of Signer.
+	// Verifier checks the tokens. Its first Audience and its Issuer are the default aud and iss of
+	// new tokens. Its Scheme, Header, Cookie and Encoding are not used. If nil, one with the Key of
+	// Signer.
 	//
 	// If the service also accepts tokens in a header, those need another key or Audience: anyone
-	// who has a token can put it into a cookie.
+	// with a token can put it into a cookie.
 	Verifier *Verifier
 
 	// Name is the name of the cookie. If "", "__Host-session", or "session" with Insecure, Domains,
@@ -71,7 +72,7 @@ type Session struct {
 	NoIssuedAt bool
 
 	// DenyList holds the sessions that were logged out. If nil, a copy of the cookie stays valid
-	// after a logout.
+	// after a logout, until it expires.
 	DenyList *DenyList
 
 	// Encoding is how the cookie holds the token. If nil, unchanged.
@@ -268,8 +269,8 @@ func numericDate(t time.Time) json.Number { return json.Number(strconv.FormatInt
 // change state, as CrossOrigin decides. It replaces cookies that are due. If the Session is set up
 // wrongly, it answers 500.
 //
-// Put an [http.CrossOriginProtection] in front of the login, which has no cookie yet: another site
-// could otherwise log its visitors in as another user.
+// Put an [http.CrossOriginProtection] in front of the login, where a request has no cookie yet:
+// another site could otherwise log its visitors in as another user.
 func (s *Session) Handler(next http.Handler) http.Handler {
 	set, err := s.ready()
 	if err != nil {
@@ -287,8 +288,8 @@ func (s *Session) Handler(next http.Handler) http.Handler {
 			}
 		}
 		known := req.WithContext(context.WithValue(req.Context(), visitKey{s}, v))
-		// After a request, net/http removes the files of the original's form, so it must see the
-		// form.
+		// After a request, net/http removes the files of the form of the original request, so the
+		// original must have the form.
 		defer func() { req.MultipartForm = known.MultipartForm }()
 		u := &uncachedWriter{ResponseWriter: w, set: set}
 		defer u.private() // if next writes nothing

@@ -42,9 +42,10 @@ const (
 
 // A Signer makes tokens (RFC 7519), signs requests with them, and reuses each while it is valid. It
 // is a transport.Signer, and also a Reader, a Refresher and an Observer of that package.
-// [Signer.Token] makes a token for a login handler. No claim may be a secret.
+// [Signer.Token] makes a token for a login handler. Anyone who has a token can read it, so no claim
+// may be a secret.
 //
-// Do not change or copy a Signer after the first use. It is safe for concurrent use.
+// A Signer must not be changed or copied after first use. It is safe for concurrent use.
 type Signer struct {
 	// Key signs the tokens: a secret for HS256, HS384 and HS512, otherwise a private key, as in
 	// [Key.Key], or a crypto.Signer for hardware. Required.
@@ -206,7 +207,7 @@ var (
 // now, since strict servers refuse a token from the future. So exp comes 5 seconds earlier than
 // Lifetime says.
 //
-// The error wraps [ErrKey], or comes from Claims, the key or the claims.
+// The error wraps [ErrKey], comes from Claims or the key, or reports claims that make no token.
 func (s *Signer) Sign(req *http.Request, now time.Time) error {
 	p, err := s.ready()
 	switch {
@@ -306,8 +307,8 @@ func (s *Signer) withID(claims map[string]any) map[string]any {
 }
 
 // Read returns the Cause "credential" for error="invalid_token" (RFC 6750, section 3). It is "" for
-// an error that another token would not fix, such as insufficient_scope, and if no challenge is for
-// this scheme, field or cookie. Otherwise it is "unknown".
+// an error that another token would not fix, such as insufficient_scope, and if all challenges are
+// for other schemes, headers and cookies. Otherwise it is "unknown".
 func (s *Signer) Read(resp *http.Response) (refusal transport.Refusal) {
 	if p, err := s.ready(); err == nil && p.err == nil {
 		switch invalid, ours := p.place.Refusal(resp); {
@@ -352,7 +353,7 @@ func (s *Signer) Observe(resp *http.Response, _ transport.Outcome) error {
 //
 // If subject is "", claims must have a sub. If lifetime is zero, Lifetime is used; if that is zero
 // too, 5 minutes, or no exp with NoExpiry. A negative lifetime makes an expired token, for tests.
-// The error wraps [ErrKey], or comes from the key or the claims.
+// The error wraps [ErrKey], comes from the key, or reports claims that make no token.
 func (s *Signer) Token(
 	subject string, claims map[string]any, lifetime time.Duration, audience ...string,
 ) (string, error) {

@@ -30,7 +30,7 @@ var _ auth.Challenger = (*Verifier)(nil)
 // A Verifier checks signed JSON Web Tokens (RFC 7519, RFC 7515). Most servers set its Keys, Issuer
 // and Audience. It is an [auth.Authenticator] and an [auth.Challenger].
 //
-// Do not change or copy a Verifier after the first use. It is safe for concurrent use.
+// A Verifier must not be changed or copied after first use. It is safe for concurrent use.
 type Verifier struct {
 	// Keys finds the key of a token: a [*Key], [KeyMap], [*JWKS] or your own KeySet. Required.
 	Keys KeySet
