@@ -26,7 +26,7 @@ var errPanic = fmt.Errorf("%w: its code panicked", ErrKey)
 // ErrUnknownKey is the error of a [KeySet] without a key of that ID.
 var ErrUnknownKey = errors.New("jwt: no key of that id")
 
-// A KeySet finds the key that verifies a token. [Key], [KeyMap] and [JWKS] are KeySets.
+// A KeySet finds the key that verifies a token. A [*Key], a [KeyMap] and a [*JWKS] are KeySets.
 type KeySet interface {
 	// VerificationKey must return the key with the ID kid, and the same *Key each time for the same
 	// key. The kid is untrusted text of up to 1024 bytes, or "" for a token without one: use it

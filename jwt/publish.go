@@ -17,8 +17,8 @@ const publishedFor = 300
 // Publish returns a handler that answers GET and HEAD with a key set (RFC 7517, section 5): the
 // public half of each key, with its ID, its Method and use "sig". A [JWKS] reads it.
 //
-// To replace a key, publish the new key beside the old one, sign with it an hour later, and remove
-// the old key when its last token has expired.
+// Publish a new key an hour before signing with it, and the old key until its last token has
+// expired.
 //
 // If a key is unusable or a secret, or two keys have the same ID and Method, the handler answers
 // 500 with the reason, which holds no part of a key.

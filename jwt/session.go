@@ -269,8 +269,8 @@ func numericDate(t time.Time) json.Number { return json.Number(strconv.FormatInt
 // change state, as CrossOrigin decides. It replaces cookies that are due. If the Session is set up
 // wrongly, it answers 500.
 //
-// Put an [http.CrossOriginProtection] in front of the login, where a request has no cookie yet:
-// another site could otherwise log its visitors in as another user.
+// A login request has no cookie yet, so it needs its own [http.CrossOriginProtection]: another site
+// could otherwise log its visitors in as another user.
 func (s *Session) Handler(next http.Handler) http.Handler {
 	set, err := s.ready()
 	if err != nil {

@@ -59,7 +59,7 @@ type Signer struct {
 
 	// Claims returns the claims of a token for req, to which Sign adds iat, nbf and exp. Sign calls
 	// it for each request, and reuses a token while the claims are equal. Claims must not change
-	// req, and must be safe for concurrent use. If nil, Sign adds its claims only.
+	// req, and must be safe for concurrent use. If nil, none.
 	Claims func(req *http.Request) (map[string]any, error)
 
 	// Lifetime is how long a token is valid. If zero, 5 minutes. Sign needs at least 10 seconds.
@@ -203,9 +203,8 @@ var (
 
 // Sign puts a token into req, replacing one that is there. now is the time by the server's clock.
 // Sign reuses the token of an earlier request to the same origin if it has the same claims, is not
-// about to expire, and was made by a clock that agrees with now. iat and nbf lie 5 seconds before
-// now, since strict servers refuse a token from the future. So exp comes 5 seconds earlier than
-// Lifetime says.
+// about to expire, and was made by a clock that agrees with now. iat, nbf and exp lie 5 seconds
+// early, since strict servers refuse a token from the future.
 //
 // The error wraps [ErrKey], comes from Claims or the key, or reports claims that make no token.
 func (s *Signer) Sign(req *http.Request, now time.Time) error {

@@ -32,7 +32,7 @@ var _ auth.Challenger = (*Verifier)(nil)
 //
 // A Verifier must not be changed or copied after first use. It is safe for concurrent use.
 type Verifier struct {
-	// Keys finds the key of a token: a [*Key], [KeyMap], [*JWKS] or your own KeySet. Required.
+	// Keys finds the key of a token. Required.
 	Keys KeySet
 
 	// Audience holds the names of this service, of which aud must contain one. If nil, a token with
@@ -85,9 +85,9 @@ func (v *Verifier) Verify(ctx context.Context, token string) (map[string]any, er
 }
 
 // Authenticate returns the identity of the token in req. Its Subject is sub, its Expires is exp,
-// and its Claims are all claims, with numbers as json.Number. The error is [auth.ErrNone] without a
-// token, and otherwise as for [Verifier.Verify]. If a token in a cookie is refused, the error also
-// wraps [auth.ErrNone], since browsers send cookies unasked.
+// and its Claims are those of [Verifier.Verify]. The error is [auth.ErrNone] without a token, and
+// otherwise as for Verify. If a token in a cookie is refused, the error also wraps [auth.ErrNone],
+// since browsers send cookies unasked.
 func (v *Verifier) Authenticate(req *http.Request) (*auth.Identity, error) {
 	p, err := v.place()
 	if err != nil {
