@@ -137,7 +137,7 @@ func ExampleConfig_Check() {
 	client := countersign.NewClient(config)
 	get(client, "https://api.example.org/")
 	// Output:
-	// transport: Origins has "a", which is no origin: write it like "https://api.example.com:8443"
+	// transport: Origins has "a", which is not an origin like "https://api.example.com:8443"
 }
 
 // One client can sign for several services, each with its own scheme. Other origins get no

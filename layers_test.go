@@ -39,7 +39,7 @@ func TestCheckFindsMistakesOfAllLayers(t *testing.T) {
 		{countersign.Config{Signer: &bearer.Signer{Source: new(bearer.Tokens)}}, "set their Fetch"},
 		{provisioned(origin, alice), ""},
 		{provisioned(origin, nil), ""},
-		{provisioned("", alice), "Client.URL is no address"},
+		{provisioned("", alice), "Client.URL is not an address"},
 		{provisioned("http://api.example.com", alice), "plain http"},
 		{provisioned(origin, basic.Signer{}), "Password are empty"},
 	} {

@@ -133,7 +133,7 @@ func retrieveError(e *oauth2.RetrieveError, err error) *Error {
 	}
 	switch n.Code {
 	case "invalid_grant":
-		n.text += ": the refresh token or assertion is no good any more: log in again"
+		n.text += ": the refresh token or assertion is no longer good: log in again"
 	case "invalid_client", "unauthorized_client":
 		n.text += ": check the id and the secret of the client"
 	}

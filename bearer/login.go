@@ -100,8 +100,8 @@ func (l *Login) target() (*url.URL, error) {
 	switch {
 	case err != nil || u.Hostname() == "" || u.Scheme != "https" && u.Scheme != "http":
 		// The text of err repeats the URL, which may hold a password.
-		return nil, errors.New("bearer: Login.URL is no address: set it to the https URL of the " +
-			"login view")
+		return nil, errors.New("bearer: Login.URL is not an address: set it to the https URL of " +
+			"the login view")
 	case u.User != nil:
 		return nil, errors.New("bearer: Login.URL holds a user or password: set User and Password")
 	case u.Scheme == "http" && !origin.Of(u).Loopback():
@@ -117,7 +117,7 @@ func (l *Login) request(ctx context.Context) (*http.Request, error) {
 		return nil, err
 	}
 	if l.Cookie != "" && !place.IsWord(l.Cookie) {
-		return nil, errors.New("bearer: the name of the Cookie is no token of RFC 9110")
+		return nil, errors.New("bearer: the name of the Cookie is not a token of RFC 9110")
 	}
 	if l.JSON && !(utf8.ValidString(l.User) && utf8.ValidString(string(l.Password))) {
 		return nil, errors.New("bearer: JSON holds UTF-8 only, and User or Password is something " +
@@ -142,7 +142,7 @@ func (l *Login) request(ctx context.Context) (*http.Request, error) {
 	content := strings.NewReader(body)
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, u.String(), content)
 	if err != nil {
-		return nil, errors.New("bearer: Login.URL is no address")
+		return nil, errors.New("bearer: Login.URL is not an address")
 	}
 	req.Header.Set("Content-Type", kind)
 	if l.Cookie == "" {

@@ -251,11 +251,11 @@ func TestLoginAddress_K4(t *testing.T) {
 		"http://0.0.0.0/":                          "plain http",
 		"http://10.0.0.1/":                         "plain http",
 		"https://ann:" + password + "@a.example/":  "holds a user or password",
-		"ftp://a.example/":                         "no address",
-		"a.example":                                "no address",
-		"":                                         "no address",
-		"https://":                                 "no address",
-		"https://ann:" + password + "@a.example:x": "no address",
+		"ftp://a.example/":                         "not an address",
+		"a.example":                                "not an address",
+		"":                                         "not an address",
+		"https://":                                 "not an address",
+		"https://ann:" + password + "@a.example:x": "not an address",
 	} {
 		v := &view{body: `{"token":"a"}`}
 		l := v.login()

@@ -58,7 +58,7 @@ func sameToken(a, b *oauth2.Token) bool {
 // errForeign means that Tokens did not write the record, and errNewer that a newer version of this
 // package wrote it.
 var (
-	errForeign = errors.New("the record is none of bearer.Tokens: remove it, or change Name")
+	errForeign = errors.New("the record is not one of bearer.Tokens: remove it, or change Name")
 	errNewer   = errors.New("the record was written by a newer version: update this program")
 )
 

@@ -158,7 +158,7 @@ func (k *tokenKeeper) call(ctx context.Context, old *tokenGrant) (*tokenGrant, e
 
 func (k *tokenKeeper) fetch(ctx context.Context, old *tokenGrant) (*oauth2.Token, error) {
 	if k.tokens.Fetch == nil {
-		return nil, misuse{errors.New("bearer: there is no token any more: set the Fetch field " +
+		return nil, misuse{errors.New("bearer: no token is left: set the Fetch field " +
 			"of Tokens")}
 	}
 	var before oauth2.Token

@@ -186,7 +186,7 @@ func TestStoredWithClockSetBack(t *testing.T) {
 
 // Trouble with the Store fails no call, and is logged.
 func TestStoreTrouble(t *testing.T) {
-	const foreign = "is none of bearer.Tokens"
+	const foreign = "is not one of bearer.Tokens"
 	for _, test := range []struct {
 		name  string
 		spoil func(*memory)

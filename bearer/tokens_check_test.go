@@ -29,7 +29,7 @@ func TestTokensCheck(t *testing.T) {
 			"bearer: Tokens without a token", ""},
 		{"a Store without a Name", &bearer.Tokens{Fetch: fetch, Store: newMemory()},
 			"bearer: Tokens with a Store need a Name", ""},
-		{"a Login without an address", login(""), "", "bearer: Login.URL is no address"},
+		{"a Login without an address", login(""), "", "bearer: Login.URL is not an address"},
 		{"a Login over plain http", login("http://a.example/"), "", "bearer: plain http"},
 	} {
 		check := test.tokens.Check()

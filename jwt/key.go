@@ -154,7 +154,7 @@ func pss(m *jwtlib.SigningMethodRSAPSS) *jwtlib.SigningMethodRSAPSS {
 func newSigningKey(name string, key any, weak bool) (*signingKey, error) {
 	a, ok := jose.ByName(name)
 	if !ok {
-		return nil, fmt.Errorf("%w: its Method is none of HS256, HS384, HS512, RS256, RS384, "+
+		return nil, fmt.Errorf("%w: its Method is not one of HS256, HS384, HS512, RS256, RS384, "+
 			"RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA, Ed25519", ErrKey)
 	}
 	k := &signingKey{Algorithm: a, library: libraryMethods[name]}

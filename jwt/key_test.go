@@ -215,10 +215,10 @@ func TestKeyRefused_J13(t *testing.T) {
 		{"two blocks", "RS256", append(public, public...), false, "more than one block"},
 		{"PEM of garbage", "RS256", inPEM("PUBLIC KEY", []byte("x")), false, "asn1"},
 
-		{"no method", "", ed, false, "Method is none of"},
-		{"none, J1", "none", ed, false, "Method is none of"},
-		{"lower case", "hs256", make([]byte, 64), false, "Method is none of"},
-		{"ES256K", "ES256K", e, false, "Method is none of"},
+		{"no method", "", ed, false, "Method is not one of"},
+		{"none, J1", "none", ed, false, "Method is not one of"},
+		{"lower case", "hs256", make([]byte, 64), false, "Method is not one of"},
+		{"ES256K", "ES256K", e, false, "Method is not one of"},
 	} {
 		key := &jwt.Key{Method: c.method, Key: c.key, Weak: c.weak}
 		for range 2 { // the second time, the error is kept

@@ -11,7 +11,7 @@ import (
 const (
 	errMethod    problem = "the method is not a token"
 	errTarget    problem = "the target holds a blank or a byte outside printable ASCII: escape it"
-	errTimestamp problem = "ts, nonce or ext is no printable ASCII without quote, backslash"
+	errTimestamp problem = "ts, nonce or ext must be printable ASCII without quotes or backslashes"
 )
 
 // BaseString returns the text that is hashed for the MAC, the "normalized request string" of

@@ -45,7 +45,7 @@ const (
 	errDjango    problem = "the Django dialect is for a Signer, or a Verifier with a Transition"
 	errAsterisk  problem = "the Django dialect cannot sign the target *, which it reads as /*"
 	errUTF8      problem = "the path is not UTF-8, which WebOb requires"
-	errPathASCII problem = "the decoded path is no printable ASCII, as Django needs"
+	errPathASCII problem = "the decoded path is not printable ASCII, which Django needs"
 	errDjangoExt problem = "the Django dialect leaves ext unsigned: set neither Ext nor BodyDigest"
 )
 

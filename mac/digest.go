@@ -16,7 +16,7 @@ const (
 	errOwnDigest  problem = "Ext gave a digest of its own: leave it to BodyDigest"
 	errNoDigest   problem = "the body is not covered: no digest was signed"
 	errTwoDigests problem = "more than one digest was signed"
-	errBadDigest  problem = "the digest is no canonical base64 between colons"
+	errBadDigest  problem = "the digest is not canonical base64 between colons"
 )
 
 // digest returns the field of ext that covers the request's body.

@@ -64,7 +64,7 @@ func ExampleBaseString_webOb() {
 	// Output:
 	// /a%2Fb/caf%c3%a9?x=%2f
 	// /a/b/caf%C3%A9?x=%2f
-	// mac: request cannot be signed: the decoded path is no printable ASCII, as Django needs
+	// mac: request cannot be signed: the decoded path is not printable ASCII, which Django needs
 }
 
 // Credentials print without their key.

@@ -28,7 +28,7 @@ const (
 		"backslash: encode it, on both sides"
 	errAlgorithm problem = "the Algorithm is neither hmac-sha-256 nor hmac-sha-1"
 	errSHA1      problem = "the Django dialect knows SHA-1 only: set the Algorithm to mac.SHA1"
-	errExt       problem = "ext is no printable ASCII without quote, backslash"
+	errExt       problem = "ext must be printable ASCII without quotes or backslashes"
 	errTime      problem = "the time to sign with is outside the years that ts can hold"
 	errLong      problem = "the header is over 8 KiB, which servers refuse: use a shorter ID or ext"
 )

@@ -87,7 +87,7 @@ func (f *fetcher) prepare() error {
 	u, err := url.Parse(c.URL)
 	if err != nil || u.Hostname() == "" || u.Scheme != "https" && u.Scheme != "http" {
 		// The text of err repeats the URL, where a password may be.
-		return errors.New("provision: Client.URL is no address: " +
+		return errors.New("provision: Client.URL is not an address: " +
 			"set it to the https URL of the provisioning endpoint")
 	}
 	switch at := origin.Of(u); {
@@ -124,7 +124,7 @@ func (f *fetcher) prepare() error {
 	return nil
 }
 
-var errMethod = errors.New("provision: Client.Method is none of HTTP")
+var errMethod = errors.New("provision: Client.Method is not a method of HTTP")
 
 // account returns the account that the Signer asks for. It is not known if the request has anything
 // else that may tell the endpoint of an account.

@@ -121,7 +121,7 @@ func TestClientURL(t *testing.T) {
 	} {
 		c := &provision.Client{URL: address}
 		_, err := c.Credentials(t.Context())
-		if !strings.HasPrefix(text(err), "provision: Client.URL is no address") ||
+		if !strings.HasPrefix(text(err), "provision: Client.URL is not an address") ||
 			strings.Contains(text(err), "hunter2") || text(c.Check()) != text(err) {
 			t.Errorf("%q: %v", address, err)
 		}

@@ -152,7 +152,7 @@ func checkEndpoint(text string) error {
 	case len(text) > maxEndpoint:
 		return fmt.Errorf("is longer than %d bytes", maxEndpoint)
 	case err != nil || u.Hostname() == "" || u.Scheme != "https" && u.Scheme != "http":
-		return errors.New("is no http or https URL")
+		return errors.New("is not an http or https URL")
 	case u.User != nil || strings.Contains(text, "#"):
 		return errors.New("holds a user or a fragment")
 	}

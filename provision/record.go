@@ -60,7 +60,7 @@ type clientRecord struct {
 }
 
 // errForeign means that a record was not written by a Client.
-var errForeign = errors.New("the record is none of a provision.Client: " +
+var errForeign = errors.New("the record is not one of a provision.Client: " +
 	"remove it, or set Client.Name to another name")
 
 // errNewer means that a newer version of this package wrote a record.

@@ -172,12 +172,12 @@ func TestStoreTrouble_K11_K12(t *testing.T) {
 		{"full disk", func(m *memory, _ string) { m.noWrite = errDisk }, "no space", true},
 		{"held by others", func(m *memory, _ string) { m.lock <- struct{}{} }, "too long", true},
 		{"truncated", func(m *memory, n string) { m.records[n] = m.records[n][:40] },
-			"none of", true},
+			"not one of", true},
 		{"garbage", func(m *memory, n string) { m.records[n] = []byte("\x00\xff") },
-			"none of", true},
-		{"empty", func(m *memory, n string) { m.records[n] = []byte{} }, "none of", true},
+			"not one of", true},
+		{"empty", func(m *memory, n string) { m.records[n] = []byte{} }, "not one of", true},
 		{"of somebody else", func(m *memory, n string) { m.records[n] = []byte(`{"id":"x"}`) },
-			"none of", true},
+			"not one of", true},
 		{"newer format", func(m *memory, n string) {
 			m.records[n] = []byte(`{"version":2,"secret":"canary-ne3er"}`)
 		}, "newer version", true},

@@ -192,7 +192,7 @@ func (i Interaction) word() (string, error) {
 	case MustNot:
 		return "no", nil
 	default:
-		return "", badRequest("iact is none of AsNeeded, Must and MustNot")
+		return "", badRequest("iact is not one of AsNeeded, Must and MustNot")
 	}
 }
 

@@ -54,7 +54,7 @@ var requestErrors = map[string]string{
 	"bad_url":       "url ",
 	"not_printable": "character",
 	"empty_aauth":   "aauth is empty",
-	"bad_iact":      "iact is none of",
+	"bad_iact":      "iact is not one of",
 }
 
 func (c *requestCase) request() *raven.Request {

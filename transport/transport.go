@@ -245,7 +245,7 @@ func (t *Transport) parseOrigins(m ByOrigin) (map[origin.Origin]bool, error) {
 
 func notAnOrigin(field, text string) error {
 	return &ConfigError{field, fmt.Sprintf(
-		"has %q, which is no origin: write it like \"https://api.example.com:8443\"", text)}
+		"has %q, which is not an origin like \"https://api.example.com:8443\"", text)}
 }
 
 // A call is one RoundTrip.

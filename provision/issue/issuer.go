@@ -83,7 +83,7 @@ func (i *Issuer) configure() {
 	switch {
 	case !ok:
 		s.err = errors.New(
-			"issue: Issuer.Hash is none of sha1, sha256, sha512 and tokenlib-0.1")
+			"issue: Issuer.Hash is not one of sha1, sha256, sha512 and tokenlib-0.1")
 		return
 	case s.algorithm != mac.SHA256 && s.algorithm != mac.SHA1:
 		s.err = errors.New("issue: Issuer.Algorithm is neither mac.SHA256 nor mac.SHA1")

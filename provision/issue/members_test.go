@@ -83,7 +83,7 @@ func TestMembersRefused(t *testing.T) {
 		{"the end", map[string]any{"expires": 5}, nil, 500, `"expires" is taken`},
 		{"another algorithm", map[string]any{"hashalg": "sha1"}, nil, 500, "not the same"},
 		{"an address of no scheme", map[string]any{"api_endpoint": planted}, nil, 500,
-			"api_endpoint is no http or https URL"},
+			"api_endpoint is not an http or https URL"},
 		{"an address that is a number", map[string]any{"api_endpoint": 7}, nil, 500,
 			"api_endpoint is not text"},
 		{"a duration in text", map[string]any{"duration": "5m"}, nil, 500,
