@@ -103,7 +103,7 @@ func ExampleGuard() {
 			case err == nil:
 				fmt.Println("let in:", id.Subject, "by", id.Scheme)
 			case by == nil:
-				fmt.Println("nobody tried")
+				fmt.Println("no attempt was made")
 			default:
 				fmt.Println("kept out:", err)
 			}
@@ -119,7 +119,7 @@ func ExampleGuard() {
 	// 200 hello, ann
 	// kept out: basic: credentials refused: creds: wrong user or password
 	// 401 <a href="/login">Log in</a>
-	// nobody tried
+	// no attempt was made
 	// 401 <a href="/login">Log in</a>
 }
 

@@ -104,7 +104,7 @@ func TestOptionalIsAnonymous(t *testing.T) {
 		t.Errorf("the handler saw %q", w.Body)
 	}
 	if w := get(auth.Optional(whoami)); w.Code != 200 || w.Body.String() != "anonymous" {
-		t.Errorf("nobody to ask: %d %q", w.Code, w.Body)
+		t.Errorf("no member to ask: %d %q", w.Code, w.Body)
 	}
 }
 
@@ -276,7 +276,7 @@ func TestFromContext(t *testing.T) {
 		t.Errorf("nothing there: %v, %t", id, ok)
 	}
 	if id, ok := auth.FromContext(auth.NewContext(context.Background(), nil)); id != nil || ok {
-		t.Errorf("nil is nobody: %v, %t", id, ok)
+		t.Errorf("a nil identity: %v, %t", id, ok)
 	}
 	want := &auth.Identity{Subject: "ann"}
 	if id, ok := auth.FromContext(auth.NewContext(context.Background(), want)); id != want || !ok {

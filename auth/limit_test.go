@@ -192,7 +192,7 @@ func TestRightAfterTooManyWrong(t *testing.T) {
 			t.Errorf("%d, want 429", code)
 		}
 		if code := serve(h, from(bob)).Code; code != 200 {
-			t.Errorf("somebody else: %d, want 200", code)
+			t.Errorf("another address: %d, want 200", code)
 		}
 		time.Sleep(time.Minute)
 		for range 5 {

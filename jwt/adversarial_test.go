@@ -149,7 +149,7 @@ func forgeries() []struct {
 	attacker := string(must(json.Marshal(jwk(newEC(), "", nil))))
 	ps := &jwt.Key{Method: "PS256", Key: rsaKey()}
 	const (
-		alg, kid, sig = "its alg is not that of the key", "its kid is over", "signature is wrong"
+		alg, kid, sig = "its alg is not the alg of the key", "its kid is over", "signature is wrong"
 		unknown       = "no key of that id"
 	)
 	return []struct {

@@ -18,9 +18,9 @@ type problem string
 func (p problem) Error() string { return string(p) }
 
 const (
-	errAlg        problem = "its alg is not that of the key"
+	errAlg        problem = "its alg is not the alg of the key"
 	errSignature  problem = "the signature is wrong"
-	errKind       problem = "its typ is that of another kind of token"
+	errKind       problem = "its typ names another kind of token"
 	errClaimsJSON problem = "its claims"
 
 	errExpired    problem = "it has expired"

@@ -56,7 +56,7 @@ func (s *Session) configure(set *sessionSettings) (err error) {
 		return err
 	}
 	if !jose.IsKind("JWT", set.verifier.Type) {
-		return errors.New("jwt: the Type of the Session's Verifier is not that of a JWT")
+		return errors.New("jwt: the Type of the Session's Verifier does not name a JWT")
 	}
 	if err := set.checkKeys(s.Signer.KeyID); err != nil {
 		return err

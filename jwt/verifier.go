@@ -85,9 +85,9 @@ func (v *Verifier) Verify(ctx context.Context, token string) (map[string]any, er
 }
 
 // Authenticate returns the identity of the token in req. Its Subject is sub, its Expires is exp,
-// and its Claims are those of [Verifier.Verify]. The error is [auth.ErrNone] without a token, and
-// otherwise as for Verify. If a token in a cookie is refused, the error also wraps [auth.ErrNone],
-// since browsers send cookies unasked.
+// and its Claims are as [Verifier.Verify] returns them. The error is [auth.ErrNone] without a
+// token, and otherwise as for Verify. If a token in a cookie is refused, the error also wraps
+// [auth.ErrNone], since browsers send cookies unasked.
 func (v *Verifier) Authenticate(req *http.Request) (*auth.Identity, error) {
 	p, err := v.place()
 	if err != nil {

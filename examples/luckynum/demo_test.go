@@ -62,7 +62,7 @@ func compare(t *testing.T, play string, asked map[string]int) {
 		case strings.Contains(text, ": 401 credential"):
 			credential++
 		default:
-			t.Errorf("what does this step say? %s", line)
+			t.Errorf("a step without a caption: %s", line)
 		}
 	}
 	var issued, let, old, expired, invalid int
@@ -71,11 +71,11 @@ func compare(t *testing.T, play string, asked map[string]int) {
 		t.Errorf("the service's counters are %q: %v", printed, err)
 	}
 	if keys != issued || answered != let || stale != old || credential != expired+invalid {
-		t.Errorf("the steps differ from what the service has counted:\n%s", play)
+		t.Errorf("the steps differ from the counts of the service:\n%s", play)
 	}
 	if keys != asked["POST /provision 200"] || answered != asked["GET / 200"] ||
 		stale+credential != asked["GET / 401"] || len(asked) > 3 {
-		t.Errorf("the steps differ from what went over the network, %v:\n%s", asked, play)
+		t.Errorf("the steps differ from the traffic, %v:\n%s", asked, play)
 	}
 	if numbers != answered || keys == 0 {
 		t.Errorf("%d numbers for %d answers with %d keys:\n%s", numbers, answered, keys, play)

@@ -274,7 +274,7 @@ func registryOf(t *testing.T, args ...string) *issue.Registry {
 func TestServeFlagsOfRegistry(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "keys")
 	if r := registryOf(t); r != nil {
-		t.Errorf("a registry that nobody asked for: %v", r)
+		t.Errorf("a registry that was not asked for: %v", r)
 	}
 	if r := registryOf(t, "--registry"); r == nil || r.Store != nil || r.Lifetime != 0 {
 		t.Errorf("in memory: %v", r)
@@ -326,7 +326,7 @@ func TestRegistryOutlivesTheService(t *testing.T) {
 		m.run(t, "list", at).prints(t, "the same key", listed)
 		m.run(t, ann...).prints(t, "ann, again", helloAnn)
 		if second.invalid.Load() != 1 || second.issued.Load() != 1 {
-			t.Errorf("what was revoked: %s", second)
+			t.Errorf("the revoked key: %s", second)
 		}
 	})
 }
