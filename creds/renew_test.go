@@ -369,16 +369,19 @@ func TestRecursiveRenewal_F17(t *testing.T) {
 		c := e.cache()
 		k := want(t, c, "key 1")
 		var rejected error
+		served := make(chan struct{}) // closed when the caller has the old key
 		c.Fetch = func(ctx context.Context) (*key, error) {
 			if now, err := c.Credentials(ctx); now != k || err != nil {
 				t.Errorf("the renewal got %v, %v", now, err)
 			}
+			<-served
 			c.Reject(is(k), nil)
 			_, rejected = c.Credentials(ctx)
 			return e.fetch(ctx)
 		}
 		sleepUntil(30*time.Second, k)
 		wantAtOnce(t, c, "key 1")
+		close(served)
 		e.landed()
 		wantAtOnce(t, c, "key 2")
 		if !errors.Is(rejected, creds.ErrRecursive) {
