@@ -4,15 +4,13 @@ import (
 	"context"
 	"flag"
 	"math"
-	"math/rand/v2"
 	"net/http"
-	"runtime"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/internal/testkit"
 	"github.com/countersign-go/countersign/mac"
 )
 
@@ -62,38 +60,19 @@ func TestKeyLengthTiming_S2(t *testing.T) {
 	}
 }
 
-// welch times requests of two kinds in random order. It returns Welch's t and the difference of the
-// means in nanoseconds. It leaves out the slowest tenth of all requests.
+// welch times requests of two kinds. It returns Welch's t and the difference of the means in
+// nanoseconds.
 func welch(t *testing.T, v *mac.Verifier, reqs [2]*http.Request, n int) (
 	score, difference float64) {
 	t.Helper()
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	var times [2][]float64
-	for range n {
-		class := rand.IntN(2)
+	score, mean := testkit.Welch(n, func(class int) time.Duration {
 		start := time.Now()
 		_, err := v.AuthenticateAt(reqs[class], testTime)
 		took := time.Since(start)
 		if err == nil {
 			t.Fatal("a wrong MAC passes")
 		}
-		times[class] = append(times[class], float64(took))
-	}
-	all := slices.Concat(times[0], times[1])
-	slices.Sort(all)
-	limit := all[len(all)*9/10]
-	var mean, variance [2]float64
-	for class, all := range times {
-		kept := slices.DeleteFunc(all, func(took float64) bool { return took > limit })
-		for _, took := range kept {
-			mean[class] += took / float64(len(kept))
-		}
-		for _, took := range kept {
-			variance[class] += (took - mean[class]) * (took - mean[class]) / float64(len(kept)-1)
-		}
-		variance[class] /= float64(len(kept))
-	}
-	difference = mean[0] - mean[1]
-	return difference / math.Sqrt(variance[0]+variance[1]), difference
+		return took
+	})
+	return score, mean[0] - mean[1]
 }

@@ -9,14 +9,12 @@ import (
 	"errors"
 	"flag"
 	"math"
-	"math/rand/v2"
-	"runtime"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/countersign-go/countersign/creds"
+	"github.com/countersign-go/countersign/internal/testkit"
 	"github.com/countersign-go/countersign/portal"
 )
 
@@ -92,16 +90,12 @@ func TestUnknownUserTiming_S2(t *testing.T) {
 	}
 }
 
-// welch times logins with a wrong password, of a known user and an unknown one in random order. It
-// returns Welch's t and the difference as a share of the time, both without their signs.
+// welch times logins with a wrong password, of a known user and an unknown one. It returns Welch's
+// t and the difference as a share of the time, both without their signs.
 func welch(t *testing.T, checker portal.Checker, n int) (score, difference float64) {
 	t.Helper()
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
 	users := [2]string{"alice", "mallo"}
-	var times [2][]float64
-	for range n {
-		class := rand.IntN(2)
+	score, mean := testkit.Welch(n, func(class int) time.Duration {
 		given := password(users[class], "wrong")
 		start := time.Now()
 		_, err := checker.Check(context.Background(), given)
@@ -109,23 +103,7 @@ func welch(t *testing.T, checker portal.Checker, n int) (score, difference float
 		if !errors.Is(err, portal.ErrUnauthorized) {
 			t.Fatal(err)
 		}
-		times[class] = append(times[class], float64(took))
-	}
-	// The slowest samples contain interruptions by other processes.
-	all := slices.Concat(times[0], times[1])
-	slices.Sort(all)
-	limit := all[len(all)*9/10]
-	var mean, variance [2]float64
-	for class, all := range times {
-		kept := slices.DeleteFunc(all, func(took float64) bool { return took > limit })
-		for _, took := range kept {
-			mean[class] += took / float64(len(kept))
-		}
-		for _, took := range kept {
-			variance[class] += (took - mean[class]) * (took - mean[class]) / float64(len(kept)-1)
-		}
-		variance[class] /= float64(len(kept))
-	}
-	difference = math.Abs(mean[0] - mean[1])
-	return difference / math.Sqrt(variance[0]+variance[1]), difference / mean[1]
+		return took
+	})
+	return math.Abs(score), math.Abs(mean[0]-mean[1]) / mean[1]
 }

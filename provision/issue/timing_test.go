@@ -5,15 +5,13 @@ import (
 	"errors"
 	"flag"
 	"math"
-	"math/rand/v2"
 	"path/filepath"
-	"runtime"
-	"slices"
 	"testing"
 	"time"
 
 	"github.com/countersign-go/countersign/auth"
 	"github.com/countersign-go/countersign/creds/file"
+	"github.com/countersign-go/countersign/internal/testkit"
 	"github.com/countersign-go/countersign/mac"
 	"github.com/countersign-go/countersign/provision/issue"
 )
@@ -54,42 +52,21 @@ func TestUnknownIDTiming_S2(t *testing.T) {
 	}
 }
 
-// welch times Key for a known and an unknown id in random order. It returns Welch's t and the
-// difference, both positive if the known id took longer, and the time of Key, both times in
-// nanoseconds.
+// welch times Key for a known and an unknown id. It returns Welch's t and the difference, both
+// positive if the known id took longer, and the time of Key, both times in nanoseconds.
 func welch(t *testing.T, r *issue.Registry, n int) (score, difference, took float64) {
 	t.Helper()
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
 	c := issued(t, r, "ann")
-	ids := [2]string{"AAAAAAAAAAAAAAAA", c.ID}
-	var times [2][]float64
-	for range n {
-		class := rand.IntN(2)
+	ids := [2]string{c.ID, "AAAAAAAAAAAAAAAA"}
+	score, mean := testkit.Welch(n, func(class int) time.Duration {
 		start := time.Now()
 		_, err := r.Key(context.Background(), ids[class])
 		took := time.Since(start)
 		known := err == nil
-		if known != (class == 1) || !known && !errors.Is(err, mac.ErrUnknownID) {
+		if known != (class == 0) || !known && !errors.Is(err, mac.ErrUnknownID) {
 			t.Fatal(err)
 		}
-		times[class] = append(times[class], float64(took))
-	}
-	// The slowest tenth is due to the machine's other work.
-	all := slices.Concat(times[0], times[1])
-	slices.Sort(all)
-	limit := all[len(all)*9/10]
-	var mean, variance [2]float64
-	for class, all := range times {
-		kept := slices.DeleteFunc(all, func(took float64) bool { return took > limit })
-		for _, took := range kept {
-			mean[class] += took / float64(len(kept))
-		}
-		for _, took := range kept {
-			variance[class] += (took - mean[class]) * (took - mean[class]) / float64(len(kept)-1)
-		}
-		variance[class] /= float64(len(kept))
-	}
-	difference = mean[1] - mean[0]
-	return difference / math.Sqrt(variance[0]+variance[1]), difference, mean[1]
+		return took
+	})
+	return score, mean[0] - mean[1], mean[0]
 }
